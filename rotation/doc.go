@@ -1,0 +1,59 @@
+// Package rotation decides when the CVV of a virtual card rotates and when its
+// next automatic rotation is due.
+//
+// # What it decides
+//
+// A card's CVV rotates on a schedule and at once when somebody forces it. Each
+// rotation asks for a new scheduling, and a guard of two minutes keeps
+// schedulings apart: within it the CVV still rotates, but the schedule stays.
+// [Rules.Decide] is the whole of it: the rules, a card's [State] and an [Event]
+// in; the new State and a [Decision] out. It is a pure function: no clock,
+// no goroutine, no randomness, no I/O, and no digit of a CVV ever comes near
+// it, so that traces of it are safe to keep. The rules are numbered R1 to R22,
+// and each is named where it is carried out.
+//
+// # What it leaves to you
+//
+// Time, storage and digits: you read the clock, keep the State of each card,
+// arm a timer for [State.Next], and draw the new CVV (package cvvgen). A
+// complete loop:
+//
+//	state, decision, err := rules.Decide(load(card), rotation.AutoSlot(now, slot))
+//	if err != nil {
+//		return err // the state is as it was
+//	}
+//	if decision.Rotate() {
+//		draw a new CVV
+//	}
+//	store state and CVV in one transaction
+//	if next, ok := state.Next(); ok {
+//		arm the card's timer for next
+//	}
+//
+// # Your duties, in this order
+//
+//  1. Apply the events of one card ONE AT A TIME, each to the state that the one
+//     before left. Cards are independent of each other.
+//  2. Read the clock once an event, BEFORE Decide, and pass that instant.
+//  3. PERSIST the new state, with the new CVV, BEFORE you act on it: before you
+//     answer, publish or arm. A crash in between then repeats nothing.
+//  4. Arm the timer AFTER that, for Next, and let it deliver [AutoSlot] with the
+//     slot that it was armed for. It may fire late, twice or after the schedule
+//     has moved: the slot tells these apart. It must not be lost, so re-arm from
+//     the stored states AFTER a restart, also where Next has passed.
+//  5. Never compute a slot yourself. A slot is Next, or is not one.
+//
+// # Time
+//
+// Instants are UTC with nanoseconds, from the year 1970 to 2200; a monotonic
+// reading is ignored. Durations are exact: 24h is 86,400 s, and daylight saving
+// moves nothing. Time may step back: by less than the guard it counts as
+// within the guard, by more the rules apply to the new time, so that a card
+// whose clock was once far ahead heals at its next event (R20).
+//
+// # Concurrency
+//
+// All types are plain values and all functions are pure: use them from as many
+// goroutines as you like. What needs a lock is your copy of a card's state
+// between loading and storing it.
+package rotation

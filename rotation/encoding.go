@@ -1,0 +1,190 @@
+package rotation
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"time"
+)
+
+// A state has two encoded forms, both of version 1 and both closed by a
+// CRC-32C of all that stands before it, so that a damaged form is found out:
+//
+//	text    rotation/1 interval=24h next=… guard=auto@… served=… crc=89abcdef
+//	binary  version byte, presence byte, 8 bytes big-endian a field, CRC
+//
+// What is not set is left out. JSON carries the text form as a string. There is
+// one spelling for each state: a decoder accepts what the encoder writes and
+// nothing else.
+
+const (
+	stateVersion    = 1
+	textVersion     = "rotation/"
+	textCRC         = " crc="
+	binaryOverhead  = 2 + crc32.Size
+	maxEncodedState = 256 // longer than any state in either form
+)
+
+// The bits of the binary form's presence byte; the low two are the guard's
+// kind.
+const (
+	hasInterval = 1 << 2
+	hasServed   = 1 << 3
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// AppendText appends the text form of s to b. It never fails.
+func (s State) AppendText(b []byte) ([]byte, error) {
+	start := len(b)
+	b = append(b, textVersion...)
+	b = strconv.AppendInt(b, stateVersion, 10)
+	if s.interval() != 0 {
+		b = append(b, " interval="...)
+		b = append(b, short(s.Interval())...)
+		b = append(b, " next="...)
+		b = fromNanos(s.next).AppendFormat(b, time.RFC3339Nano)
+	}
+	if s.guardKind() != 0 {
+		b = append(b, " guard="...)
+		b = append(b, s.guardKind().String()...)
+		b = append(b, '@')
+		b = fromNanos(s.guardStart).AppendFormat(b, time.RFC3339Nano)
+	}
+	if s.hasServed() {
+		b = append(b, " served="...)
+		b = fromNanos(s.served).AppendFormat(b, time.RFC3339Nano)
+	}
+	return fmt.Appendf(b, "%s%08x", textCRC, crc32.Checksum(b[start:], castagnoli)), nil
+}
+
+// MarshalText returns the text form of s; encoding/json uses it too. It never
+// fails.
+func (s State) MarshalText() ([]byte, error) { return s.AppendText(nil) }
+
+// String returns the text form of s.
+func (s State) String() string {
+	text, _ := s.AppendText(nil)
+	return string(text)
+}
+
+// UnmarshalText restores what AppendText wrote. An error wraps
+// [ErrStateVersion] or [ErrStateDamaged] and leaves s as it was.
+func (s *State) UnmarshalText(text []byte) error {
+	version, _, _ := bytes.Cut(text, []byte(" "))
+	number, ok := bytes.CutPrefix(version, []byte(textVersion))
+	if !ok {
+		return fmt.Errorf("rotation: text that does not begin with %q: %w", textVersion, ErrStateDamaged)
+	}
+	if v, err := strconv.ParseUint(string(number), 10, 32); err == nil && v != stateVersion {
+		return fmt.Errorf("rotation: version %d: %w", v, ErrStateVersion)
+	}
+	if len(text) > maxEncodedState {
+		return fmt.Errorf("rotation: text of %d bytes: %w", len(text), ErrStateDamaged)
+	}
+	restored := parseText(text)
+	if again, _ := restored.AppendText(nil); !bytes.Equal(again, text) || !restored.valid() {
+		return fmt.Errorf("rotation: text that fails its check: %w", ErrStateDamaged)
+	}
+	*s = restored
+	return nil
+}
+
+// parseText reads the fields of the text form. It needs no errors of its own:
+// what it can't read does not encode to the same text again.
+func parseText(text []byte) (s State) {
+	instant := func(value []byte) int64 {
+		var t time.Time
+		if t.UnmarshalText(value) != nil || t.Unix() < 0 || t.Unix() > endOfSlots/int64(time.Second) {
+			return outOfRange
+		}
+		return t.UnixNano()
+	}
+	for field := range bytes.FieldsSeq(text) {
+		name, value, _ := bytes.Cut(field, []byte("="))
+		switch string(name) {
+		case "interval":
+			d, _ := time.ParseDuration(string(value))
+			s.setInterval(int64(d))
+		case "next":
+			s.next = instant(value)
+		case "guard":
+			kind, start, _ := bytes.Cut(value, []byte("@"))
+			var by Kind
+			_ = by.UnmarshalText(kind)
+			s.startGuard(instant(start), by)
+		case "served":
+			s.serve(instant(value))
+		}
+	}
+	return s
+}
+
+// AppendBinary appends the binary form of s, at most 38 bytes, to b. It never
+// fails.
+func (s State) AppendBinary(b []byte) ([]byte, error) {
+	start := len(b)
+	b = append(b, stateVersion, byte(s.guardKind()))
+	if s.interval() != 0 {
+		b[start+1] |= hasInterval
+		b = binary.BigEndian.AppendUint64(b, uint64(s.interval()))
+		b = binary.BigEndian.AppendUint64(b, uint64(s.next))
+	}
+	if s.guardKind() != 0 {
+		b = binary.BigEndian.AppendUint64(b, uint64(s.guardStart))
+	}
+	if s.hasServed() {
+		b[start+1] |= hasServed
+		b = binary.BigEndian.AppendUint64(b, uint64(s.served))
+	}
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli)), nil
+}
+
+// MarshalBinary returns the binary form of s, at most 38 bytes. It never fails.
+func (s State) MarshalBinary() ([]byte, error) { return s.AppendBinary(nil) }
+
+// UnmarshalBinary restores what AppendBinary wrote. An error wraps
+// [ErrStateVersion] or [ErrStateDamaged] and leaves s as it was.
+func (s *State) UnmarshalBinary(data []byte) error {
+	if len(data) > 0 && data[0] != stateVersion {
+		return fmt.Errorf("rotation: version %d: %w", data[0], ErrStateVersion)
+	}
+	if len(data) < binaryOverhead || len(data) > maxEncodedState {
+		return fmt.Errorf("rotation: %d bytes: %w", len(data), ErrStateDamaged)
+	}
+	fields := data[2 : len(data)-crc32.Size]
+	next := func() int64 {
+		if len(fields) < 8 {
+			return outOfRange
+		}
+		n := int64(binary.BigEndian.Uint64(fields))
+		fields = fields[8:]
+		return n
+	}
+	var restored State
+	if data[1]&hasInterval != 0 {
+		restored.setInterval(next())
+		restored.next = next()
+	}
+	if by := Kind(data[1] & guardKindMask); by != 0 {
+		restored.startGuard(next(), by)
+	}
+	if data[1]&hasServed != 0 {
+		restored.serve(next())
+	}
+	if again, _ := restored.AppendBinary(nil); !bytes.Equal(again, data) || !restored.valid() {
+		return fmt.Errorf("rotation: bytes that fail their check: %w", ErrStateDamaged)
+	}
+	*s = restored
+	return nil
+}
+
+// valid reports whether Decide could have made s: a last line of defence
+// behind the checksum, so that no decoded state can overflow a later decision.
+func (s State) valid() bool {
+	slotOK := func(n int64) bool { return n >= 0 && n < endOfSlots }
+	return s.interval() >= 0 && s.interval() <= int64(MaxInterval) && slotOK(s.next) &&
+		validInstant(s.guardStart) && slotOK(s.served)
+}

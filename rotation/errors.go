@@ -1,0 +1,53 @@
+package rotation
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What can be wrong with an input (R22). Every error of this package wraps one
+// of these; match them with [errors.Is].
+var (
+	// ErrKind is an event of no known kind; the zero [Event] is one.
+	ErrKind = errors.New("unknown event kind: one of forced, auto, set_interval, disable is needed")
+	// ErrInstant is an instant outside the years 1970 to 2200; the zero
+	// [time.Time] is one.
+	ErrInstant = errors.New("instant outside the years 1970 to 2200")
+	// ErrInterval is an interval not longer than the guard, or longer than
+	// [MaxInterval].
+	ErrInterval = errors.New("interval out of range")
+	// ErrFirst is a first slot outside (t, t + interval].
+	ErrFirst = errors.New("first slot outside the first interval")
+	// ErrGuard is a negative guard.
+	ErrGuard = errors.New("negative guard")
+	// ErrGuardFrom is an unknown [GuardFrom].
+	ErrGuardFrom = errors.New("unknown start of the guard: request or scheduling is needed")
+	// ErrReason is an unknown [Reason].
+	ErrReason = errors.New("unknown reason")
+	// ErrStateVersion is an encoded state of a version that this package
+	// does not know, most likely a newer one.
+	ErrStateVersion = errors.New("unknown version of an encoded state: read it with the release that wrote it, or a newer one")
+	// ErrStateDamaged is an encoded state that is cut short, altered or not
+	// one at all.
+	ErrStateDamaged = errors.New("damaged encoded state: restore it from a copy")
+)
+
+// EventError says why [Rules.Decide] refused an event. It wraps one of
+// [ErrKind], [ErrInstant], [ErrInterval] and [ErrFirst].
+type EventError struct {
+	Kind   Kind   // the event's kind
+	Field  string // the field at fault, as timelines spell it: event, at, slot, interval, first
+	Detail string // what was given and what would do; may be empty
+	Err    error  // which of the Err variables it is
+}
+
+// Error returns one line that names the event, the field and what to do.
+func (e *EventError) Error() string {
+	if e.Detail == "" {
+		return fmt.Sprintf("rotation: %v event: %s: %v", e.Kind, e.Field, e.Err)
+	}
+	return fmt.Sprintf("rotation: %v event: %s: %v: %s", e.Kind, e.Field, e.Err, e.Detail)
+}
+
+// Unwrap returns Err.
+func (e *EventError) Unwrap() error { return e.Err }
