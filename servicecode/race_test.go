@@ -1,0 +1,5 @@
+//go:build race
+
+package servicecode_test
+
+func init() { raceDetector = true }
