@@ -1,0 +1,92 @@
+package timeline
+
+import (
+	"fmt"
+	"time"
+
+	"cvvrotation/rotation"
+	"cvvrotation/servicecode"
+)
+
+// Entry is one event of a timeline.
+type Entry struct {
+	Line        int              // the line it was read from, from 1; 0 when it was not read
+	Card        string           // the card that it happened to; never empty
+	Event       rotation.Event   // what happened, and when
+	ServiceCode servicecode.Code // what a forced call asked for; the zero Code when nothing
+	Expect      Expect           // what is expected of it
+}
+
+// Expect is what an entry says of its decision, a field at a time: the zero
+// value expects nothing.
+type Expect struct {
+	Fields     Field // which of the fields below are set
+	Rotate     bool
+	Reschedule bool
+	Reason     rotation.Reason
+	Scenario   int64
+	Missed     int64
+	Next       time.Time // UTC; the zero time stands for none
+}
+
+// Field is a set of the fields of [Expect].
+type Field uint8
+
+// The fields of an expectation, in the order in which they are written.
+const (
+	FieldRotate Field = 1 << iota
+	FieldReschedule
+	FieldReason
+	FieldScenario
+	FieldMissed
+	FieldNext
+
+	AllFields = FieldRotate | FieldReschedule | FieldReason | FieldScenario | FieldMissed | FieldNext
+)
+
+// Expected returns the expectation, all fields set, that the decision d and the
+// state after it fulfil.
+func Expected(d rotation.Decision, after rotation.State) Expect {
+	next, _ := after.Next()
+	return Expect{
+		Fields:     AllFields,
+		Rotate:     d.Rotate(),
+		Reschedule: d.Reschedule(),
+		Reason:     d.Reason(),
+		Scenario:   int64(d.Scenario),
+		Missed:     d.Missed,
+		Next:       next,
+	}
+}
+
+// Difference is a field in which an outcome is not what was expected, both as
+// the text spelling has them.
+type Difference struct {
+	Field     string // rotate, reschedule, reason, scenario, missed or next
+	Want, Got string
+}
+
+// Differences compares what is expected with an outcome that has all fields
+// set. Fields that x does not set are not compared.
+func (x Expect) Differences(outcome Expect) []Difference {
+	var diffs []Difference
+	compare := func(f Field, name string, equal bool, want, got any) {
+		if x.Fields&f != 0 && !equal {
+			diffs = append(diffs, Difference{name, fmt.Sprint(want), fmt.Sprint(got)})
+		}
+	}
+	compare(FieldRotate, "rotate", x.Rotate == outcome.Rotate, x.Rotate, outcome.Rotate)
+	compare(FieldReschedule, "reschedule", x.Reschedule == outcome.Reschedule, x.Reschedule, outcome.Reschedule)
+	compare(FieldReason, "reason", x.Reason == outcome.Reason, x.Reason, outcome.Reason)
+	compare(FieldScenario, "scenario", x.Scenario == outcome.Scenario, x.Scenario, outcome.Scenario)
+	compare(FieldMissed, "missed", x.Missed == outcome.Missed, x.Missed, outcome.Missed)
+	compare(FieldNext, "next", x.Next.Equal(outcome.Next), formatNext(x.Next), formatNext(outcome.Next))
+	return diffs
+}
+
+func formatNext(t time.Time) string {
+	if t.IsZero() {
+		return "null"
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}

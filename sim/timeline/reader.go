@@ -1,0 +1,176 @@
+package timeline
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"cvvrotation/rotation"
+)
+
+// maxLine is the longest line that a Reader takes, in bytes. It bounds what a
+// file that is no timeline at all can make it hold.
+const maxLine = 1 << 20
+
+// Reader reads a timeline of either spelling.
+type Reader struct {
+	file string
+	in   *bufio.Reader
+	long []byte // a line that did not fit into in's buffer
+
+	line     int // the number of the line last read
+	parse    func(text []byte) (e Entry, isEvent bool, err error)
+	rules    rotation.Rules
+	inEvents bool // a header is over, or there is none
+	json     jsonLine
+	previous time.Time // of the event before, in the text spelling
+
+	peeked bool // Rules has read the first entry already
+	first  Entry
+	err    error // what Next returns from now on
+}
+
+// NewReader returns a Reader of r. The name file stands in errors.
+func NewReader(r io.Reader, file string) *Reader {
+	return &Reader{file: file, in: bufio.NewReaderSize(r, 64<<10)}
+}
+
+// Rules returns the rules that the header sets, the zero Rules where it sets
+// none. It reads as far as the first event, and returns the error that
+// [Reader.Next] would, except at the end of an empty timeline.
+func (r *Reader) Rules() (rotation.Rules, error) {
+	if !r.inEvents && r.err == nil {
+		r.first, r.err = r.read()
+		r.peeked = r.err == nil
+	}
+	if r.err != nil && r.err != io.EOF {
+		return rotation.Rules{}, r.err
+	}
+	return r.rules, nil
+}
+
+// Next returns the next entry. At the end it returns [io.EOF]; a line that
+// can't be read is an [*Error], and any other error is the underlying reader's.
+// After an error, Next returns the same error again.
+func (r *Reader) Next() (Entry, error) {
+	if r.peeked {
+		r.peeked = false
+		return r.first, nil
+	}
+	if r.err != nil {
+		return Entry{}, r.err
+	}
+	e, err := r.read()
+	r.err = err
+	return e, err
+}
+
+func (r *Reader) read() (Entry, error) {
+	for {
+		text, err := r.readLine()
+		if err != nil {
+			return Entry{}, err
+		}
+		text = bytes.TrimSpace(text)
+		if len(text) == 0 {
+			continue
+		}
+		if r.parse == nil {
+			r.parse = r.parseText
+			if text[0] == '{' {
+				r.parse = r.parseJSON
+			}
+		}
+		e, isEvent, err := r.parse(text)
+		if err != nil {
+			return Entry{}, &Error{File: r.file, Line: r.line, Err: err}
+		}
+		if isEvent {
+			r.inEvents = true
+			e.Line = r.line
+			return e, nil
+		}
+	}
+}
+
+// readLine returns the next line, which is valid until the next call. The last
+// line may lack its line feed.
+func (r *Reader) readLine() ([]byte, error) {
+	r.long = r.long[:0]
+	for {
+		part, err := r.in.ReadSlice('\n')
+		if err == nil && len(r.long) == 0 {
+			r.line++
+			return part, nil
+		}
+		r.long = append(r.long, part...)
+		switch {
+		case len(r.long) > maxLine:
+			return nil, &Error{File: r.file, Line: r.line + 1, Err: syntaxErrorf("longer than %d bytes", maxLine)}
+		case errors.Is(err, bufio.ErrBufferFull):
+		case err == nil, errors.Is(err, io.EOF) && len(r.long) > 0:
+			r.line++
+			return r.long, nil
+		default:
+			return nil, err
+		}
+	}
+}
+
+func (r *Reader) parseText(text []byte) (e Entry, isEvent bool, err error) {
+	words := splitText(string(text))
+	switch {
+	case len(words) == 0: // a comment
+		return e, false, nil
+	case words[0] == "rules":
+		rules, err := textRules(words[1:])
+		return e, false, r.setRules(rules, err)
+	}
+	e, r.previous, err = textEntry(words, r.previous)
+	return e, true, err
+}
+
+func (r *Reader) parseJSON(text []byte) (e Entry, isEvent bool, err error) {
+	if err := r.json.decode(text); err != nil {
+		return e, false, err
+	}
+	if r.json.Timeline != nil || r.json.Rules != nil {
+		rules, err := r.json.header()
+		if err := r.setRules(rules, err); err != nil || r.json.Timeline != nil {
+			return e, false, err
+		}
+	}
+	e, err = r.json.entry()
+	return e, true, err
+}
+
+func (r *Reader) setRules(rules rotation.Rules, err error) error {
+	if err != nil {
+		return err
+	}
+	if r.inEvents {
+		return headerErrorf("rules stand once, before or on the first event")
+	}
+	r.rules, r.inEvents = rules, true
+	return nil
+}
+
+func parseHeaderRules(guard, guardFrom *string) (rotation.Rules, error) {
+	var values [2]string
+	for i, v := range []*string{guard, guardFrom} {
+		if v == nil {
+			continue
+		}
+		if values[i] = *v; *v == "" {
+			return rotation.Rules{}, headerErrorf("guard and guard_from can't be empty: leave them out")
+		}
+	}
+	return ParseRules(rotation.Rules{}, values[0], values[1])
+}
+
+func headerErrorf(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrHeader}, args...)...)
+}
