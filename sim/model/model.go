@@ -195,7 +195,8 @@ func (c *Card) Step(e Event) (Outcome, error) {
 	return out, nil
 }
 
-// check is R22. Of several mistakes the one that R22 lists first counts.
+// check is R22. Of several mistakes the first counts, in the order in which a
+// timeline spells an event: kind, at, slot or interval, first.
 func (c Card) check(e Event) error {
 	switch e.Kind {
 	case Forced, Auto, SetInterval, Disable:
@@ -211,11 +212,11 @@ func (c Card) check(e Event) error {
 	if e.Kind != SetInterval {
 		return nil
 	}
-	if e.First.OK && !inYears(e.First.Time) {
-		return &Error{BadInstant, "first " + e.First.Time.String()}
-	}
 	if e.Interval <= c.rules.Guard || e.Interval > TenYears {
 		return &Error{BadInterval, e.Interval.String()}
+	}
+	if e.First.OK && !inYears(e.First.Time) {
+		return &Error{BadInstant, "first " + e.First.Time.String()}
 	}
 	if e.First.OK && !(e.At.Before(e.First.Time) && !e.First.Time.After(e.At.Add(e.Interval))) {
 		return &Error{BadFirst, e.First.Time.String()}
