@@ -1,0 +1,133 @@
+package stories_test
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cvvrotation/sim"
+	"cvvrotation/sim/stories"
+	"cvvrotation/sim/timeline"
+)
+
+var update = flag.Bool("update", false, "write the decisions into the stories; review the difference")
+
+// TestStories replays each story and holds it against its own expectations,
+// which were written by hand from the rules.
+func TestStories(t *testing.T) {
+	for _, s := range stories.All() {
+		t.Run(s.Name, func(t *testing.T) {
+			outcomes := make(map[int]timeline.Expect)
+			expectations := 0
+			r := timeline.NewReader(strings.NewReader(s.Source), s.File())
+			rules, err := r.Rules()
+			if err != nil {
+				t.Fatal(err)
+			}
+			replay := sim.NewReplay(rules)
+			for {
+				e, err := r.Next()
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				step, err := replay.Apply(e)
+				if err != nil {
+					t.Fatalf("%s:%d: %v", s.File(), e.Line, err)
+				}
+				outcomes[e.Line] = step.Outcome()
+				if e.Expect.Fields != 0 {
+					expectations++
+				}
+				for _, d := range e.Expect.Differences(step.Outcome()) {
+					t.Errorf("%s:%d: %s: want %s, got %s", s.File(), e.Line, d.Field, d.Want, d.Got)
+				}
+			}
+			if expectations < 2 {
+				t.Errorf("%d events say what is expected of them; a story needs at least 2", expectations)
+			}
+			if *update {
+				rewrite(t, s, outcomes)
+			}
+		})
+	}
+}
+
+// rewrite puts what was decided in place of what was expected, field by field.
+func rewrite(t *testing.T, s stories.Story, outcomes map[int]timeline.Expect) {
+	lines := strings.Split(s.Source, "\n")
+	for number, outcome := range outcomes {
+		given, expected, ok := strings.Cut(lines[number-1], "=>")
+		if !ok {
+			continue
+		}
+		words := strings.Fields(outcome.String())
+		for i, field := range strings.Fields(expected) {
+			key, _, _ := strings.Cut(field, "=")
+			for _, w := range words {
+				if strings.HasPrefix(w, key+"=") {
+					field = w
+				}
+			}
+			if i == 0 {
+				expected = ""
+			}
+			expected += " " + field
+		}
+		lines[number-1] = given + "=>" + expected
+	}
+	if err := os.WriteFile(s.File(), []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestEveryFileIsTold finds a story that was added to the folder and not to the
+// order of telling, and the other way round.
+func TestEveryFileIsTold(t *testing.T) {
+	found, err := filepath.Glob("*.timeline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(map[string]bool)
+	for _, s := range stories.All() {
+		told[s.File()] = true
+	}
+	want := make(map[string]bool)
+	for _, f := range found {
+		want[f] = true
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("files and stories differ (-file +story):\n%s", diff)
+	}
+}
+
+func TestStoriesOpenWithTheirStory(t *testing.T) {
+	name := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	for _, s := range stories.All() {
+		if s.Title == "" || s.Text == "" {
+			t.Errorf("%s: the opening comment needs a title, an empty line and a text", s.File())
+		}
+		if !name.MatchString(s.Name) {
+			t.Errorf("%s: not a name that a shell takes without quotes", s.Name)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	s, ok := stories.Find("scenario-2")
+	if !ok || s.Name != "scenario-2" || !strings.HasPrefix(s.Title, "Scenario 2:") {
+		t.Errorf(`Find("scenario-2") = %q %q, %v`, s.Name, s.Title, ok)
+	}
+	if _, ok := stories.Find("no-such-story"); ok {
+		t.Error(`Find("no-such-story") found one`)
+	}
+}
