@@ -55,7 +55,7 @@ func assignedFrom(u uint16) (Code, bool) {
 // 998, each the same number of times, and rejects the rest.
 func forCVVFrom(u uint16) (Code, bool) {
 	const n = 998
-	if int(u) >= 1<<16/n*n {
+	if u >= 1<<16/n*n {
 		return Code{}, false
 	}
 	i := u%n + 1

@@ -1,0 +1,5 @@
+//go:build race
+
+package cvvgen
+
+func init() { raceDetector = true }
