@@ -12,12 +12,12 @@ var (
 	ErrKind = errors.New("unknown event kind: one of forced, auto, set_interval, disable is needed")
 	// ErrInstant is an instant outside the years 1970 to 2200; the zero
 	// [time.Time] is one.
-	ErrInstant = errors.New("instant outside the years 1970 to 2200")
+	ErrInstant = errors.New("outside the years 1970 to 2200")
 	// ErrInterval is an interval not longer than the guard, or longer than
 	// [MaxInterval].
-	ErrInterval = errors.New("interval out of range")
+	ErrInterval = errors.New("out of range")
 	// ErrFirst is a first slot outside (t, t + interval].
-	ErrFirst = errors.New("first slot outside the first interval")
+	ErrFirst = errors.New("outside the first interval")
 	// ErrGuard is a negative guard.
 	ErrGuard = errors.New("negative guard")
 	// ErrGuardFrom is an unknown [GuardFrom].
@@ -44,9 +44,9 @@ type EventError struct {
 // Error returns one line that names the event, the field and what to do.
 func (e *EventError) Error() string {
 	if e.Detail == "" {
-		return fmt.Sprintf("rotation: %v event: %s: %v", e.Kind, e.Field, e.Err)
+		return fmt.Sprintf("rotation: %v: %s: %v", e.Kind, e.Field, e.Err)
 	}
-	return fmt.Sprintf("rotation: %v event: %s: %v: %s", e.Kind, e.Field, e.Err, e.Detail)
+	return fmt.Sprintf("rotation: %v: %s: %v: %s", e.Kind, e.Field, e.Err, e.Detail)
 }
 
 // Unwrap returns Err.

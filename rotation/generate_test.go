@@ -1,6 +1,8 @@
 package rotation_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +16,16 @@ import (
 type timeline struct {
 	rules rotation.Rules
 	moves []move
+}
+
+// GoString is how rapid shows a failing timeline.
+func (tl timeline) GoString() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "guard %v from %v:", tl.rules.Guard(), tl.rules.GuardFrom())
+	for _, m := range tl.moves {
+		b.WriteString("\n" + tell(m))
+	}
+	return b.String()
 }
 
 type move struct {
@@ -110,17 +122,18 @@ func (g *guesser) auto(t *rapid.T) model.Event {
 	return model.Event{Kind: model.Auto, At: g.instant(t)}
 }
 
-// autoSlot draws a timer for the next slot or, as often, any other.
+// autoSlot draws a timer for the next slot or for another one.
 func (g *guesser) autoSlot(t *rapid.T) model.Event {
 	e := model.Event{Kind: model.Auto, At: g.instant(t), Slot: model.At(g.now)}
 	slots := []model.Instant{model.At(g.instant(t))}
-	for range 2 + len(g.slots) {
-		if g.state.Next.OK {
-			slots = append(slots, g.state.Next)
-		}
+	if g.state.Next.OK {
+		slots = append(slots, g.state.Next, g.state.Next)
 	}
 	slots = append(slots, g.slots...)
-	e.Slot = rapid.SampledFrom(slots).Draw(t, "slot")
+	slots = append(slots, g.slots[max(0, len(g.slots)-3):]...) // those in flight, most likely
+	if slot := rapid.SampledFrom(slots).Draw(t, "slot"); g.wrong || slot.Time.Before(endOfYears) {
+		e.Slot = slot
+	}
 	return e
 }
 
