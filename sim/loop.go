@@ -40,10 +40,10 @@ type Loop struct {
 // until. The error wraps [ErrLag] or rotation.ErrInstant.
 func NewLoop(rules rotation.Rules, until time.Time, lag time.Duration) (*Loop, error) {
 	if lag < 0 {
-		return nil, fmt.Errorf("sim: lag %v: %w", lag, ErrLag)
+		return nil, fmt.Errorf("lag %v: %w", lag, ErrLag)
 	}
 	if _, _, err := rules.Decide(rotation.State{}, rotation.Disable(until)); err != nil {
-		return nil, fmt.Errorf("sim: until %s: %w", until.Format(time.RFC3339), rotation.ErrInstant)
+		return nil, fmt.Errorf("until %s: %w", until.Format(time.RFC3339), rotation.ErrInstant)
 	}
 	return &Loop{
 		replay: NewReplay(rules), until: until.UTC(), lag: lag,
@@ -61,14 +61,14 @@ func (l *Loop) Replay() *Replay { return l.replay }
 func (l *Loop) Apply(e timeline.Entry, emit func(Step) error) error {
 	at := e.Event.At()
 	if e.Event.Kind() == rotation.KindAuto {
-		return fmt.Errorf("sim: %w", ErrAuto)
+		return ErrAuto
 	}
 	// Whether the rules accept an event does not depend on the state.
 	if _, _, err := l.replay.rules.Decide(rotation.State{}, e.Event); err != nil {
-		return fmt.Errorf("sim: %w", err)
+		return err
 	}
 	if at.Before(l.now) {
-		return fmt.Errorf("sim: %w", ErrOrder)
+		return ErrOrder
 	}
 	if err := l.fire(at, emit); err != nil {
 		return err

@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"fmt"
-
 	"cvvrotation/rotation"
 	"cvvrotation/sim/timeline"
 )
@@ -43,7 +41,7 @@ func (r *Replay) Apply(e timeline.Entry) (Step, error) {
 	}
 	after, d, err := r.rules.Decide(*state, e.Event)
 	if err != nil {
-		return Step{}, fmt.Errorf("sim: %w", err)
+		return Step{}, err
 	}
 	step := Step{Entry: e, Before: *state, After: after, Decision: d}
 	*state = after

@@ -146,7 +146,10 @@ func parseInstant(field, s string) (time.Time, error) {
 			return t, syntaxErrorf("%s %s is finer than a nanosecond", field, quoted(s))
 		}
 	}
-	return t.UTC(), nil
+	if t = t.UTC(); t.Year() < 0 || t.Year() > 9999 {
+		return t, syntaxErrorf("%s %s is not of a year that RFC 3339 can write in UTC", field, quoted(s))
+	}
+	return t, nil
 }
 
 func parseDuration(field, s string) (time.Duration, error) {
