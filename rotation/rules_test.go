@@ -532,12 +532,12 @@ func TestErrorsRead(t *testing.T) {
 		event rotation.Event
 		want  string
 	}{
-		{rotation.Event{}, "rotation: Kind(0) event: event: unknown event kind: one of forced, auto, set_interval, disable is needed"},
-		{rotation.Forced(time.Time{}), "rotation: forced event: at: instant outside the years 1970 to 2200"},
-		{rotation.AutoSlot(at(0), time.Time{}), "rotation: auto event: slot: instant outside the years 1970 to 2200"},
-		{setInterval(0, 90*time.Second), "rotation: set_interval event: interval: interval out of range: 1m30s is not longer than the guard of 2m"},
-		{setInterval(0, 3651*day), "rotation: set_interval event: interval: interval out of range: 87624h is longer than ten years (87600h)"},
-		{setFirst(0, day, 0), "rotation: set_interval event: first: first slot outside the first interval: 2026-11-22T15:00:00Z is not after 2026-11-22T15:00:00Z and at most 24h later"},
+		{rotation.Event{}, "rotation: Kind(0): event: unknown event kind: one of forced, auto, set_interval, disable is needed"},
+		{rotation.Forced(time.Time{}), "rotation: forced: at: outside the years 1970 to 2200"},
+		{rotation.AutoSlot(at(0), time.Time{}), "rotation: auto: slot: outside the years 1970 to 2200"},
+		{setInterval(0, 90*time.Second), "rotation: set_interval: interval: out of range: 1m30s is not longer than the guard of 2m"},
+		{setInterval(0, 3651*day), "rotation: set_interval: interval: out of range: 87624h is longer than ten years (87600h)"},
+		{setFirst(0, day, 0), "rotation: set_interval: first: outside the first interval: 2026-11-22T15:00:00Z is not after 2026-11-22T15:00:00Z and at most 24h later"},
 	} {
 		if _, _, err := rules.Decide(rotation.State{}, test.event); err == nil || err.Error() != test.want {
 			t.Errorf("got  %v\nwant %s", err, test.want)

@@ -1,0 +1,375 @@
+package rotation_test
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strings"
+	"testing"
+	"time"
+
+	"cvvrotation/rotation"
+
+	"pgregory.net/rapid"
+)
+
+// The forms of version 1, pinned: these states are in somebody's database.
+var golden = []struct {
+	name, text, binary string
+	state              func(*testing.T) rotation.State
+}{
+	{
+		name:   "zero",
+		text:   "rotation/1 crc=291896ad",
+		binary: "0100e2c3efa5",
+		state:  func(*testing.T) rotation.State { return rotation.State{} },
+	},
+	{
+		name:   "scheduled",
+		text:   "rotation/1 interval=24h next=2026-11-22T15:00:00Z guard=set_interval@2026-11-21T15:00:00Z crc=cb46eeb8",
+		binary: "010700004e94914f000018ea660b4216600018ea1776b0c7600019c6de97",
+		state:  daily,
+	},
+	{
+		name:   "served",
+		text:   "rotation/1 interval=24h next=2026-11-23T15:00:00Z guard=auto@2026-11-22T15:00:00.123456789Z served=2026-11-22T15:00:00Z crc=b1f6a0ec",
+		binary: "010e00004e94914f000018eab49fd365600018ea660b49722d1518ea660b42166000eb32cbaa",
+		state: func(t *testing.T) rotation.State {
+			return after(t, rules, setInterval(-day, day), autoSlot(123456789, 0))
+		},
+	},
+	{
+		name:   "off",
+		text:   "rotation/1 guard=forced@2026-11-22T15:00:01Z served=2026-11-22T15:00:00Z crc=c54a059d",
+		binary: "010918ea660b7db12a0018ea660b42166000652642b1",
+		state: func(t *testing.T) rotation.State {
+			return after(t, rules, setInterval(-day, day), autoSlot(0, 0), forced(time.Second), disable(time.Minute))
+		},
+	},
+	{
+		name:   "nanoseconds",
+		text:   "rotation/1 interval=3h25m45.000006789s next=2026-11-22T15:00:00.01Z guard=set_interval@2026-11-22T15:00:00Z crc=f9432a7f",
+		binary: "010700000b3a4b57148518ea660b42aef68018ea660b42166000d84977e0",
+		state: func(t *testing.T) rotation.State {
+			return after(t, rules, setFirst(0, 3*time.Hour+25*time.Minute+45*time.Second+6789, 10*time.Millisecond))
+		},
+	},
+	{
+		name:   "the first instant",
+		text:   "rotation/1 interval=1ns next=1970-01-01T00:00:00.000000001Z guard=set_interval@1970-01-01T00:00:00Z crc=be155de3",
+		binary: "01070000000000000001000000000000000100000000000000009c6c255d",
+		state: func(t *testing.T) rotation.State {
+			return after(t, newRules(t, 0, rotation.FromRequest),
+				rotation.SetInterval(time.Unix(0, 0), 1), rotation.AutoSlot(time.Unix(0, 1), time.Unix(0, 0)))
+		},
+	},
+	{
+		name:   "the last slot",
+		text:   "rotation/1 interval=87600h next=2210-12-29T23:59:59.999999999Z guard=auto@2200-12-31T23:59:59.999999999Z served=2200-12-31T23:59:59.999999999Z crc=45edc71f",
+		binary: "010e0460623fc85e0000698a704dbfbaffff652a0e0df75cffff652a0e0df75cffffab7994e0",
+		state: func(t *testing.T) rotation.State {
+			last := endOfYears.Add(-ns)
+			return after(t, rules, rotation.SetIntervalFirst(last.Add(-ns), rotation.MaxInterval, last), rotation.AutoSlot(last, last))
+		},
+	},
+}
+
+func TestGoldenForms(t *testing.T) {
+	for _, test := range golden {
+		t.Run(test.name, func(t *testing.T) {
+			s := test.state(t)
+			if got := s.String(); got != test.text {
+				t.Errorf("text\n got %s\nwant %s", got, test.text)
+			}
+			data, err := s.MarshalBinary()
+			if got := fmt.Sprintf("%x", data); got != test.binary || err != nil {
+				t.Errorf("binary\n got %s, %v\nwant %s", got, err, test.binary)
+			}
+			roundTrip(t, s)
+		})
+	}
+}
+
+type fataler interface{ Fatalf(string, ...any) }
+
+// roundTrip stores and restores s in each form.
+func roundTrip(t fataler, s rotation.State) {
+	text, err := s.AppendText([]byte("before "))
+	if err != nil || string(text) != "before "+s.String() {
+		t.Fatalf("AppendText = %s, %v", text, err)
+	}
+	data, err := s.AppendBinary([]byte("before "))
+	if err != nil || len(data) > len("before ")+38 || string(data[:7]) != "before " {
+		t.Fatalf("AppendBinary = %q, %v", data, err)
+	}
+	var fromText, fromBinary rotation.State
+	if err := fromText.UnmarshalText(text[7:]); err != nil || fromText != s {
+		t.Fatalf("text %s came back as %v, %v", text, fromText, err)
+	}
+	if err := fromBinary.UnmarshalBinary(data[7:]); err != nil || fromBinary != s {
+		t.Fatalf("binary %x came back as %v, %v", data, fromBinary, err)
+	}
+	type card struct{ State rotation.State }
+	var fromJSON card
+	document, err := json.Marshal(card{s})
+	if err != nil || string(document) != `{"State":"`+s.String()+`"}` {
+		t.Fatalf("JSON %s, %v", document, err)
+	}
+	if err := json.Unmarshal(document, &fromJSON); err != nil || fromJSON.State != s {
+		t.Fatalf("JSON %s came back as %v, %v", document, fromJSON, err)
+	}
+}
+
+// Whatever state events lead to can be stored and restored.
+func TestRoundTrip(t *testing.T) {
+	generator := anything.generator(t)
+	rapid.Check(t, func(t *rapid.T) {
+		for _, m := range generator.Draw(t, "timeline").moves {
+			roundTrip(t, m.after)
+		}
+	})
+}
+
+// wantDamage checks that neither decoder form is accepted and that the receiver
+// stays as it was.
+func wantDamage(t *testing.T, what string, decode func(*rotation.State) error, want ...error) {
+	t.Helper()
+	s := daily(t)
+	err := decode(&s)
+	matched := false
+	for _, w := range want {
+		matched = matched || errors.Is(err, w)
+	}
+	if !matched {
+		t.Errorf("%s: %v", what, err)
+	}
+	if s != daily(t) {
+		t.Errorf("%s: the error came with %v", what, s)
+	}
+}
+
+// Each flipped bit, each truncation and each byte too many is found out.
+func TestDamage(t *testing.T) {
+	for _, test := range golden {
+		t.Run(test.name, func(t *testing.T) {
+			s := test.state(t)
+			text := []byte(s.String())
+			data, _ := s.MarshalBinary()
+			for _, form := range []struct {
+				name   string
+				good   []byte
+				decode func(*rotation.State, []byte) error
+			}{
+				{"text", text, (*rotation.State).UnmarshalText},
+				{"binary", data, (*rotation.State).UnmarshalBinary},
+			} {
+				for i := range 8 * len(form.good) {
+					bad := append([]byte(nil), form.good...)
+					bad[i/8] ^= 1 << (i % 8)
+					wantDamage(t, fmt.Sprintf("%s %q with bit %d flipped", form.name, bad, i),
+						func(s *rotation.State) error { return form.decode(s, bad) },
+						rotation.ErrStateDamaged, rotation.ErrStateVersion)
+				}
+				for n := range form.good {
+					wantDamage(t, fmt.Sprintf("%s %q", form.name, form.good[:n]),
+						func(s *rotation.State) error { return form.decode(s, form.good[:n]) },
+						rotation.ErrStateDamaged)
+				}
+				for _, more := range []string{"\x00", " ", "\n", strings.Repeat(" ", 300)} {
+					bad := append(append([]byte(nil), form.good...), more...)
+					wantDamage(t, fmt.Sprintf("%s %q", form.name, bad),
+						func(s *rotation.State) error { return form.decode(s, bad) },
+						rotation.ErrStateDamaged)
+				}
+			}
+		})
+	}
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sealText and sealBinary close a body with a checksum that is right, to get
+// behind it.
+func sealText(body string) []byte {
+	return fmt.Appendf(nil, "%s crc=%08x", body, crc32.Checksum([]byte(body), castagnoli))
+}
+
+func sealBinary(body []byte) []byte {
+	return binary.BigEndian.AppendUint32(append([]byte(nil), body...), crc32.Checksum(body, castagnoli))
+}
+
+// Behind a checksum that is right, what Decide can't have made is refused still.
+func TestImpossibleStates(t *testing.T) {
+	const next = " next=2026-11-22T15:00:00Z"
+	for _, test := range []struct {
+		body string
+		want error
+	}{
+		{"rotation/1 interval=24h" + next, nil}, // the pattern of the rest
+		{"rotation/2", rotation.ErrStateVersion},
+		{"rotation/2 more=fields", rotation.ErrStateVersion},
+		{"rotation/0", rotation.ErrStateVersion},
+		{"rotation/4294967295", rotation.ErrStateVersion},
+		{"rotation/01", rotation.ErrStateDamaged},
+		{"rotation/", rotation.ErrStateDamaged},
+		{"rotation/one", rotation.ErrStateDamaged},
+		{"Rotation/1", rotation.ErrStateDamaged},
+		{"rotation/1  interval=24h" + next, rotation.ErrStateDamaged},
+		{"rotation/1 more=fields", rotation.ErrStateDamaged},
+		{"rotation/1 interval=24h0m0s" + next, rotation.ErrStateDamaged},
+		{"rotation/1 interval=1440m" + next, rotation.ErrStateDamaged},
+		{"rotation/1 interval=0s" + next, rotation.ErrStateDamaged},
+		{"rotation/1 interval=-24h" + next, rotation.ErrStateDamaged},
+		{"rotation/1 interval=87600h" + next, nil},
+		{"rotation/1 interval=87600h0m0.000000001s" + next, rotation.ErrStateDamaged},
+		{"rotation/1 interval=2562047h47m16.854775807s" + next, rotation.ErrStateDamaged}, // does not fit its bits
+		{"rotation/1 interval=24h", rotation.ErrStateDamaged},
+		{"rotation/1" + next, rotation.ErrStateDamaged},
+		{"rotation/1" + next + " interval=24h", rotation.ErrStateDamaged},
+		{"rotation/1 interval=24h" + next + next, rotation.ErrStateDamaged},
+		{"rotation/1 interval=24h next=2026-11-22T16:00:00+01:00", rotation.ErrStateDamaged},
+		{"rotation/1 interval=24h next=2026-11-22T15:00:00.0Z", rotation.ErrStateDamaged},
+		{"rotation/1 interval=24h next=1969-12-31T23:59:59.999999999Z", rotation.ErrStateDamaged},
+		{"rotation/1 interval=24h next=0001-01-01T00:00:00Z", rotation.ErrStateDamaged},
+		{"rotation/1 interval=24h next=2210-12-29T23:59:59.999999999Z", nil}, // ten years of 365 days after 2200
+		{"rotation/1 interval=24h next=2210-12-30T00:00:00Z", rotation.ErrStateDamaged},
+		{"rotation/1 interval=24h next=9999-12-31T23:59:59Z", rotation.ErrStateDamaged},
+		{"rotation/1 guard=auto@2200-12-31T23:59:59.999999999Z", nil},
+		{"rotation/1 guard=auto@2201-01-01T00:00:00Z", rotation.ErrStateDamaged},
+		{"rotation/1 guard=auto@1970-01-01T00:00:00Z", nil},
+		{"rotation/1 guard=auto@1969-12-31T23:59:59Z", rotation.ErrStateDamaged},
+		{"rotation/1 guard=auto@0001-01-01T00:00:00Z", rotation.ErrStateDamaged},
+		{"rotation/1 guard=set_interval@1970-01-01T00:00:00Z", nil},
+		{"rotation/1 guard=disable@1970-01-01T00:00:00Z", rotation.ErrStateDamaged}, // never starts it
+		{"rotation/1 guard=Kind(0)@1970-01-01T00:00:00Z", rotation.ErrStateDamaged},
+		{"rotation/1 guard=auto", rotation.ErrStateDamaged},
+		{"rotation/1 served=1970-01-01T00:00:00Z", nil},
+		{"rotation/1 served=1969-12-31T23:59:59Z", rotation.ErrStateDamaged},
+		{"rotation/1 served=0001-01-01T00:00:00Z", rotation.ErrStateDamaged},
+		{"rotation/1 served=2299-01-01T00:00:00Z", rotation.ErrStateDamaged},
+		{"rotation/1 served=1970-01-01T00:00:00Z guard=auto@1970-01-01T00:00:00Z", rotation.ErrStateDamaged},
+	} {
+		text := sealText(test.body)
+		if test.want != nil {
+			wantDamage(t, test.body, func(s *rotation.State) error { return s.UnmarshalText(text) }, test.want)
+			continue
+		}
+		var s rotation.State
+		if err := s.UnmarshalText(text); err != nil {
+			t.Errorf("%s: %v", test.body, err)
+		}
+	}
+
+	word := func(n int64) string { return string(binary.BigEndian.AppendUint64(nil, uint64(n))) }
+	end := endOfYears.UnixNano()
+	for _, test := range []struct {
+		body string
+		want error
+	}{
+		{"\x01\x00", nil},
+		{"\x02\x00", rotation.ErrStateVersion},
+		{"\x00\x00", rotation.ErrStateVersion},
+		{"\x02", rotation.ErrStateVersion}, // however short
+		{"\x01", rotation.ErrStateDamaged},
+		{"\x01\x10", rotation.ErrStateDamaged}, // a field nobody knows
+		{"\x01\x00" + word(0), rotation.ErrStateDamaged},
+		{"\x01\x04" + word(1) + word(0), nil},
+		{"\x01\x04" + word(1), rotation.ErrStateDamaged},
+		{"\x01\x04" + word(1) + word(0)[1:], rotation.ErrStateDamaged},
+		{"\x01\x04" + word(0) + word(0), rotation.ErrStateDamaged},
+		{"\x01\x04" + word(-1) + word(0), rotation.ErrStateDamaged},
+		{"\x01\x04" + word(1<<61) + word(0), rotation.ErrStateDamaged}, // does not fit its bits
+		{"\x01\x04" + word(int64(rotation.MaxInterval)) + word(0), nil},
+		{"\x01\x04" + word(int64(rotation.MaxInterval)+1) + word(0), rotation.ErrStateDamaged},
+		{"\x01\x04" + word(1) + word(-1), rotation.ErrStateDamaged},
+		{"\x01\x04" + word(1) + word(-1<<63), rotation.ErrStateDamaged},
+		{"\x01\x04" + word(1) + word(end+int64(rotation.MaxInterval)-1), nil},
+		{"\x01\x04" + word(1) + word(end+int64(rotation.MaxInterval)), rotation.ErrStateDamaged},
+		{"\x01\x01" + word(end-1), nil},
+		{"\x01\x01" + word(end), rotation.ErrStateDamaged},
+		{"\x01\x01" + word(-1), rotation.ErrStateDamaged},
+		{"\x01\x01" + word(-1<<63), rotation.ErrStateDamaged},
+		{"\x01\x08" + word(0), nil},
+		{"\x01\x08" + word(-1), rotation.ErrStateDamaged},
+		{"\x01\x08" + word(end+int64(rotation.MaxInterval)), rotation.ErrStateDamaged},
+	} {
+		data := sealBinary([]byte(test.body))
+		if test.want != nil {
+			wantDamage(t, fmt.Sprintf("%x", test.body), func(s *rotation.State) error { return s.UnmarshalBinary(data) }, test.want)
+			continue
+		}
+		var s rotation.State
+		if err := s.UnmarshalBinary(data); err != nil {
+			t.Errorf("%x: %v", test.body, err)
+		}
+	}
+}
+
+// FuzzStateText decodes the input as it is, and once more with the checksum put
+// right, since fuzzing would never guess it.
+func FuzzStateText(f *testing.F) {
+	for _, test := range golden {
+		f.Add(test.text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, text := range [][]byte{[]byte(text), sealText(text)} {
+			s := rotation.State{}
+			if err := s.UnmarshalText(text); err != nil {
+				checkRefused(t, s, err)
+			} else if s.String() != string(text) {
+				t.Errorf("%q re-encodes as %q", text, s)
+			} else {
+				live(t, s)
+			}
+		}
+	})
+}
+
+// FuzzStateBinary does the same for the binary form.
+func FuzzStateBinary(f *testing.F) {
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, data := range [][]byte{data, sealBinary(data)} {
+			s := rotation.State{}
+			if err := s.UnmarshalBinary(data); err != nil {
+				checkRefused(t, s, err)
+			} else if again, _ := s.MarshalBinary(); string(again) != string(data) {
+				t.Errorf("%x re-encodes as %x", data, again)
+			} else {
+				live(t, s)
+			}
+		}
+	})
+}
+
+func checkRefused(t *testing.T, s rotation.State, err error) {
+	if s != (rotation.State{}) || !errors.Is(err, rotation.ErrStateDamaged) && !errors.Is(err, rotation.ErrStateVersion) {
+		t.Errorf("%v, %v", s, err)
+	}
+}
+
+// live has s go through every kind of event at extreme instants: whatever it
+// is, the states after it can be stored, and no sum has wrapped.
+func live(t *testing.T, s rotation.State) {
+	next, _ := s.Next()
+	for _, at := range []time.Time{time.Unix(0, 0), start, next, endOfYears.Add(-ns)} {
+		for _, e := range []rotation.Event{
+			rotation.Forced(at), rotation.Auto(at), rotation.AutoSlot(at, next), rotation.AutoSlot(at, at),
+			rotation.SetInterval(at, s.Interval()), rotation.SetInterval(at, rotation.MaxInterval), rotation.Disable(at),
+		} {
+			after, d, err := rules.Decide(s, e)
+			if err != nil {
+				continue
+			}
+			next, on := after.Next()
+			if d.Missed < 0 || on && d.Rotate() && d.Rule != rotation.R2 && !next.After(at) {
+				t.Errorf("%v at %v on %v: %v, %v", e.Kind(), at, s, d, after)
+			}
+			roundTrip(t, after)
+			if rules.Explain(s, e) == "" {
+				t.Error("no explanation")
+			}
+		}
+	}
+}
