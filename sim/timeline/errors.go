@@ -40,8 +40,9 @@ func syntaxErrorf(format string, args ...any) error {
 
 // quoted is text from the input, made safe and short enough to print. Values
 // that could be secret are never passed to it.
-func quoted(s string) string {
+func quoted(text []byte) string {
 	const most = 40
+	s := string(text)
 	if len(s) > most {
 		cut := most
 		for cut > 0 && !utf8.RuneStart(s[cut]) {

@@ -1,114 +1,186 @@
 package timeline
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"cvvrotation/rotation"
 	"cvvrotation/servicecode"
 )
 
-// jsonLine is a line of JSON Lines: a header, an event, or both.
-type jsonLine struct {
-	Timeline *int64     `json:"timeline"`
-	Rules    *jsonRules `json:"rules"`
+// jsonDecoder decodes lines of JSON Lines. Names are matched to the letter and
+// may stand once: encoding/json would fold their case and let the last of two
+// win.
+type jsonDecoder struct {
+	dec    jsontext.Decoder
+	source bytes.Reader
+	value  []byte // an unquoted string
+	line   line
 
-	At          string         `json:"at"`
-	Card        string         `json:"card"`
-	Event       string         `json:"event"`
-	ServiceCode *string        `json:"service_code"`
-	Slot        *string        `json:"slot"`
-	Interval    *string        `json:"interval"`
-	First       *string        `json:"first"`
-	Rotate      *bool          `json:"rotate"`
-	Reschedule  *bool          `json:"reschedule"`
-	Reason      *string        `json:"reason"`
-	Scenario    *int64         `json:"scenario"`
-	Missed      *int64         `json:"missed"`
-	Next        jsontext.Value `json:"next"`
+	isHeader bool // the line has the member timeline
+	hasRules bool
+	rules    rotation.Rules
 }
 
-type jsonRules struct {
-	Guard     *string `json:"guard"`
-	GuardFrom *string `json:"guard_from"`
+// decode reads one line. It may be a header (isHeader), an event, or an event
+// that carries rules.
+func (j *jsonDecoder) decode(text []byte) error {
+	j.source.Reset(text)
+	j.dec.Reset(&j.source)
+	j.line, j.isHeader, j.hasRules, j.rules = line{}, false, false, rotation.Rules{}
+	if err := j.object(j.member); err != nil {
+		return err
+	}
+	if _, err := j.dec.ReadToken(); err != io.EOF {
+		return syntaxErrorf("more than one JSON value in the line")
+	}
+	if j.isHeader && j.line != (line{}) {
+		return headerErrorf("it is a line of its own, apart from any event")
+	}
+	return nil
 }
 
-// Names are matched to the letter and may stand once: encoding/json would fold
-// their case and let the last of two win.
-var jsonOptions = json.JoinOptions(json.RejectUnknownMembers(true), json.MatchCaseInsensitiveNames(false))
-
-func (j *jsonLine) decode(text []byte) error {
-	*j = jsonLine{Next: j.Next[:0]}
-	return jsonError(json.Unmarshal(text, j, jsonOptions))
-}
-
-// jsonError says in words what the library found wrong. The library's own
-// message may quote a value, which may be a misplaced secret.
-func jsonError(err error) error {
-	var semantic *json.SemanticError
-	var syntactic *jsontext.SyntacticError
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, json.ErrUnknownName) && errors.As(err, &semantic):
-		return syntaxErrorf("unknown member %s", quoted(semantic.JSONPointer.LastToken()))
-	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntactic):
-		return syntaxErrorf("member %s stands twice", quoted(syntactic.JSONPointer.LastToken()))
-	case errors.As(err, &semantic) && semantic.JSONPointer != "":
-		return syntaxErrorf("member %s is of the wrong type or out of range", quoted(semantic.JSONPointer.LastToken()))
-	case errors.As(err, &syntactic):
-		return syntaxErrorf("broken JSON at byte %d", syntactic.ByteOffset+1)
-	default:
+// object reads an object, calling member with each name.
+func (j *jsonDecoder) object(member func(name string) error) error {
+	open, err := j.dec.ReadToken()
+	if err != nil {
+		return j.syntaxError(err)
+	}
+	if open.Kind() != '{' {
 		return syntaxErrorf("a JSON object is needed")
 	}
-}
-
-// header returns the rules that the line sets. A header of its own has the
-// member timeline; an event may carry just the rules, if it is the first.
-func (j *jsonLine) header() (rotation.Rules, error) {
-	switch {
-	case j.Timeline != nil && *j.Timeline != 1:
-		return rotation.Rules{}, headerErrorf("timeline %d: this release reads version 1", *j.Timeline)
-	case j.Timeline != nil && (j.At != "" || j.Card != "" || j.Event != ""):
-		return rotation.Rules{}, headerErrorf("it is a line of its own, apart from any event")
-	case j.Rules == nil:
-		return rotation.Rules{}, nil
-	}
-	return parseHeaderRules(j.Rules.Guard, j.Rules.GuardFrom)
-}
-
-func (j *jsonLine) entry() (Entry, error) {
-	if j.At == "" {
-		return Entry{}, syntaxErrorf("the instant (at) is missing")
-	}
-	at, err := parseInstant("at", j.At)
-	if err != nil {
-		return Entry{}, err
-	}
-	l := line{
-		card: j.Card, event: j.Event,
-		serviceCode: j.ServiceCode, slot: j.Slot, interval: j.Interval, first: j.First,
-		rotate: j.Rotate, reschedule: j.Reschedule, reason: j.Reason,
-		scenario: j.Scenario, missed: j.Missed,
-	}
-	switch j.Next.Kind() {
-	case 0: // absent
-	case 'n':
-		l.noNext = true
-	case '"':
-		var next string
-		if err := json.Unmarshal(j.Next, &next); err != nil {
-			return Entry{}, jsonError(err)
+	for j.dec.PeekKind() != '}' {
+		name, err := j.dec.ReadValue()
+		if err != nil {
+			return j.syntaxError(err)
 		}
-		l.next = &next
-	default:
-		return Entry{}, syntaxErrorf("member %s is neither an instant nor null", quoted("next"))
+		if err := member(unquoteName(name)); err != nil {
+			return err
+		}
 	}
-	return l.entry(at)
+	if _, err := j.dec.ReadToken(); err != nil {
+		return j.syntaxError(err)
+	}
+	return nil
+}
+
+// names maps a quoted name to the name, for those that a line may have.
+var names = func() map[string]string {
+	m := make(map[string]string)
+	for _, name := range []string{
+		keyTimeline, keyRules, keyGuard, keyGuardFrom,
+		keyAt, keyCard, keyEvent, keyServiceCode, keySlot, keyInterval, keyFirst,
+		keyRotate, keyReschedule, keyReason, keyScenario, keyMissed, keyNext,
+	} {
+		m[`"`+name+`"`] = name
+	}
+	return m
+}()
+
+// unquoteName returns the name that is quoted. Ours, unless they are escaped,
+// cost no allocation.
+func unquoteName(quotedName []byte) string {
+	if name, ok := names[string(quotedName)]; ok {
+		return name
+	}
+	name, _ := jsontext.AppendUnquote(nil, quotedName) // the decoder has checked it
+	return string(name)
+}
+
+// member reads the value of a line's member.
+func (j *jsonDecoder) member(name string) error {
+	switch name {
+	case keyTimeline:
+		j.isHeader = true
+		version, err := j.dec.ReadValue()
+		if err != nil {
+			return j.syntaxError(err)
+		}
+		if string(version) != "1" {
+			return headerErrorf("this release reads timelines of version 1 alone")
+		}
+		return nil
+	case keyRules:
+		j.hasRules = true
+		return j.readRules()
+	case keyAt, keyCard, keyEvent, keyServiceCode, keySlot, keyInterval, keyFirst,
+		keyRotate, keyReschedule, keyReason, keyScenario, keyMissed, keyNext:
+	default:
+		return syntaxErrorf("unknown member %s", quoted([]byte(name)))
+	}
+	value, err := j.dec.ReadValue()
+	if err != nil {
+		return j.syntaxError(err)
+	}
+	switch value.Kind() {
+	case '"':
+		text, err := j.unquote(value)
+		if err != nil {
+			return err
+		}
+		return j.line.setText(name, text)
+	case 't', 'f':
+		return j.line.setBool(name, value.Kind() == 't')
+	case 'n':
+		return j.line.setNone(name)
+	case '0':
+		n, err := strconv.ParseInt(string(value), 10, 64)
+		if err != nil {
+			return wrongType(name)
+		}
+		return j.line.setInt(name, n)
+	}
+	return wrongType(name)
+}
+
+func (j *jsonDecoder) readRules() error {
+	var values struct{ guard, guardFrom string }
+	err := j.object(func(name string) error {
+		value, err := j.dec.ReadValue()
+		switch {
+		case err != nil:
+			return j.syntaxError(err)
+		case name != keyGuard && name != keyGuardFrom:
+			return syntaxErrorf("unknown member %s: rules take guard and guard_from", quoted([]byte(name)))
+		case value.Kind() != '"' || len(value) == len(`""`):
+			return wrongType(name)
+		}
+		text, err := j.unquote(value)
+		if name == keyGuard {
+			values.guard = string(text)
+		} else {
+			values.guardFrom = string(text)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	j.rules, err = ParseRules(rotation.Rules{}, values.guard, values.guardFrom)
+	return err
+}
+
+// unquote returns the text of a JSON string; it is valid until the next call.
+func (j *jsonDecoder) unquote(value jsontext.Value) ([]byte, error) {
+	var err error
+	if j.value, err = jsontext.AppendUnquote(j.value[:0], value); err != nil {
+		return nil, j.syntaxError(err)
+	}
+	return j.value, nil
+}
+
+// syntaxError says in words what the library found wrong. The library's own
+// message may quote a value, which may be a misplaced secret.
+func (j *jsonDecoder) syntaxError(err error) error {
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		return syntaxErrorf("a member stands twice, at byte %d", j.dec.InputOffset()+1)
+	}
+	return syntaxErrorf("broken JSON after byte %d", j.dec.InputOffset())
 }
 
 // appendJSON appends e as a line of JSON Lines. The rules, where they are not

@@ -10,154 +10,205 @@ import (
 	"cvvrotation/servicecode"
 )
 
-// line is what both spellings have in common: the fields of an entry before
-// they are understood. Absent fields are nil.
+// The keys of an event line and of a header, the same in both spellings.
+const (
+	keyAt          = "at"
+	keyCard        = "card"
+	keyEvent       = "event"
+	keyServiceCode = "service_code"
+	keySlot        = "slot"
+	keyInterval    = "interval"
+	keyFirst       = "first"
+	keyRotate      = "rotate"
+	keyReschedule  = "reschedule"
+	keyReason      = "reason"
+	keyScenario    = "scenario"
+	keyMissed      = "missed"
+	keyNext        = "next"
+
+	keyTimeline  = "timeline"
+	keyRules     = "rules"
+	keyGuard     = "guard"
+	keyGuardFrom = "guard_from"
+)
+
+// line is what both spellings have in common: an entry while its parts are read.
 type line struct {
-	card, event string
+	at          time.Time
+	card        string
+	kind        rotation.Kind
+	serviceCode servicecode.Code
+	slot, first time.Time
+	interval    time.Duration
+	expect      Expect
 
-	serviceCode, slot, interval, first *string
-
-	rotate, reschedule *bool
-	reason             *string
-	scenario, missed   *int64
-	next               *string
-	noNext             bool // none is expected
+	hasAt, hasServiceCode, hasSlot, hasFirst, hasInterval bool
 }
 
-// entry understands the line as what happened at the instant at.
-func (l *line) entry(at time.Time) (Entry, error) {
-	e := Entry{Card: l.card}
-	if l.card == "" {
+// setText sets a part whose value is written as text.
+func (l *line) setText(key string, value []byte) (err error) {
+	switch key {
+	case keyAt:
+		l.at, err = parseInstant(key, value)
+		l.hasAt = true
+	case keyCard:
+		l.card = string(value)
+	case keyEvent:
+		if l.kind = kindNamed(value); l.kind == 0 {
+			err = fmt.Errorf("event %s: %w", quoted(value), rotation.ErrKind)
+		}
+	case keyServiceCode:
+		if l.serviceCode, err = servicecode.Parse(string(value)); err != nil {
+			err = fmt.Errorf("%s: %w", key, err)
+		}
+		l.hasServiceCode = true
+	case keySlot:
+		l.slot, err = parseInstant(key, value)
+		l.hasSlot = true
+	case keyInterval:
+		l.interval, err = parseDuration(key, string(value))
+		l.hasInterval = true
+	case keyFirst:
+		l.first, err = parseInstant(key, value)
+		l.hasFirst = true
+	case keyReason:
+		l.expect.Fields |= FieldReason
+		if l.expect.Reason.UnmarshalText(value) != nil {
+			err = fmt.Errorf("reason %s: %w", quoted(value), rotation.ErrReason)
+		}
+	case keyNext:
+		l.expect.Fields |= FieldNext
+		l.expect.Next, err = parseInstant(key, value)
+	default:
+		err = wrongType(key)
+	}
+	return err
+}
+
+// setNone says that no next slot is expected.
+func (l *line) setNone(key string) error {
+	if key != keyNext {
+		return wrongType(key)
+	}
+	l.expect.Fields |= FieldNext
+	return nil
+}
+
+func (l *line) setBool(key string, value bool) error {
+	switch key {
+	case keyRotate:
+		l.expect.Fields, l.expect.Rotate = l.expect.Fields|FieldRotate, value
+	case keyReschedule:
+		l.expect.Fields, l.expect.Reschedule = l.expect.Fields|FieldReschedule, value
+	default:
+		return wrongType(key)
+	}
+	return nil
+}
+
+func (l *line) setInt(key string, value int64) error {
+	switch key {
+	case keyScenario:
+		l.expect.Fields, l.expect.Scenario = l.expect.Fields|FieldScenario, value
+	case keyMissed:
+		l.expect.Fields, l.expect.Missed = l.expect.Fields|FieldMissed, value
+	default:
+		return wrongType(key)
+	}
+	return nil
+}
+
+func wrongType(key string) error { return syntaxErrorf("%s has a value of the wrong type", key) }
+
+// entry returns the entry that the line's parts make.
+func (l *line) entry() (Entry, error) {
+	e := Entry{Card: l.card, ServiceCode: l.serviceCode, Expect: l.expect}
+	switch {
+	case !l.hasAt:
+		return e, syntaxErrorf("the instant is missing")
+	case l.card == "":
 		return e, syntaxErrorf("the card is missing")
-	}
-	var kind rotation.Kind
-	if l.event == "" {
+	case l.kind == 0:
 		return e, syntaxErrorf("the event is missing")
+	case l.hasServiceCode && l.kind != rotation.KindForced:
+		return e, misplaced(keyServiceCode, rotation.KindForced, l.kind)
+	case l.hasSlot && l.kind != rotation.KindAuto:
+		return e, misplaced(keySlot, rotation.KindAuto, l.kind)
+	case l.hasInterval && l.kind != rotation.KindSetInterval:
+		return e, misplaced(keyInterval, rotation.KindSetInterval, l.kind)
+	case l.hasFirst && l.kind != rotation.KindSetInterval:
+		return e, misplaced(keyFirst, rotation.KindSetInterval, l.kind)
+	case !l.hasInterval && l.kind == rotation.KindSetInterval:
+		return e, syntaxErrorf("set_interval without an interval: add one such as 24h")
 	}
-	if err := kind.UnmarshalText([]byte(l.event)); err != nil {
-		return e, fmt.Errorf("event %s: %w", quoted(l.event), rotation.ErrKind)
+	switch {
+	case l.kind == rotation.KindForced:
+		e.Event = rotation.Forced(l.at)
+	case l.hasSlot:
+		e.Event = rotation.AutoSlot(l.at, l.slot)
+	case l.kind == rotation.KindAuto:
+		e.Event = rotation.Auto(l.at)
+	case l.hasFirst:
+		e.Event = rotation.SetIntervalFirst(l.at, l.interval, l.first)
+	case l.kind == rotation.KindSetInterval:
+		e.Event = rotation.SetInterval(l.at, l.interval)
+	default:
+		e.Event = rotation.Disable(l.at)
 	}
-	for _, f := range [...]struct {
-		name  string
-		value *string
-		of    rotation.Kind
-	}{
-		{"service_code", l.serviceCode, rotation.KindForced},
-		{"slot", l.slot, rotation.KindAuto},
-		{"interval", l.interval, rotation.KindSetInterval},
-		{"first", l.first, rotation.KindSetInterval},
-	} {
-		if f.value != nil && f.of != kind {
-			return e, syntaxErrorf("%s belongs to %v events, not to %v", f.name, f.of, kind)
-		}
-	}
-
-	var err error
-	switch kind {
-	case rotation.KindForced:
-		e.Event = rotation.Forced(at)
-		if l.serviceCode != nil {
-			if *l.serviceCode == "" {
-				return e, syntaxErrorf("service_code is empty: leave it out or give three digits")
-			}
-			if e.ServiceCode, err = servicecode.Parse(*l.serviceCode); err != nil {
-				return e, fmt.Errorf("service_code: %w", err)
-			}
-		}
-	case rotation.KindAuto:
-		e.Event = rotation.Auto(at)
-		if l.slot != nil {
-			slot, err := parseInstant("slot", *l.slot)
-			if err != nil {
-				return e, err
-			}
-			e.Event = rotation.AutoSlot(at, slot)
-		}
-	case rotation.KindSetInterval:
-		if l.interval == nil {
-			return e, syntaxErrorf("set_interval without an interval: add one such as 24h")
-		}
-		interval, err := parseDuration("interval", *l.interval)
-		if err != nil {
-			return e, err
-		}
-		e.Event = rotation.SetInterval(at, interval)
-		if l.first != nil {
-			first, err := parseInstant("first", *l.first)
-			if err != nil {
-				return e, err
-			}
-			e.Event = rotation.SetIntervalFirst(at, interval, first)
-		}
-	case rotation.KindDisable:
-		e.Event = rotation.Disable(at)
-	}
-
-	e.Expect, err = l.expect()
-	return e, err
+	return e, nil
 }
 
-func (l *line) expect() (Expect, error) {
-	var x Expect
-	if l.rotate != nil {
-		x.Fields |= FieldRotate
-		x.Rotate = *l.rotate
-	}
-	if l.reschedule != nil {
-		x.Fields |= FieldReschedule
-		x.Reschedule = *l.reschedule
-	}
-	if l.reason != nil {
-		x.Fields |= FieldReason
-		if err := x.Reason.UnmarshalText([]byte(*l.reason)); err != nil {
-			return x, fmt.Errorf("reason %s: %w", quoted(*l.reason), rotation.ErrReason)
+func misplaced(key string, of, kind rotation.Kind) error {
+	return syntaxErrorf("%s belongs to %v events, not to %v", key, of, kind)
+}
+
+// kindNamed is [rotation.Kind.UnmarshalText] without an allocation; 0 for none.
+func kindNamed(name []byte) rotation.Kind {
+	for kind := rotation.KindForced; kind <= rotation.KindDisable; kind++ {
+		if kind.String() == string(name) {
+			return kind
 		}
 	}
-	if l.scenario != nil {
-		x.Fields |= FieldScenario
-		x.Scenario = *l.scenario
-	}
-	if l.missed != nil {
-		x.Fields |= FieldMissed
-		x.Missed = *l.missed
-	}
-	if l.noNext {
-		x.Fields |= FieldNext
-	}
-	if l.next != nil {
-		x.Fields |= FieldNext
-		var err error
-		if x.Next, err = parseInstant("next", *l.next); err != nil {
-			return x, err
-		}
-	}
-	return x, nil
+	return 0
 }
 
 // parseInstant reads an RFC 3339 instant. It is strict where package time is
 // lenient: more than nanoseconds is an error, not rounded.
-func parseInstant(field, s string) (time.Time, error) {
+func parseInstant(key string, value []byte) (time.Time, error) {
 	var t time.Time
-	if err := t.UnmarshalText([]byte(s)); err != nil {
-		return t, syntaxErrorf("%s %s is not an RFC 3339 instant such as 2026-11-22T15:00:00Z", field, quoted(s))
+	if err := t.UnmarshalText(value); err != nil {
+		return t, syntaxErrorf("%s %s is not an RFC 3339 instant such as 2026-11-22T15:00:00Z", key, quoted(value))
 	}
-	if dot := strings.IndexByte(s, '.'); dot >= 0 {
-		if digits := strings.TrimLeft(s[dot+1:], "0123456789"); len(s)-dot-1-len(digits) > 9 {
-			return t, syntaxErrorf("%s %s is finer than a nanosecond", field, quoted(s))
-		}
+	const upToFraction, nanoseconds = len("2006-01-02T15:04:05."), 9
+	if len(value) > upToFraction+nanoseconds && value[upToFraction-1] == '.' &&
+		'0' <= value[upToFraction+nanoseconds] && value[upToFraction+nanoseconds] <= '9' {
+		return t, syntaxErrorf("%s %s is finer than a nanosecond", key, quoted(value))
 	}
 	if t = t.UTC(); t.Year() < 0 || t.Year() > 9999 {
-		return t, syntaxErrorf("%s %s is not of a year that RFC 3339 can write in UTC", field, quoted(s))
+		return t, syntaxErrorf("%s %s is not of a year that RFC 3339 can write in UTC", key, quoted(value))
 	}
 	return t, nil
 }
 
-func parseDuration(field, s string) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
+func parseDuration(key, value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
 	if err != nil {
-		return 0, syntaxErrorf("%s %s is not a duration such as 24h or 1h30m", field, quoted(s))
+		return 0, syntaxErrorf("%s %s is not a duration such as 24h or 1h30m", key, quoted([]byte(value)))
 	}
 	return d, nil
+}
+
+// FormatDuration returns the duration as Go spells it, without trailing zero
+// units: 24h, not 24h0m0s.
+func FormatDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // ParseRules returns the rules of base with the guard and its start replaced
@@ -167,13 +218,13 @@ func ParseRules(base rotation.Rules, guard, guardFrom string) (rotation.Rules, e
 	length, from := base.Guard(), base.GuardFrom()
 	var err error
 	if guard != "" {
-		if length, err = parseDuration("guard", guard); err != nil {
+		if length, err = parseDuration(keyGuard, guard); err != nil {
 			return base, err
 		}
 	}
 	if guardFrom != "" {
 		if err := from.UnmarshalText([]byte(guardFrom)); err != nil {
-			return base, fmt.Errorf("guard_from %s: %w", quoted(guardFrom), rotation.ErrGuardFrom)
+			return base, fmt.Errorf("guard_from %s: %w", quoted([]byte(guardFrom)), rotation.ErrGuardFrom)
 		}
 	}
 	rules, err := rotation.NewRules(length, from)

@@ -25,7 +25,7 @@ type Reader struct {
 	parse    func(text []byte) (e Entry, isEvent bool, err error)
 	rules    rotation.Rules
 	inEvents bool // a header is over, or there is none
-	json     jsonLine
+	json     jsonDecoder
 	previous time.Time // of the event before, in the text spelling
 
 	peeked bool // Rules has read the first entry already
@@ -127,7 +127,10 @@ func (r *Reader) parseText(text []byte) (e Entry, isEvent bool, err error) {
 		return e, false, nil
 	case words[0] == "rules":
 		rules, err := textRules(words[1:])
-		return e, false, r.setRules(rules, err)
+		if err != nil {
+			return e, false, err
+		}
+		return e, false, r.setRules(rules)
 	}
 	e, r.previous, err = textEntry(words, r.previous)
 	return e, true, err
@@ -137,38 +140,21 @@ func (r *Reader) parseJSON(text []byte) (e Entry, isEvent bool, err error) {
 	if err := r.json.decode(text); err != nil {
 		return e, false, err
 	}
-	if r.json.Timeline != nil || r.json.Rules != nil {
-		rules, err := r.json.header()
-		if err := r.setRules(rules, err); err != nil || r.json.Timeline != nil {
+	if r.json.isHeader || r.json.hasRules {
+		if err := r.setRules(r.json.rules); err != nil || r.json.isHeader {
 			return e, false, err
 		}
 	}
-	e, err = r.json.entry()
+	e, err = r.json.line.entry()
 	return e, true, err
 }
 
-func (r *Reader) setRules(rules rotation.Rules, err error) error {
-	if err != nil {
-		return err
-	}
+func (r *Reader) setRules(rules rotation.Rules) error {
 	if r.inEvents {
 		return headerErrorf("rules stand once, before or on the first event")
 	}
 	r.rules, r.inEvents = rules, true
 	return nil
-}
-
-func parseHeaderRules(guard, guardFrom *string) (rotation.Rules, error) {
-	var values [2]string
-	for i, v := range []*string{guard, guardFrom} {
-		if v == nil {
-			continue
-		}
-		if values[i] = *v; *v == "" {
-			return rotation.Rules{}, headerErrorf("guard and guard_from can't be empty: leave them out")
-		}
-	}
-	return ParseRules(rotation.Rules{}, values[0], values[1])
 }
 
 func headerErrorf(format string, args ...any) error {

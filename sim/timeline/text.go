@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,150 +27,115 @@ func splitText(text string) []string {
 
 // textRules reads the line "rules guard=… guard_from=…", without its first word.
 func textRules(words []string) (rotation.Rules, error) {
-	var guard, guardFrom *string
+	var guard, guardFrom string
 	err := eachPair(words, func(key, value string) error {
 		switch key {
-		case "guard":
-			return setString(&guard, key, value)
-		case "guard_from":
-			return setString(&guardFrom, key, value)
+		case keyGuard:
+			guard = value
+		case keyGuardFrom:
+			guardFrom = value
+		default:
+			return syntaxErrorf("unknown key %s: rules take guard and guard_from", quoted([]byte(key)))
 		}
-		return syntaxErrorf("unknown key %s: rules take guard and guard_from", quoted(key))
+		return nil
 	})
 	if err != nil {
 		return rotation.Rules{}, err
 	}
-	return parseHeaderRules(guard, guardFrom)
+	return ParseRules(rotation.Rules{}, guard, guardFrom)
 }
 
 // textEntry reads an event line. The instant may be a duration after previous,
 // which is the zero time where no line stands before.
-func textEntry(words []string, previous time.Time) (e Entry, at time.Time, err error) {
+func textEntry(words []string, previous time.Time) (Entry, time.Time, error) {
+	var l line
 	if after, relative := strings.CutPrefix(words[0], "+"); relative {
 		if previous.IsZero() {
-			return e, at, syntaxErrorf("%s has no line before it to count from", quoted(words[0]))
+			return Entry{}, previous, syntaxErrorf("%s has no line before it to count from", quoted([]byte(words[0])))
 		}
-		if after == "" || after[0] == '+' || after[0] == '-' {
-			return e, at, syntaxErrorf("%s is not + and a duration", quoted(words[0]))
+		if strings.HasPrefix(after, "+") || strings.HasPrefix(after, "-") {
+			return Entry{}, previous, syntaxErrorf("%s is not + and a duration", quoted([]byte(words[0])))
 		}
-		d, err := parseDuration("at", after)
+		d, err := parseDuration(keyAt, after)
 		if err != nil {
-			return e, at, err
+			return Entry{}, previous, err
 		}
-		at = previous.Add(d)
-	} else if at, err = parseInstant("at", words[0]); err != nil {
-		return e, at, err
+		l.at, l.hasAt = previous.Add(d), true
+	} else if err := l.setText(keyAt, []byte(words[0])); err != nil {
+		return Entry{}, previous, err
 	}
-
-	var l line
-	words = words[1:]
-	if len(words) > 0 {
-		if !utf8.ValidString(words[0]) {
-			return e, at, syntaxErrorf("the card is not valid UTF-8")
-		}
-		l.card, words = words[0], words[1:]
-	}
-	if len(words) > 0 {
-		l.event, words = words[0], words[1:]
-	}
-	given, expected := words, []string(nil)
-	for i, w := range words {
-		if w == "=>" {
-			given, expected = words[:i], words[i+1:]
-			break
+	if len(words) > 1 {
+		if l.card = words[1]; !utf8.ValidString(l.card) {
+			return Entry{}, l.at, syntaxErrorf("the card is not valid UTF-8")
 		}
 	}
-	if err := eachPair(given, l.setGiven); err != nil {
-		return e, at, err
+	if len(words) > 2 {
+		if err := l.setText(keyEvent, []byte(words[2])); err != nil {
+			return Entry{}, l.at, err
+		}
+		given, expected := words[3:], []string(nil)
+		if i := slices.Index(given, "=>"); i >= 0 {
+			given, expected = given[:i], given[i+1:]
+		}
+		if err := eachPair(given, l.setGiven); err != nil {
+			return Entry{}, l.at, err
+		}
+		if err := eachPair(expected, l.setExpected); err != nil {
+			return Entry{}, l.at, err
+		}
 	}
-	if err := eachPair(expected, l.setExpected); err != nil {
-		return e, at, err
-	}
-	e, err = l.entry(at)
-	return e, at, err
+	e, err := l.entry()
+	return e, l.at, err
 }
 
 func (l *line) setGiven(key, value string) error {
 	switch key {
-	case "service_code":
-		return setString(&l.serviceCode, key, value)
-	case "slot":
-		return setString(&l.slot, key, value)
-	case "interval":
-		return setString(&l.interval, key, value)
-	case "first":
-		return setString(&l.first, key, value)
+	case keyServiceCode, keySlot, keyInterval, keyFirst:
+		return l.setText(key, []byte(value))
 	}
-	return syntaxErrorf("unknown key %s before =>", quoted(key))
+	return syntaxErrorf("unknown key %s before =>", quoted([]byte(key)))
 }
 
 func (l *line) setExpected(key, value string) error {
 	switch key {
-	case "rotate":
-		return setBool(&l.rotate, key, value)
-	case "reschedule":
-		return setBool(&l.reschedule, key, value)
-	case "reason":
-		return setString(&l.reason, key, value)
-	case "scenario":
-		return setInt(&l.scenario, key, value)
-	case "missed":
-		return setInt(&l.missed, key, value)
-	case "next":
-		if l.noNext {
-			return syntaxErrorf("%s stands twice", key)
+	case keyRotate, keyReschedule:
+		if value != "true" && value != "false" {
+			return syntaxErrorf("%s is neither true nor false", key)
 		}
-		if value == "null" && l.next == nil {
-			l.noNext = true
-			return nil
+		return l.setBool(key, value == "true")
+	case keyScenario, keyMissed:
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return syntaxErrorf("%s is not a whole number", key)
 		}
-		return setString(&l.next, key, value)
+		return l.setInt(key, n)
+	case keyNext:
+		if value == "null" {
+			return l.setNone(key)
+		}
+		return l.setText(key, []byte(value))
+	case keyReason:
+		return l.setText(key, []byte(value))
 	}
-	return syntaxErrorf("unknown key %s after =>", quoted(key))
+	return syntaxErrorf("unknown key %s after =>", quoted([]byte(key)))
 }
 
+// eachPair calls set with each key and value; a key may stand once.
 func eachPair(words []string, set func(key, value string) error) error {
-	for _, w := range words {
+	for i, w := range words {
 		key, value, ok := strings.Cut(w, "=")
 		if !ok || key == "" || value == "" {
 			return syntaxErrorf("a key=value pair is needed, not a word of %d characters without one", utf8.RuneCountInString(w))
+		}
+		for _, before := range words[:i] {
+			if strings.HasPrefix(before, key+"=") {
+				return syntaxErrorf("%s stands twice", quoted([]byte(key)))
+			}
 		}
 		if err := set(key, value); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func setString(field **string, key, value string) error {
-	if *field != nil {
-		return syntaxErrorf("%s stands twice", key)
-	}
-	*field = &value
-	return nil
-}
-
-func setBool(field **bool, key, value string) error {
-	if *field != nil {
-		return syntaxErrorf("%s stands twice", key)
-	}
-	if value != "true" && value != "false" {
-		return syntaxErrorf("%s is neither true nor false", key)
-	}
-	v := value == "true"
-	*field = &v
-	return nil
-}
-
-func setInt(field **int64, key, value string) error {
-	if *field != nil {
-		return syntaxErrorf("%s stands twice", key)
-	}
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil {
-		return syntaxErrorf("%s is not a whole number", key)
-	}
-	*field = &n
 	return nil
 }
 
@@ -218,17 +184,4 @@ func (x Expect) String() string {
 	add(FieldMissed, "missed", x.Missed)
 	add(FieldNext, "next", formatNext(x.Next))
 	return strings.Join(w, " ")
-}
-
-// FormatDuration returns the duration as Go spells it, without trailing zero
-// units: 24h, not 24h0m0s.
-func FormatDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
