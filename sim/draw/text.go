@@ -76,7 +76,7 @@ func (t *Text) Close() error {
 	if t.sum.events > 0 {
 		t.out.newline()
 	}
-	t.out.flow(t.sum.words(), 1, 0, columnGap)
+	t.out.flow(words(t.sum.String(), plain), 1, 0, columnGap)
 	if err := t.out.w.Flush(); err != nil {
 		return fmt.Errorf("draw: %w", err)
 	}
@@ -205,9 +205,9 @@ func (m *summary) add(s sim.Step) {
 	}
 }
 
-// words is the summary, such as "4 events of 2 cards: 3 rotations; schedules: 3
+// String is the summary, such as "4 events of 2 cards: 3 rotations; schedules: 3
 // new, 1 kept (S1 1)."
-func (m *summary) words() []piece {
+func (m *summary) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s of %s: %s; schedules: %d new, %d kept",
 		count(m.events, "event"), count(len(m.cards), "card"), count(m.rotations, "rotation"), m.scheduled, m.kept)
@@ -224,5 +224,5 @@ func (m *summary) words() []piece {
 	if m.idle > 0 {
 		fmt.Fprintf(&b, "; nothing done: %d", m.idle)
 	}
-	return words(b.String()+".", plain)
+	return b.String() + "."
 }
