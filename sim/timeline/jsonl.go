@@ -161,7 +161,7 @@ func (j *jsonDecoder) readRules() error {
 	if err != nil {
 		return err
 	}
-	j.rules, err = ParseRules(rotation.Rules{}, values.guard, values.guardFrom)
+	j.rules, err = parseRules(values.guard, values.guardFrom)
 	return err
 }
 

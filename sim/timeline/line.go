@@ -211,25 +211,24 @@ func FormatDuration(d time.Duration) string {
 	return s
 }
 
-// ParseRules returns the rules of base with the guard and its start replaced
-// where they are given; empty strings leave them. The guard is a duration of
-// Go's such as 2m, the start request or scheduling.
-func ParseRules(base rotation.Rules, guard, guardFrom string) (rotation.Rules, error) {
-	length, from := base.Guard(), base.GuardFrom()
+// parseRules returns the rules of a header; an empty string stands for the
+// default.
+func parseRules(guard, guardFrom string) (rotation.Rules, error) {
+	length, from := rotation.DefaultGuard, rotation.FromRequest
 	var err error
 	if guard != "" {
 		if length, err = parseDuration(keyGuard, guard); err != nil {
-			return base, err
+			return rotation.Rules{}, err
 		}
 	}
 	if guardFrom != "" {
 		if err := from.UnmarshalText([]byte(guardFrom)); err != nil {
-			return base, fmt.Errorf("guard_from %s: %w", quoted([]byte(guardFrom)), rotation.ErrGuardFrom)
+			return rotation.Rules{}, fmt.Errorf("guard_from %s: %w", quoted([]byte(guardFrom)), rotation.ErrGuardFrom)
 		}
 	}
 	rules, err := rotation.NewRules(length, from)
 	if errors.Is(err, rotation.ErrGuard) {
-		return base, fmt.Errorf("guard %s: %w", guard, rotation.ErrGuard)
+		return rotation.Rules{}, fmt.Errorf("guard %s: %w", guard, rotation.ErrGuard)
 	}
 	return rules, err
 }

@@ -42,7 +42,7 @@ func textRules(words []string) (rotation.Rules, error) {
 	if err != nil {
 		return rotation.Rules{}, err
 	}
-	return ParseRules(rotation.Rules{}, guard, guardFrom)
+	return parseRules(guard, guardFrom)
 }
 
 // textEntry reads an event line. The instant may be a duration after previous,

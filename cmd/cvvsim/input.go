@@ -1,0 +1,96 @@
+package main
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"cvvrotation/rotation"
+	"cvvrotation/sim/timeline"
+)
+
+// rulesFlags are the flags that override a timeline's header.
+type rulesFlags struct {
+	set       *pflag.FlagSet
+	guard     time.Duration
+	guardFrom rotation.GuardFrom
+}
+
+func (f *rulesFlags) add(cmd *cobra.Command) {
+	f.set = cmd.Flags()
+	f.set.DurationVar(&f.guard, "guard", rotation.DefaultGuard, "")
+	f.set.TextVar(&f.guardFrom, "guard-from", rotation.FromRequest, "")
+	mustComplete(cmd, "guard", cobra.NoFileCompletions)
+	mustComplete(cmd, "guard-from", cobra.FixedCompletions([]cobra.Completion{"request", "scheduling"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// check reports a bad flag before any input is read.
+func (f *rulesFlags) check() error {
+	_, err := f.over(rotation.Rules{})
+	return err
+}
+
+// over returns the rules of the header with the flags' in their place.
+func (f *rulesFlags) over(header rotation.Rules) (rotation.Rules, error) {
+	guard, from := header.Guard(), header.GuardFrom()
+	if f.set.Changed("guard") {
+		guard = f.guard
+	}
+	if f.set.Changed("guard-from") {
+		from = f.guardFrom
+	}
+	return rotation.NewRules(guard, from)
+}
+
+func mustComplete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
+		panic(err) // the flag is not defined
+	}
+}
+
+// eachFile calls read with each of the named files, one after the other. No
+// name, and "-", are the standard input.
+func (c *cli) eachFile(names []string, read func(r *timeline.Reader, name string) error) error {
+	if len(names) == 0 {
+		names = []string{"-"}
+	}
+	for _, name := range names {
+		if err := c.oneFile(name, read); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cli) oneFile(name string, read func(r *timeline.Reader, name string) error) error {
+	in, shown := c.stdin, "<stdin>"
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in, shown = f, name
+	}
+	return read(timeline.NewReader(in, shown), shown)
+}
+
+// eachEntry calls apply with each entry. What apply refuses is reported with
+// the entry's line.
+func eachEntry(r *timeline.Reader, file string, apply func(timeline.Entry) error) error {
+	for {
+		e, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := apply(e); err != nil {
+			return atLine(file, e.Line, err)
+		}
+	}
+}

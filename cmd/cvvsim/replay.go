@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cvvrotation/rotation"
+	"cvvrotation/sim"
+	"cvvrotation/sim/draw"
+	"cvvrotation/sim/timeline"
+)
+
+type replayOptions struct {
+	rules  rulesFlags
+	output string
+	color  string
+	auto   bool
+	until  string
+	lag    time.Duration
+}
+
+func (c *cli) replayCommand() *cobra.Command {
+	var o replayOptions
+	cmd := &cobra.Command{
+		Use:  "replay [flags] [FILE...]",
+		RunE: func(cmd *cobra.Command, args []string) error { return c.replay(cmd, &o, args) },
+	}
+	o.rules.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVarP(&o.output, "output", "o", "text", "")
+	flags.StringVar(&o.color, "color", "auto", "")
+	flags.BoolVar(&o.auto, "auto", false, "")
+	flags.StringVar(&o.until, "until", "", "")
+	flags.DurationVar(&o.lag, "lag", 0, "")
+	mustComplete(cmd, "output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
+	mustComplete(cmd, "color", cobra.FixedCompletions(colors, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+var (
+	outputs = []cobra.Completion{"text", "jsonl", "timeline", "svg"}
+	colors  = []cobra.Completion{"auto", "always", "never"}
+)
+
+func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error {
+	until, err := o.check(cmd)
+	if err != nil {
+		return hinted{err, "run cvvsim replay --help for the flags"}
+	}
+	out := bufio.NewWriterSize(c.stdout, 64<<10)
+	err = c.eachFile(files, func(r *timeline.Reader, name string) error {
+		header, err := r.Rules()
+		if err != nil {
+			return err
+		}
+		rules, err := o.rules.over(header)
+		if err != nil {
+			return err
+		}
+		title := ""
+		if len(files) > 1 {
+			title = name
+		}
+		s, err := c.newSink(out, o, rules, title)
+		if err != nil {
+			return err
+		}
+		differing := 0
+		emit := func(step sim.Step) error {
+			if x := step.Entry.Expect; x.Fields != 0 && len(x.Differences(step.Outcome())) > 0 {
+				differing++
+			}
+			return s.step(step)
+		}
+		if o.auto {
+			err = c.replayClosed(r, name, rules, until, o.lag, emit)
+		} else {
+			err = replayOpen(r, name, rules, emit)
+		}
+		if differing > 0 {
+			fmt.Fprintf(c.stderr, "note: %s: %d events differ from what they expect; cvvsim verify says which\n", name, differing)
+		}
+		return errors.Join(err, s.close(err == nil))
+	})
+	// What was decided before a bad line is printed; nothing after it is.
+	return errors.Join(err, out.Flush())
+}
+
+// check finds what is wrong with the flags before any input is read.
+func (o *replayOptions) check(cmd *cobra.Command) (until time.Time, err error) {
+	if err := o.rules.check(); err != nil {
+		return until, err
+	}
+	if !slices.Contains(outputs, o.output) {
+		return until, fmt.Errorf("-o %s: one of %s is needed", o.output, strings.Join(outputs, ", "))
+	}
+	if !slices.Contains(colors, o.color) {
+		return until, fmt.Errorf("--color %s: one of %s is needed", o.color, strings.Join(colors, ", "))
+	}
+	switch {
+	case o.auto && o.until == "":
+		return until, errors.New("--auto needs --until TIME, the instant to stop at")
+	case !o.auto && (o.until != "" || cmd.Flags().Changed("lag")):
+		return until, errors.New("--until and --lag belong to --auto")
+	case !o.auto:
+		return until, nil
+	}
+	if err := until.UnmarshalText([]byte(o.until)); err != nil {
+		return until, fmt.Errorf("--until %q is not an RFC 3339 instant such as 2026-11-30T00:00:00Z", o.until)
+	}
+	_, err = sim.NewLoop(rotation.Rules{}, until, o.lag)
+	return until, err
+}
+
+func replayOpen(r *timeline.Reader, name string, rules rotation.Rules, emit func(sim.Step) error) error {
+	replay := sim.NewReplay(rules)
+	return eachEntry(r, name, func(e timeline.Entry) error {
+		step, err := replay.Apply(e)
+		if err != nil {
+			return err
+		}
+		return emit(step)
+	})
+}
+
+func (c *cli) replayClosed(r *timeline.Reader, name string, rules rotation.Rules, until time.Time, lag time.Duration, emit func(sim.Step) error) error {
+	loop, err := sim.NewLoop(rules, until, lag)
+	if err != nil {
+		return err
+	}
+	beyond := 0
+	err = eachEntry(r, name, func(e timeline.Entry) error {
+		if e.Event.At().After(until) {
+			beyond++
+		}
+		return loop.Apply(e, emit)
+	})
+	if err != nil {
+		return err
+	}
+	if err := loop.Finish(emit); err != nil {
+		return err
+	}
+	if beyond > 0 {
+		fmt.Fprintf(c.stderr, "note: %s: %d events lie after --until; the clock fires nothing there\n", name, beyond)
+	}
+	return nil
+}
+
+// A sink takes the steps of one timeline in one of the outputs.
+type sink struct {
+	step  func(sim.Step) error
+	close func(complete bool) error
+}
+
+func (c *cli) newSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules, title string) (sink, error) {
+	switch o.output {
+	case "jsonl", "timeline":
+		spelling := timeline.JSONL
+		if o.output == "timeline" {
+			spelling = timeline.Text
+		}
+		w := timeline.NewWriter(out, spelling, rules)
+		return sink{
+			step: func(s sim.Step) error {
+				s.Entry.Expect = s.Outcome()
+				return w.Write(s.Entry)
+			},
+			close: func(bool) error { return nil },
+		}, nil
+	case "svg":
+		var steps []sim.Step
+		return sink{
+			step: func(s sim.Step) error {
+				steps = append(steps, s)
+				if len(steps) > draw.MaxEvents {
+					return draw.ErrTooMany
+				}
+				return nil
+			},
+			close: func(complete bool) error {
+				if !complete {
+					return nil // half a picture is worse than none
+				}
+				return draw.SVG(out, title, rules, steps)
+			},
+		}, nil
+	default:
+		if title != "" {
+			fmt.Fprintf(out, "%s\n", filepath.ToSlash(title))
+		}
+		text := draw.NewText(out, rules, c.textOptions(o.color))
+		return sink{
+			step:  text.Step,
+			close: func(bool) error { return text.Close() },
+		}, nil
+	}
+}
+
+// textOptions says how to draw for the standard output: in colour when it is a
+// terminal and NO_COLOR (no-color.org) is not set, within its width.
+func (c *cli) textOptions(color string) draw.TextOptions {
+	terminal, width := c.terminal()
+	o := draw.TextOptions{Width: width}
+	switch color {
+	case "always":
+		o.Color = true
+	case "auto":
+		o.Color = terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	}
+	return o
+}
+
+func atLine(file string, line int, err error) error {
+	return &timeline.Error{File: file, Line: line, Err: err}
+}
