@@ -104,6 +104,21 @@ func TestZeroIsNone(t *testing.T) {
 	}
 }
 
+// Every verb gives the same text, but for %T, %p and a misplaced %w, which fmt
+// does not leave to a Formatter.
+func TestEveryVerbIsRedacted(t *testing.T) {
+	for _, s := range []secret{mustCVV("739"), CVV{}, mustPAN("4123456789012349"), PAN{}, mustCVK(visaTestKey), CVK{}} {
+		for _, verb := range verbs {
+			if verb == "%T" || verb == "%p" || verb == "%w" {
+				continue
+			}
+			if got := fmt.Sprintf(verb, s); !strings.Contains(got, "[redacted]") {
+				t.Errorf("%T prints as %q under %s, want [redacted]", s, got, verb)
+			}
+		}
+	}
+}
+
 func TestMarshalRefused(t *testing.T) {
 	for _, s := range []secret{mustCVV("123"), CVV{}, mustPAN("4123456789012349"), PAN{}, mustCVK(visaTestKey), CVK{}} {
 		_, text := s.MarshalText()
@@ -288,6 +303,22 @@ func TestZeroAllocations(t *testing.T) {
 		if n := testing.AllocsPerRun(200, tt.f); n != 0 {
 			t.Errorf("%s allocates %v times, want 0", tt.name, n)
 		}
+	}
+}
+
+// The working memory of a derivation goes back to its pool without the PAN and
+// the result.
+func TestDeriveWipes(t *testing.T) {
+	local, card, code := testLocal(t, 3), testCard(), servicecode.MustParse("201")
+	for range 100 { // the pool may drop or hold back values now and then
+		if _, err := local.Derive(context.Background(), card, code); err != nil {
+			t.Fatal(err)
+		}
+		s := scratches.Get().(*scratch)
+		if *s != (scratch{}) {
+			t.Fatal("the scratch is not zero")
+		}
+		scratches.Put(s)
 	}
 }
 

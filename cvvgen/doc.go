@@ -23,14 +23,14 @@
 //
 // # Secrets
 //
-// [CVV], [PAN] and [CVK] print as "[redacted]" under every verb and in every
+// [CVV], [PAN] and [CVK] print as "[redacted]" whatever the verb and in every
 // log, and refuse to be marshalled (JSON, XML, text, gob, SQL) with [ErrSecret].
-// Where a printer goes around their methods, as for an unexported field or a
-// reflecting dumper, it finds a masked number or a function. CVV.Reveal and
-// PAN.Reveal are the only ways to the digits, so that a search for "Reveal"
-// audits a program; a key has no way out. Embedding one of these types in a
-// struct promotes its methods: the whole struct then prints as "[redacted]" and
-// no longer marshals. Name the field instead.
+// Where a printer goes around their methods, as for an unexported field, %p, a
+// misplaced %w or a reflecting dumper, it finds a masked number or a function.
+// CVV.Reveal and PAN.Reveal are the only ways to the digits, so that a search
+// for "Reveal" audits a program; a key has no way out. Embedding one of these
+// types in a struct promotes its methods: the whole struct then prints as
+// "[redacted]" and no longer marshals. Name the field instead.
 //
 // This is a defence against accidents of printing. It is none against a reader
 // of the process's memory, a core dump or a debugger.

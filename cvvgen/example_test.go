@@ -138,7 +138,9 @@ func ExampleNewInsecureTestCVK() {
 }
 
 // hsm stands for a client of a hardware security module, which holds the key.
-type hsm struct{ call func(command, pan, expiry, code string) (string, error) }
+type hsm struct {
+	call func(command, pan, expiry, code string) (string, error)
+}
 
 func (h hsm) Derive(ctx context.Context, card cvvgen.Card, code servicecode.Code) (cvvgen.CVV, error) {
 	if err := ctx.Err(); err != nil {

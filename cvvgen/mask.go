@@ -16,8 +16,9 @@ var ErrSyntax = errors.New("cvvgen: malformed value")
 // printer finds that reaches a secret's bits.
 //
 // Zero stands for the empty string. Equal strings have equal masked values, so
-// that == compares digits, within one process. Unlike the exclusive or with a
-// constant, one known string does not unmask the others. It is no encryption.
+// that == compares digits, within one process. The price is that a dump shows
+// which values are equal. Unlike with the exclusive or with a constant, one
+// known string does not unmask the others. It is no encryption.
 type masked uint64
 
 // permutation is x → (((x^xor)*mul1, folded)*mul2, folded), all steps of which

@@ -12,8 +12,7 @@ import (
 var ErrDigits = errors.New("cvvgen: unsupported number of digits")
 
 // Random generates random CVVs with crypto/rand, each equally likely. The zero
-// value generates 3 digits, unbuffered. A Random must not be copied after first
-// use.
+// value generates 3 digits, unbuffered.
 type Random struct {
 	four   bool
 	chunks *sync.Pool // of *chunk; nil for reading each value from the system

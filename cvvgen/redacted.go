@@ -16,11 +16,11 @@ var ErrSecret = errors.New("cvvgen: refusing to marshal a secret; reveal and enc
 const redaction = "[redacted]"
 
 // redacted is embedded in each secret type for its methods. They do not depend
-// on the value: also the length of a secret and its absence are not shown.
+// on the value: they show neither its length nor its absence.
 type redacted struct{}
 
-// Format writes "[redacted]" whatever the verb and flags. It implements
-// [fmt.Formatter].
+// Format writes "[redacted]" whatever the verb and flags. (fmt does not ask it
+// for %T, %p and a misplaced %w.) It implements [fmt.Formatter].
 func (redacted) Format(s fmt.State, _ rune) { io.WriteString(s, redaction) }
 
 // String returns "[redacted]". It implements [fmt.Stringer].

@@ -85,6 +85,22 @@ func TestRotateIsUniform(t *testing.T) {
 	}
 }
 
+// Also under a Deriver that contradicts itself the code is another.
+func TestRotateNeverReturnsCurrentCode(t *testing.T) {
+	calls := 0
+	d := deriverFunc(func(servicecode.Code) (CVV, error) {
+		calls++
+		return ParseCVV(fmt.Sprintf("%03d", calls%1000))
+	})
+	current := servicecode.MustParse("201")
+	for range 20_000 {
+		r, err := Rotate(context.Background(), d, testCard(), current)
+		if err != nil || r.ServiceCode == current {
+			t.Fatalf("rotated to %v, %v", r.ServiceCode, err)
+		}
+	}
+}
+
 // A card that has no code yet gets one.
 func TestRotateFirst(t *testing.T) {
 	local := testLocal(t, 3)
@@ -166,7 +182,7 @@ func TestRotateErrors(t *testing.T) {
 	if ok, err := Verify(ctx, absent, card, from, mustCVV("123")); ok || !errors.Is(err, ErrMissing) {
 		t.Errorf("Verify with an absent CVV: %v, %v", ok, err)
 	}
-	if ok, err := Verify(ctx, absent, card, from, CVV{}); ok || !errors.Is(err, ErrMissing) {
+	if ok, err := Verify(ctx, testLocal(t, 3), card, from, CVV{}); ok || !errors.Is(err, ErrMissing) {
 		t.Errorf("Verify of no CVV: %v, %v", ok, err)
 	}
 }
