@@ -398,6 +398,15 @@ func TestR20(t *testing.T) {
 	run(t, rules, ahead, step{forced(0), "R3 scheduled, rotate, reschedule; every 24h, next +24h, guard forced +0s"})
 	run(t, rules, ahead, step{auto(0), "R7 scheduled, rotate, reschedule; every 24h, next +24h, guard auto +0s"})
 	run(t, rules, ahead, step{setInterval(0, time.Hour), "R8 interval_set, reschedule; every 1h, next +1h, guard set_interval +0s"})
+	// Two things outlast it. The interval in force, set again, is R9 still, so
+	// next stays a year ahead until any other event.
+	run(t, rules, ahead, step{setInterval(0, day), "R9 unchanged; every 24h, next +8784h, guard set_interval +8760h"})
+	// And a slot served back then makes a timer in flight a duplicate (R12), which
+	// would have been R14.
+	run(t, rules, after(t, rules, setInterval(364*day, day), autoSlot(365*day, 365*day), forced(-day)),
+		step{forced(ns), "R3 scheduled, rotate, reschedule; every 24h, next +24h0m0.000000001s, guard forced +1ns, served +8760h"},
+		step{autoSlot(time.Second, 0), "R12 duplicate; every 24h, next +24h0m0.000000001s, guard forced +1ns, served +8760h"},
+	)
 }
 
 // "scenario is 1, 2 or 3 when the reason is guard and the kinds at the guard's
@@ -479,6 +488,8 @@ func TestR22(t *testing.T) {
 		{"the guard itself, with first", rotation.SetIntervalFirst(at(0), G, at(ns)), "interval", rotation.ErrInterval},
 		{"over ten years, with first", rotation.SetIntervalFirst(at(0), 3650*day+ns, at(ns)), "interval", rotation.ErrInterval},
 
+		{"ten years, first at t", setFirst(0, 3650*day, 0), "first", rotation.ErrFirst},
+		{"just over the guard, first at t", setFirst(0, G+ns, 0), "first", rotation.ErrFirst},
 		{"first at t", setFirst(0, day, 0), "first", rotation.ErrFirst},
 		{"first just before t", setFirst(0, day, -ns), "first", rotation.ErrFirst},
 		{"first just after t", setFirst(0, day, ns), "", nil},
