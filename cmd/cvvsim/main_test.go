@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"cvvsim": main})
+}
+
+// TestScripts runs the command as its users do; each script tells what it shows.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true})
+}
+
+// call runs the command in this process.
+func call(stdin string, args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(context.Background(), args, strings.NewReader(stdin), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// TestHelp finds commands and flags that the hand-written help does not know,
+// and flags that it knows and the command does not.
+func TestHelp(t *testing.T) {
+	root := (&cli{strings.NewReader(""), io.Discard, io.Discard}).command()
+	var names []string
+	for _, cmd := range root.Commands() {
+		names = append(names, cmd.Name())
+		if cmd.Name() == "help" {
+			continue
+		}
+		status, out, errs := call("", cmd.Name(), "--help")
+		if status != exitDone || errs != "" {
+			t.Errorf("%s --help: status %d, stderr %q", cmd.Name(), status, errs)
+		}
+		if _, again, _ := call("", "help", cmd.Name()); again != out {
+			t.Errorf("help %s differs from %s --help", cmd.Name(), cmd.Name())
+		}
+		known := make(map[string]bool)
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			known["--"+f.Name] = true
+			if f.Name != "help" && !strings.Contains(out, "--"+f.Name) {
+				t.Errorf("%s --help does not tell of --%s", cmd.Name(), f.Name)
+			}
+		})
+		for _, word := range strings.FieldsFunc(out, func(r rune) bool { return !strings.ContainsRune("-abcdefghijklmnopqrstuvwxyz", r) }) {
+			if strings.HasPrefix(word, "--") && word != "--" && !known[word] && !flagOfAnother(root, word) {
+				t.Errorf("%s --help tells of %s, which is no flag", cmd.Name(), word)
+			}
+		}
+		for _, line := range strings.Split(out, "\n") {
+			if len([]rune(line)) > 80 {
+				t.Errorf("%s --help: a line of %d columns: %s", cmd.Name(), len([]rune(line)), line)
+			}
+		}
+	}
+	_, out, _ := call("", "--help")
+	for _, name := range names {
+		if !strings.Contains(out, "\n  "+name+" ") {
+			t.Errorf("--help does not tell of %s", name)
+		}
+	}
+}
+
+// flagOfAnother is for examples that pipe one command into another.
+func flagOfAnother(root *cobra.Command, word string) bool {
+	for _, cmd := range root.Commands() {
+		if cmd.Flags().Lookup(strings.TrimPrefix(word, "--")) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// A reader or writer that breaks is an error, never a short success.
+func TestBrokenStreams(t *testing.T) {
+	var errs bytes.Buffer
+	in := iotest.TimeoutReader(strings.NewReader(strings.Repeat("# a comment\n", 100_000)))
+	if status := run(context.Background(), []string{"replay"}, in, io.Discard, &errs); status != exitBadInput {
+		t.Errorf("status %d on input that breaks off, want %d", status, exitBadInput)
+	}
+	for _, output := range outputs {
+		in := strings.NewReader("2026-11-22T15:00:00Z A forced\n")
+		if status := run(context.Background(), []string{"replay", "-o", string(output)}, in, fullDisk{}, &errs); status != exitBadInput {
+			t.Errorf("-o %s: status %d on a full disk, want %d", output, status, exitBadInput)
+		}
+	}
+	if !strings.Contains(errs.String(), "disk full") {
+		t.Errorf("stderr %q does not say why", errs.String())
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+// FuzzReplay looks for input that panics, and for output that is not a timeline
+// which fulfils its own expectations.
+func FuzzReplay(f *testing.F) {
+	for _, name := range []string{"three-pm", "scenario-2", "step-back", "interval"} {
+		source, err := os.ReadFile("../../sim/stories/" + name + ".timeline")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(source))
+	}
+	f.Add(`{"timeline":1,"rules":{"guard":"0s"}}` + "\n" + `{"at":"2200-12-31T23:59:59Z","card":"A","event":"set_interval","interval":"87600h"}`)
+	f.Fuzz(func(t *testing.T, source string) {
+		status, out, errs := call(source, "replay", "-o", "jsonl")
+		if status != exitDone && (status != exitBadInput || !strings.Contains(errs, "error: <stdin>:")) {
+			t.Fatalf("status %d, stderr %q", status, errs)
+		}
+		if status, said, errs := call(out, "verify", "-"); status != exitDone {
+			t.Fatalf("status %d verifying what replay printed: %s%s\n%s", status, said, errs, out)
+		}
+		call(source, "replay", "-o", "text")
+		call(source, "replay", "-o", "svg")
+	})
+}
