@@ -117,10 +117,9 @@ func outcome(d Decision) string {
 		return "nothing done, not due"
 	case R12:
 		return "nothing done, delivered twice"
-	case R13:
+	default: // R13
 		return "nothing done, the schedule has moved on"
 	}
-	return d.String()
 }
 
 // stamp is the instant as RFC 3339, UTC, without needless digits.
