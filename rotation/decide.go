@@ -12,11 +12,10 @@ import (
 // gives a result or an error. An error is an [*EventError]; the state that
 // comes back with it is s. Decide does not allocate unless it fails.
 func (r Rules) Decide(s State, e Event) (State, Decision, error) {
-	if !r.accepts(e) {
-		return s, Decision{}, r.refusal(e)
+	if !validInstant(e.at) {
+		return s, Decision{}, r.refusal(e) // R22, here and below
 	}
 	var d Decision
-	kind := e.Kind()
 	before := s.guardKind()
 	held := before != 0 && distance(e.at, s.guardStart) < int64(r.Guard()) // R20: in either direction
 	interval := s.interval()
@@ -34,6 +33,9 @@ func (r Rules) Decide(s State, e Event) (State, Decision, error) {
 		}
 
 	case formAuto, formAutoSlot:
+		if e.form == formAutoSlot && !validInstant(e.extra) {
+			return s, Decision{}, r.refusal(e)
+		}
 		if d.Rule = s.decideAuto(e, held); !d.Rule.Rotates() {
 			break
 		}
@@ -53,6 +55,9 @@ func (r Rules) Decide(s State, e Event) (State, Decision, error) {
 		}
 
 	case formSetInterval, formSetIntervalFirst:
+		if !r.acceptsInterval(e) {
+			return s, Decision{}, r.refusal(e)
+		}
 		next := e.at + e.interval
 		if e.form == formSetIntervalFirst {
 			next = e.extra
@@ -69,13 +74,16 @@ func (r Rules) Decide(s State, e Event) (State, Decision, error) {
 		d.Rule = R10
 		s.setInterval(0)
 		s.next = 0
+
+	default:
+		return s, Decision{}, r.refusal(e)
 	}
 
 	if d.Rule.Reason() == ReasonGuard {
-		d.Scenario = scenario(before, kind)
+		d.Scenario = scenario(before, e.Kind())
 	}
 	if d.Rule.Reschedules() || d.Rule.Rotates() && r.guardFrom == FromRequest { // R16
-		s.startGuard(e.at, kind)
+		s.startGuard(e.at, e.Kind())
 	}
 	return s, d, nil
 }
@@ -136,29 +144,17 @@ func distance(a, b int64) int64 {
 	return a - b
 }
 
-// accepts reports whether e is none of what R22 refuses.
-func (r Rules) accepts(e Event) bool {
-	if !validInstant(e.at) {
+// acceptsInterval reports whether R22 allows the interval, and the first slot if
+// there is one, of a set_interval event.
+func (r Rules) acceptsInterval(e Event) bool {
+	if e.interval <= int64(r.Guard()) || e.interval > int64(MaxInterval) {
 		return false
 	}
-	switch e.form {
-	case formForced, formAuto, formDisable:
-		return true
-	case formAutoSlot:
-		return validInstant(e.extra)
-	case formSetInterval:
-		return r.acceptsInterval(e.interval)
-	case formSetIntervalFirst:
-		return r.acceptsInterval(e.interval) && validInstant(e.extra) && e.at < e.extra && e.extra-e.at <= e.interval
-	}
-	return false
+	return e.form == formSetInterval ||
+		validInstant(e.extra) && e.at < e.extra && e.extra-e.at <= e.interval
 }
 
-func (r Rules) acceptsInterval(ns int64) bool {
-	return ns > int64(r.Guard()) && ns <= int64(MaxInterval)
-}
-
-// refusal says what r.accepts found wrong with e.
+// refusal says what is wrong with an event that R22 refuses.
 func (r Rules) refusal(e Event) error {
 	fail := func(err error, field, format string, args ...any) error {
 		return &EventError{Kind: e.Kind(), Field: field, Detail: fmt.Sprintf(format, args...), Err: err}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -22,6 +23,7 @@ type replayOptions struct {
 	rules  rulesFlags
 	output string
 	color  string
+	title  string
 	auto   bool
 	until  string
 	lag    time.Duration
@@ -37,6 +39,7 @@ func (c *cli) replayCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVarP(&o.output, "output", "o", "text", "")
 	flags.StringVar(&o.color, "color", "auto", "")
+	flags.StringVar(&o.title, "title", "", "")
 	flags.BoolVar(&o.auto, "auto", false, "")
 	flags.StringVar(&o.until, "until", "", "")
 	flags.DurationVar(&o.lag, "lag", 0, "")
@@ -65,11 +68,10 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 		if err != nil {
 			return err
 		}
-		title := ""
-		if len(files) > 1 {
-			title = name
+		if len(files) > 1 && o.output == "text" {
+			fmt.Fprintf(out, "%s\n", name)
 		}
-		s, err := c.newSink(out, o, rules, title)
+		s, err := c.newSink(out, o, rules, cmp.Or(o.title, filepath.Base(name)))
 		if err != nil {
 			return err
 		}
@@ -98,6 +100,9 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 func (o *replayOptions) check(cmd *cobra.Command) (until time.Time, err error) {
 	if err := o.rules.check(); err != nil {
 		return until, err
+	}
+	if o.title != "" && o.output != "svg" {
+		return until, errors.New("--title belongs to -o svg")
 	}
 	if !slices.Contains(outputs, o.output) {
 		return until, fmt.Errorf("-o %s: one of %s is needed", o.output, strings.Join(outputs, ", "))
@@ -194,9 +199,6 @@ func (c *cli) newSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules,
 			},
 		}, nil
 	default:
-		if title != "" {
-			fmt.Fprintf(out, "%s\n", filepath.ToSlash(title))
-		}
 		text := draw.NewText(out, rules, c.textOptions(o.color))
 		return sink{
 			step:  text.Step,

@@ -16,7 +16,7 @@ var files embed.FS
 
 // order is the order of telling: from the rule to its edges.
 var order = []string{
-	"three-pm", "scenario-1", "scenario-2", "scenario-3", "chain", "chain-from-scheduling",
+	"overview", "three-pm", "scenario-1", "scenario-2", "scenario-3", "chain", "chain-from-scheduling",
 	"late", "twice", "step-back", "interval",
 }
 

@@ -1,0 +1,41 @@
+# Everything here is a plain go command; make only saves typing.
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## play the built-in scenarios
+	go run ./cmd/cvvsim scenarios
+
+.PHONY: test
+test: ## run all tests
+	go test ./...
+
+.PHONY: race
+race: ## run all tests with the race detector (needs a C compiler)
+	go test -race ./...
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck
+	.ci/lint
+
+.PHONY: fuzz
+fuzz: ## fuzz each target for FUZZTIME (default 10s)
+	.ci/fuzz
+
+.PHONY: bench
+bench: ## run the benchmarks of the README
+	go test -run '^$$' -bench . -benchmem ./rotation ./cvvgen ./sim/...
+
+.PHONY: mutate
+mutate: ## mutation testing of the rules; ends with the score
+	.ci/mutate
+
+.PHONY: golden
+golden: ## write the golden files and the README's picture anew; review the difference
+	go test ./sim/stories ./sim/draw ./cmd/cvvsim -update
+
+.PHONY: ci
+ci: ## all that continuous integration runs
+	.ci/run
