@@ -1,0 +1,116 @@
+package fleet
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// chunk is a run of cards of one group.
+type chunk struct {
+	group       int
+	first, last int64 // last is not part of it
+}
+
+// chunks divides the cards so finely that a chunk takes about a millisecond.
+func (p *plan) chunks() []chunk {
+	const cards, events, chunks = 256, 1 << 19, 1 << 20 // at most, of each
+	size := int64(min(max(events*float64(p.Cards)/p.Events(), 1), cards))
+	size = max(size, p.Cards/chunks)
+	var all []chunk
+	for i, g := range p.groups {
+		for first := g.first; first < g.first+g.cards; first += size {
+			all = append(all, chunk{i, first, min(first+size, g.first+g.cards)})
+		}
+	}
+	return all
+}
+
+// Run computes a forecast. It stops early, with the context's error, when the
+// context ends. Any other error is a [*FieldError].
+func Run(ctx context.Context, c Config) (*Forecast, error) {
+	began := time.Now()
+	p, err := c.plan()
+	if err != nil {
+		return nil, err
+	}
+	var w *worker
+	if p.Capacity > 0 {
+		w, err = p.queue(ctx)
+	} else {
+		w, err = p.walk(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := p.forecast(w)
+	f.ElapsedSeconds = time.Since(began).Seconds()
+	return f, nil
+}
+
+// walk has the workers walk all cards, and returns their sum.
+func (p *plan) walk(ctx context.Context) (*worker, error) {
+	workers, err := p.share(ctx, func(w *worker, k chunk) {
+		switch p.Mode {
+		case Closed:
+			for id := k.first; id < k.last; id++ {
+				w.eachCall(k.group, id)
+			}
+		default:
+			for id := k.first; id < k.last; id++ {
+				w.eachEvent(&p.groups[k.group], id)
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	sum := workers[0]
+	for _, w := range workers[1:] {
+		sum.tally.add(&w.tally)
+		sum.automatic.add(w.automatic)
+		sum.forced.add(w.forced)
+		sum.waiting.add(w.waiting)
+		for i := range w.combs {
+			sum.combs[i].edges.add(w.combs[i].edges)
+		}
+		sum.records = append(sum.records, w.records...)
+	}
+	for i := range sum.combs {
+		sum.combs[i].sum(sum.automatic)
+	}
+	return sum, nil
+}
+
+// share shares out all cards to workers, chunk by chunk.
+func (p *plan) share(ctx context.Context, work func(*worker, chunk)) ([]*worker, error) {
+	chunks := p.chunks()
+	n := p.Workers
+	if n == 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	workers := make([]*worker, min(n, len(chunks)))
+	var taken, done atomic.Int64
+	var all sync.WaitGroup
+	for i := range workers {
+		w := p.newWorker()
+		workers[i] = w
+		all.Go(func() {
+			for ctx.Err() == nil {
+				i := taken.Add(1) - 1
+				if i >= int64(len(chunks)) {
+					return
+				}
+				k := chunks[i]
+				work(w, k)
+				if cards := done.Add(k.last - k.first); p.Progress != nil {
+					p.Progress(cards, p.Cards)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return workers, ctx.Err()
+}

@@ -1,0 +1,169 @@
+package fleet
+
+import (
+	"cvvrotation/rotation"
+)
+
+// card is what the rules remember of a card whose automatic rotation is on;
+// the newest slot served is not needed, because slots come in order. Instants
+// are ns since the start.
+type card struct {
+	next       int64
+	guardStart int64
+	guardKind  rotation.Kind
+}
+
+// worker decides events and counts what came of them.
+type worker struct {
+	*plan
+	tally
+	automatic series
+	forced    series
+	combs     []comb // of automatic rotations, one for each group; Closed only
+	waiting   series // changes of the backlog, by the second; empty when nothing ever waits
+	records   []record
+}
+
+// record is an event of the timeline.
+type record struct {
+	at, slot int64 // slot is 0 when the event is a forced call
+	card     int32
+}
+
+func (p *plan) newWorker() *worker {
+	w := &worker{plan: p, automatic: p.Detail.newSeries(p.end), forced: p.Detail.newSeries(p.end)}
+	if p.Mode == Closed && p.Detail != Totals {
+		for _, g := range p.groups {
+			w.combs = append(w.combs, p.Detail.newComb(p.end, g.interval))
+		}
+	}
+	if p.Capacity > 0 || p.outageUntil > p.outageFrom {
+		w.waiting = Seconds.newSeries(p.end)
+	}
+	return w
+}
+
+// rotate decides an automatic rotation at the instant at, which is not before
+// the card's next slot: R5, or R6 when held.
+func (w *worker) rotate(id int64, c *card, interval, at int64) {
+	if w.automatic != nil {
+		w.automatic[w.Detail.binOf(at)]++
+	}
+	if w.Record {
+		w.records = append(w.records, record{at, c.next, int32(id)})
+	}
+	held := at-c.guardStart < w.guard
+	if held {
+		w.autoHeld++
+		w.scenario[scenario(c.guardKind, rotation.KindAuto)]++
+	} else {
+		w.autoScheduled++
+	}
+	if at != c.next {
+		w.wait(c.next, at)
+		w.delayed++
+		w.longest = max(w.longest, at-c.next)
+		missed := (at - c.next) / interval // R17
+		w.missed += missed
+		c.next += missed * interval
+	}
+	c.next += interval
+	if !held || w.fromRequest { // R16
+		c.guardStart, c.guardKind = at, rotation.KindAuto
+	}
+}
+
+// force decides a forced call at the instant at: R3, or R2 when held.
+func (w *worker) force(id int64, c *card, interval, at int64) {
+	if w.forced != nil {
+		w.forced[w.Detail.binOf(at)]++
+	}
+	if w.Record {
+		w.records = append(w.records, record{at, 0, int32(id)})
+	}
+	held := at-c.guardStart < w.guard
+	if held {
+		w.forcedHeld++
+		w.scenario[scenario(c.guardKind, rotation.KindForced)]++
+	} else {
+		w.forcedScheduled++
+		if c.next < at {
+			w.wait(c.next, at)
+		}
+		c.next = at + interval
+	}
+	if !held || w.fromRequest { // R16
+		c.guardStart, c.guardKind = at, rotation.KindForced
+	}
+}
+
+// wait counts a card that is overdue from one instant to another.
+func (w *worker) wait(from, until int64) {
+	w.waiting[from/second]++
+	if until <= w.end {
+		w.waiting[until/second]--
+	}
+}
+
+// eachEvent walks a card through its events. Nothing depends on other cards.
+func (w *worker) eachEvent(g *group, id int64) {
+	c := card{next: w.firstSlot(g, id), guardKind: rotation.KindSetInterval}
+	calls := w.callsOf(id)
+	for {
+		limit := min(calls.next, w.end)
+		at := w.served(c.next)
+		for at <= limit {
+			w.rotate(id, &c, g.interval, at)
+			at = w.served(c.next)
+		}
+		if calls.next == never {
+			break
+		}
+		w.force(id, &c, g.interval, calls.next)
+		w.advance(&calls)
+	}
+	if c.next <= w.end {
+		w.wait(c.next, never)
+	}
+}
+
+// served returns when a slot is served: at once, or when the outage is over.
+func (w *worker) served(slot int64) int64 {
+	if slot >= w.outageFrom && slot < w.outageUntil {
+		return w.outageUntil
+	}
+	return slot
+}
+
+// eachCall walks a card from forced call to forced call. The automatic
+// rotations in between are on time and an interval apart, so that only the
+// first of them can be held.
+func (w *worker) eachCall(group int, id int64) {
+	g := &w.groups[group]
+	c := card{next: w.firstSlot(g, id), guardKind: rotation.KindSetInterval}
+	calls := w.callsOf(id)
+	for {
+		if limit := min(calls.next, w.end); c.next <= limit {
+			n := int64(uint64(limit-c.next)/uint64(g.interval)) + 1
+			if w.combs != nil {
+				w.combs[group].add(w.Detail, c.next, n)
+			}
+			held := c.next-c.guardStart < w.guard
+			w.autoScheduled += n
+			if held {
+				w.autoScheduled--
+				w.autoHeld++
+				w.scenario[scenario(c.guardKind, rotation.KindAuto)]++
+			}
+			c.next += n * g.interval
+			if !held || n > 1 || w.fromRequest {
+				c.guardStart, c.guardKind = c.next-g.interval, rotation.KindAuto
+			}
+		}
+		if calls.next == never {
+			return
+		}
+		w.force(id, &c, g.interval, calls.next)
+		w.advance(&calls)
+	}
+}
