@@ -1,0 +1,133 @@
+package check
+
+import (
+	"time"
+
+	"cvvrotation/rotation"
+)
+
+// call has a caller call, and decides when the card's next call is.
+func (h *host) call(e entry) {
+	if h.calm {
+		return
+	}
+	c := &h.cards[e.card]
+	node, upAt := h.anyNode(int(c.calls.below(int64(len(h.nodes)))))
+	if upAt > h.now {
+		e.at = upAt + pick(&c.calls, []int64{0, int64(time.Minute), day})
+		h.queue.put(e)
+		return
+	}
+	var call caller
+	if e.call != nil {
+		h.places[placeRetried]++
+		call = *e.call
+	} else {
+		call = h.drawCall(c)
+		if e.card == 0 && len(h.cards) > 1 && len(c.trace) > 10 && c.calls.happens(h.o.weights[faultPoison]) {
+			c.poison = true
+		}
+	}
+	h.decide(e.card, node, call, entry{what: entryCall, card: e.card})
+	if e.call == nil && !c.poison {
+		h.queue.put(entry{at: h.aim(c, node), what: entryCall, card: e.card})
+	}
+}
+
+// drawCall draws what a call asks for.
+func (h *host) drawCall(c *hostCard) caller {
+	s, w, v := &c.calls, &h.o.weights, c.judge.view
+	switch {
+	case s.happens(w[faultWrong] / 2):
+		return h.drawWrong(s, v)
+	case s.happens(w[faultOwnTimer]):
+		return caller{event: Event{Kind: rotation.KindAuto}}
+	case s.happens(w[faultStale]):
+		return h.drawStale(c)
+	case v.Interval == 0 && s.below(3) > 0:
+		return h.drawInterval(s)
+	case v.Interval == 0 && s.below(2) == 0:
+		return pick(s, []caller{
+			{event: Event{Kind: rotation.KindDisable}},
+			{event: Event{Kind: rotation.KindAuto}},
+			{event: Event{Kind: rotation.KindAuto, HasSlot: true, Slot: h.now}},
+		})
+	case v.Interval != 0 && s.happens(w[faultInterval]):
+		if s.below(2) == 0 {
+			return caller{event: Event{Kind: rotation.KindSetInterval, Interval: v.Interval}}
+		}
+		if s.below(4) == 0 {
+			return caller{event: Event{Kind: rotation.KindSetInterval, Interval: v.Interval, HasFirst: true, First: v.Next}}
+		}
+		return h.drawInterval(s)
+	case v.Interval != 0 && s.happens(w[faultDisable]/2):
+		return caller{event: Event{Kind: rotation.KindDisable}}
+	}
+	return caller{event: Event{Kind: rotation.KindForced}}
+}
+
+func (h *host) drawInterval(s *stream) caller {
+	interval := pick(s, h.o.intervals)
+	call := caller{event: Event{Kind: rotation.KindSetInterval, Interval: interval}}
+	if s.below(3) == 0 {
+		call.first = pick(s, []int64{1, 1 + s.below(interval), interval})
+	}
+	return call
+}
+
+// drawStale draws a timer for a slot of some time ago, as a queue may deliver
+// that was thought to be empty.
+func (h *host) drawStale(c *hostCard) caller {
+	v := c.judge.view
+	slot := pick(&c.calls, []int64{c.slots[0], c.slots[1], c.slots[2], c.slots[3], v.Served, v.Served + 1, v.Next - 1, v.Next, v.Next - v.Interval})
+	return caller{event: Event{Kind: rotation.KindAuto, HasSlot: true, Slot: max(slot, 0)}}
+}
+
+// drawWrong draws a request that R22 refuses, or all but refuses.
+func (h *host) drawWrong(s *stream, v View) caller {
+	e := Event{Kind: rotation.KindSetInterval, Interval: int64(time.Hour)}
+	switch s.below(8) {
+	case 0:
+		e.Kind = 0
+	case 1:
+		e = Event{Kind: rotation.KindForced, At: -h.now - 30*day - s.below(int64(time.Hour))}
+		e.At -= 20 * year // whatever the clock says, before 1970
+	case 2:
+		e = Event{Kind: rotation.KindAuto, HasSlot: true, Slot: pick(s, []int64{-1, endOfInstants})}
+	case 3:
+		e.Interval = h.guard
+	case 4:
+		e.Interval = int64(rotation.MaxInterval) + 1
+	case 5:
+		return caller{event: e, first: e.Interval + 1}
+	case 6:
+		e.HasFirst, e.First = true, pick(s, []int64{0, endOfInstants, v.Next - 1})
+	case 7:
+		return caller{event: e, first: -1}
+	}
+	return caller{event: e}
+}
+
+// aim returns the true time of a card's next call: somewhere in the interval,
+// or where the card's rules have an edge by the clock of the node.
+func (h *host) aim(c *hostCard, n int) int64 {
+	s, v := &c.calls, c.judge.view
+	interval := v.Interval
+	if interval == 0 {
+		interval = int64(time.Hour)
+	}
+	clock := h.nodes[n].clock(h.now)
+	var target int64
+	switch {
+	case v.GuardKind != 0 && s.happens(h.o.weights[faultBurst]):
+		target = v.GuardStart + pick(s, []int64{0, 1, h.guard - 1, h.guard - 1, h.guard, h.guard, h.guard + 1, s.below(h.guard)})
+	case v.Interval != 0 && s.below(4) == 0:
+		target = v.Next + pick(s, []int64{-1, 0, 1, -h.guard, 1 - h.guard, -h.guard / 2, h.guard / 2, interval, 2 * interval})
+	default:
+		target = clock + s.below(interval*3/2)
+	}
+	if at := h.now + target - clock; at >= h.now && at < endOfRuns {
+		return at
+	}
+	return h.now + s.below(2*h.guard)
+}

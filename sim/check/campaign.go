@@ -1,0 +1,192 @@
+package check
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Campaign is a search by simulation: many runs, each drawn from a seed. What
+// it finds does not depend on the number of workers.
+type Campaign struct {
+	System  System
+	Bug     Bug           // whose host to simulate; the zero Bug: a host without a mistake
+	First   uint64        // the first seed
+	Last    uint64        // the last one, inclusive
+	For     time.Duration // stop taking up runs after so long; 0: never
+	Workers int           // goroutines; 0: one for each processor
+	Twice   bool          // do each run twice and compare the trace hashes
+
+	// Progress is called now and then with what has been done; nil: never.
+	Progress func(Progress)
+	// Each is called after each run, one call at a time, in no order of the
+	// seeds; nil: never.
+	Each func(Run)
+}
+
+// Progress is how far a campaign has got.
+type Progress struct {
+	Runs, Events int64
+	Met, Places  int // situations met so far, of how many
+}
+
+// Run is one run of a campaign.
+type Run struct {
+	Seed    uint64
+	Hash    uint64
+	Events  int
+	Options string // all that was drawn for it, in one line
+}
+
+// Result is what a campaign did and found.
+type Result struct {
+	Runs     int64
+	Events   int64
+	LastSeed uint64        // the last seed that was run
+	Hash     uint64        // of all traces; of no meaning after a finding
+	Places   []Place       // the situations and how often each was met
+	Failure  *Failure      // the broken invariant of the lowest seed, nil when all held
+	Unstable *Unstable     // the run of the lowest seed that came out differently the second time, or nil
+	Elapsed  time.Duration // by the wall clock, without the shrinking
+	Stopped  bool          // the context ended it early
+}
+
+// Place is a situation that a campaign must have met, and how often it has.
+type Place struct {
+	Sentence string
+	Met      uint64
+}
+
+// Unstable is a run that is not a function of its seed.
+type Unstable struct {
+	Seed          uint64
+	First, Second uint64 // the trace hashes
+	Options       string
+}
+
+// Never returns the situations that were never met.
+func (r Result) Never() []Place {
+	return slices.DeleteFunc(slices.Clone(r.Places), func(p Place) bool { return p.Met > 0 })
+}
+
+// batch is how many seeds a worker takes up at a time.
+const batch = 16
+
+// hunt is a campaign under way.
+type hunt struct {
+	Campaign
+	started time.Time
+	taken   atomic.Uint64 // seeds taken up, from First on
+	lowest  atomic.Uint64 // the lowest seed with a finding
+
+	mu     sync.Mutex
+	found  *finding // of that seed
+	result Result
+	places places
+}
+
+// finding is what a run brought to light.
+type finding struct {
+	seed     uint64
+	options  options
+	failure  *runFailure
+	trace    []traced // of the card
+	unstable *Unstable
+}
+
+// Run does the campaign. When ctx ends it returns what it has by then, with
+// Stopped set.
+func (c Campaign) Run(ctx context.Context) Result {
+	h := &hunt{Campaign: c, started: time.Now()}
+	h.lowest.Store(^uint64(0))
+	if h.Workers <= 0 {
+		h.Workers = runtime.GOMAXPROCS(0)
+	}
+	var group sync.WaitGroup
+	for range h.Workers {
+		group.Go(func() { h.work(ctx) })
+	}
+	group.Wait()
+
+	r := h.result
+	r.Elapsed = time.Since(h.started)
+	for p, met := range h.places {
+		r.Places = append(r.Places, Place{place(p).sentence(), met})
+	}
+	if h.found != nil {
+		r.Unstable = h.found.unstable
+		if h.found.failure != nil {
+			r.Failure = h.fail(h.found)
+		}
+	}
+	r.Stopped = ctx.Err() != nil && h.found == nil && r.LastSeed < c.Last
+	return r
+}
+
+// work takes up one batch of seeds after the other.
+func (h *hunt) work(ctx context.Context) {
+	host := &host{system: h.System, guard: h.System.Guard(), bug: h.Bug.host}
+	for ctx.Err() == nil && (h.For == 0 || time.Since(h.started) < h.For) {
+		from := h.taken.Add(batch) - batch
+		if from > h.Last-h.First {
+			return
+		}
+		upTo := min(from+batch-1, h.Last-h.First)
+		for i := from; i <= upTo && ctx.Err() == nil; i++ {
+			if seed := h.First + i; seed < h.lowest.Load() {
+				h.one(host, seed)
+			}
+		}
+		h.mu.Lock()
+		h.collect(host)
+		h.mu.Unlock()
+	}
+}
+
+// collect adds up what the host has met, and reports it.
+func (h *hunt) collect(host *host) {
+	met := 0
+	for p, n := range host.places {
+		h.places[p] += n
+		if h.places[p] > 0 {
+			met++
+		}
+	}
+	host.places = places{}
+	if h.Progress != nil {
+		h.Progress(Progress{h.result.Runs, h.result.Events, met, len(h.places)})
+	}
+}
+
+// one does the run of one seed.
+func (h *hunt) one(host *host, seed uint64) {
+	f := &finding{seed: seed, options: drawOptions(seed)}
+	host.run(seed, f.options)
+	hash, events := host.hash, host.events
+	if host.failure != nil {
+		f.failure, f.trace = host.failure, slices.Clone(host.cards[host.failure.card].trace)
+	}
+	if h.Twice {
+		before := host.places
+		if host.run(seed, f.options); host.hash != hash {
+			f.unstable, f.failure = &Unstable{seed, hash, host.hash, f.options.String()}, nil
+		}
+		host.places = before
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.result.Runs++
+	h.result.Events += int64(events)
+	h.result.LastSeed = max(h.result.LastSeed, seed)
+	h.result.Hash += mix(hash)
+	if (f.failure != nil || f.unstable != nil) && seed < h.lowest.Load() {
+		h.lowest.Store(seed)
+		h.found = f
+	}
+	if h.Each != nil {
+		h.Each(Run{seed, hash, events, f.options.String()})
+	}
+}

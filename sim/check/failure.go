@@ -1,0 +1,379 @@
+package check
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cvvrotation/rotation"
+	"cvvrotation/sim/model"
+	"cvvrotation/sim/timeline"
+)
+
+// Failure is a broken invariant, shrunk.
+type Failure struct {
+	Invariant Invariant
+	Also      []Invariant // what the same event breaks as well
+	Seed      uint64      // of the run; 0 when no campaign found it
+	Options   string      // what is left of the run's options where it needs the host, else all that was drawn
+	Found     int         // the card's events up to the failure, before shrinking
+	Events    []Event     // one card; the last event breaks the invariant
+	Outcome   Outcome     // what the system answered to that
+	NeedsHost bool        // the events alone do not break it: it is what the host did about them
+	Journal   []string    // with NeedsHost: what the host did, in order
+
+	system System
+	met    situation
+	after  View
+	want   model.Outcome // the reference model's answer
+	refErr error
+	state  model.State
+	run    *runFailure // with NeedsHost
+}
+
+// fail shrinks what a campaign has found.
+func (h *hunt) fail(found *finding) *Failure {
+	f := &Failure{
+		Invariant: found.failure.broken[0], Seed: found.seed,
+		Options: found.options.String(), Found: len(found.trace), system: h.System,
+	}
+	if events, ok := shrink(h.System, eventsOf(found.trace), f.Invariant); ok {
+		f.Events = events
+	} else {
+		f.host(h, found)
+	}
+	f.judge()
+	return f
+}
+
+// host shrinks the run instead of the events, and keeps what happened in it.
+func (f *Failure) host(h *hunt, found *finding) {
+	host := &host{system: h.System, guard: h.System.Guard(), bug: h.Bug.host}
+	o := shrinkRun(host, found.seed, found.options, f.Invariant)
+	host.journal = &journal{}
+	host.run(found.seed, o)
+	f.NeedsHost, f.Options, f.run = true, o.String(), host.failure
+	if host.failure == nil { // a system that is no function of its seed
+		f.Events, f.Also = eventsOf(found.trace), found.failure.broken[1:]
+		return
+	}
+	f.Also = host.failure.broken[1:]
+	card := host.failure.card
+	f.Events = eventsOf(host.cards[card].trace)
+	for _, l := range host.journal.lines {
+		if l.card < 0 || l.card == card {
+			f.Journal = append(f.Journal, fmt.Sprintf("%v  %s", instant(l.at), l.text))
+		}
+	}
+}
+
+func eventsOf(trace []traced) []Event {
+	events := make([]Event, len(trace))
+	for i, t := range trace {
+		events[i] = t.event
+	}
+	return events
+}
+
+// judge fills in what is known of the last event.
+func (f *Failure) judge() {
+	if len(f.Events) == 0 {
+		return
+	}
+	v := openLoop(f.system, f.Events)
+	f.Outcome, f.met, f.after = v.outcome, v.met, v.after
+	if !f.NeedsHost {
+		f.Also = v.broken.list()[1:]
+	}
+	ref, _ := model.New(model.Rules{Guard: time.Duration(f.system.Guard())})
+	for _, e := range f.Events {
+		f.want, f.refErr = ref.Step(modelEvent(e))
+	}
+	f.state = ref.State()
+}
+
+// Paragraph says what is wrong, in words.
+func (f *Failure) Paragraph() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Invariant %v (%s): %s ", f.Invariant, f.Invariant.Rule(), f.Invariant.Sentence())
+	switch {
+	case len(f.Events) == 0:
+		b.WriteString("No event of the card was decided at all. ")
+	case f.NeedsHost && f.run != nil && f.Invariant == durable:
+		last := f.Events[len(f.Events)-1]
+		fmt.Fprintf(&b, "The event before the last left the card with %v. The last event, %v at %v, went on from %v. ",
+			f.run.left, last, instant(last.At), f.run.met)
+	case f.NeedsHost:
+		b.WriteString("Each decision is right by itself; what the host did between them, or did not do, is not. ")
+		if len(f.Journal) > 0 {
+			fmt.Fprintf(&b, "At %s.", f.Journal[len(f.Journal)-1])
+		}
+	default:
+		b.WriteString(f.story() + " " + f.contradiction())
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// story says what the last event met.
+func (f *Failure) story() string {
+	e, v := f.Events[len(f.Events)-1], f.met.before
+	var b strings.Builder
+	switch e.Kind {
+	case rotation.KindForced:
+		b.WriteString("A forced call came")
+	case rotation.KindAuto:
+		b.WriteString("An automatic event came")
+	case rotation.KindSetInterval:
+		fmt.Fprintf(&b, "The interval was set to %s", span(e.Interval))
+		if e.HasFirst {
+			fmt.Fprintf(&b, ", the first slot to %v,", instant(e.First))
+		}
+	case rotation.KindDisable:
+		b.WriteString("Rotation was turned off")
+	default:
+		b.WriteString("An event of no known kind came")
+	}
+	fmt.Fprintf(&b, " at %v", instant(e.At))
+	if v.GuardKind == 0 {
+		b.WriteString(", the first scheduling request of the card")
+	} else {
+		fmt.Fprintf(&b, ", %s the previous scheduling request (%v at %v)", gapWords(f.met.gap), v.GuardKind, instant(v.GuardStart))
+		if f.met.on && (e.Kind == rotation.KindForced || e.Kind == rotation.KindAuto) {
+			fmt.Fprintf(&b, ": the guard of %s %s", span(f.met.guard), heldWords(f.met))
+		}
+	}
+	b.WriteString(". ")
+	if v.Interval == 0 {
+		b.WriteString("Rotation was off.")
+	} else {
+		fmt.Fprintf(&b, "The interval was %s and the next slot %v.", span(v.Interval), instant(v.Next))
+	}
+	if e.HasSlot {
+		b.WriteString(" The event named " + slotWords(f.met) + ".")
+	}
+	return b.String()
+}
+
+func gapWords(gap int64) string {
+	switch {
+	case gap == 0:
+		return "at the same instant as"
+	case gap < 0:
+		return span(-gap) + " before"
+	}
+	return span(gap) + " after"
+}
+
+func heldWords(s situation) string {
+	switch {
+	case s.held && s.gap < 0:
+		return "holds it (the clock stepped back by less than the guard)"
+	case s.held:
+		return "holds it"
+	case s.gap == s.guard || s.gap == -s.guard:
+		return "has just ended and holds it no longer"
+	case s.gap < 0:
+		return "does not hold it (the clock stepped back by more than the guard)"
+	}
+	return "has ended and does not hold it"
+}
+
+func slotWords(s situation) string {
+	words := fmt.Sprintf("the slot %v", instant(s.e.Slot))
+	if !s.other {
+		words += ", which was the next slot"
+	} else if s.dup {
+		words += ", which was served before"
+	} else {
+		words += ", which the schedule had left unserved"
+	}
+	switch late := s.e.At - s.e.Slot; {
+	case late < 0:
+		return words + ", " + span(-late) + " early"
+	case late > 0:
+		return words + ", " + span(late) + " late"
+	}
+	return words + ", at that instant"
+}
+
+// contradiction holds the answer against the reference model's.
+func (f *Failure) contradiction() string {
+	answer := "The system answered: " + f.Outcome.String() + "."
+	var bad *model.Error
+	if errors.As(f.refErr, &bad) {
+		if f.Outcome.Refused != 0 && modelRefusals[f.Outcome.Refused] == bad.Category {
+			return answer + " It was right to refuse the event, but something changed."
+		}
+		return answer + " By the rules the event is refused for its " + refusalNames[slices.Index(modelRefusals[:], bad.Category)] + "."
+	}
+	var differences []string
+	differ := func(what string, is, must any) {
+		if is != must {
+			differences = append(differences, fmt.Sprintf("%s is %v and must be %v", what, is, must))
+		}
+	}
+	must := viewOf(f.state)
+	if f.Outcome.Refused == 0 {
+		differ("rotated", f.Outcome.Rotated, f.want.Rotate)
+		differ("rescheduled", f.Outcome.Rescheduled, f.want.Reschedule)
+		differ("the reason", f.Outcome.Reason.String(), f.want.Reason)
+		differ("the scenario", f.Outcome.Scenario, f.want.Scenario)
+		differ("missed", f.Outcome.Missed, f.want.Missed)
+		differ("the next slot told", orNone(f.Outcome.Next), orNone(must.Next))
+		differ("the rule", modelRules[f.Outcome.Rule], f.want.Rule)
+	} else {
+		differences = append(differences, "it must not be refused")
+	}
+	differ("the interval kept", span(f.after.Interval), span(must.Interval))
+	differ("the next slot kept", orNone(f.after.Next), orNone(must.Next))
+	differ("the guard's start", guardWords(f.after), guardWords(must))
+	differ("the newest slot served", servedWords(f.after), servedWords(must))
+	if len(differences) == 0 {
+		return answer + " That is right; what it goes on from is not: what was stored of the card and read again differs from what it was."
+	}
+	return answer + " By the rules: " + strings.Join(differences, "; ") + "."
+}
+
+func orNone(at int64) string {
+	if at == 0 {
+		return "none"
+	}
+	return instant(at).String()
+}
+
+func guardWords(v View) string {
+	if v.GuardKind == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%v at %v", v.GuardKind, instant(v.GuardStart))
+}
+
+func servedWords(v View) string {
+	if !v.HasServed {
+		return "none"
+	}
+	return instant(v.Served).String()
+}
+
+// Timeline returns the events as a timeline in the text spelling, that expects
+// what the reference model says: right rules replay it without a difference.
+// The comments on top, a line each, come first.
+func (f *Failure) Timeline(comments ...string) ([]byte, error) {
+	var b bytes.Buffer
+	for _, line := range comments {
+		fmt.Fprintln(&b, strings.TrimSpace("# "+line))
+	}
+	guard := time.Duration(f.system.Guard())
+	rules, err := rotation.NewRules(guard, rotation.FromRequest)
+	if err != nil {
+		return nil, err
+	}
+	w := timeline.NewWriter(&b, timeline.Text, rules)
+	ref, _ := model.New(model.Rules{Guard: guard})
+	for _, e := range f.Events {
+		want, err := ref.Step(modelEvent(e))
+		if err != nil {
+			fmt.Fprintf(&b, "# Here the rules refuse: %v %v (%v)\n", instant(e.At), e, err)
+			continue
+		}
+		entry := timeline.Entry{Card: "A", Event: e.Rotation(), Expect: timeline.Expect{
+			Fields: timeline.AllFields, Rotate: want.Rotate, Reschedule: want.Reschedule,
+			Scenario: int64(want.Scenario), Missed: want.Missed,
+		}}
+		if want.Next.OK {
+			entry.Expect.Next = want.Next.Time
+		}
+		if err := entry.Expect.Reason.UnmarshalText([]byte(want.Reason)); err != nil {
+			return nil, err
+		}
+		if err := w.Write(entry); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// GoTest returns a Go test that holds package rotation to what the reference
+// model says of the events.
+func (f *Failure) GoTest() []byte {
+	var b bytes.Buffer
+	guard := time.Duration(f.system.Guard())
+	fmt.Fprintf(&b, `package rotation_test
+
+import (
+	"testing"
+	"time"
+
+	"cvvrotation/rotation"
+)
+
+// %s: %s
+func TestFound%s(t *testing.T) {
+	rules, err := rotation.NewRules(%d, rotation.FromRequest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(ns int64) time.Time { return time.Unix(0, ns) }
+	var s rotation.State
+	for i, step := range []struct {
+		event rotation.Event
+		want  string // the decision; empty when the event is refused
+		next  int64
+	}{
+`, f.Invariant.Rule(), f.Invariant.Sentence(), testName(f.Invariant.String()), guard)
+	ref, _ := model.New(model.Rules{Guard: guard})
+	for _, e := range f.Events {
+		want, err := ref.Step(modelEvent(e))
+		decision, next := "", viewOf(ref.State()).Next
+		if err == nil {
+			decision = rotation.Decision{
+				Rule: rotation.Rule(slices.Index(modelRules[:], want.Rule)), Scenario: want.Scenario, Missed: want.Missed,
+			}.String()
+		}
+		fmt.Fprintf(&b, "\t\t{%s, %q, %d}, // %v\n", e.goSource(), decision, next, instant(e.At))
+	}
+	b.WriteString(`	} {
+		after, d, err := rules.Decide(s, step.event)
+		if (err != nil) != (step.want == "") || err == nil && d.String() != step.want {
+			t.Errorf("step %d: %v, error %v; want %q", i, d, err, step.want)
+		}
+		next, on := after.Next()
+		if on != (step.next != 0) || on && next.UnixNano() != step.next {
+			t.Errorf("step %d: next is %v, want %v", i, next, at(step.next).UTC())
+		}
+		s = after
+	}
+}
+`)
+	return b.Bytes()
+}
+
+func (e Event) goSource() string {
+	switch {
+	case e.Kind == rotation.KindForced:
+		return fmt.Sprintf("rotation.Forced(at(%d))", e.At)
+	case e.Kind == rotation.KindAuto && e.HasSlot:
+		return fmt.Sprintf("rotation.AutoSlot(at(%d), at(%d))", e.At, e.Slot)
+	case e.Kind == rotation.KindAuto:
+		return fmt.Sprintf("rotation.Auto(at(%d))", e.At)
+	case e.Kind == rotation.KindSetInterval && e.HasFirst:
+		return fmt.Sprintf("rotation.SetIntervalFirst(at(%d), %d, at(%d))", e.At, e.Interval, e.First)
+	case e.Kind == rotation.KindSetInterval:
+		return fmt.Sprintf("rotation.SetInterval(at(%d), %d)", e.At, e.Interval)
+	case e.Kind == rotation.KindDisable:
+		return fmt.Sprintf("rotation.Disable(at(%d))", e.At)
+	}
+	return "rotation.Event{}"
+}
+
+// testName is the invariant's name as part of a Go identifier.
+func testName(name string) string {
+	var b strings.Builder
+	for part := range strings.SplitSeq(name, "-") {
+		b.WriteString(strings.ToUpper(part[:1]) + part[1:])
+	}
+	return b.String()
+}

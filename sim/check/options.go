@@ -1,0 +1,114 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"cvvrotation/rotation"
+	"cvvrotation/sim/timeline"
+)
+
+// fault is something that goes wrong in a run, or that its callers do.
+type fault uint8
+
+const (
+	faultLate       fault = iota // a timer comes late
+	faultTwice                   // a timer comes twice
+	faultLost                    // a timer never comes; the host arms it again later
+	faultInFlight                // a timer comes although the schedule has moved
+	faultEarly                   // a timer comes before its slot
+	faultUnstored                // a node crashes before it has stored an event
+	faultUnanswered              // a node crashes after that, before it answers
+	faultRestart                 // a node is restarted in order
+	faultOutage                  // all nodes are down for long
+	faultOffset                  // a node's clock is off
+	faultDrift                   // a node's clock drifts
+	faultStep                    // a node's clock steps, back or ahead
+	faultJump                    // a node's clock jumps years ahead, and back
+	faultPoison                  // one card always fails
+	faultBurst                   // forced calls in a burst around the guard's edges
+	faultInterval                // the interval is changed or set again
+	faultDisable                 // rotation is turned off, and on again
+	faultOwnTimer                // automatic events that name no slot
+	faultStale                   // automatic events that name a slot of long ago
+	faultWrong                   // requests that R22 refuses
+
+	numFaults
+)
+
+var faultNames = [numFaults]string{
+	"late", "twice", "lost", "in-flight", "early", "unstored", "unanswered", "restart", "outage",
+	"offset", "drift", "step", "jump", "poison", "burst", "interval", "disable", "own-timer", "stale", "wrong",
+}
+
+// options are all that is drawn for a run before it starts.
+type options struct {
+	cards     int
+	nodes     int
+	events    int              // when the safety phase ends
+	weights   [numFaults]uint8 // how often a fault happens, in 256; 0: never
+	intervals []int64
+	without   [maxCards]bool // cards that shrinking took out
+}
+
+const (
+	maxCards = 4
+	maxNodes = 3
+)
+
+var someIntervals = []int64{
+	int64(rotation.DefaultGuard) + 1, int64(3 * time.Minute), int64(4 * time.Minute), int64(5 * time.Minute), int64(time.Hour),
+	int64(24 * time.Hour), int64(7 * 24 * time.Hour), int64(rotation.MaxInterval),
+}
+
+// drawOptions is the swarm: a third of the faults do not happen at all in a
+// run, and the others as often as it takes their fancy. So each fault also gets
+// runs in which the ones that would hide it are missing.
+func drawOptions(seed uint64) (o options) {
+	s := newStream(seed, 0, streamOptions)
+	o.cards = 1 + int(s.below(maxCards))
+	o.nodes = 1 + int(s.below(maxNodes))
+	o.events = 100 + int(s.below(300))
+	for f := range o.weights {
+		switch s.below(3) {
+		case 0:
+		case 1:
+			o.weights[f] = uint8(1 + s.below(12))
+		case 2:
+			o.weights[f] = uint8(12 + s.below(80))
+		}
+	}
+	for range 1 + s.below(3) {
+		o.intervals = append(o.intervals, pick(&s, someIntervals))
+	}
+	return o
+}
+
+// String returns the options in one line.
+func (o options) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "cards=%d nodes=%d events=%d intervals=", o.cards, o.nodes, o.events)
+	for i, d := range o.intervals {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(timeline.FormatDuration(time.Duration(d)))
+	}
+	b.WriteString(" faults=")
+	any := false
+	for f, w := range o.weights {
+		if w == 0 {
+			continue
+		}
+		if any {
+			b.WriteByte(',')
+		}
+		any = true
+		fmt.Fprintf(&b, "%s:%d", faultNames[f], w)
+	}
+	if !any {
+		b.WriteString("none")
+	}
+	return b.String()
+}

@@ -1,0 +1,252 @@
+package check
+
+import (
+	"slices"
+	"time"
+
+	"cvvrotation/rotation"
+)
+
+// verdict is how a card's events came out, one after the other without a host.
+type verdict struct {
+	broken  broken
+	at      int     // the event that broke it
+	outcome Outcome // the answer to that event
+	met     situation
+	after   View
+}
+
+// openLoop delivers the events to a new card, up to the first that breaks an
+// invariant.
+func openLoop(s System, events []Event) (v verdict) {
+	j := newJudge(s)
+	for i, e := range events {
+		out, b := j.step(j.stored, e)
+		v = verdict{b, i, out, j.met, j.view}
+		if b != 0 {
+			return v
+		}
+	}
+	return v
+}
+
+// shrinker makes the events of one card fewer and plainer while the same
+// invariant breaks first.
+type shrinker struct {
+	system System
+	name   Invariant
+	events []Event
+}
+
+// shrink returns a small timeline whose last event breaks the invariant, false
+// when the events do not break it without a host.
+func shrink(s System, events []Event, name Invariant) ([]Event, bool) {
+	k := &shrinker{system: s, name: name}
+	if !k.accept(events) {
+		return nil, false
+	}
+	for {
+		before := slices.Clone(k.events)
+		k.drop()
+		k.plain()
+		k.snap()
+		if slices.Equal(before, k.events) {
+			return k.events, true
+		}
+	}
+}
+
+// accept takes the events over if the invariant breaks, up to where it does.
+func (k *shrinker) accept(events []Event) bool {
+	if len(events) == 0 {
+		return false
+	}
+	v := openLoop(k.system, events)
+	if v.broken.first() != k.name {
+		return false
+	}
+	k.events = events[:v.at+1]
+	return true
+}
+
+// drop leaves out as many events as it can: runs of them first, then single
+// ones.
+func (k *shrinker) drop() {
+	for size := len(k.events) / 2; size > 0; size /= 2 {
+		for from := len(k.events) - size; from >= 0; from -= size {
+			if from+size <= len(k.events) {
+				k.accept(slices.Delete(slices.Clone(k.events), from, from+size))
+			}
+		}
+	}
+}
+
+// plain makes single events plainer.
+func (k *shrinker) plain() {
+	for i := range k.events {
+		for _, change := range []func(*Event){
+			func(e *Event) {
+				if e.Kind == rotation.KindAuto {
+					*e = Event{Kind: rotation.KindForced, At: e.At}
+				}
+			},
+			func(e *Event) { e.HasFirst, e.First = false, 0 },
+			func(e *Event) { e.HasSlot, e.Slot = false, 0 },
+			func(e *Event) { e.Armed = 0 },
+		} {
+			events := slices.Clone(k.events)
+			if change(&events[min(i, len(events)-1)]); !slices.Equal(events, k.events) {
+				k.accept(events)
+			}
+		}
+	}
+	for _, e := range k.events {
+		for _, interval := range []int64{day, int64(time.Hour), int64(5 * time.Minute)} {
+			if e.Kind != rotation.KindSetInterval || e.Interval == interval {
+				break // as plain as this
+			}
+			events := slices.Clone(k.events)
+			for i := range events {
+				if events[i].Interval == e.Interval {
+					events[i].Interval = interval
+				}
+			}
+			if k.accept(k.retimed(events, k.gaps())) || k.accept(events) {
+				break
+			}
+		}
+	}
+}
+
+// gaps returns the distance of each event from the one before; that of the
+// first is its instant.
+func (k *shrinker) gaps() []int64 {
+	gaps := make([]int64, len(k.events))
+	before := int64(0)
+	for i, e := range k.events {
+		gaps[i], before = e.At-before, e.At
+	}
+	return gaps
+}
+
+// snap starts the timeline at 3 PM and moves each event to the plainest
+// distance from the one before that will do: to the edges of the rules first.
+func (k *shrinker) snap() {
+	start := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC).UnixNano()
+	k.try(0, start)
+	for i := 1; i < len(k.events); i++ {
+		gap := k.gaps()[i]
+		for _, plain := range k.plainGaps(i, gap) {
+			if plain == gap || k.try(i, plain) {
+				break
+			}
+		}
+	}
+}
+
+// plainGaps returns the distances to try for event i, the plainest first.
+func (k *shrinker) plainGaps(i int, gap int64) []int64 {
+	guard := k.system.Guard()
+	gaps := []int64{guard / 2, 0, guard, guard - 1, int64(time.Second), 1}
+	card := table{guard: guard}.NewCard()
+	for _, e := range k.events[:i] {
+		card.Apply(e)
+	}
+	if v := card.View(); v.Interval != 0 {
+		slot := v.Next - k.events[i-1].At
+		gaps = append(gaps, slot, slot+v.Interval, slot-1, slot+1)
+	}
+	gaps = append(gaps, guard+1, -guard/2, -1, 1-guard, -guard, day, -day)
+	for _, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second} {
+		gaps = append(gaps, gap/int64(unit)*int64(unit))
+	}
+	return gaps
+}
+
+// try gives event i another distance from the one before, and lets the later
+// ones follow.
+func (k *shrinker) try(i int, gap int64) bool {
+	gaps := k.gaps()
+	gaps[i] = gap
+	return k.accept(k.retimed(slices.Clone(k.events), gaps))
+}
+
+// retimed gives the events other distances. What an event says of instants
+// moves with them: a slot that was next after some event is what is next after
+// that event now, another keeps its distance from its own event, and so does a
+// first slot.
+func (k *shrinker) retimed(events []Event, gaps []int64) []Event {
+	was, is := table{guard: k.system.Guard()}.NewCard(), table{guard: k.system.Guard()}.NewCard()
+	slots := make(map[int64]int64) // what was next, and what is next instead
+	now := int64(0)
+	for i := range events {
+		e := &events[i]
+		old := k.events[i]
+		now += gaps[i]
+		e.At = now
+		move := func(at *int64) {
+			if moved, ok := slots[*at]; ok {
+				*at = moved
+			} else {
+				*at += now - old.At
+			}
+		}
+		if e.HasSlot {
+			move(&e.Slot)
+		}
+		if e.HasFirst {
+			e.First += now - old.At
+		}
+		if e.Armed != 0 {
+			move(&e.Armed)
+		}
+		was.Apply(old)
+		is.Apply(*e)
+		if was.View().Next != 0 {
+			slots[was.View().Next] = is.View().Next
+		}
+	}
+	return events
+}
+
+// shrinkRun makes a run that breaks the invariant smaller: fewer faults, cards,
+// nodes and events.
+func shrinkRun(h *host, seed uint64, o options, name Invariant) options {
+	try := func(smaller options) bool {
+		if h.run(seed, smaller); h.failure == nil || h.failure.broken[0] != name {
+			return false
+		}
+		o = smaller
+		return true
+	}
+	for again := true; again; {
+		again = false
+		for f := range o.weights {
+			if smaller := o; o.weights[f] != 0 {
+				smaller.weights[f] = 0
+				again = try(smaller) || again
+			}
+		}
+		for i := range o.cards {
+			if smaller := o; !o.without[i] {
+				smaller.without[i] = true
+				again = try(smaller) || again
+			}
+		}
+		for events := 1; events < o.events; events += 1 + events/4 {
+			smaller := o
+			if smaller.events = events; try(smaller) {
+				again = true
+				break
+			}
+		}
+		for nodes := 1; nodes < o.nodes; nodes++ {
+			smaller := o
+			if smaller.nodes = nodes; try(smaller) {
+				again = true
+				break
+			}
+		}
+	}
+	return o
+}

@@ -1,0 +1,159 @@
+package check
+
+import (
+	"errors"
+	"time"
+
+	"cvvrotation/rotation"
+)
+
+// A System is what is hunted for mistakes.
+type System interface {
+	// Guard returns the guard that the system is set to, in nanoseconds.
+	Guard() int64
+	// NewCard returns a card that nothing has happened to.
+	NewCard() Card
+}
+
+// A Card is one card in the memory of a system, for one goroutine at a time.
+type Card interface {
+	// Apply decides an event and moves the card to the state that follows. A
+	// refused event changes nothing.
+	Apply(e Event) Outcome
+	// View returns what the rules remember of the card.
+	View() View
+	// AppendStored appends what has to be stored of the card to b. Two cards
+	// with the same stored form are the same card.
+	AppendStored(b []byte) []byte
+	// Restore makes the card what AppendStored wrote, whatever it was before.
+	Restore(stored []byte) error
+}
+
+// Event is one event of one card. Unlike a [rotation.Event] its fields can be
+// changed, which is what shrinking does.
+type Event struct {
+	Kind     rotation.Kind
+	HasSlot  bool  // auto: the timer says which slot it was armed for
+	HasFirst bool  // set_interval: the first slot is given
+	At       int64 // the instant
+	Slot     int64 // auto, with HasSlot
+	Interval int64 // set_interval
+	First    int64 // set_interval, with HasFirst
+	Armed    int64 // the slot that a timer was armed for though it does not say so, or 0; no timeline shows it
+}
+
+// Rotation returns the event in the words of package rotation.
+func (e Event) Rotation() rotation.Event {
+	at := time.Unix(0, e.At)
+	switch {
+	case e.Kind == rotation.KindForced:
+		return rotation.Forced(at)
+	case e.Kind == rotation.KindAuto && e.HasSlot:
+		return rotation.AutoSlot(at, time.Unix(0, e.Slot))
+	case e.Kind == rotation.KindAuto:
+		return rotation.Auto(at)
+	case e.Kind == rotation.KindSetInterval && e.HasFirst:
+		return rotation.SetIntervalFirst(at, time.Duration(e.Interval), time.Unix(0, e.First))
+	case e.Kind == rotation.KindSetInterval:
+		return rotation.SetInterval(at, time.Duration(e.Interval))
+	case e.Kind == rotation.KindDisable:
+		return rotation.Disable(at)
+	}
+	return rotation.Event{}
+}
+
+// Outcome is what a system answers to an event.
+type Outcome struct {
+	Rule        rotation.Rule // 0 when refused
+	Reason      rotation.Reason
+	Refused     Refusal // 0 unless the event was refused
+	Rotated     bool
+	Rescheduled bool
+	Scenario    int
+	Missed      int64
+	Next        int64 // the next slot as the caller is told it; 0 when there is none
+}
+
+// Refusal is the field at fault in an event that R22 refuses.
+type Refusal uint8
+
+// The refusals of R22 that depend on an event.
+const (
+	RefusedKind Refusal = iota + 1
+	RefusedInstant
+	RefusedInterval
+	RefusedFirst
+)
+
+// View is what the rules remember of a card (SPEC section 2).
+type View struct {
+	Interval   int64         // 0: automatic rotation is off
+	Next       int64         // the next slot; 0 when rotation is off
+	GuardStart int64         // 0 when GuardKind is
+	Served     int64         // the newest slot served; 0 unless HasServed
+	GuardKind  rotation.Kind // what started the guard; 0 when nothing has
+	HasServed  bool
+}
+
+// Rules returns the system that package rotation is.
+func Rules(r rotation.Rules) System { return rulesSystem{r} }
+
+type rulesSystem struct{ rules rotation.Rules }
+
+func (s rulesSystem) Guard() int64  { return int64(s.rules.Guard()) }
+func (s rulesSystem) NewCard() Card { return &rulesCard{rules: s.rules} }
+
+type rulesCard struct {
+	rules rotation.Rules
+	state rotation.State
+}
+
+func (c *rulesCard) Apply(e Event) Outcome {
+	state, d, err := c.rules.Decide(c.state, e.Rotation())
+	if err != nil {
+		return Outcome{Refused: refusalOf(err), Next: c.View().Next}
+	}
+	c.state = state
+	out := Outcome{
+		Rule: d.Rule, Reason: d.Reason(), Rotated: d.Rotate(), Rescheduled: d.Reschedule(),
+		Scenario: d.Scenario, Missed: d.Missed,
+	}
+	if next, on := state.Next(); on {
+		out.Next = next.UnixNano()
+	}
+	return out
+}
+
+func refusalOf(err error) Refusal {
+	switch {
+	case errors.Is(err, rotation.ErrKind):
+		return RefusedKind
+	case errors.Is(err, rotation.ErrInstant):
+		return RefusedInstant
+	case errors.Is(err, rotation.ErrInterval):
+		return RefusedInterval
+	default:
+		return RefusedFirst
+	}
+}
+
+func (c *rulesCard) View() View {
+	v := View{Interval: int64(c.state.Interval())}
+	if next, ok := c.state.Next(); ok {
+		v.Next = next.UnixNano()
+	}
+	if start, by, ok := c.state.Guard(); ok {
+		v.GuardStart, v.GuardKind = start.UnixNano(), by
+	}
+	if served, ok := c.state.Served(); ok {
+		v.Served, v.HasServed = served.UnixNano(), true
+	}
+	return v
+}
+
+func (c *rulesCard) AppendStored(b []byte) []byte {
+	b, _ = c.state.AppendBinary(b) // it never fails
+	return b
+}
+
+func (c *rulesCard) Restore(stored []byte) error { return c.state.UnmarshalBinary(stored) }

@@ -1,0 +1,87 @@
+package check
+
+import (
+	"fmt"
+	"time"
+
+	"cvvrotation/rotation"
+	"cvvrotation/sim/timeline"
+)
+
+// instant prints as RFC 3339 in UTC.
+type instant int64
+
+func (i instant) String() string { return time.Unix(0, int64(i)).UTC().Format(time.RFC3339Nano) }
+
+func span(d int64) string { return timeline.FormatDuration(time.Duration(d)) }
+
+// nextWords says what the next slot is; 0 stands for none.
+func nextWords(next int64) string {
+	if next == 0 {
+		return "no next slot"
+	}
+	return "next " + instant(next).String()
+}
+
+// String returns the event without its instant, such as "auto slot=…".
+func (e Event) String() string {
+	s := e.Kind.String()
+	if e.HasSlot {
+		s += " slot=" + instant(e.Slot).String()
+	}
+	if e.Kind == rotation.KindSetInterval {
+		s += " interval=" + span(e.Interval)
+	}
+	if e.HasFirst {
+		s += " first=" + instant(e.First).String()
+	}
+	if e.Armed != 0 {
+		s += " (of a timer armed for " + instant(e.Armed).String() + " that does not say so)"
+	}
+	return s
+}
+
+// String returns the answer, such as "rotated, not rescheduled, reason guard,
+// scenario 1, next …".
+func (o Outcome) String() string {
+	if o.Refused != 0 {
+		return "refused for its " + refusalNames[o.Refused]
+	}
+	s := "not rotated"
+	if o.Rotated {
+		s = "rotated"
+	}
+	if o.Rescheduled {
+		s += ", rescheduled"
+	} else {
+		s += ", not rescheduled"
+	}
+	s += fmt.Sprintf(", reason %v", o.Reason)
+	if o.Scenario != 0 {
+		s += fmt.Sprintf(", scenario %d", o.Scenario)
+	}
+	if o.Missed != 0 {
+		s += fmt.Sprintf(", missed %d", o.Missed)
+	}
+	return s + ", " + nextWords(o.Next)
+}
+
+// String returns what the rules remember, such as "an interval of 24h, next …,
+// guard started by forced at …, newest slot served …".
+func (v View) String() string {
+	s := "rotation off"
+	if v.Interval != 0 {
+		s = fmt.Sprintf("an interval of %s, next %v", span(v.Interval), instant(v.Next))
+	}
+	if v.GuardKind != 0 {
+		s += fmt.Sprintf(", guard started by %v at %v", v.GuardKind, instant(v.GuardStart))
+	}
+	if v.HasServed {
+		s += fmt.Sprintf(", newest slot served %v", instant(v.Served))
+	}
+	return s
+}
+
+func (t traced) String() string {
+	return fmt.Sprintf("%v %v => %v", instant(t.event.At), t.event, t.outcome)
+}
