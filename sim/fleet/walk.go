@@ -114,6 +114,9 @@ func (w *worker) eachEvent(g *group, id int64) {
 		at := w.served(c.next)
 		for at <= limit {
 			w.rotate(id, &c, g.interval, at)
+			if !w.Record {
+				w.onTime(&c, g.interval, limit)
+			}
 			at = w.served(c.next)
 		}
 		if calls.next == never {
@@ -124,6 +127,27 @@ func (w *worker) eachEvent(g *group, id int64) {
 	}
 	if c.next <= w.end {
 		w.wait(c.next, never)
+	}
+}
+
+// onTime is rotate for the usual case, many times over and in registers: as long
+// as slots up to the instant limit are served on time and not held.
+func (w *worker) onTime(c *card, interval, limit int64) {
+	if c.next < w.outageUntil {
+		limit = min(limit, w.outageFrom-1)
+	}
+	next, guardStart, guard := c.next, c.guardStart, w.guard
+	detail, bins := w.Detail, w.automatic
+	for next <= limit && next-guardStart >= guard {
+		if bin := uint64(detail.binOf(next)); bin < uint64(len(bins)) {
+			bins[bin]++
+		}
+		w.autoScheduled++
+		guardStart = next
+		next += interval
+	}
+	if next > c.next {
+		c.next, c.guardStart, c.guardKind = next, guardStart, rotation.KindAuto
 	}
 }
 
