@@ -86,6 +86,7 @@ func tell(out *bufio.Writer, told []stories.Story, o draw.TextOptions) error {
 		if i > 0 {
 			fmt.Fprintln(out)
 		}
+		o.NoKey = i > 0
 		fmt.Fprintf(out, "%s%s%s (%s)\n%s\n\n", bold, s.Title, plain, s.Name, s.Text)
 		if err := play(out, s, o); err != nil {
 			return err

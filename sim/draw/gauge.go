@@ -24,12 +24,14 @@ func gauge(g gap, cells int) string {
 // gapWords says how long after the start of the guard the event came.
 func gapWords(g gap) string {
 	switch {
+	case g.held() && g.since < 0:
+		return timeline.FormatDuration(-g.since) + " back, of " + timeline.FormatDuration(g.guard)
 	case g.held():
 		return timeline.FormatDuration(g.since) + " of " + timeline.FormatDuration(g.guard)
 	case g.near():
 		return timeline.FormatDuration(g.since) + ", not held"
 	case g.since < 0:
-		return coarse(-g.since) + " before it"
+		return coarse(-g.since) + " back"
 	default:
 		return coarse(g.since)
 	}

@@ -1,16 +1,20 @@
 package draw
 
 import (
+	"errors"
 	"flag"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"cvvrotation/rotation"
+	"cvvrotation/servicecode"
 	"cvvrotation/sim"
 	"cvvrotation/sim/timeline"
 )
@@ -176,4 +180,94 @@ func golden(t *testing.T, name, got string) {
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s (-want +got); run with -update when it is meant:\n%s", file, diff)
 	}
+}
+
+// hostileCards are ids that want to get out of the drawing, or to break it.
+var hostileCards = []string{
+	"A", "B", "card-7",
+	"<b>&\"'</text><script>alert(1)</script>", "]]>", "--><x onload=alert(1)>", "{{.}}",
+	"\x1b[31mred\x07\r\n\t\x00", "\u202eright\u2028\u2029\u200b\ufeff", "\xff\xfe\xed\xa0\x80", "\\", "\u009b2J",
+	"卡片", "e\u0301", strings.Repeat("long-", 500), strings.Repeat("\x01", 400),
+}
+
+// A played is a random timeline with what came of it.
+type played struct {
+	rules rotation.Rules
+	steps []sim.Step
+}
+
+// GoString is how rapid shows a failing one.
+func (p played) GoString() string {
+	var b strings.Builder
+	w := timeline.NewWriter(&b, timeline.JSONL, p.rules)
+	for _, s := range p.steps {
+		if err := w.Write(s.Entry); err != nil {
+			b.WriteString(err.Error() + "\n")
+		}
+	}
+	return b.String()
+}
+
+// timelines draws random timelines: gaps crowd the guard's boundaries, clocks
+// step back, slots are right, stale or made up. What the rules refuse is left out.
+func timelines(maxEvents int) *rapid.Generator[played] {
+	return rapid.Custom(func(t *rapid.T) played {
+		guard := rapid.SampledFrom([]time.Duration{rotation.DefaultGuard, rotation.DefaultGuard, 0, time.Nanosecond, time.Hour}).Draw(t, "guard")
+		from := rapid.SampledFrom([]rotation.GuardFrom{rotation.FromRequest, rotation.FromScheduling}).Draw(t, "from")
+		rules, err := rotation.NewRules(guard, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := played{rules: rules}
+		replay := sim.NewReplay(rules)
+		cards := rapid.SliceOfNDistinct(rapid.SampledFrom(hostileCards), 1, 5, rapid.ID).Draw(t, "cards")
+		gaps := []time.Duration{
+			0, 1, time.Second, guard - 1, guard, guard + 1, guard / 2, 3 * guard, -guard, -guard / 2, -guard - 1,
+			24 * time.Hour, 24*time.Hour - guard, 400 * 24 * time.Hour, -time.Hour, 1234567 * time.Microsecond,
+		}
+		at := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
+		slots := []time.Time{at}
+		for range rapid.IntRange(0, maxEvents).Draw(t, "events") {
+			at = at.Add(rapid.SampledFrom(gaps).Draw(t, "gap"))
+			e := timeline.Entry{Card: rapid.SampledFrom(cards).Draw(t, "card")}
+			switch rapid.IntRange(0, 6).Draw(t, "kind") {
+			case 0, 1:
+				e.Event = rotation.Forced(at)
+				if rapid.Bool().Draw(t, "with a code") {
+					e.ServiceCode = servicecode.MustParse("201")
+				}
+			case 2:
+				e.Event = rotation.Auto(at)
+			case 3, 4:
+				e.Event = rotation.AutoSlot(at, rapid.SampledFrom(slots).Draw(t, "slot"))
+			case 5:
+				hours := rapid.SampledFrom([]time.Duration{2, 24, 87600}).Draw(t, "hours")
+				e.Event = rotation.SetInterval(at, hours*time.Hour)
+			default:
+				e.Event = rotation.Disable(at)
+			}
+			s, err := replay.Apply(e)
+			if err != nil {
+				continue
+			}
+			if next, on := s.After.Next(); on {
+				slots = append(slots, next)
+			}
+			p.steps = append(p.steps, s)
+		}
+		return p
+	})
+}
+
+// cannotWrite is a writer that fails once so many bytes have been written.
+type cannotWrite struct{ after int }
+
+var errCannotWrite = errors.New("disk full")
+
+func (w *cannotWrite) Write(p []byte) (int, error) {
+	if len(p) > w.after {
+		return 0, errCannotWrite
+	}
+	w.after -= len(p)
+	return len(p), nil
 }

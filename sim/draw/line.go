@@ -104,18 +104,29 @@ func (p *printer) flow(pieces []piece, between, first, rest int) {
 		}
 		start = false
 		for p.width > 0 && at+n > p.width {
-			room := p.width - at
-			runes := []rune(c.text)
-			p.put(piece{string(runes[:room]), c.style})
+			head, tail := cut(c.text, p.width-at)
+			p.put(piece{head, c.style})
 			p.newline()
 			p.spaces(rest)
-			at, n = rest, n-room
-			c.text = string(runes[room:])
+			at, n = rest, columns(tail)
+			c.text = tail
 		}
 		p.put(c)
 		at += n
 	}
 	p.newline()
+}
+
+// cut splits the text so that its head takes at most room columns: at a space
+// if there is one.
+func cut(text string, room int) (head, tail string) {
+	runes := []rune(text)
+	for i := room; i > 0; i-- {
+		if runes[i] == ' ' {
+			return string(runes[:i]), string(runes[i+1:])
+		}
+	}
+	return string(runes[:room]), string(runes[room:])
 }
 
 func (p *printer) put(c piece) {

@@ -44,7 +44,13 @@ const (
 	numColumns
 )
 
-var columnHeads = [numColumns]string{"date", "time UTC", "card", "event", "since the request before", "schedule", "next rotation", ""}
+func columnHeads(rules rotation.Rules) [numColumns]string {
+	since := "since the request before"
+	if rules.GuardFrom() == rotation.FromScheduling {
+		since = "since the last scheduling"
+	}
+	return [numColumns]string{"date", "time UTC", "card", "event", since, "schedule", "next rotation", ""}
+}
 
 // mark is the symbol of an event; hollow where nothing was done.
 func mark(s sim.Step) string {
@@ -158,17 +164,16 @@ func explanation(rules rotation.Rules, s sim.Step) []piece {
 	return words(rules.Explain(s.Before, s.Entry.Event), faint)
 }
 
-// legend returns lines of pieces that explain the drawing.
-func legend(rules rotation.Rules) [][]piece {
+// key returns lines of pieces that explain the symbols.
+func key(rules rotation.Rules) [][]piece {
 	marks := []piece{
 		{"● auto", cyan}, {"▲ forced", cyan}, {"■ set_interval", cyan}, {"× disable", cyan}, {"○ □ nothing was done", faint},
 	}
 	next := []piece{{"→ the next slot is now", plain}, {"= it is still", plain}}
 	if rules.Guard() == 0 {
-		return [][]piece{words(guardWords(rules), bold), marks, next}
+		return [][]piece{marks, next}
 	}
 	return [][]piece{
-		words(guardWords(rules), bold),
 		marks,
 		{{"├───●──┤ within the guard: rotated, schedule kept", yellow}, {"├──────┤● past it: new schedule", plain}},
 		append(next, piece{"S1 auto→forced, S2 forced→auto, S3 forced→forced", plain}),

@@ -310,14 +310,19 @@ func (l *lane) writeTag(o *svgWriter, f tag, e laneEvent) {
 	}
 	x := f.x - markSize
 	if badge := e.badge(); badge != "" {
-		o.f(`<rect class="badge" x="%v" y="%v" width="%v" height="14" rx="4"/>`, x, y-11, badgeWidth)
-		o.f(`<text class="badge-text" x="%v" y="%v">%v</text>`, x+badgeWidth/2, y, badge)
+		writeBadge(o, badge, x, y)
 		x += e.badgeWidth()
 	}
 	if note := e.note(); note != "" {
 		o.f(`<text class="note" x="%v" y="%v">%v</text>`, x, y, note)
 	}
 	o.f("\n")
+}
+
+// writeBadge draws a scenario's badge; y is the baseline of its text.
+func writeBadge(o *svgWriter, badge string, x, y float64) {
+	o.f(`<rect class="badge" x="%v" y="%v" width="%v" height="14" rx="4"/>`, x, y-11, badgeWidth)
+	o.f(`<text class="badge-text" x="%v" y="%v">%v</text>`, x+badgeWidth/2, y, badge)
 }
 
 // write draws the mark.
@@ -401,6 +406,10 @@ func legendItems(rules rotation.Rules) []legendItem {
 			room:  44, draw: func(o *svgWriter, x, y float64) {
 				o.f(`<rect class="guard" x="%v" y="%v" width="36" height="14"/>`, x, y-7)
 				o.f(`<path class="guard-end" d="M%v,%vV%v"/>`, x+36, y-7, y+7)
+			}}, legendItem{
+			words: "automatic→forced, S2 forced→automatic, S3 forced→forced",
+			room:  badgeWidth + 6, draw: func(o *svgWriter, x, y float64) {
+				writeBadge(o, "S1", x, y+baselineDrop)
 			}})
 	}
 	return append(items, legendItem{words: "quiet time cut out", room: 20, draw: func(o *svgWriter, x, y float64) {

@@ -16,6 +16,10 @@ import (
 type TextOptions struct {
 	Color bool // whether to use the terminal's colours; default no
 	Width int  // in columns; 0, the default, or less for no limit
+
+	// NoKey leaves out the key to the symbols, for where a drawing before has
+	// shown it; the rules are still named. Default: the key is drawn.
+	NoKey bool
 }
 
 // lookahead is how many steps are read before the widths of columns are chosen.
@@ -28,11 +32,13 @@ const lookahead = 500
 type Text struct {
 	rules  rotation.Rules
 	out    printer
+	noKey  bool
 	ahead  []sim.Step // until the layout is chosen
 	chosen bool
 	form   form
 	widths [numColumns]int
-	last   time.Time // the instant of the row before
+	last   time.Time            // the instant of the row before
+	clocks map[string]time.Time // the newest instant of each card
 	sum    summary
 }
 
@@ -47,9 +53,11 @@ type summary struct {
 // NewText returns a Text that draws steps decided under the rules to w.
 func NewText(w io.Writer, rules rotation.Rules, o TextOptions) *Text {
 	return &Text{
-		rules: rules,
-		out:   printer{w: bufio.NewWriter(w), width: max(0, o.Width), color: o.Color},
-		sum:   summary{cards: make(map[string]struct{})},
+		rules:  rules,
+		out:    printer{w: bufio.NewWriter(w), width: max(0, o.Width), color: o.Color},
+		noKey:  o.NoKey,
+		clocks: make(map[string]time.Time),
+		sum:    summary{cards: make(map[string]struct{})},
 	}
 }
 
@@ -99,19 +107,18 @@ func (t *Text) begin() {
 			break
 		}
 	}
-	for i, line := range legend(t.rules) {
-		between := 3
-		if i == 0 {
-			between = 1
+	t.out.flow(words(guardWords(t.rules), bold), 1, 0, columnGap)
+	if !t.noKey {
+		for _, line := range key(t.rules) {
+			t.out.flow(line, 3, 0, columnGap)
 		}
-		t.out.flow(line, between, 0, columnGap)
 	}
 	if t.sum.events > 0 {
 		t.out.newline()
 	}
 	if t.form.date && len(t.ahead) > 0 {
 		var heads []piece
-		for i, head := range columnHeads {
+		for i, head := range columnHeads(t.rules) {
 			if t.widths[i] == 0 {
 				head = ""
 			}
@@ -138,12 +145,13 @@ func (t *Text) measure() (total int) {
 			t.widths[i] = max(t.widths[i], columns(c.text))
 		}
 	}
+	heads := columnHeads(t.rules)
 	for i, w := range t.widths {
 		if w == 0 {
 			continue
 		}
 		if t.form.date { // the heads are drawn
-			t.widths[i] = max(w, columns(columnHeads[i]))
+			t.widths[i] = max(w, columns(heads[i]))
 		}
 		total += t.widths[i] + columnGap
 	}
@@ -156,9 +164,11 @@ func (t *Text) draw(s sim.Step) {
 	if !sameDay(at, t.last) {
 		cells[columnDate] = piece{at.Format(dateLayout), bold}
 	}
-	if at.Before(t.last) {
-		t.out.flow(words("← back in time by "+coarse(t.last.Sub(at)), faint), 1, 0, columnGap)
+	card := s.Entry.Card
+	if back := t.clocks[card].Sub(at); back > 0 {
+		t.out.flow(words("← the clock of "+printable(card, t.form.card)+" stepped back by "+coarse(back), faint), 1, 0, columnGap)
 	}
+	t.clocks[card] = at
 	if !t.form.date && cells[columnDate].text != "" {
 		t.out.flow([]piece{{at.Format(dateLayout + " Mon"), bold}}, 0, 0, 0)
 		cells[columnDate] = piece{}
