@@ -81,7 +81,7 @@ func tell(out *bufio.Writer, told []stories.Story, o draw.TextOptions) error {
 	if o.Color {
 		bold, plain = "\x1b[1m", "\x1b[0m"
 	}
-	var total verdict
+	var total tally
 	for i, s := range told {
 		if i > 0 {
 			fmt.Fprintln(out)
@@ -96,11 +96,11 @@ func tell(out *bufio.Writer, told []stories.Story, o draw.TextOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := total.file(out, r, s.File(), rules); err != nil {
+		if err := total.file(out, r, s.File(), rules, false); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(out, "\n%v\n", total)
+	fmt.Fprintf(out, "\n%v\n", &total)
 	if total.differing > 0 {
 		return errDifference
 	}

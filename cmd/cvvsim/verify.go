@@ -12,42 +12,81 @@ import (
 	"cvvrotation/sim/timeline"
 )
 
+type verifyOptions struct {
+	rules   rulesFlags
+	partial bool
+	fields  map[string]string
+	events  map[string]string
+	limit   int
+
+	mapping *timeline.Mapping // nil without --map and --map-event
+}
+
 func (c *cli) verifyCommand() *cobra.Command {
-	var flags rulesFlags
+	var o verifyOptions
 	cmd := &cobra.Command{
 		Use: "verify [flags] FILE...",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := flags.check(); err != nil {
+			if err := o.check(); err != nil {
 				return hinted{err, "run cvvsim verify --help for the flags"}
 			}
 			if len(args) == 0 {
 				return hinted{errors.New("a file is needed, or - for standard input"), "run cvvsim verify --help for examples"}
 			}
-			return c.verify(&flags, args)
+			return c.verify(&o, args)
 		},
 	}
-	flags.add(cmd)
+	o.rules.add(cmd)
+	cmd.Flags().BoolVar(&o.partial, "partial", false, "")
+	cmd.Flags().StringToStringVar(&o.fields, "map", nil, "")
+	cmd.Flags().StringToStringVar(&o.events, "map-event", nil, "")
+	cmd.Flags().IntVar(&o.limit, "limit", 0, "")
 	return cmd
 }
 
-func (c *cli) verify(flags *rulesFlags, files []string) error {
+// check finds what is wrong with the flags before any input is read.
+func (o *verifyOptions) check() (err error) {
+	if o.limit < 0 {
+		return fmt.Errorf("--limit %d: use a number of events, or 0 for all", o.limit)
+	}
+	if len(o.fields) > 0 || len(o.events) > 0 {
+		if o.mapping, err = timeline.NewMapping(o.fields, o.events); err != nil {
+			return err
+		}
+	}
+	return o.rules.check()
+}
+
+func (c *cli) verify(o *verifyOptions, files []string) error {
 	out := bufio.NewWriter(c.stdout)
-	var total verdict
+	total := tally{limit: o.limit}
+	skipped := 0
 	err := c.eachFile(files, func(r *timeline.Reader, name string) error {
+		if o.mapping != nil {
+			r.Map(o.mapping)
+		}
 		header, err := r.Rules()
 		if err != nil {
 			return err
 		}
-		rules, err := flags.over(header)
+		rules, err := o.rules.over(header)
 		if err != nil {
 			return err
 		}
-		return total.file(out, r, name, rules)
+		err = total.file(out, r, name, rules, o.partial)
+		skipped += r.Skipped()
+		return err
 	})
 	if err == nil {
-		fmt.Fprintln(out, total)
+		if unprinted := total.differing - total.printed; unprinted > 0 {
+			fmt.Fprintf(out, "and %d more\n", unprinted)
+		}
+		fmt.Fprintln(out, &total)
 		if total.judged == 0 {
 			fmt.Fprintln(c.stderr, "note: nothing was judged: no event says what is expected of it")
+		}
+		if skipped > 0 {
+			fmt.Fprintf(c.stderr, "note: %d lines without an event were passed over\n", skipped)
 		}
 	}
 	if err := errors.Join(err, out.Flush()); err != nil {
@@ -59,38 +98,47 @@ func (c *cli) verify(flags *rulesFlags, files []string) error {
 	return nil
 }
 
-// verdict counts events: all, those that say what is expected of them, and of
-// these the ones whose decision differs.
-type verdict struct {
-	events, judged, differing int
+// tally counts events: all; those that could be judged, differing ones among
+// them; and those that could not, because the card's state was not known.
+type tally struct {
+	events, judged, differing, unknown int
+
+	limit, printed int // of the differing events; no limit when 0
 }
 
-func (v verdict) String() string {
-	return fmt.Sprintf("%d events, %d judged, %d differing", v.events, v.judged, v.differing)
+func (v *tally) String() string {
+	return fmt.Sprintf("%d events, %d judged, %d differing, %d unknown", v.events, v.judged, v.differing, v.unknown)
 }
 
-// file replays one timeline and prints each difference.
-func (v *verdict) file(out *bufio.Writer, r *timeline.Reader, name string, rules rotation.Rules) error {
-	replay := sim.NewReplay(rules)
+// file judges one timeline and prints each difference.
+func (v *tally) file(out *bufio.Writer, r *timeline.Reader, name string, rules rotation.Rules, partial bool) error {
+	verifier := sim.NewVerifier(rules, partial)
 	return eachEntry(r, name, func(e timeline.Entry) error {
-		step, err := replay.Apply(e)
+		f, err := verifier.Apply(e)
 		if err != nil {
 			return err
 		}
 		v.events++
-		if e.Expect.Fields == 0 {
-			return nil
+		switch f.Verdict {
+		case sim.Agrees:
+			v.judged++
+		case sim.Unknown:
+			v.unknown++
+		case sim.Differs:
+			v.judged++
+			v.differing++
+			if v.limit > 0 && v.printed == v.limit {
+				break
+			}
+			v.printed++
+			for _, d := range f.Differences {
+				fmt.Fprintf(out, "%s:%d: %s: expected %s, the rules say %s\n", name, e.Line, d.Field, d.Want, d.Got)
+			}
+			if len(f.Differences) == 0 {
+				fmt.Fprintf(out, "%s:%d: expected %s\n", name, e.Line, e.Expect)
+			}
+			fmt.Fprintf(out, "    %s\n", f.Explanation)
 		}
-		v.judged++
-		differences := e.Expect.Differences(step.Outcome())
-		if len(differences) == 0 {
-			return nil
-		}
-		v.differing++
-		for _, d := range differences {
-			fmt.Fprintf(out, "%s:%d: %s: expected %s, the rules say %s\n", name, e.Line, d.Field, d.Want, d.Got)
-		}
-		fmt.Fprintf(out, "    %v: %s\n", step.Decision.Rule, replay.Explain(step))
 		return nil
 	})
 }

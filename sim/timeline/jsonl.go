@@ -17,10 +17,11 @@ import (
 // may stand once: encoding/json would fold their case and let the last of two
 // win.
 type jsonDecoder struct {
-	dec    jsontext.Decoder
-	source bytes.Reader
-	value  []byte // an unquoted string
-	line   line
+	dec     jsontext.Decoder
+	source  bytes.Reader
+	value   []byte // an unquoted string
+	line    line
+	mapping *Mapping // nil for lines that are ours
 
 	isHeader bool // the line has the member timeline
 	hasRules bool
@@ -33,7 +34,11 @@ func (j *jsonDecoder) decode(text []byte) error {
 	j.source.Reset(text)
 	j.dec.Reset(&j.source)
 	j.line, j.isHeader, j.hasRules, j.rules = line{}, false, false, rotation.Rules{}
-	if err := j.object(j.member); err != nil {
+	member := j.member
+	if j.mapping != nil {
+		member = j.mapped("")
+	}
+	if err := j.object(member); err != nil {
 		return err
 	}
 	if _, err := j.dec.ReadToken(); err != io.EOF {
@@ -117,6 +122,11 @@ func (j *jsonDecoder) member(name string) error {
 	if err != nil {
 		return j.syntaxError(err)
 	}
+	return j.set(name, value)
+}
+
+// set sets a part of the line to a JSON value.
+func (j *jsonDecoder) set(name string, value jsontext.Value) error {
 	switch value.Kind() {
 	case '"':
 		text, err := j.unquote(value)

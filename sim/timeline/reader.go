@@ -25,6 +25,7 @@ type Reader struct {
 	parse    func(text []byte) (e Entry, isEvent bool, err error)
 	rules    rotation.Rules
 	inEvents bool // a header is over, or there is none
+	skipped  int  // lines that a mapping passed over
 	json     jsonDecoder
 	previous time.Time // of the event before, in the text spelling
 
@@ -144,6 +145,10 @@ func (r *Reader) parseJSON(text []byte) (e Entry, isEvent bool, err error) {
 		if err := r.setRules(r.json.rules); err != nil || r.json.isHeader {
 			return e, false, err
 		}
+	}
+	if r.json.mapping != nil && r.json.line.kind == 0 {
+		r.skipped++
+		return e, false, nil
 	}
 	e, err = r.json.line.entry()
 	return e, true, err
