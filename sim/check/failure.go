@@ -24,6 +24,7 @@ type Failure struct {
 	Outcome   Outcome     // what the system answered to that
 	NeedsHost bool        // the events alone do not break it: it is what the host did about them
 	Journal   []string    // with NeedsHost: what the host did, in order
+	FromState bool        // the one event starts from a state that the closure had reached, not from a new card
 
 	system System
 	met    situation

@@ -341,3 +341,15 @@ func (c *Card) setInterval(e Event) Outcome {
 	}
 	return Outcome{Rule: "R8", Reason: IntervalSet}
 }
+
+// Resume returns a card that is in the state s, as if events had led it there.
+func Resume(rules Rules, s State) (Card, error) {
+	c, err := New(rules)
+	if err != nil {
+		return Card{}, err
+	}
+	c.interval, c.next, c.served = s.Interval, s.Next, s.Served
+	c.lastRequest = mark{s.GuardStart, s.GuardKind}
+	c.lastScheduling = c.lastRequest
+	return c, nil
+}

@@ -1,0 +1,320 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"cvvrotation/rotation"
+	"cvvrotation/sim/model"
+)
+
+// Closure visits every state of a card that events on a grid of time can lead
+// to, until no event leads to another one. All invariants that speak of one
+// event hold on each transition, so they hold for timelines of any length on
+// the grid. Those that span events follow by induction: each rotation and new
+// interval restarts the guard (guard-start), so the nearest request is the one
+// that S1, S2 and S3 are about; every slot that rotates is at most the newest
+// slot served from then on (served), so none rotates twice (never-twice); and
+// the phase, kept by each event (phase-kept), is kept by all.
+//
+// The rules compare instants with each other and with nothing else. So states
+// that differ by a shift in time are one state. What else makes the number of
+// states finite: three instants matter, the next slot, the guard's start and
+// the newest slot served. Where two neighbours among them are further apart
+// than the guard and an interval, no event is near both, and an event near the
+// later one asks of the earlier only how many whole intervals ago it was, modulo
+// one (to keep the phase). Such a distance is therefore cut by whole intervals
+// (missed, the one number that counts them, is judged on each transition as it
+// is). A distance that has been cut stands for all that are longer by whole
+// intervals: each state is tried both as it is and with an interval more, so
+// that an event which moves the guard's start towards the other instants finds
+// the distance cut again, as it would from further away. With rotation off no
+// event asks for the distance at all. Events come at every instant of the grid
+// from well before the first of the three to well after the last, for every
+// slot in the same range.
+type Closure struct {
+	System    System
+	Ticks     int64    // of the grid in one guard
+	Intervals [2]int64 // in ticks, each longer than the guard
+	Workers   int      // goroutines; 0: one for each processor
+}
+
+// SmallClosure is the grid of one minute: a guard of two ticks, so that an edge
+// and its neighbours are on it, and intervals of three and five.
+func SmallClosure(s System) Closure {
+	return Closure{System: s, Ticks: 2, Intervals: [2]int64{5, 3}}
+}
+
+// LargeClosure has three ticks in a guard.
+func LargeClosure(s System) Closure {
+	return Closure{System: s, Ticks: 3, Intervals: [2]int64{7, 5}}
+}
+
+// ClosureResult is what a closure came to.
+type ClosureResult struct {
+	States      int
+	Transitions int64
+	Rounds      int      // until no new state came
+	Closed      bool     // it did come to an end
+	Failure     *Failure // a transition that breaks an invariant, or nil
+	Elapsed     time.Duration
+}
+
+// relative is a state modulo a shift in time, distances in ticks: with rotation
+// on from the next slot, with rotation off there are none.
+type relative struct {
+	interval, guard, served int64
+	kind                    rotation.Kind
+	hasServed               bool
+}
+
+func compareRelative(a, b relative) int {
+	return cmp.Or(cmp.Compare(a.interval, b.interval), cmp.Compare(a.kind, b.kind),
+		cmp.Compare(a.guard, b.guard), cmp.Compare(a.served, b.served))
+}
+
+// closureOrigin is where states are put back into time: far from both ends of
+// it.
+const closureOrigin = startOfRuns
+
+func (c Closure) tick() int64 { return c.System.Guard() / c.Ticks }
+
+// limit is the distance beyond which instants are cut: see [Closure].
+func (c Closure) limit(interval int64) int64 { return c.Ticks + interval }
+
+// Run visits the states.
+func (c Closure) Run(ctx context.Context) ClosureResult {
+	r, _ := c.search(ctx)
+	return r
+}
+
+func (c Closure) search(ctx context.Context) (r ClosureResult, seen map[relative]bool) {
+	started := time.Now()
+	workers := c.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	seen = map[relative]bool{{}: true}
+	frontier := []relative{{}}
+	for len(frontier) > 0 && r.Failure == nil && ctx.Err() == nil {
+		r.Rounds++
+		explorers := make([]*explorer, workers)
+		var group sync.WaitGroup
+		for w := range workers {
+			explorers[w] = newExplorer(c)
+			group.Go(func() {
+				for i := w; i < len(frontier) && ctx.Err() == nil; i += workers {
+					explorers[w].explore(i, frontier[i])
+				}
+			})
+		}
+		group.Wait()
+		frontier = frontier[:0:0]
+		var worst *explorer
+		for _, e := range explorers {
+			r.Transitions += e.transitions
+			for s := range e.found {
+				if !seen[s] {
+					seen[s] = true
+					frontier = append(frontier, s)
+				}
+			}
+			if e.failure != nil && (worst == nil || e.failedAt < worst.failedAt) {
+				worst = e
+			}
+		}
+		if worst != nil {
+			r.Failure = worst.failure
+		}
+		slices.SortFunc(frontier, compareRelative)
+	}
+	r.States = len(seen)
+	r.Closed = r.Failure == nil && ctx.Err() == nil
+	r.Elapsed = time.Since(started)
+	return r, seen
+}
+
+// explorer tries events on states.
+type explorer struct {
+	Closure
+	card        Card
+	stored      []byte
+	found       map[relative]bool
+	transitions int64
+	failure     *Failure // of the first state that has one
+	failedAt    int
+}
+
+func newExplorer(c Closure) *explorer {
+	return &explorer{Closure: c, card: c.System.NewCard(), found: make(map[relative]bool)}
+}
+
+// explore tries every event on the state, number index of its round.
+func (x *explorer) explore(index int, s relative) {
+	for _, v := range x.concrete(s) {
+		x.events(v, func(e Event) bool {
+			if x.failure == nil {
+				x.transition(index, v, e)
+			}
+			return x.failure == nil
+		})
+	}
+}
+
+// concrete returns the states to try for s: itself, and where a distance may
+// have been cut, the same with an interval more.
+func (x *explorer) concrete(s relative) []View {
+	v := View{GuardKind: s.kind, HasServed: s.hasServed}
+	tick := x.tick()
+	at := func(ticks int64) int64 { return closureOrigin + ticks*tick }
+	if s.kind != 0 {
+		v.GuardStart = at(s.guard)
+	}
+	if s.hasServed {
+		v.Served = at(s.served)
+	}
+	if s.interval == 0 {
+		return []View{v}
+	}
+	v.Interval, v.Next = s.interval*tick, at(0)
+	all := []View{v}
+	marks := landmarks(v)
+	for i := 1; i < len(marks); i++ {
+		if (marks[i]-marks[i-1])/tick <= x.limit(s.interval)-s.interval {
+			continue
+		}
+		for _, w := range slices.Clone(all) {
+			border := landmarks(w)[i] // everything from here on moves
+			for _, at := range []*int64{&w.Next, &w.GuardStart, &w.Served} {
+				if *at >= border {
+					*at += v.Interval
+				}
+			}
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// landmarks returns the instants that v has, in order.
+func landmarks(v View) []int64 {
+	var all []int64
+	if v.Interval != 0 {
+		all = append(all, v.Next)
+	}
+	if v.GuardKind != 0 {
+		all = append(all, v.GuardStart)
+	}
+	if v.HasServed {
+		all = append(all, v.Served)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// abstract returns the state that v is: the inverse of concrete.
+func (c Closure) abstract(v View) relative {
+	tick := c.tick()
+	s := relative{interval: v.Interval / tick, kind: v.GuardKind, hasServed: v.HasServed}
+	if v.Interval == 0 {
+		return s
+	}
+	marks := landmarks(v)
+	moved := make(map[int64]int64, len(marks)) // an instant, and where cutting leaves it
+	cut, limit := int64(0), c.limit(s.interval)*tick
+	for i, at := range marks {
+		if i > 0 {
+			if gap := at - marks[i-1]; gap > limit {
+				cut += (gap - limit + v.Interval - 1) / v.Interval * v.Interval
+			}
+		}
+		moved[at] = at - cut
+	}
+	next := moved[v.Next]
+	if v.GuardKind != 0 {
+		s.guard = (moved[v.GuardStart] - next) / tick
+	}
+	if v.HasServed {
+		s.served = (moved[v.Served] - next) / tick
+	}
+	return s
+}
+
+// events yields every event that a card in state v is to be tried with.
+func (x *explorer) events(v View, yield func(Event) bool) {
+	tick := x.tick()
+	longest := max(x.Intervals[0], x.Intervals[1])
+	reach := (x.limit(longest) + longest) * tick
+	from, to := int64(closureOrigin), int64(closureOrigin)
+	if marks := landmarks(v); len(marks) > 0 {
+		from, to = marks[0], marks[len(marks)-1]
+	}
+	from, to = from-reach, to+reach
+	for at := from; at <= to; at += tick {
+		if !yield(Event{Kind: rotation.KindForced, At: at}) || !yield(Event{Kind: rotation.KindAuto, At: at}) ||
+			!yield(Event{Kind: rotation.KindDisable, At: at}) {
+			return
+		}
+		for _, interval := range x.Intervals {
+			interval *= tick
+			if !yield(Event{Kind: rotation.KindSetInterval, At: at, Interval: interval}) {
+				return
+			}
+			for first := at + tick; first <= at+interval; first += tick {
+				if !yield(Event{Kind: rotation.KindSetInterval, At: at, Interval: interval, HasFirst: true, First: first}) {
+					return
+				}
+			}
+		}
+		for slot := from; slot <= to; slot += tick {
+			if !yield(Event{Kind: rotation.KindAuto, At: at, HasSlot: true, Slot: slot}) {
+				return
+			}
+		}
+	}
+}
+
+// transition tries one event on one state.
+func (x *explorer) transition(index int, v View, e Event) {
+	x.transitions++
+	var b broken
+	x.stored = appendStored(x.stored[:0], v)
+	b.unless(x.card.Restore(x.stored) == nil && x.card.View() == v, persisted)
+	out := x.card.Apply(e)
+	after := x.card.View()
+	met := situationOf(x.System.Guard(), v, e)
+	b |= transition(&met, out, after)
+	x.stored = x.card.AppendStored(x.stored[:0])
+	b.unless(x.card.Restore(x.stored) == nil && x.card.View() == after, persisted)
+	ref, _ := model.Resume(model.Rules{Guard: time.Duration(x.System.Guard())}, modelState(v))
+	refOut, err := ref.Step(modelEvent(e))
+	b.unless(agrees(refOut, err, ref.State(), out, after), reference)
+	if b != 0 {
+		x.failedAt = index
+		x.failure = &Failure{
+			Invariant: b.first(), Also: b.list()[1:], FromState: true, Events: []Event{e}, Outcome: out,
+			system: x.System, met: met, after: after, want: refOut, refErr: err, state: ref.State(),
+		}
+		return
+	}
+	x.found[x.abstract(after)] = true
+}
+
+// modelState is the inverse of viewOf.
+func modelState(v View) model.State {
+	s := model.State{Interval: time.Duration(v.Interval), GuardKind: modelKinds[v.GuardKind]}
+	if v.Interval != 0 {
+		s.Next = model.At(time.Unix(0, v.Next))
+	}
+	if v.GuardKind != 0 {
+		s.GuardStart = model.At(time.Unix(0, v.GuardStart))
+	}
+	if v.HasServed {
+		s.Served = model.At(time.Unix(0, v.Served))
+	}
+	return s
+}

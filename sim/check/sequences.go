@@ -1,0 +1,135 @@
+package check
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"cvvrotation/rotation"
+)
+
+// Sequences tries every sequence of events on a new card, up to a depth: each
+// kind of event, at each edge that the card then has, to the nanosecond.
+type Sequences struct {
+	System System
+	Depth  int
+}
+
+// SequencesResult is what the sequences came to.
+type SequencesResult struct {
+	Sequences int64 // of the full depth
+	Events    int64
+	Done      bool     // all were tried
+	Failure   *Failure // the first that breaks an invariant, or nil
+	Elapsed   time.Duration
+}
+
+// sequencesInterval is so short that two guards exceed it.
+const sequencesInterval = int64(3 * time.Minute)
+
+// Run tries them, in order, until one fails or ctx ends.
+func (q Sequences) Run(ctx context.Context) SequencesResult {
+	started := time.Now()
+	w := &walker{ctx: ctx, system: q.System, judges: make([]*judge, q.Depth+1), path: make([]Event, q.Depth), edges: make([][]Event, q.Depth)}
+	for i := range w.judges {
+		w.judges[i] = newJudge(q.System)
+	}
+	w.result.Done = w.walk(0)
+	w.result.Elapsed = time.Since(started)
+	return w.result
+}
+
+type walker struct {
+	ctx    context.Context
+	system System
+	judges []*judge // by depth: the card after so many events of path
+	path   []Event
+	result SequencesResult
+	edges  [][]Event // by depth, for reuse
+}
+
+// walk tries all that can follow the first depth events of the path.
+func (w *walker) walk(depth int) bool {
+	if depth == len(w.path) {
+		w.result.Sequences++
+		return true
+	}
+	here, next := w.judges[depth], w.judges[depth+1]
+	for _, e := range w.events(depth, here) {
+		if depth < 2 && w.ctx.Err() != nil {
+			return false
+		}
+		next.fork(here)
+		w.path[depth] = e
+		w.result.Events++
+		if _, b := next.step(next.stored, e); b != 0 {
+			events := slices.Clone(w.path[:depth+1])
+			f := &Failure{Invariant: b.first(), Found: len(events), Events: events, system: w.system}
+			if shrunk, ok := shrink(w.system, events, b.first()); ok {
+				f.Events = shrunk
+			}
+			f.judge()
+			w.result.Failure = f
+			return false
+		}
+		if !w.walk(depth + 1) {
+			return false
+		}
+	}
+	return true
+}
+
+// fork makes the judge's card what another's is.
+func (j *judge) fork(from *judge) {
+	j.stored = append(j.stored[:0], from.stored...)
+	j.ref, j.view, j.memory = from.ref, from.view, from.memory
+}
+
+// events returns what to try on the card: at the edges of its guard and of its
+// schedule, with the slots that tell the rules apart.
+func (w *walker) events(depth int, j *judge) []Event {
+	events := w.edges[depth][:0]
+	v, guard := j.view, j.guard
+	p := j.memory.now
+	if v.GuardKind != 0 {
+		p = v.GuardStart
+	}
+	if p == 0 {
+		p = startOfRuns
+	}
+	instants := []int64{p, p + guard - 1, p + guard, p + 1 - guard, p - guard}
+	if v.Interval != 0 {
+		instants = append(instants, v.Next-1, v.Next, v.Next+v.Interval, v.Next+101*v.Interval)
+	}
+	for _, at := range instants {
+		events = append(events, Event{Kind: rotation.KindForced, At: at}, Event{Kind: rotation.KindAuto, At: at})
+		if v.Interval != 0 {
+			events = append(events,
+				Event{Kind: rotation.KindAuto, At: at, HasSlot: true, Slot: v.Next},
+				Event{Kind: rotation.KindAuto, At: at, HasSlot: true, Slot: v.Next - 1})
+		}
+		if v.HasServed {
+			events = append(events,
+				Event{Kind: rotation.KindAuto, At: at, HasSlot: true, Slot: v.Served},
+				Event{Kind: rotation.KindAuto, At: at, HasSlot: true, Slot: v.Served + 1})
+		}
+	}
+	set := func(at, interval, first int64) {
+		events = append(events, Event{Kind: rotation.KindSetInterval, At: at, Interval: interval, HasFirst: first != 0, First: first})
+	}
+	set(p+guard, sequencesInterval, 0)
+	set(p+1, sequencesInterval, p+2)
+	set(p+1, sequencesInterval, p+1+sequencesInterval)
+	set(p+1, sequencesInterval, p+2+sequencesInterval) // refused
+	set(p, guard+1, 0)
+	set(p, guard, 0) // refused
+	if v.Interval != 0 {
+		set(v.Next, v.Interval, 0) // no change, while a slot is due
+	}
+	set(p, sequencesInterval, p) // refused
+	events = append(events,
+		Event{Kind: rotation.KindDisable, At: p},
+		Event{Kind: rotation.KindForced, At: -1}) // refused
+	w.edges[depth] = events
+	return events
+}
