@@ -137,7 +137,10 @@ func (j *jsonDecoder) set(name string, value jsontext.Value) error {
 	case 't', 'f':
 		return j.line.setBool(name, value.Kind() == 't')
 	case 'n':
-		return j.line.setNone(name)
+		if name == keyNext {
+			j.line.setNoNext()
+		}
+		return nil // as if it were not there
 	case '0':
 		n, err := strconv.ParseInt(string(value), 10, 64)
 		if err != nil {

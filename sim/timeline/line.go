@@ -85,14 +85,8 @@ func (l *line) setText(key string, value []byte) (err error) {
 	return err
 }
 
-// setNone says that no next slot is expected.
-func (l *line) setNone(key string) error {
-	if key != keyNext {
-		return wrongType(key)
-	}
-	l.expect.Fields |= FieldNext
-	return nil
-}
+// setNoNext says that no next slot is expected.
+func (l *line) setNoNext() { l.expect.Fields |= FieldNext }
 
 func (l *line) setBool(key string, value bool) error {
 	switch key {

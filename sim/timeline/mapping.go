@@ -88,7 +88,7 @@ func (j *jsonDecoder) mapped(prefix string) func(name string) error {
 		switch {
 		case err != nil:
 			return j.syntaxError(err)
-		case !ok || value.Kind() == 'n' && ours != keyNext:
+		case !ok:
 			return nil
 		case ours == keyIntervalHours:
 			return j.setHours(value)

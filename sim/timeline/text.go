@@ -111,7 +111,8 @@ func (l *line) setExpected(key, value string) error {
 		return l.setInt(key, n)
 	case keyNext:
 		if value == "null" {
-			return l.setNone(key)
+			l.setNoNext()
+			return nil
 		}
 		return l.setText(key, []byte(value))
 	case keyReason:

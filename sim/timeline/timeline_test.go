@@ -131,6 +131,84 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// A null is a member that is not there; only next means something by it.
+func TestNull(t *testing.T) {
+	_, got, err := readAll(`{"at":"2026-11-22T15:00:00Z","card":"A","event":"auto","slot":null,"service_code":null,"rotate":null,"next":null}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []timeline.Entry{{
+		Line: 1, Card: "A", Event: rotation.Auto(at("2026-11-22T15:00:00Z")), Expect: timeline.Expect{Fields: timeline.FieldNext},
+	}}
+	if diff := cmp.Diff(want, got, values); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Another system's lines, read by a mapping.
+func TestMapping(t *testing.T) {
+	m, err := timeline.NewMapping(
+		map[string]string{"at": "time", "card": "data.card.id", "event": "type", "interval_hours": "data.hours", "next": "data.next"},
+		map[string]string{"MANUAL": "forced", "CHANGE": "set_interval"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := timeline.NewReader(strings.NewReader(`
+{"level":"INFO","time":"2026-11-22T08:00:00Z"}
+{"time":"2026-11-22T09:00:00Z","type":"CHANGE","data":{"card":{"id":"c1"},"hours":24,"next":"2026-11-23T09:00:00Z"},"rules":[1]}
+{"time":"2026-11-22T10:00:00Z","type":"MANUAL","data":{"card":{"id":"c1","at":"x"},"next":null},"rotate":true,"at":"noise"}
+{"time":"2026-11-22T10:00:00Z","type":"BLOCKED","data":{"card":{"id":"c1"}}}
+{"time":"2026-11-22T11:00:00Z","type":"auto","data":{"card":{"id":"c1"}}}
+`), "test")
+	r.Map(m)
+	var got []timeline.Entry
+	for {
+		e, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e)
+	}
+	want := []timeline.Entry{
+		{Line: 3, Card: "c1", Event: rotation.SetInterval(at("2026-11-22T09:00:00Z"), 24*time.Hour), Expect: timeline.Expect{Fields: timeline.FieldNext, Next: at("2026-11-23T09:00:00Z")}},
+		{Line: 4, Card: "c1", Event: rotation.Forced(at("2026-11-22T10:00:00Z")), Expect: timeline.Expect{Fields: timeline.FieldNext | timeline.FieldRotate, Rotate: true}},
+		{Line: 6, Card: "c1", Event: rotation.Auto(at("2026-11-22T11:00:00Z"))},
+	}
+	if diff := cmp.Diff(want, got, values); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if r.Skipped() != 2 {
+		t.Errorf("%d lines skipped, want 2", r.Skipped())
+	}
+
+	for name, tt := range map[string]struct{ fields, events map[string]string }{
+		"unknown field":         {map[string]string{"when": "time"}, nil},
+		"unknown event":         {nil, map[string]string{"MANUAL": "manual"}},
+		"two fields in one":     {map[string]string{"at": "time", "card": "time"}, nil},
+		"a name that is in use": {map[string]string{"at": "card"}, nil},
+	} {
+		if _, err := timeline.NewMapping(tt.fields, tt.events); !errors.Is(err, timeline.ErrMapping) {
+			t.Errorf("%s: error %v, want ErrMapping", name, err)
+		}
+	}
+	for _, line := range []string{
+		`{"time":"2026-11-22T09:00:00Z","type":"CHANGE","data":{"card":{"id":"c1"},"hours":1.5}}`,
+		`{"time":"2026-11-22T09:00:00Z","type":"CHANGE","data":{"card":{"id":"c1"},"hours":-1}}`,
+		`{"time":17,"type":"MANUAL","data":{"card":{"id":"c1"}}}`,
+		`{"type":"MANUAL","data":{"card":{"id":"c1"}}}`,
+		`not JSON`,
+	} {
+		r := timeline.NewReader(strings.NewReader(line), "test")
+		r.Map(m)
+		if _, err := r.Next(); !errors.Is(err, timeline.ErrSyntax) {
+			t.Errorf("%s: error %v, want ErrSyntax", line, err)
+		}
+	}
+}
+
 // Each bad line is refused with its number and the right error, and the entries
 // before it are still read.
 func TestBadLines(t *testing.T) {
