@@ -49,7 +49,7 @@ func (c *cli) replayCommand() *cobra.Command {
 }
 
 var (
-	outputs = []cobra.Completion{"text", "jsonl", "timeline", "svg"}
+	outputs = []cobra.Completion{"text", "jsonl", "timeline", "svg", "html"}
 	colors  = []cobra.Completion{"auto", "always", "never"}
 )
 
@@ -101,8 +101,8 @@ func (o *replayOptions) check(cmd *cobra.Command) (until time.Time, err error) {
 	if err := o.rules.check(); err != nil {
 		return until, err
 	}
-	if o.title != "" && o.output != "svg" {
-		return until, errors.New("--title belongs to -o svg")
+	if o.title != "" && o.output != "svg" && o.output != "html" {
+		return until, errors.New("--title belongs to -o svg and -o html")
 	}
 	if !slices.Contains(outputs, o.output) {
 		return until, fmt.Errorf("-o %s: one of %s is needed", o.output, strings.Join(outputs, ", "))
@@ -181,7 +181,7 @@ func (c *cli) newSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules,
 			},
 			close: func(bool) error { return nil },
 		}, nil
-	case "svg":
+	case "svg", "html":
 		var steps []sim.Step
 		return sink{
 			step: func(s sim.Step) error {
@@ -194,6 +194,9 @@ func (c *cli) newSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules,
 			close: func(complete bool) error {
 				if !complete {
 					return nil // half a picture is worse than none
+				}
+				if o.output == "html" {
+					return draw.HTML(out, draw.Report{Title: title, Rules: rules, Steps: steps})
 				}
 				return draw.SVG(out, title, rules, steps)
 			},

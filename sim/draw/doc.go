@@ -1,7 +1,8 @@
 // Package draw draws replayed timelines for people: as text for a terminal
-// ([Text]) and as a picture ([SVG]).
+// ([Text]), as a picture ([SVG]) and as a page with the picture and a table
+// ([HTML]).
 //
-// Both show for each event what it did and why. Where an event comes soon after
+// All show for each event what it did and why. Where an event comes soon after
 // the scheduling request before it, its place within the guard is drawn: inside
 // the guard the schedule is kept, at its very end and after it a new scheduling
 // takes place. A symbol or a word always says what a colour says.

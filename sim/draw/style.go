@@ -8,6 +8,7 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial
 .heading { font-size: 18px; font-weight: 600 }
 .mono, .card { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace }
 .mono, .note { font-size: 11px }
+.note { paint-order: stroke; stroke: #ffffff; stroke-width: 3px; stroke-linejoin: round }
 .card { font-weight: 600 }
 .day { font-weight: 600 }
 .number { font-size: 9px; font-weight: 700; text-anchor: middle; fill: #ffffff }
@@ -40,6 +41,7 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3 }
 .number { fill: #0d1117 }
+.note { stroke: #0d1117 }
 .badge-text { fill: #f2cc60 }
 .muted { fill: #9198a1 }
 .bg { fill: #0d1117 }

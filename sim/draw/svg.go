@@ -51,7 +51,7 @@ func SVG(w io.Writer, title string, rules rotation.Rules, steps []sim.Step) erro
 	if len(steps) > MaxEvents {
 		return fmt.Errorf("draw: %d events, of at most %d: %w", len(steps), MaxEvents, ErrTooMany)
 	}
-	p := newPicture(title, rules, steps)
+	p := newPicture(printable(title, 80), rules, steps)
 	out := &svgWriter{w: bufio.NewWriter(w)}
 	p.write(out)
 	if err := out.w.Flush(); err != nil {
@@ -62,7 +62,7 @@ func SVG(w io.Writer, title string, rules rotation.Rules, steps []sim.Step) erro
 
 // picture is everything that is drawn, at its place.
 type picture struct {
-	title   string
+	title   string // of a picture on its own; "" in a page, which has the title, the legend and the styles
 	rules   rotation.Rules
 	summary string
 	axis    *axis
@@ -81,14 +81,10 @@ type picture struct {
 	top, bottom, daysY float64 // of the lanes; of the nearest row of days
 }
 
+// newPicture lays the steps out. Without a title the picture is for a page.
 func newPicture(title string, rules rotation.Rules, steps []sim.Step) *picture {
-	p := &picture{title: printable(title, 80), rules: rules, axis: newAxis()}
+	p := &picture{title: title, rules: rules, summary: summarize(steps), axis: newAxis()}
 	p.lanes = newLanes(rules, steps, p.axis)
-	sum := summary{cards: make(map[string]struct{})}
-	for _, s := range steps {
-		sum.add(s)
-	}
-	p.summary = sum.String()
 
 	left := margin
 	for _, l := range p.lanes {
@@ -114,8 +110,11 @@ func newPicture(title string, rules rotation.Rules, steps []sim.Step) *picture {
 	}
 	p.width = max(minWidth, right+margin, margin*2+textWidth(p.title, titleText), margin*2+textWidth(p.summary, text))
 
-	y := margin + 14 + 22 // the title and the summary
-	p.legend, y = layLegend(legendItems(rules), y+10, p.width)
+	y := margin / 2
+	if !p.inPage() {
+		y = margin + 14 + 22 // the title and the summary
+		p.legend, y = layLegend(legendItems(rules), y+10, p.width)
+	}
 	dayRows := hang(p.days, len(p.days))
 	y += 10 + float64(max(0, dayRows-1))*dayStep
 	p.daysY = y + 14
@@ -145,6 +144,8 @@ func newPicture(title string, rules rotation.Rules, steps []sim.Step) *picture {
 	p.height = y + margin/2
 	return p
 }
+
+func (p *picture) inPage() bool { return p.title == "" }
 
 // layTicks labels the instants with a mark, and the first of each day.
 func (p *picture) layTicks() {
@@ -190,10 +191,15 @@ func escape(s string) string {
 }
 
 func (p *picture) write(o *svgWriter) {
-	o.f(`<svg xmlns="http://www.w3.org/2000/svg" width="%[1]v" height="%[2]v" viewBox="0 0 %[1]v %[2]v" role="img" aria-labelledby="title desc">`+"\n", p.width, p.height)
-	o.f(`<title id="title">%v</title>`+"\n", p.title)
-	o.f(`<desc id="desc">%v %v Time (UTC) runs from left to right, to scale where events are close, with quiet gaps cut out. Each mark has a title that explains it.</desc>`+"\n", guardWords(p.rules), p.summary)
-	o.w.WriteString("<style>" + styleSheet + "</style>\n")
+	o.f(`<svg xmlns="http://www.w3.org/2000/svg" width="%[1]v" height="%[2]v" viewBox="0 0 %[1]v %[2]v"`, p.width, p.height)
+	if p.inPage() {
+		o.f(">\n")
+	} else {
+		o.f(` role="img" aria-labelledby="title desc">` + "\n")
+		o.f(`<title id="title">%v</title>`+"\n", p.title)
+		o.f(`<desc id="desc">%v %v Time (UTC) runs from left to right; quiet gaps are cut out, and events too close to be told apart are moved apart. Each mark has a title that explains it.</desc>`+"\n", guardWords(p.rules), p.summary)
+		o.w.WriteString("<style>" + styleSheet + "</style>\n")
+	}
 	o.f(`<defs><path id="tear" class="torn" d="`)
 	for side := range 2 {
 		x := float64(side)*6 - 3
@@ -205,10 +211,12 @@ func (p *picture) write(o *svgWriter) {
 	}
 	o.f(`"/></defs>` + "\n")
 	o.f(`<rect class="bg" width="%v" height="%v" rx="6"/>`+"\n", p.width, p.height)
-	o.f(`<text class="heading" x="%v" y="%v">%v</text>`+"\n", margin, margin+14, p.title)
-	o.f(`<text class="muted" x="%v" y="%v">%v</text>`+"\n", margin, margin+14+22, p.summary)
-	for _, item := range p.legend {
-		item.write(o)
+	if !p.inPage() {
+		o.f(`<text class="heading" x="%v" y="%v">%v</text>`+"\n", margin, margin+14, p.title)
+		o.f(`<text class="muted" x="%v" y="%v">%v</text>`+"\n", margin, margin+14+22, p.summary)
+		for _, item := range p.legend {
+			item.write(o)
+		}
 	}
 	p.writeAxis(o)
 	for _, l := range p.lanes {
@@ -271,7 +279,7 @@ func (l *lane) write(o *svgWriter, p *picture) {
 		l.writeTag(o, f, l.events[l.tagged[i]])
 	}
 	for _, e := range l.events {
-		e.write(o, p.rules, y)
+		e.write(o, p, y)
 	}
 	o.f("</g>\n")
 }
@@ -325,20 +333,33 @@ func writeBadge(o *svgWriter, badge string, x, y float64) {
 	o.f(`<text class="badge-text" x="%v" y="%v">%v</text>`, x+badgeWidth/2, y, badge)
 }
 
-// write draws the mark.
-func (e laneEvent) write(o *svgWriter, rules rotation.Rules, y float64) {
+// write draws the mark. In a page it is a link to the event's row, with room to
+// be hit and to show that it has the focus.
+func (e laneEvent) write(o *svgWriter, p *picture, y float64) {
 	event := e.step.Entry.Event
 	class := "event " + event.Kind().String()
 	if idle(e.step) {
 		class += " idle"
 	}
+	if p.inPage() {
+		o.f(`<a id="mark-%[1]v" class="mark" href="#event-%[1]v" tabindex="0" aria-label="%[2]v">`, e.serial+1, e.label())
+	}
 	o.f(`<g class="%v" data-step="%v"><title>%v  %v: %v</title>`, class, e.serial,
-		event.At().Format(time.RFC3339Nano), printable(e.step.Entry.Card, 64), rules.Explain(e.step.Before, event))
+		event.At().Format(time.RFC3339Nano), printable(e.step.Entry.Card, 64), p.rules.Explain(e.step.Before, event))
 	writeMark(o, event.Kind(), e.x, y)
 	if e.number > 0 {
 		o.f(`<text class="number" x="%v" y="%v">%v</text>`, e.x, y+3.5, e.number)
 	}
-	o.f("</g>\n")
+	o.f("</g>")
+	if p.inPage() {
+		o.f(`<circle class="hit" cx="%v" cy="%v" r="%v"/></a>`, e.x, y, repeatGap/2)
+	}
+	o.f("\n")
+}
+
+// label names the event in a few words, for who hears the picture.
+func (e laneEvent) label() string {
+	return fmt.Sprintf("Event %d: %s, card %s", e.serial+1, eventWords(e.step), printable(e.step.Entry.Card, 64))
 }
 
 // writeMark draws the shape of a kind of event.

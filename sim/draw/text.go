@@ -197,6 +197,15 @@ func sameDay(a, b time.Time) bool {
 	return a.Year() == b.Year() && a.YearDay() == b.YearDay()
 }
 
+// summarize returns the summary of the steps.
+func summarize(steps []sim.Step) string {
+	sum := summary{cards: make(map[string]struct{})}
+	for _, s := range steps {
+		sum.add(s)
+	}
+	return sum.String()
+}
+
 func (m *summary) add(s sim.Step) {
 	m.cards[s.Entry.Card] = struct{}{}
 	m.events++

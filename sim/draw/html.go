@@ -1,0 +1,173 @@
+package draw
+
+import (
+	"bufio"
+	"crypto/sha256"
+	_ "embed" // for the page's parts
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+	"time"
+
+	"cvvrotation/rotation"
+	"cvvrotation/sim"
+)
+
+// Report is what a page tells: a picture, and a table of all events below it.
+type Report struct {
+	Title string
+	Intro []string // paragraphs that come first; default none
+	Facts []Fact   // listed after them, such as a seed or a broken invariant; default none
+	Rules rotation.Rules
+	Steps []sim.Step // in their order of delivery
+}
+
+// Fact is a name and what belongs to it.
+type Fact struct{ Name, Value string }
+
+// The parts of the page.
+var (
+	//go:embed report.html
+	reportPage string
+	//go:embed report.css
+	reportStyle string
+	//go:embed report.js
+	reportScript string
+
+	reportTemplate = template.Must(template.New("report").Parse(reportPage))
+)
+
+// HTML writes the report as one page that loads nothing from anywhere: the
+// picture of [SVG], in which one can move, and a table that has the sentence of
+// each event. Without scripts the table still tells everything, and on paper
+// too. Where a step differs from what its entry expects, the table says so. The
+// page's content security policy allows its own style and script, and nothing
+// else. The error wraps [ErrTooMany], or is the writer's; in the first case
+// nothing is written.
+func HTML(w io.Writer, r Report) error {
+	if len(r.Steps) > MaxEvents {
+		return fmt.Errorf("draw: %d events, of at most %d: %w", len(r.Steps), MaxEvents, ErrTooMany)
+	}
+	style := styleSheet + reportStyle
+	out := bufio.NewWriter(w)
+	err := reportTemplate.Execute(out, page{
+		Title:   printable(r.Title, 160),
+		Intro:   r.Intro,
+		Facts:   r.Facts,
+		Guard:   guardWords(r.Rules),
+		Summary: summarize(r.Steps),
+		Key:     pageKey(r.Rules),
+		Picture: drawing(newPicture("", r.Rules, r.Steps).write),
+		Rows:    pageRows(r.Rules, r.Steps),
+		Style:   template.CSS(style),
+		Script:  template.JS(reportScript),
+		Policy:  "default-src 'none'; base-uri 'none'; form-action 'none'; style-src " + hashSource(style) + "; script-src " + hashSource(reportScript),
+	})
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		return fmt.Errorf("draw: %w", err)
+	}
+	return nil
+}
+
+// page is what the template shows.
+type page struct {
+	Title, Guard, Summary string
+	Intro                 []string
+	Facts                 []Fact
+	Key                   []pageSample
+	Picture               template.HTML
+	Rows                  []pageRow
+	Style                 template.CSS
+	Script                template.JS
+	Policy                string
+}
+
+// pageSample is a sample of a mark and its meaning.
+type pageSample struct {
+	Sample template.HTML
+	Words  string
+}
+
+// pageRow is the row of one event.
+type pageRow struct {
+	Number               int
+	Instant, Date, Clock string
+	Card                 string
+	Mark, Kind, Event    string
+	Rule                 string
+	Sentence             string
+	Expected             []string
+	Schedule, Scenario   string
+	Next                 string
+}
+
+// hashSource is how a content security policy names a text that it allows.
+func hashSource(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// drawing returns what draw writes. It is markup that can be trusted, because an
+// svgWriter escapes every string that it is given.
+func drawing(draw func(*svgWriter)) template.HTML {
+	var b strings.Builder
+	o := &svgWriter{w: bufio.NewWriter(&b)}
+	draw(o)
+	o.w.Flush() // a strings.Builder does not fail
+	return template.HTML(b.String())
+}
+
+func pageKey(rules rotation.Rules) []pageSample {
+	var samples []pageSample
+	for _, item := range legendItems(rules) {
+		samples = append(samples, pageSample{
+			Words: item.words,
+			Sample: drawing(func(o *svgWriter) {
+				o.f(`<svg width="%[1]v" height="24" viewBox="0 -13 %[1]v 24" aria-hidden="true">`, item.room)
+				item.draw(o, 0, 0)
+				o.f("</svg>")
+			}),
+		})
+	}
+	return samples
+}
+
+func pageRows(rules rotation.Rules, steps []sim.Step) []pageRow {
+	var rows []pageRow
+	for i, s := range steps {
+		at := s.Entry.Event.At()
+		row := pageRow{
+			Number:   i + 1,
+			Instant:  at.Format(time.RFC3339Nano),
+			Date:     at.Format(dayLayout),
+			Clock:    at.Format(timeLayout),
+			Card:     printable(s.Entry.Card, 64),
+			Mark:     mark(s),
+			Kind:     s.Entry.Event.Kind().String(),
+			Event:    eventWords(s),
+			Rule:     s.Decision.Rule.String(),
+			Sentence: rules.Explain(s.Before, s.Entry.Event),
+			Next:     "none",
+		}
+		for _, d := range s.Entry.Expect.Differences(s.Outcome()) {
+			row.Expected = append(row.Expected, d.Field+"="+d.Want)
+		}
+		if next, on := s.After.Next(); on {
+			row.Next = next.Format(dateLayout + " " + timeLayout)
+		}
+		switch {
+		case s.Decision.Reschedule():
+			row.Schedule = "new"
+		case kept(s):
+			row.Schedule = "kept"
+			row.Scenario = laneEvent{step: s}.badge()
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
