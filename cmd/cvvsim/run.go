@@ -51,11 +51,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var advice hinted
+	var status exitStatus
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, errDifference):
 		return exitDifference
+	case errors.As(err, &status):
+		return int(status)
 	}
 	fmt.Fprintf(stderr, "error: %v\n", err)
 	if errors.As(err, &advice) {
@@ -105,7 +108,7 @@ func (c *cli) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hinted{err, fmt.Sprintf("run %s --help for the flags", cmd.CommandPath())}
 	})
-	root.AddCommand(c.replayCommand(), c.verifyCommand(), c.scenariosCommand(), c.completionCommand())
+	root.AddCommand(c.replayCommand(), c.verifyCommand(), c.scenariosCommand(), c.checkCommand(), c.completionCommand())
 	return root
 }
 

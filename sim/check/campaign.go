@@ -43,15 +43,16 @@ type Run struct {
 
 // Result is what a campaign did and found.
 type Result struct {
-	Runs     int64
-	Events   int64
-	LastSeed uint64        // the last seed that was run
-	Hash     uint64        // of all traces; of no meaning after a finding
-	Places   []Place       // the situations and how often each was met
-	Failure  *Failure      // the broken invariant of the lowest seed, nil when all held
-	Unstable *Unstable     // the run of the lowest seed that came out differently the second time, or nil
-	Elapsed  time.Duration // by the wall clock, without the shrinking
-	Stopped  bool          // the context ended it early
+	Runs      int64
+	Events    int64
+	FirstSeed uint64
+	LastSeed  uint64        // the last seed that was run
+	Hash      uint64        // of all traces; of no meaning after a finding
+	Places    []Place       // the situations and how often each was met
+	Failure   *Failure      // the broken invariant of the lowest seed, nil when all held
+	Unstable  *Unstable     // the run of the lowest seed that came out differently the second time, or nil
+	Elapsed   time.Duration // by the wall clock, without the shrinking
+	Stopped   bool          // the context ended it early
 }
 
 // Place is a situation that a campaign must have met, and how often it has.
@@ -112,7 +113,7 @@ func (c Campaign) Run(ctx context.Context) Result {
 	group.Wait()
 
 	r := h.result
-	r.Elapsed = time.Since(h.started)
+	r.FirstSeed, r.Elapsed = h.First, time.Since(h.started)
 	for p, met := range h.places {
 		r.Places = append(r.Places, Place{place(p).sentence(), met})
 	}

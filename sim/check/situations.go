@@ -268,3 +268,12 @@ func (m *places) meetInterval(s *situation, out Outcome) {
 		}
 	}
 }
+
+// Situations returns what a campaign must have met, a sentence each.
+func Situations() []string {
+	all := make([]string, numPlaces)
+	for p := range all {
+		all[p] = place(p).sentence()
+	}
+	return all
+}
