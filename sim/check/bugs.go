@@ -64,6 +64,7 @@ var bugs = []Bug{
 	{Name: "forced-off-refused", wrong: forcedOffRefused, Rule: "R1", Sentence: "a forced call on a card without a schedule does not rotate"},
 	{Name: "forced-held-refused", wrong: forcedHeldRefused, Rule: "R15", Sentence: "the guard refuses a forced call, instead of only its scheduling"},
 	{Name: "forced-held-moves", wrong: forcedHeldMoves, Rule: "R2", Sentence: "a forced call within the guard gets a new scheduling"},
+	{Name: "forced-after-auto-moves", wrong: forcedAfterAutoMoves, Rule: "S1", Sentence: "a forced call within the guard of an automatic rotation gets a new scheduling"},
 	{Name: "forced-never-moves", wrong: forcedNeverMoves, Rule: "R3", Sentence: "a forced call never gets a new scheduling"},
 	{Name: "forced-keeps-phase", wrong: forcedKeepsPhase, Rule: "R3", Sentence: "a forced call moves the schedule by one interval instead of starting it anew"},
 	{Name: "auto-off-rotates", wrong: autoOffRotates, Rule: "R4", Sentence: "a timer still rotates a card whose automatic rotation is off"},

@@ -172,7 +172,8 @@ func (h *hunt) one(host *host, seed uint64) {
 	}
 	if h.Twice {
 		before := host.places
-		if host.run(seed, f.options); host.hash != hash {
+		host.run(seed, f.options)
+		if host.hash != hash || (host.failure == nil) != (f.failure == nil) {
 			f.unstable, f.failure = &Unstable{seed, hash, host.hash, f.options.String()}, nil
 		}
 		host.places = before

@@ -32,7 +32,7 @@ type Failure struct {
 	want   model.Outcome // the reference model's answer
 	refErr error
 	state  model.State
-	run    *runFailure // with NeedsHost
+	left   View // what the event before had left of the card
 }
 
 // fail shrinks what a campaign has found.
@@ -56,12 +56,12 @@ func (f *Failure) host(h *hunt, found *finding) {
 	o := shrinkRun(host, found.seed, found.options, f.Invariant)
 	host.journal = &journal{}
 	host.run(found.seed, o)
-	f.NeedsHost, f.Options, f.run = true, o.String(), host.failure
+	f.NeedsHost, f.Options = true, o.String()
 	if host.failure == nil { // a system that is no function of its seed
 		f.Events, f.Also = eventsOf(found.trace), found.failure.broken[1:]
 		return
 	}
-	f.Also = host.failure.broken[1:]
+	f.Also, f.left, f.met = host.failure.broken[1:], host.failure.left, host.failure.met
 	card := host.failure.card
 	f.Events = eventsOf(host.cards[card].trace)
 	for _, l := range host.journal.lines {
@@ -84,10 +84,9 @@ func (f *Failure) judge() {
 	if len(f.Events) == 0 {
 		return
 	}
-	v := openLoop(f.system, f.Events)
-	f.Outcome, f.met, f.after = v.outcome, v.met, v.after
-	if !f.NeedsHost {
+	if v := openLoop(f.system, f.Events); !f.NeedsHost {
 		f.Also = v.broken.list()[1:]
+		f.Outcome, f.left, f.met, f.after = v.outcome, v.left, v.met, v.after
 	}
 	ref, _ := model.New(model.Rules{Guard: time.Duration(f.system.Guard())})
 	for _, e := range f.Events {
@@ -103,14 +102,14 @@ func (f *Failure) Paragraph() string {
 	switch {
 	case len(f.Events) == 0:
 		b.WriteString("No event of the card was decided at all. ")
-	case f.NeedsHost && f.run != nil && f.Invariant == durable:
+	case f.Invariant == durable || f.Invariant == persisted && f.left != f.met.before:
 		last := f.Events[len(f.Events)-1]
-		fmt.Fprintf(&b, "The event before the last left the card with %v. The last event, %v at %v, went on from %v. ",
-			f.run.left, last, instant(last.At), f.run.met)
+		fmt.Fprintf(&b, "The event before the last left the card with %v. The last event, %v at %v, went on from %v.",
+			f.left, last, instant(last.At), f.met.before)
 	case f.NeedsHost:
 		b.WriteString("Each decision is right by itself; what the host did between them, or did not do, is not. ")
 		if len(f.Journal) > 0 {
-			fmt.Fprintf(&b, "At %s.", f.Journal[len(f.Journal)-1])
+			fmt.Fprintf(&b, "In the end, at %s.", f.Journal[len(f.Journal)-1])
 		}
 	default:
 		b.WriteString(f.story() + " " + f.contradiction())
@@ -233,7 +232,10 @@ func (f *Failure) contradiction() string {
 	differ("the guard's start", guardWords(f.after), guardWords(must))
 	differ("the newest slot served", servedWords(f.after), servedWords(must))
 	if len(differences) == 0 {
-		return answer + " That is right; what it goes on from is not: what was stored of the card and read again differs from what it was."
+		if e := f.met.e; e.Armed != 0 {
+			return answer + fmt.Sprintf(" That is right for an event that names no slot. But it was the timer for %v, and so was an earlier event that rotated.", instant(e.Armed))
+		}
+		return answer + " That is what the rules say of this event by itself."
 	}
 	return answer + " By the rules: " + strings.Join(differences, "; ") + "."
 }
@@ -277,8 +279,11 @@ func (f *Failure) Timeline(comments ...string) ([]byte, error) {
 	for _, e := range f.Events {
 		want, err := ref.Step(modelEvent(e))
 		if err != nil {
-			fmt.Fprintf(&b, "# Here the rules refuse: %v %v (%v)\n", instant(e.At), e, err)
+			fmt.Fprintf(&b, "# Here the rules refuse: %v %v\n", instant(e.At), e)
 			continue
+		}
+		if e.Armed != 0 {
+			fmt.Fprintf(&b, "# Of a timer for %v that does not say so:\n", instant(e.Armed))
 		}
 		entry := timeline.Entry{Card: "A", Event: e.Rotation(), Expect: timeline.Expect{
 			Fields: timeline.AllFields, Rotate: want.Rotate, Reschedule: want.Reschedule,

@@ -92,8 +92,8 @@ type traced struct {
 type runFailure struct {
 	card   int
 	broken []Invariant
-	left   View // what the event before the last one had left of the card
-	met    View // what the last one met
+	left   View      // what the event before the last one had left of the card
+	met    situation // what the last one met
 }
 
 // caller is what a call asks for; a retry asks for the same again.
@@ -105,6 +105,7 @@ type caller struct {
 // run simulates the run of a seed.
 func (h *host) run(seed uint64, o options) {
 	h.o = o
+	seed ^= o.again << 40
 	h.now, h.calm, h.events, h.stalled, h.failure = startOfRuns, false, 0, false, nil
 	h.queue = queue{entries: h.queue.entries[:0]}
 	h.hash = mix(seed)
@@ -217,7 +218,7 @@ func (h *host) timer(e entry) {
 		h.places[placeInFlight]++
 	}
 	if h.stalled && !c.poison {
-		e.at = h.now + h.guard
+		e.at = h.now + day
 		h.queue.put(e)
 		return
 	}
@@ -346,8 +347,9 @@ func (h *host) decide(card, n int, call caller, again entry) {
 	if c.poison {
 		h.note(card, "the store fails")
 		h.places[placePoison]++
-		if h.bug == hostStallsOnFailure && again.what == entryTimer {
+		if h.bug == hostStallsOnFailure && again.what == entryTimer && !h.stalled {
 			h.stalled = true
+			h.noteAll("the host waits for a card whose event failed, and lets no other timer pass")
 		}
 		if again.what == entryTimer && again.gen == c.gen && !h.calm {
 			again.at = h.now + 30*day
@@ -378,10 +380,14 @@ func (h *host) decide(card, n int, call caller, again entry) {
 	h.places.meet(&c.judge.met, out)
 	h.meetHost(card, n, e, out)
 	if h.journal != nil {
-		h.note(card, "node %d decides: %v", n+1, traced{e, out})
+		clock := ""
+		if e.At != h.now {
+			clock = fmt.Sprintf(" by its clock %v", instant(e.At))
+		}
+		h.note(card, "node %d decides%s: %v => %v", n+1, clock, e, out)
 	}
 	if wrong != 0 {
-		h.failure = &runFailure{card, wrong.list(), c.judge.left, c.judge.met.before}
+		h.failure = &runFailure{card, wrong.list(), c.judge.left, c.judge.met}
 		return
 	}
 	if h.calm && out.Rotated && e.Kind == rotation.KindAuto {
@@ -564,7 +570,7 @@ const slack = int64(time.Minute)
 func (h *host) deadline(e entry) {
 	c := &h.cards[e.card]
 	if c.automatic < e.due {
-		h.note(e.card, "by now %d automatic rotations must have been since the faults ended; there were %d", e.due, c.automatic)
+		h.note(e.card, "at least %d automatic rotations are due since the faults ended; there were %d", e.due, c.automatic)
 		h.failure = &runFailure{card: e.card, broken: []Invariant{alive}}
 		return
 	}

@@ -50,6 +50,7 @@ type options struct {
 	weights   [numFaults]uint8 // how often a fault happens, in 256; 0: never
 	intervals []int64
 	without   [maxCards]bool // cards that shrinking took out
+	again     uint64         // shrinking drew the run again, so many times; 0: as the seed draws it
 }
 
 const (
@@ -109,6 +110,9 @@ func (o options) String() string {
 	}
 	if !any {
 		b.WriteString("none")
+	}
+	if o.again != 0 {
+		fmt.Fprintf(&b, " drawn-again=%d", o.again)
 	}
 	return b.String()
 }

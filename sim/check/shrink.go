@@ -12,6 +12,7 @@ type verdict struct {
 	broken  broken
 	at      int     // the event that broke it
 	outcome Outcome // the answer to that event
+	left    View    // what the event before had left
 	met     situation
 	after   View
 }
@@ -22,7 +23,7 @@ func openLoop(s System, events []Event) (v verdict) {
 	j := newJudge(s)
 	for i, e := range events {
 		out, b := j.step(j.stored, e)
-		v = verdict{b, i, out, j.met, j.view}
+		v = verdict{b, i, out, j.left, j.met, j.view}
 		if b != 0 {
 			return v
 		}
@@ -111,7 +112,14 @@ func (k *shrinker) plain() {
 					events[i].Interval = interval
 				}
 			}
-			if k.accept(k.retimed(events, k.gaps())) || k.accept(events) {
+			// What was an interval or more away stays so.
+			gaps := k.gaps()
+			for i := range gaps[1:] {
+				if gaps[i+1] >= e.Interval {
+					gaps[i+1] += interval - e.Interval
+				}
+			}
+			if k.accept(k.retimed(slices.Clone(events), gaps)) || k.accept(k.retimed(slices.Clone(events), k.gaps())) || k.accept(events) {
 				break
 			}
 		}
@@ -154,7 +162,7 @@ func (k *shrinker) plainGaps(i int, gap int64) []int64 {
 	}
 	if v := card.View(); v.Interval != 0 {
 		slot := v.Next - k.events[i-1].At
-		gaps = append(gaps, slot, slot+v.Interval, slot-1, slot+1)
+		gaps = append(gaps, slot, slot+guard/2, slot+v.Interval, slot-guard/2, slot-1, slot+1)
 	}
 	gaps = append(gaps, guard+1, -guard/2, -1, 1-guard, -guard, day, -day)
 	for _, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second} {
@@ -232,6 +240,11 @@ func shrinkRun(h *host, seed uint64, o options, name Invariant) options {
 				smaller.without[i] = true
 				again = try(smaller) || again
 			}
+		}
+		for draw := uint64(1); draw <= 500 && o.events > 20; draw++ {
+			smaller := o // a long run, under the same faults: perhaps another one is short
+			smaller.again, smaller.events = draw, 12
+			again = try(smaller) || again
 		}
 		for events := 1; events < o.events; events += 1 + events/4 {
 			smaller := o

@@ -36,6 +36,7 @@ const (
 	forcedOffRefused
 	forcedHeldRefused
 	forcedHeldMoves
+	forcedAfterAutoMoves
 	forcedNeverMoves
 	forcedKeepsPhase
 	autoOffRotates
@@ -133,6 +134,7 @@ func (c *tableCard) Apply(e Event) Outcome {
 	case c.wrong == autoOffRotates && out.Rule == rotation.R4:
 		out.Rotated = true
 	case c.wrong == forcedHeldMoves && out.Rule == rotation.R2,
+		c.wrong == forcedAfterAutoMoves && out.Scenario == 1,
 		c.wrong == heldAutoSchedules && out.Rule == rotation.R6:
 		c.v.Next, out.Rescheduled = e.At+c.v.Interval, true
 		out.Next = c.v.Next

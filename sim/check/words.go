@@ -81,7 +81,3 @@ func (v View) String() string {
 	}
 	return s
 }
-
-func (t traced) String() string {
-	return fmt.Sprintf("%v %v => %v", instant(t.event.At), t.event, t.outcome)
-}

@@ -1,0 +1,148 @@
+package check
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"cvvrotation/rotation"
+)
+
+// twin is package rotation and the table at once: where they differ it answers
+// with no rule at all.
+type twin struct{ System }
+
+type twinCard struct {
+	Card
+	table Card
+}
+
+func (s twin) NewCard() Card { return &twinCard{s.System.NewCard(), table{guard: g}.NewCard()} }
+
+func (c *twinCard) Apply(e Event) Outcome {
+	out, other := c.Card.Apply(e), c.table.Apply(e)
+	if out != other || c.Card.View() != c.table.View() {
+		return Outcome{Rule: 0xff}
+	}
+	return out
+}
+
+func (c *twinCard) Restore(stored []byte) error {
+	if err := c.table.Restore(stored); err != nil {
+		return err
+	}
+	return c.Card.Restore(stored)
+}
+
+// No sequence of four events tells the table without a deviation from package
+// rotation, and no invariant is broken by one.
+func TestSequences(t *testing.T) {
+	depth := 4
+	if testing.Short() {
+		depth = 3
+	}
+	r := Sequences{System: twin{theRules}, Depth: depth}.Run(context.Background())
+	if r.Failure != nil {
+		t.Fatal(r.Failure.Paragraph())
+	}
+	if want := int64(701_097); !r.Done || depth == 4 && r.Sequences != want {
+		t.Errorf("%+v, want %d sequences", r, want)
+	}
+}
+
+// The closure comes to an end, and no invariant is broken on any of its
+// transitions. Nor does any of them tell the table from package rotation.
+func TestClosure(t *testing.T) {
+	if testing.Short() {
+		t.Skip("some seconds")
+	}
+	r := SmallClosure(twin{theRules}).Run(context.Background())
+	if r.Failure != nil {
+		t.Fatal(r.Failure.Paragraph())
+	}
+	r.Elapsed = 0
+	if want := (ClosureResult{States: 946, Transitions: 4_298_248, Rounds: 17, Closed: true}); r != want {
+		t.Errorf("got %+v, want %+v", r, want)
+	}
+}
+
+// The closure finds what is wrong on its grid.
+func TestClosureFinds(t *testing.T) {
+	for name, want := range map[string]Invariant{
+		"guard-inclusive": guardEnds, "drift": phaseKept, "guard-back-forever": guardEnds,
+		"served-last-wins": served, "order-in-flight-duplicate": neverTwice, "stored-without-guard": persisted,
+	} {
+		bug, _ := FindBug(name)
+		r := SmallClosure(bug.System()).Run(context.Background())
+		if r.Failure == nil || r.Failure.Invariant != want || r.Closed {
+			t.Errorf("%s: %+v, want %v", name, r, want)
+		} else if !r.Failure.FromState || r.Failure.Paragraph() == "" {
+			t.Errorf("%s: %+v", name, r.Failure)
+		}
+	}
+}
+
+// closed returns the closure of the table, which is that of package rotation:
+// see TestClosure.
+var closed = sync.OnceValues(func() (Closure, map[relative]bool) {
+	c := SmallClosure(table{guard: g})
+	_, states := c.search(context.Background())
+	return c, states
+})
+
+// Nothing that a card can be brought to on the grid is missing from the
+// closure: long walks, with leaps far beyond what it tries, never leave it.
+func TestClosureIsComplete(t *testing.T) {
+	c, states := closed()
+	tick := c.tick()
+	for seed := range uint64(100) {
+		s := newStream(seed, 0, streamCalls)
+		card := c.System.NewCard()
+		now := int64(closureOrigin)
+		for range 2000 {
+			v := card.View()
+			near := func() int64 {
+				anchor := pick(&s, []int64{now, v.Next, v.GuardStart, v.Served, now + (s.below(4001)-2000)*tick})
+				if anchor == 0 {
+					anchor = now
+				}
+				return anchor + (s.below(41)-20)*tick
+			}
+			e := Event{Kind: rotation.Kind(1 + s.below(4)), At: near()}
+			switch e.Kind {
+			case rotation.KindAuto:
+				if e.HasSlot = s.below(4) > 0; e.HasSlot {
+					e.Slot = near()
+				}
+			case rotation.KindSetInterval:
+				e.Interval = c.Intervals[s.below(2)] * tick
+				if e.HasFirst = s.below(2) == 0; e.HasFirst {
+					e.First = e.At + (1+s.below(e.Interval/tick))*tick
+				}
+			case rotation.KindDisable:
+				if s.below(4) > 0 {
+					continue
+				}
+			}
+			card.Apply(e)
+			now = e.At
+			if got := c.abstract(card.View()); !states[got] {
+				t.Fatalf("seed %d: %v at %v led from %v to %v: %+v is not in the closure", seed, e, instant(e.At), v, card.View(), got)
+			}
+		}
+	}
+}
+
+// Putting a state back into time and taking it out again gives the state, also
+// with the interval more that a cut distance may stand for.
+func TestClosureRoundTrip(t *testing.T) {
+	c, states := closed()
+	x := newExplorer(c)
+	for s := range states {
+		for _, v := range x.concrete(s) {
+			if got := c.abstract(v); got != s {
+				t.Fatalf("%+v came back from %v as %+v", s, v, got)
+			}
+		}
+	}
+}
