@@ -1,24 +1,35 @@
 package draw
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
 // The measures of the axis, in pixels.
 const (
-	guardWidth   = 110.0 // of one guard, where events close by need no more room
-	markGap      = 28.0  // between two instants with a mark, at the least
-	bareGap      = 12.0  // between two instants of which one has none
-	repeatGap    = 24.0  // between marks of one card at one instant
-	breakPadding = 34.0  // around the label of a break
-	quietGuards  = 3     // a gap of more guards than this is a break
+	markGap     = 28.0 // between two instants with a mark, at the least
+	bareGap     = 12.0 // between two instants of which one has none
+	repeatGap   = 24.0 // between marks of one card at one instant
+	quietGuards = 3    // a gap of more guards than this is a break
+)
+
+// scale is how much room time gets, in pixels.
+type scale struct {
+	guard        float64 // for one guard, where events close by need no more
+	breakPadding float64 // around the label of a break
+}
+
+var (
+	roomy = scale{guard: 110, breakPadding: 34}
+	dense = scale{guard: 60, breakPadding: 16}
 )
 
 // axis maps instants to places. It is true to scale where things happen; quiet
 // gaps are cut to a break, and instants too close to be told apart are moved
 // apart. Order is kept always: what is before is to the left.
 type axis struct {
+	scale  scale
 	points []point
 	breaks []gapBreak
 	index  map[int64]int
@@ -39,7 +50,7 @@ type gapBreak struct {
 	label    string
 }
 
-func newAxis() *axis { return &axis{index: make(map[int64]int)} }
+func newAxis() *axis { return &axis{scale: roomy, index: make(map[int64]int)} }
 
 // add enters an instant; lay has to follow before x is asked.
 func (a *axis) add(at int64) *point {
@@ -53,14 +64,9 @@ func (a *axis) add(at int64) *point {
 }
 
 // lay gives each instant its place, the first one at left, and returns the last
-// place. The unit is the time that takes guardWidth.
+// place. The unit is the time that takes scale.guard.
 func (a *axis) lay(left float64, unit time.Duration) float64 {
-	slices.SortFunc(a.points, func(p, q point) int {
-		if p.at < q.at {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(a.points, func(p, q point) int { return cmp.Compare(p.at, q.at) })
 	x := left
 	for i := range a.points {
 		p := &a.points[i]
@@ -79,7 +85,7 @@ func (a *axis) after(p, q point, x float64, unit time.Duration) float64 {
 	quiet := time.Duration(q.at - p.at)
 	if quiet/quietGuards > unit {
 		label := coarse(quiet)
-		next := x + textWidth(label, smallText) + breakPadding
+		next := x + textWidth(label, smallText) + a.scale.breakPadding
 		a.breaks = append(a.breaks, gapBreak{x, next, label})
 		return next
 	}
@@ -87,7 +93,7 @@ func (a *axis) after(p, q point, x float64, unit time.Duration) float64 {
 	if p.marked && q.marked {
 		least = markGap
 	}
-	return x + max(least, float64(quiet)/float64(unit)*guardWidth)
+	return x + max(least, float64(quiet)/float64(unit)*a.scale.guard)
 }
 
 // x returns the place of an instant that was added.

@@ -54,10 +54,14 @@ const (
 
 // slot is an instant that was the card's next slot.
 type slot struct {
-	at     int64
-	status slotStatus
-	x      float64
+	at      int64
+	status  slotStatus
+	offAxis bool // only hinted at, by a stub of an arrow
+	x       float64
 }
+
+// stubWidth is how far an arrow to a slot off the axis reaches.
+const stubWidth = 20.0
 
 // arrow goes from an event that scheduled to its next slot.
 type arrow struct {
@@ -65,6 +69,10 @@ type arrow struct {
 	slot  *slot
 	span  span
 }
+
+// roomyEvents is how many events a picture shows at ease. With more, time gets
+// less room, and slots that were given up get none.
+const roomyEvents = 24
 
 // newLanes sorts the steps by card, in order of first appearance, and enters all
 // their instants on the axis.
@@ -80,9 +88,19 @@ func newLanes(rules rotation.Rules, steps []sim.Step, a *axis) []*lane {
 		}
 		l.events = append(l.events, laneEvent{step: s, serial: i})
 	}
+	if len(steps) > roomyEvents {
+		a.scale = dense
+	}
 	for _, l := range lanes {
 		l.enter(a)
-		l.findSlots(a)
+		l.findSlots()
+		l.slots = slices.DeleteFunc(l.slots, func(s *slot) bool {
+			s.offAxis = s.status == slotDropped && a.scale == dense
+			return s.offAxis
+		})
+		for _, s := range l.slots {
+			a.add(s.at).marked = true
+		}
 		if rules.Guard() > 0 {
 			l.findWindows(rules.Guard(), a)
 		}
@@ -117,7 +135,7 @@ func (l *lane) enter(a *axis) {
 }
 
 // findSlots follows the card's next slot through its events.
-func (l *lane) findSlots(a *axis) {
+func (l *lane) findSlots() {
 	known := make(map[int64]*slot)
 	for i, e := range l.events {
 		s := e.step
@@ -144,7 +162,6 @@ func (l *lane) findSlots(a *axis) {
 		if known[at] == nil {
 			known[at] = &slot{at: at}
 			l.slots = append(l.slots, known[at])
-			a.add(at).marked = true
 		}
 		if s.Decision.Reschedule() || !was || !next.Equal(before) {
 			known[at].status = slotAhead
@@ -165,9 +182,10 @@ func (l *lane) findWindows(guard time.Duration, a *axis) {
 		if started == none {
 			return
 		}
-		w := l.windowOf(started, ended, int64(guard))
-		a.add(w.to)
-		l.windows = append(l.windows, w)
+		if w, ok := l.windowOf(started, ended, int64(guard)); ok {
+			a.add(w.to)
+			l.windows = append(l.windows, w)
+		}
 		started = none
 	}
 	for i, e := range l.events {
@@ -187,18 +205,21 @@ func (l *lane) findWindows(guard time.Duration, a *axis) {
 }
 
 // windowOf returns the window that one event started and another ended; the
-// latter is negative where none did.
-func (l *lane) windowOf(started, ended int, guard int64) window {
+// latter is negative where none did. There is no window where the clock then
+// stepped back by the guard or more, because no event was measured against it.
+func (l *lane) windowOf(started, ended int, guard int64) (w window, ok bool) {
 	from := l.events[started].at()
 	if ended >= 0 {
 		switch to := l.events[ended].at(); {
 		case from <= to && to < from+guard:
-			return window{from: from, to: to, startEvent: started, endEvent: ended}
+			return window{from: from, to: to, startEvent: started, endEvent: ended}, true
 		case from-guard < to && to < from: // the clock stepped back: the guard holds before its start as well
-			return window{from: to, to: from, startEvent: ended, endEvent: started}
+			return window{from: to, to: from, startEvent: ended, endEvent: started}, true
+		case to <= from-guard:
+			return window{}, false
 		}
 	}
-	return window{from: from, to: from + guard, open: true, startEvent: started}
+	return window{from: from, to: from + guard, open: true, startEvent: started}, true
 }
 
 // lay gives everything on the lane its place.
@@ -229,6 +250,9 @@ func (l *lane) lay(a *axis, top float64) {
 	var spans []*span
 	for i := range l.arrows {
 		r := &l.arrows[i]
+		if r.slot.offAxis {
+			r.slot.x = l.events[r.event].x + stubWidth
+		}
 		r.span = span{from: l.events[r.event].x, to: r.slot.x}
 		spans = append(spans, &r.span)
 	}

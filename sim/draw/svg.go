@@ -39,7 +39,8 @@ const (
 	tickStep     = 16.0
 	tickRows     = 4 // more, and the labels stand upright
 	legendStep   = 24.0
-	baselineDrop = 4.0 // from the middle of a small text to its baseline
+	legendWidth  = 1100.0 // where the picture is wider
+	baselineDrop = 4.0    // from the middle of a small text to its baseline
 )
 
 // SVG draws the steps, in their order of delivery, as one picture: a lane a card,
@@ -113,7 +114,7 @@ func newPicture(title string, rules rotation.Rules, steps []sim.Step) *picture {
 	y := margin / 2
 	if !p.inPage() {
 		y = margin + 14 + 22 // the title and the summary
-		p.legend, y = layLegend(legendItems(rules), y+10, p.width)
+		p.legend, y = layLegend(legendItems(rules), y+10, min(p.width, legendWidth))
 	}
 	dayRows := hang(p.days, len(p.days))
 	y += 10 + float64(max(0, dayRows-1))*dayStep

@@ -1,14 +1,25 @@
 package draw
 
 import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+	"unicode"
+
+	"pgregory.net/rapid"
 
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
+	"cvvrotation/sim/timeline"
 )
 
-func drawSVG(t testing.TB, title string, rules rotation.Rules, steps []sim.Step) string {
+func drawSVG(t rapid.TB, title string, rules rotation.Rules, steps []sim.Step) string {
 	t.Helper()
 	var b strings.Builder
 	if err := SVG(&b, title, rules, steps); err != nil {
@@ -21,7 +32,296 @@ func TestSVGGolden(t *testing.T) {
 	for name, story := range stories {
 		t.Run(name, func(t *testing.T) {
 			rules, steps := replay(t, story)
-			golden(t, name+".svg", drawSVG(t, strings.ReplaceAll(name, "_", " "), rules, steps))
+			drawing := drawSVG(t, strings.ReplaceAll(name, "_", " "), rules, steps)
+			golden(t, name+".svg", drawing)
+			checkSVG(t, drawing, rules, steps)
 		})
+	}
+}
+
+func TestSVGProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := timelines(40).Draw(t, "timeline")
+		title := rapid.SampledFrom(hostileCards).Draw(t, "title")
+		drawing := drawSVG(t, title, p.rules, p.steps)
+		checkSVG(t, drawing, p.rules, p.steps)
+		if drawSVG(t, title, p.rules, p.steps) != drawing {
+			t.Error("the same steps gave another drawing")
+		}
+	})
+}
+
+// element is an element of a drawing.
+type element struct {
+	name     string
+	attrs    map[string]string
+	text     string // with that of the elements within
+	children []*element
+}
+
+func (e *element) class(name string) bool {
+	return slices.Contains(strings.Fields(e.attrs["class"]), name)
+}
+
+func (e *element) number(t rapid.TB, attr string) float64 {
+	t.Helper()
+	n, err := strconv.ParseFloat(e.attrs[attr], 64)
+	if err != nil {
+		t.Fatalf("%s %s: %v", e.name, attr, err)
+	}
+	return n
+}
+
+func (e *element) child(name string) *element {
+	for _, c := range e.children {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// parse reads all elements of a drawing, in order.
+func parse(t rapid.TB, drawing string) []*element {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(drawing))
+	var all, open []*element
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatalf("not well-formed: %v", err)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			e := &element{name: token.Name.Local, attrs: make(map[string]string)}
+			for _, a := range token.Attr {
+				e.attrs[a.Name.Local] = a.Value
+			}
+			if len(open) > 0 {
+				parent := open[len(open)-1]
+				parent.children = append(parent.children, e)
+			}
+			all, open = append(all, e), append(open, e)
+		case xml.EndElement:
+			open = open[:len(open)-1]
+		case xml.CharData:
+			for _, e := range open {
+				e.text += string(token)
+			}
+		}
+	}
+}
+
+// checkSVG checks what is true of every drawing.
+func checkSVG(t rapid.TB, drawing string, rules rotation.Rules, steps []sim.Step) {
+	t.Helper()
+	for _, r := range drawing {
+		if r != '\n' && (!unicode.IsPrint(r) || r == unicode.ReplacementChar) {
+			t.Errorf("the drawing holds %q", r)
+		}
+	}
+	for _, active := range []string{"<script", "http:", "https:", "url(", "@import"} {
+		if strings.Contains(strings.Replace(drawing, `xmlns="http://www.w3.org/2000/svg"`, "", 1), active) {
+			t.Errorf("the drawing holds %s", active)
+		}
+	}
+	known := []string{"svg", "title", "desc", "style", "defs", "path", "rect", "text", "g", "use", "circle"}
+	marks, arrows := make([]*element, len(steps)), make([]*element, len(steps))
+	var texts []*element
+	for _, e := range parse(t, drawing) {
+		if !slices.Contains(known, e.name) {
+			t.Errorf("element <%s>", e.name)
+		}
+		for attr := range e.attrs {
+			if strings.HasPrefix(attr, "on") {
+				t.Errorf("<%s> has %s", e.name, attr)
+			}
+		}
+		if e.name == "text" {
+			texts = append(texts, e)
+		}
+		step, drawn := e.attrs["data-step"]
+		if !drawn {
+			continue
+		}
+		i, err := strconv.Atoi(step)
+		if err != nil || i < 0 || i >= len(steps) {
+			t.Fatalf("data-step is %q, of %d steps", step, len(steps))
+		}
+		drawn = false
+		for class, seen := range map[string][]*element{"event": marks, "arrow": arrows} {
+			if !e.class(class) {
+				continue
+			}
+			if seen[i] != nil {
+				t.Errorf("step %d has a second %s", i, class)
+			}
+			seen[i], drawn = e, true
+		}
+		if !drawn {
+			t.Errorf("step %d has a thing of class %q", i, e.attrs["class"])
+		}
+	}
+	for i, s := range steps {
+		if m := marks[i]; m == nil {
+			t.Errorf("step %d has no mark", i)
+		} else {
+			if !m.class(s.Entry.Event.Kind().String()) || m.class("idle") != idle(s) {
+				t.Errorf("step %d, %v, is drawn as %q", i, s.Decision, m.attrs["class"])
+			}
+			if title := m.child("title"); title == nil || !strings.HasSuffix(title.text, rules.Explain(s.Before, s.Entry.Event)) {
+				t.Errorf("step %d is not explained", i)
+			}
+		}
+		if got, want := arrows[i] != nil, s.Decision.Reschedule(); got != want {
+			t.Errorf("step %d, %v: arrow drawn is %v, want %v", i, s.Decision, got, want)
+		}
+	}
+	checkTexts(t, drawing, texts)
+}
+
+// box is where a text is.
+type box struct {
+	text                     string
+	left, top, right, bottom float64
+}
+
+// checkTexts checks that the texts are within the drawing and apart.
+func checkTexts(t rapid.TB, drawing string, texts []*element) {
+	t.Helper()
+	svg := parse(t, drawing)[0]
+	width, height := svg.number(t, "width"), svg.number(t, "height")
+	var boxes []box
+	for _, e := range texts {
+		size := text
+		switch {
+		case e.class("heading"):
+			size = titleText
+		case e.class("number"):
+			size = 9
+		case e.class("mono") && !e.class("day"), e.class("note"), e.class("badge-text"):
+			size = smallText
+		}
+		w := textWidth(e.text, size)
+		b := box{text: e.text}
+		var x, y float64
+		if n, _ := fmt.Sscanf(e.attrs["transform"], "translate(%g,%g)rotate(90)", &x, &y); n == 2 {
+			b.left, b.right, b.top, b.bottom = x-size/4, x+size*3/4, y, y+w
+		} else {
+			x, y = e.number(t, "x"), e.number(t, "y")
+			if e.class("number") || e.class("badge-text") || e.class("middle") {
+				x -= w / 2
+			}
+			b.left, b.right, b.top, b.bottom = x, x+w, y-size*3/4, y+size/4
+		}
+		if b.left < 0 || b.top < 0 || b.right > width || b.bottom > height {
+			t.Errorf("%q is at %+v, outside of %v by %v", e.text, b, width, height)
+		}
+		boxes = append(boxes, b)
+	}
+	slices.SortFunc(boxes, func(a, b box) int { return int(a.left - b.left) })
+	for i, a := range boxes {
+		for _, b := range boxes[i+1:] {
+			if a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom {
+				t.Errorf("overlap:\n%+v\n%+v", a, b)
+			}
+		}
+	}
+}
+
+// What is exactly at the guard's end lies outside its bar, and what is a
+// nanosecond before inside.
+func TestSVGGuardBoundary(t *testing.T) {
+	for _, test := range []struct {
+		story  string
+		inside bool
+	}{
+		{"2026-11-22T15:00:00Z A set_interval interval=24h\n2026-11-23T15:00:00Z A forced\n+1m59.999999999s A forced", true},
+		{"2026-11-22T15:00:00Z A set_interval interval=24h\n2026-11-23T15:00:00Z A forced\n+2m A forced", false},
+	} {
+		rules, steps := replay(t, test.story)
+		a := newAxis()
+		l := newLanes(rules, steps, a)[0]
+		a.lay(0, rules.Guard())
+		l.lay(a, 0)
+		bar, mark := l.windows[1], l.events[2]
+		if inside := bar.toX >= mark.x; inside != test.inside {
+			t.Errorf("the bar ends at %v, the mark is at %v; want inside %v", bar.toX, mark.x, test.inside)
+		}
+		if !test.inside && bar.toX > mark.x-markSize {
+			t.Errorf("the bar, ending at %v, touches the mark at %v", bar.toX, mark.x)
+		}
+	}
+}
+
+// A clock set back by more than the guard leaves no bar that later marks would
+// seem to be in.
+func TestSVGClockStepsFarBack(t *testing.T) {
+	rules, steps := replay(t, stories["clock_back"])
+	a := newAxis()
+	l := newLanes(rules, steps, a)[0]
+	a.lay(0, rules.Guard())
+	l.lay(a, 0)
+	last := l.events[len(l.events)-1]
+	for _, w := range l.windows {
+		if w.x < last.x && last.x <= w.toX {
+			t.Errorf("event %d, not held, is drawn in the bar from %v to %v", last.number, w.x, w.toX)
+		}
+	}
+}
+
+// The order of places is that of instants.
+func TestAxisKeepsOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := newAxis()
+		base := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC).UnixNano()
+		for _, n := range rapid.SliceOfN(rapid.Int64Range(0, int64(1000*time.Hour)), 1, 50).Draw(t, "offsets") {
+			a.add(base + n).marked = rapid.Bool().Draw(t, "marked")
+		}
+		a.lay(10, 2*time.Minute)
+		for i, p := range a.points[1:] {
+			if before := a.points[i]; p.at <= before.at || p.x < before.x+bareGap {
+				t.Errorf("%+v follows %+v", p, before)
+			}
+		}
+	})
+}
+
+// MaxEvents are drawn, in a bounded size, and one more is refused before
+// anything is written.
+func TestSVGTooMany(t *testing.T) {
+	at := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
+	var rules rotation.Rules
+	re := sim.NewReplay(rules)
+	var steps []sim.Step
+	for i := range MaxEvents + 1 {
+		s, err := re.Apply(timeline.Entry{
+			Card:  "card-" + strconv.Itoa(i%7),
+			Event: rotation.Forced(at.Add(time.Duration(i) * time.Second)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps = append(steps, s)
+	}
+	var b strings.Builder
+	if err := SVG(&b, "", rules, steps); !errors.Is(err, ErrTooMany) || b.Len() > 0 {
+		t.Errorf("SVG of %d events: %v, %d bytes written", len(steps), err, b.Len())
+	}
+	if drawing := drawSVG(t, "all", rules, steps[:MaxEvents]); len(drawing) > 2<<20 {
+		t.Errorf("the drawing has %d bytes", len(drawing))
+	}
+}
+
+func TestSVGReturnsTheWritersError(t *testing.T) {
+	rules, steps := replay(t, stories["chain"])
+	size := len(drawSVG(t, "chain", rules, steps))
+	for _, after := range []int{0, size / 2, size - 1} {
+		if err := SVG(&cannotWrite{after}, "chain", rules, steps); !errors.Is(err, errCannotWrite) {
+			t.Errorf("SVG to a writer that fails after %d bytes: %v", after, err)
+		}
 	}
 }
