@@ -1,0 +1,339 @@
+package draw
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+var shots = flag.String("shots", "", "a directory to write screenshots of the reports to; look at them")
+
+var (
+	desk  = screen{width: 1280, height: 1000}
+	phone = screen{width: 390, height: 844, phone: true}
+)
+
+// TestReportInBrowser shows reports in a real browser and uses them.
+func TestReportInBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
+	b := startBrowser(t)
+	page := func(t *testing.T, story string) (html string, events int) {
+		rules, steps := replay(t, stories[story])
+		return drawHTML(t, Report{Title: story, Rules: rules, Steps: steps}), len(steps)
+	}
+
+	// All stories, on all screens: everything is there, nothing is too wide,
+	// nothing is logged, asked for or refused.
+	for story := range stories {
+		for name, s := range map[string]screen{
+			"light":     desk,
+			"dark":      {width: 1280, height: 1000, dark: true},
+			"phone":     phone,
+			"no_script": {width: 1280, height: 1000, noScript: true},
+		} {
+			t.Run(story+"/"+name, func(t *testing.T) {
+				html, events := page(t, story)
+				p := b.open(t, html, s)
+				if n := eval[int](p, `document.querySelectorAll("#view .mark .event").length`); n != events {
+					t.Errorf("%d marks of %d events", n, events)
+				}
+				if n := eval[int](p, `[...document.querySelectorAll("tbody tr")].filter(r => r.getBoundingClientRect().height > 0).length`); n != events {
+					t.Errorf("%d rows of %d events", n, events)
+				}
+				if live := eval[bool](p, `document.getElementById("controls").checkVisibility()`); live == s.noScript {
+					t.Errorf("the controls are shown: %v", live)
+				}
+				if w := eval[int](p, `document.documentElement.scrollWidth`); w > s.width {
+					t.Errorf("%d pixels wide, on a screen of %d", w, s.width)
+				}
+				p.shoot(story + "_" + name)
+				if c := p.complaints(); c != nil {
+					t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
+				}
+			})
+		}
+	}
+
+	type box [4]float64 // the view box: x, y, width, height
+	viewBox := func(p *tab) (v box) {
+		p.t.Helper()
+		fmt.Sscan(eval[string](p, `document.querySelector("#view svg").getAttribute("viewBox")`), &v[0], &v[1], &v[2], &v[3])
+		return v
+	}
+	focused := func(p *tab) string {
+		p.t.Helper()
+		return eval[string](p, `document.activeElement.id`)
+	}
+	panel := func(p *tab) string {
+		p.t.Helper()
+		return eval[string](p, `document.getElementById("panel").textContent`)
+	}
+
+	t.Run("zoom", func(t *testing.T) {
+		html, _ := page(t, "five_cards")
+		p := b.open(t, html, desk)
+		p.middle("#view")
+		whole := viewBox(p)
+		x, y := p.middle("#view")
+		zoomed := func(by string, in bool, do func()) {
+			t.Helper()
+			before := viewBox(p)
+			do()
+			if after := viewBox(p); after == before || (after[2] < before[2]) != in {
+				t.Errorf("by %s: %v, before %v", by, after, before)
+			}
+		}
+		button := func(do string) func() {
+			return func() { p.click(p.middle(`[data-do="` + do + `"]`)) }
+		}
+		wheel := func(delta float64) func() {
+			return func() { p.mouse("mouseWheel", x, y, object{"deltaX": 0, "deltaY": delta}) }
+		}
+		zoomed("the button", true, button("in"))
+		zoomed("the button", false, button("out"))
+		p.middle("#view")
+		eval[any](p, `document.getElementById("view").focus()`)
+		zoomed("+", true, func() { p.key("+") })
+		zoomed("=", true, func() { p.key("=") })
+		zoomed("-", false, func() { p.key("-") })
+		zoomed("the wheel", true, wheel(-120))
+		zoomed("the wheel", false, wheel(120))
+		zoomed("0", false, func() { p.key("0") })
+		zoomed("+", true, func() { p.key("+") })
+		zoomed("fit", false, button("fit"))
+		if v := viewBox(p); v != whole {
+			t.Errorf("it began with %v, and fits at %v", whole, v)
+		}
+
+		// What the pointer is at stays there.
+		p.middle("#view")
+		const underPointer = `(() => { const m = document.getElementById("mark-6").getBoundingClientRect(); return [m.x + m.width / 2, m.y + m.height / 2] })()`
+		at := eval[[2]float64](p, underPointer)
+		p.mouse("mouseWheel", at[0], at[1], object{"deltaX": 0, "deltaY": -120})
+		if now := eval[[2]float64](p, underPointer); math.Hypot(now[0]-at[0], now[1]-at[1]) > 2 {
+			t.Errorf("zooming moved the event under the pointer from %v to %v", at, now)
+		}
+
+		// Out as far as it goes, the wheel scrolls the page.
+		for range 8 {
+			p.key("-")
+		}
+		p.mouse("mouseWheel", x, y, object{"deltaX": 0, "deltaY": 300})
+		p.until(`window.scrollY > 0`)
+		// Zoomed in all the way, the picture is still within bounds.
+		for range 30 {
+			p.key("+")
+		}
+		if v := viewBox(p); v[2] < whole[2]/20 || v[0] < 0 || v[0]+v[2] > whole[2]+1 {
+			t.Errorf("zoomed in to %v of %v", v, whole)
+		}
+		if c := p.complaints(); c != nil {
+			t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
+		}
+	})
+
+	t.Run("pan", func(t *testing.T) {
+		html, _ := page(t, "sixty")
+		p := b.open(t, html, desk)
+		x, y := p.middle("#view")
+		eval[any](p, `document.getElementById("view").focus()`)
+		p.key("ArrowRight")
+		right := viewBox(p)
+		if right[0] <= 0 {
+			t.Errorf("the right arrow moved to %v", right)
+		}
+		p.key("ArrowLeft")
+		p.key("ArrowLeft")
+		if v := viewBox(p); v[0] != 0 {
+			t.Errorf("left of the picture's edge: %v", v)
+		}
+		p.mouse("mousePressed", x, y, left)
+		p.mouse("mouseMoved", x-100, y, left)
+		p.mouse("mouseMoved", x-300, y, left)
+		p.mouse("mouseReleased", x-300, y, left)
+		v := viewBox(p)
+		if scale := eval[float64](p, `document.getElementById("view").clientWidth`) / v[2]; math.Abs(v[0]*scale-300) > 3 {
+			t.Errorf("dragged 300 pixels to the left, and the view is at %v", v)
+		}
+		// The cards' names come along.
+		if at := eval[float64](p, `document.querySelector("#view .card").getBoundingClientRect().x - document.getElementById("view").getBoundingClientRect().x`); at < 0 || at > 60 {
+			t.Errorf("the card's name is at %v", at)
+		}
+		p.mouse("mouseMoved", x, y, nil)
+		if after := viewBox(p); after != v {
+			t.Errorf("it still drags after the button is released: %v", after)
+		}
+		p.shoot("panned")
+	})
+
+	t.Run("pinch", func(t *testing.T) {
+		html, _ := page(t, "five_cards")
+		p := b.open(t, html, phone)
+		x, y := p.middle("#view")
+		before := viewBox(p)
+		finger := func(id int, x float64) object { return object{"x": x, "y": y, "id": id} }
+		p.touch("touchStart", finger(1, x-30), finger(2, x+30))
+		p.touch("touchMove", finger(1, x-50), finger(2, x+50))
+		p.touch("touchMove", finger(1, x-90), finger(2, x+90))
+		p.touch("touchEnd")
+		if after := viewBox(p); after[2] >= before[2]*0.6 {
+			t.Errorf("pinched open by three: %v, before %v", after, before)
+		}
+		if c := p.complaints(); c != nil {
+			t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
+		}
+	})
+
+	// Each event tells its sentence, to the mouse, the keyboard and the finger.
+	for by, s := range map[string]screen{"mouse": desk, "focus": desk, "finger": phone} {
+		t.Run("sentences/"+by, func(t *testing.T) {
+			rules, steps := replay(t, stories["duplicate"])
+			p := b.open(t, drawHTML(t, Report{Title: "duplicate", Rules: rules, Steps: steps}), s)
+			p.click(p.middle(`[data-do="fit"]`))
+			for i, s := range steps {
+				mark := fmt.Sprintf("#mark-%d", i+1)
+				switch x, y := p.middle(mark); by {
+				case "mouse":
+					p.mouse("mouseMoved", x, y, nil)
+				case "focus":
+					eval[any](p, `document.querySelector("`+mark+`").focus()`)
+				default:
+					p.touch("touchStart", object{"x": x, "y": y, "radiusX": 0.1, "radiusY": 0.1})
+					p.touch("touchEnd")
+				}
+				p.until(fmt.Sprintf(`document.getElementById("panel").textContent.startsWith("Event %d ")`, i+1))
+				if said, want := panel(p), rules.Explain(s.Before, s.Entry.Event); !strings.Contains(said, want) {
+					t.Errorf("event %d: %q, want %q", i+1, said, want)
+				}
+			}
+			if c := p.complaints(); c != nil {
+				t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
+			}
+		})
+	}
+
+	t.Run("keyboard", func(t *testing.T) {
+		html, events := page(t, "two_cards")
+		p := b.open(t, html, desk)
+		for _, want := range []string{"", "", "", "", "view", "mark-1", "mark-3"} { // the second of its lane
+			p.key("Tab")
+			if id := focused(p); id != want {
+				t.Fatalf("Tab leads to %q, want %q", id, want)
+			}
+		}
+		for _, step := range []struct{ key, want string }{
+			{"Home", "mark-1"}, {"ArrowLeft", "mark-1"}, {"ArrowRight", "mark-2"}, {"ArrowRight", "mark-3"},
+			{"ArrowDown", "mark-4"}, {"ArrowDown", "mark-4"}, {"ArrowUp", "mark-3"}, {"End", fmt.Sprintf("mark-%d", events)},
+			{"ArrowRight", fmt.Sprintf("mark-%d", events)},
+		} {
+			p.key(step.key)
+			if id := focused(p); id != step.want {
+				t.Errorf("%s leads to %q, want %q", step.key, id, step.want)
+			}
+		}
+		// To the row, and back.
+		p.key("ArrowLeft")
+		p.shoot("focus")
+		p.key("Enter")
+		row := fmt.Sprintf("#event-%d", events-1)
+		p.until(`location.hash === "` + row + `"`)
+		if !eval[bool](p, `(() => { const b = document.querySelector(":target").getBoundingClientRect(); return b.top >= 0 && b.bottom <= innerHeight })()`) {
+			t.Error("Enter does not lead to the row")
+		}
+		p.click(p.middle(row + " a"))
+		p.until(fmt.Sprintf(`document.activeElement.id === "mark-%d"`, events-1))
+		if c := p.complaints(); c != nil {
+			t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
+		}
+	})
+
+	// What has the focus is in view, however far the view has gone.
+	t.Run("reveal", func(t *testing.T) {
+		html, events := page(t, "sixty")
+		p := b.open(t, html, desk)
+		eval[any](p, `document.getElementById("mark-1").focus()`)
+		for i := range events {
+			if !eval[bool](p, `(() => {
+				const m = document.activeElement.querySelector(".hit").getBoundingClientRect(), v = document.getElementById("view").getBoundingClientRect();
+				return m.left >= v.left && m.right <= v.right && m.top >= v.top && m.bottom <= v.bottom;
+			})()`) {
+				t.Fatalf("event %d has the focus and is out of view", i+1)
+			}
+			p.key("ArrowRight")
+		}
+	})
+
+	t.Run("print", func(t *testing.T) {
+		html, _ := page(t, "sixty")
+		p := b.open(t, html, desk)
+		p.call("Emulation.setEmulatedMedia", object{"media": "print"})
+		for _, id := range []string{"controls", "panel"} {
+			if eval[bool](p, `document.getElementById("`+id+`").checkVisibility()`) {
+				t.Errorf("#%s is printed", id)
+			}
+		}
+		eval[any](p, `window.dispatchEvent(new Event("beforeprint"))`)
+		const shown = `[...document.querySelectorAll("#view svg")].map(s => s.viewBox.baseVal).map(v => [v.x, v.width])`
+		end := 0.0
+		for _, strip := range eval[[][2]float64](p, shown) {
+			if strip[0] > end {
+				t.Errorf("nothing is printed from %v to %v", end, strip[0])
+			}
+			end = strip[0] + strip[1]
+		}
+		if full := eval[float64](p, `document.querySelector("#view svg").width.baseVal.value`); end < full {
+			t.Errorf("the picture is printed up to %v, of %v", end, full)
+		}
+		eval[any](p, `window.dispatchEvent(new Event("afterprint"))`)
+		if n := len(eval[[][2]float64](p, shown)); n != 1 {
+			t.Errorf("%d pictures after printing", n)
+		}
+		var pdf struct{ Data []byte }
+		if err := b.call(p.session, "Page.printToPDF", object{"preferCSSPageSize": true, "printBackground": true}, &pdf); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(string(pdf.Data), "%PDF-") {
+			t.Errorf("no PDF: %.20q", pdf.Data)
+		}
+		if *shots != "" {
+			if err := os.WriteFile(filepath.Join(*shots, "sixty.pdf"), pdf.Data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+
+	// The policy holds: what gets into the page by force neither runs nor loads.
+	t.Run("policy", func(t *testing.T) {
+		var requests atomic.Int32
+		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+		defer server.Close()
+		html, _ := page(t, "s1")
+		p := b.open(t, html, desk)
+		eval[any](p, fmt.Sprintf(`(async () => {
+			const url = %q;
+			for (const [name, more] of [["img", {src: url}], ["script", {src: url}], ["iframe", {src: url}], ["script", {textContent: "window.ran = true"}], ["link", {rel: "stylesheet", href: url}]]) {
+				document.body.append(Object.assign(document.createElement(name), more));
+			}
+			await fetch(url).catch(() => {});
+			await new Promise((done) => setTimeout(done, 200));
+		})()`, server.URL))
+		if n := requests.Load(); n != 0 {
+			t.Errorf("%d requests got out", n)
+		}
+		if eval[bool](p, `window.ran === true`) {
+			t.Error("a script that is not the page's ran")
+		}
+		if p.complaints() == nil {
+			t.Error("nothing was refused: the test does not test")
+		}
+	})
+}
