@@ -108,7 +108,7 @@ func (c *cli) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hinted{err, fmt.Sprintf("run %s --help for the flags", cmd.CommandPath())}
 	})
-	root.AddCommand(c.replayCommand(), c.verifyCommand(), c.scenariosCommand(), c.checkCommand(), c.completionCommand())
+	root.AddCommand(c.replayCommand(), c.verifyCommand(), c.scenariosCommand(), c.checkCommand(), c.fleetCommand(), c.completionCommand())
 	return root
 }
 

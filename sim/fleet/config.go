@@ -8,17 +8,17 @@ import (
 	"cvvrotation/rotation"
 )
 
-// What a forecast accepts.
+// What a forecast accepts at most, and at least.
 const (
-	MaxCards    = 100_000_000
-	MaxDays     = 3660              // ten years
-	MaxEvents   = 1_000_000         // of a recorded timeline, about
-	MinInterval = time.Second       // load is counted by the second
-	MaxPerDay   = 1440              // regular forced calls per card and day
-	MinPerDay   = 0.0001            // and the fewest but none
-	MaxCapacity = 1_000_000_000     // rotations a second
-	maxSeconds  = 366               // days that are counted second by second
-	maxMinute   = math.MaxInt32 / 2 // rotations in a minute
+	MaxCards       = 100_000_000
+	MaxDays        = 3660              // ten years
+	MaxEvents      = 1_000_000         // of a recorded timeline, about
+	MinInterval    = time.Second       // load is counted by the second
+	MaxPerDay      = 1440              // regular forced calls per card and day
+	MinPerDay      = 0.0001            // and the fewest but none
+	MaxCapacity    = 1_000_000_000     // rotations a second
+	MaxSecondsDays = 366               // days that are counted second by second
+	maxMinute      = math.MaxInt32 / 2 // rotations in a minute
 )
 
 // DefaultStart is when a forecast starts unless told: a fixed instant, so that
@@ -168,6 +168,25 @@ func (c Config) Events() float64 {
 	return float64(c.Cards) * (1 + rotations + c.Burst.Part)
 }
 
+// Cost returns roughly how long a forecast keeps one core busy. It depends on c
+// alone, so that what is decided by it is the same everywhere.
+func (c Config) Cost() time.Duration {
+	call, event := 15.0, 0.0 // ns
+	switch {
+	case c.Capacity > 0:
+		event = 100
+	case c.Mode == Event || c.Outage.For != 0 || c.Record:
+		event = 2.5
+		if c.Detail == Seconds {
+			event = 15
+		}
+	case c.Detail == Seconds:
+		call = 250
+	}
+	calls := float64(c.Cards) * (1 + c.Forced.PerDay*float64(c.Days) + c.Burst.Part)
+	return time.Duration(calls*call + c.Events()*event)
+}
+
 func (c Config) mix() []Share {
 	if len(c.Mix) == 0 {
 		return []Share{{24 * time.Hour, 1}}
@@ -204,10 +223,10 @@ func (c Config) plan() (*plan, error) {
 		return fail("mode", "%v is unknown: one of auto, event, closed is needed", c.Mode)
 	case c.Detail > Totals:
 		return fail("detail", "%d is unknown", c.Detail)
-	case c.Capacity > 0 && c.Days > maxSeconds:
-		return fail("capacity", "at most %d days can be queued second by second, not %d", maxSeconds, c.Days)
-	case c.Detail == Seconds && c.Days > maxSeconds:
-		return fail("per-second", "at most %d days can be counted second by second, not %d", maxSeconds, c.Days)
+	case c.Capacity > 0 && c.Days > MaxSecondsDays:
+		return fail("capacity", "at most %d days can be queued second by second, not %d", MaxSecondsDays, c.Days)
+	case c.Detail == Seconds && c.Days > MaxSecondsDays:
+		return fail("per-second", "at most %d days can be counted second by second, not %d", MaxSecondsDays, c.Days)
 	}
 	p := &plan{Config: c, end: int64(lasts), guard: int64(c.Rules.Guard()), fromRequest: c.Rules.GuardFrom() == rotation.FromRequest}
 

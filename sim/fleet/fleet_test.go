@@ -483,7 +483,7 @@ func TestByHand(t *testing.T) {
 				back, first := at(8*time.Hour), at(3*time.Hour)
 				return []any{f.Automatic, f.Missed, *f.Backlog},
 					// The slots 3:00 to 7:00 wait for 8:00, which is a slot as well.
-					[]any{int64(1900), int64(500), Backlog{100, &first, &back, 100, 5 * 3600}}
+					[]any{int64(1900), int64(500), Backlog{100, &first, &back, 100, 100, &back, 5 * 3600}}
 			},
 		},
 		{
@@ -492,7 +492,7 @@ func TestByHand(t *testing.T) {
 			func(f *Forecast) (any, any) {
 				// The daily slot is the forecast's last instant: the rest wait beyond it.
 				first := at(24 * time.Hour)
-				return []any{f.Automatic, *f.Backlog}, []any{int64(10), Backlog{90, &first, nil, 0, 0}}
+				return []any{f.Automatic, *f.Backlog}, []any{int64(10), Backlog{90, &first, nil, 0, 0, nil, 0}}
 			},
 		},
 		{
@@ -500,7 +500,7 @@ func TestByHand(t *testing.T) {
 			Config{Cards: 100, Days: 1, Mix: []Share{{13 * time.Hour, 1}}, Capacity: 10, Detail: Seconds},
 			func(f *Forecast) (any, any) {
 				due, clear := at(13*time.Hour), at(13*time.Hour+9*time.Second)
-				return []any{f.Automatic, f.PerSecond.Max, *f.Backlog}, []any{int64(100), int64(10), Backlog{90, &due, &clear, 90, 9}}
+				return []any{f.Automatic, f.PerSecond.Max, *f.Backlog}, []any{int64(100), int64(10), Backlog{90, &due, &clear, 90, 0, nil, 9}}
 			},
 		},
 	}

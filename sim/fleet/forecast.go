@@ -18,6 +18,8 @@ type Forecast struct {
 	Start     time.Time  `json:"start"`
 	End       time.Time  `json:"end"` // the last instant that counts
 	Intervals []Interval `json:"intervals"`
+	Guard     string     `json:"guard"` // as Go spells durations
+	Seed      uint64     `json:"seed"`
 
 	Rotations int64            `json:"rotations"` // of both kinds
 	Automatic int64            `json:"automatic"`
@@ -83,7 +85,14 @@ type Backlog struct {
 	MaxAt   *time.Time `json:"max_at"`     // the beginning of the first second that ends with so many; nil when none ever wait
 	Cleared *time.Time `json:"cleared_at"` // the beginning of the first second after that that ends with none; nil when there is none up to the end
 	Delayed int64      `json:"delayed"`    // automatic rotations after their slot
-	Longest float64    `json:"longest_wait_seconds"`
+
+	// Outage is how many were overdue in the last second of the outage, and
+	// OutageCleared the beginning of the first second after it that ends with
+	// none; 0 and nil without an outage or when that is not up to the end.
+	Outage        int64      `json:"at_outage_end"`
+	OutageCleared *time.Time `json:"outage_cleared_at"`
+
+	Longest float64 `json:"longest_wait_seconds"`
 }
 
 // Spread compares the load with that of the same fleet enrolled otherwise: all
@@ -104,6 +113,7 @@ func (p *plan) forecast(w *worker) *Forecast {
 		Scenario: map[string]int64{
 			"1": w.scenario[1], "2": w.scenario[2], "3": w.scenario[3],
 		},
+		Guard: short(p.Rules.Guard()), Seed: p.Seed,
 		Missed: w.missed, Mode: p.Mode, records: w.records,
 	}
 	for _, g := range p.groups {
@@ -187,6 +197,10 @@ func percentiles(bins series, top int64) (p50, p99 int64) {
 func (p *plan) backlog(w *worker) (*Backlog, []int64) {
 	b := &Backlog{Delayed: w.delayed, Longest: time.Duration(w.longest).Seconds()}
 	byMinute := make([]int64, (len(w.waiting)-1)/60+1)
+	last := int64(-1) // second of the outage
+	if p.outageUntil > p.outageFrom {
+		last = (p.outageUntil - 1) / second
+	}
 	waiting := uint32(0)
 	for i, change := range w.waiting {
 		waiting += change // modulo 2^32, where +(-1) is -1
@@ -198,6 +212,12 @@ func (p *plan) backlog(w *worker) (*Backlog, []int64) {
 			b.Max, b.MaxAt, b.Cleared = n, &at, nil
 		case n == 0 && b.Max > 0 && b.Cleared == nil:
 			b.Cleared = &at
+		}
+		switch {
+		case int64(i) == last:
+			b.Outage = n
+		case n == 0 && last >= 0 && int64(i) > last && b.OutageCleared == nil:
+			b.OutageCleared = &at
 		}
 	}
 	return b, byMinute
