@@ -39,7 +39,7 @@ const (
 	tickStep     = 16.0
 	tickRows     = 4 // more, and the labels stand upright
 	legendStep   = 24.0
-	legendWidth  = 1100.0 // where the picture is wider
+	legendWidth  = 1400.0 // where the picture is wider
 	baselineDrop = 4.0    // from the middle of a small text to its baseline
 )
 
