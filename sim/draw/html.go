@@ -59,7 +59,7 @@ func HTML(w io.Writer, r Report) error {
 		Guard:   guardWords(r.Rules),
 		Summary: summarize(r.Steps),
 		Key:     pageKey(r.Rules),
-		Picture: drawing(newPicture("", r.Rules, r.Steps).write),
+		Picture: drawing(newPicture("", r.Rules, r.Steps, true).write),
 		Rows:    pageRows(r.Rules, r.Steps),
 		Style:   template.CSS(style),
 		Script:  template.JS(reportScript),

@@ -26,7 +26,8 @@
     x = within(x, 0, Math.max(0, full.width - width));
     y = within(y, 0, Math.max(0, full.height - height));
     svg.setAttribute("viewBox", [x, y, width, height].map((n) => n.toFixed(2)).join(" "));
-    for (const card of cards) card.setAttribute("transform", `translate(${x.toFixed(2)} 0)`);
+    // The cards' names come along, above their lanes where these go on to the left.
+    for (const card of cards) card.setAttribute("transform", x > 0 ? `translate(${(x - 16).toFixed(2)} -20)` : "");
   }
 
   function resize() {

@@ -52,7 +52,7 @@ func SVG(w io.Writer, title string, rules rotation.Rules, steps []sim.Step) erro
 	if len(steps) > MaxEvents {
 		return fmt.Errorf("draw: %d events, of at most %d: %w", len(steps), MaxEvents, ErrTooMany)
 	}
-	p := newPicture(printable(title, 80), rules, steps)
+	p := newPicture(title, rules, steps, false)
 	out := &svgWriter{w: bufio.NewWriter(w)}
 	p.write(out)
 	if err := out.w.Flush(); err != nil {
@@ -63,7 +63,8 @@ func SVG(w io.Writer, title string, rules rotation.Rules, steps []sim.Step) erro
 
 // picture is everything that is drawn, at its place.
 type picture struct {
-	title   string // of a picture on its own; "" in a page, which has the title, the legend and the styles
+	inPage  bool   // a page has the title, the legend and the styles already
+	title   string // of a picture on its own
 	rules   rotation.Rules
 	summary string
 	axis    *axis
@@ -82,9 +83,8 @@ type picture struct {
 	top, bottom, daysY float64 // of the lanes; of the nearest row of days
 }
 
-// newPicture lays the steps out. Without a title the picture is for a page.
-func newPicture(title string, rules rotation.Rules, steps []sim.Step) *picture {
-	p := &picture{title: title, rules: rules, summary: summarize(steps), axis: newAxis()}
+func newPicture(title string, rules rotation.Rules, steps []sim.Step, inPage bool) *picture {
+	p := &picture{inPage: inPage, title: printable(title, 80), rules: rules, summary: summarize(steps), axis: newAxis()}
 	p.lanes = newLanes(rules, steps, p.axis)
 
 	left := margin
@@ -112,7 +112,7 @@ func newPicture(title string, rules rotation.Rules, steps []sim.Step) *picture {
 	p.width = max(minWidth, right+margin, margin*2+textWidth(p.title, titleText), margin*2+textWidth(p.summary, text))
 
 	y := margin / 2
-	if !p.inPage() {
+	if !p.inPage {
 		y = margin + 14 + 22 // the title and the summary
 		p.legend, y = layLegend(legendItems(rules), y+10, min(p.width, legendWidth))
 	}
@@ -145,8 +145,6 @@ func newPicture(title string, rules rotation.Rules, steps []sim.Step) *picture {
 	p.height = y + margin/2
 	return p
 }
-
-func (p *picture) inPage() bool { return p.title == "" }
 
 // layTicks labels the instants with a mark, and the first of each day.
 func (p *picture) layTicks() {
@@ -193,7 +191,7 @@ func escape(s string) string {
 
 func (p *picture) write(o *svgWriter) {
 	o.f(`<svg xmlns="http://www.w3.org/2000/svg" width="%[1]v" height="%[2]v" viewBox="0 0 %[1]v %[2]v"`, p.width, p.height)
-	if p.inPage() {
+	if p.inPage {
 		o.f(">\n")
 	} else {
 		o.f(` role="img" aria-labelledby="title desc">` + "\n")
@@ -212,7 +210,7 @@ func (p *picture) write(o *svgWriter) {
 	}
 	o.f(`"/></defs>` + "\n")
 	o.f(`<rect class="bg" width="%v" height="%v" rx="6"/>`+"\n", p.width, p.height)
-	if !p.inPage() {
+	if !p.inPage {
 		o.f(`<text class="heading" x="%v" y="%v">%v</text>`+"\n", margin, margin+14, p.title)
 		o.f(`<text class="muted" x="%v" y="%v">%v</text>`+"\n", margin, margin+14+22, p.summary)
 		for _, item := range p.legend {
@@ -342,7 +340,7 @@ func (e laneEvent) write(o *svgWriter, p *picture, y float64) {
 	if idle(e.step) {
 		class += " idle"
 	}
-	if p.inPage() {
+	if p.inPage {
 		o.f(`<a id="mark-%[1]v" class="mark" href="#event-%[1]v" tabindex="0" aria-label="%[2]v">`, e.serial+1, e.label())
 	}
 	o.f(`<g class="%v" data-step="%v"><title>%v  %v: %v</title>`, class, e.serial,
@@ -352,7 +350,7 @@ func (e laneEvent) write(o *svgWriter, p *picture, y float64) {
 		o.f(`<text class="number" x="%v" y="%v">%v</text>`, e.x, y+3.5, e.number)
 	}
 	o.f("</g>")
-	if p.inPage() {
+	if p.inPage {
 		o.f(`<circle class="hit" cx="%v" cy="%v" r="%v"/></a>`, e.x, y, repeatGap/2)
 	}
 	o.f("\n")
