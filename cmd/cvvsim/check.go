@@ -43,7 +43,7 @@ type preset struct {
 
 var presets = map[string]preset{
 	"ci":      {seeds: 20_000, depth: 4, closure: check.SmallClosure},
-	"nightly": {seeds: 1_000_000, depth: 5, closure: check.LargeClosure},
+	"nightly": {seeds: 5_000_000, depth: 5, closure: check.LargeClosure},
 }
 
 var (

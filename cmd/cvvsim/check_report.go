@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -218,7 +218,7 @@ func (r *report) writeFiles(o *checkOptions) error {
 	return nil
 }
 
-func (r *report) json(out *bufio.Writer) error {
+func (r *report) json(out io.Writer) error {
 	e := json.NewEncoder(out)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
@@ -227,7 +227,7 @@ func (r *report) json(out *bufio.Writer) error {
 
 // text prints the report for people. What it prints does not depend on the
 // time, or on the number of workers.
-func (r *report) text(out *bufio.Writer) {
+func (r *report) text(out io.Writer) {
 	row := func(what, format string, args ...any) {
 		fmt.Fprintf(out, "%-11s "+format+"\n", append([]any{what}, args...)...)
 	}
@@ -240,8 +240,12 @@ func (r *report) text(out *bufio.Writer) {
 			choose(c.Closed, fmt.Sprintf("closed after %d rounds", c.Rounds), "not closed"))
 	}
 	for i, k := range r.Campaigns {
-		row(choose(i == 0, "campaign", "fresh"), "%s runs (seeds %d-%d), %s events%s", grouped(k.Runs), k.FirstSeed, k.LastSeed, grouped(k.Events),
-			choose(r.Result == "passed" || r.Result == "unmet", ", trace hash "+k.Hash, ""))
+		what := choose(i == 0, "campaign", "fresh")
+		if r.Result == "broken" || r.Result == "unstable" { // how far the others got depends on the workers
+			row(what, "seeds from %d on, ended by a failure", k.FirstSeed)
+			continue
+		}
+		row(what, "%s runs (seeds %d-%d), %s events, trace hash %s", grouped(k.Runs), k.FirstSeed, k.LastSeed, grouped(k.Events), k.Hash)
 	}
 	if r.found == nil {
 		row("invariants", "%d, all of them held", len(r.Invariants))
@@ -273,11 +277,11 @@ func (r *report) text(out *bufio.Writer) {
 }
 
 // failure prints what is broken.
-func (r *report) failure(out *bufio.Writer) {
+func (r *report) failure(out io.Writer) {
 	x := r.Failure
 	fmt.Fprintf(out, "FAILED: the invariant %s is broken", x.Invariant)
 	if x.Seed != 0 {
-		fmt.Fprintf(out, ", in the run of seed %d", x.Seed)
+		fmt.Fprintf(out, ", in the run of seed %d at its card's event %d", x.Seed, x.Found)
 	}
 	fmt.Fprint(out, ".\n\n")
 	for _, line := range wrapped(x.Paragraph, 78) {
@@ -295,7 +299,7 @@ func (r *report) failure(out *bufio.Writer) {
 	lines := x.Journal
 	if !x.NeedsHost {
 		lines = slices.DeleteFunc(strings.Split(strings.TrimSpace(x.Timeline), "\n"), func(l string) bool {
-			return strings.HasPrefix(l, "#") && !strings.HasPrefix(l, "# Here")
+			return strings.HasPrefix(l, "#") && !strings.HasPrefix(l, "# Here") && !strings.HasPrefix(l, "# Of")
 		})
 	}
 	if len(lines) > most {
@@ -311,7 +315,7 @@ func (r *report) failure(out *bufio.Writer) {
 	}
 	fmt.Fprintf(out, "  replay     %s\n", x.Replay)
 	if !x.NeedsHost {
-		fmt.Fprintf(out, "  verify     cvvsim verify %s   (without a difference when package rotation is right)\n", x.File)
+		fmt.Fprintf(out, "  verify     cvvsim verify %s   (no difference: package rotation gets it right)\n", x.File)
 	}
 	fmt.Fprintf(out, "  reproduce  %s\n", x.Reproduce)
 	if x.Options != "" {
@@ -321,7 +325,7 @@ func (r *report) failure(out *bufio.Writer) {
 
 // listBugs prints the names, one a line; with more, what each gets wrong and
 // which bugs of others it stands for.
-func listBugs(out *bufio.Writer, more bool) {
+func listBugs(out io.Writer, more bool) {
 	for _, b := range check.Bugs() {
 		if !more {
 			fmt.Fprintln(out, b.Name)

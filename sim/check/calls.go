@@ -19,9 +19,9 @@ func (h *host) call(e entry) {
 		return
 	}
 	var call caller
-	if e.call != nil {
+	if e.call != 0 {
 		h.places[placeRetried]++
-		call = *e.call
+		call = h.retries[e.call-1]
 	} else {
 		call = h.drawCall(c)
 		if e.card == 0 && len(h.cards) > 1 && len(c.trace) > 10 && c.calls.happens(h.o.weights[faultPoison]) {
@@ -29,7 +29,7 @@ func (h *host) call(e entry) {
 		}
 	}
 	h.decide(e.card, node, call, entry{what: entryCall, card: e.card})
-	if e.call == nil && !c.poison {
+	if e.call == 0 && !c.poison {
 		h.queue.put(entry{at: h.aim(c, node), what: entryCall, card: e.card})
 	}
 }

@@ -29,6 +29,7 @@ type host struct {
 
 	now     int64 // true time
 	queue   queue
+	retries []caller // calls that come again
 	nodes   []node
 	cards   []hostCard
 	calm    bool // the liveness phase: nothing goes wrong any more
@@ -107,7 +108,7 @@ func (h *host) run(seed uint64, o options) {
 	h.o = o
 	seed ^= o.again << 40
 	h.now, h.calm, h.events, h.stalled, h.failure = startOfRuns, false, 0, false, nil
-	h.queue = queue{entries: h.queue.entries[:0]}
+	h.queue, h.retries = queue{entries: h.queue.entries[:0]}, h.retries[:0]
 	h.hash = mix(seed)
 	h.nodes = h.nodes[:0]
 	for i := range o.nodes {
@@ -430,7 +431,8 @@ func (h *host) decide(card, n int, call caller, again entry) {
 
 // retry has an event that was not answered come again.
 func (h *host) retry(c *hostCard, call caller, again entry) {
-	again.at, again.call = h.now+pick(&c.faults, []int64{1, int64(time.Second), h.guard - 1, h.guard}), &call
+	h.retries = append(h.retries, call)
+	again.at, again.call = h.now+pick(&c.faults, []int64{1, int64(time.Second), h.guard - 1, h.guard}), len(h.retries)
 	h.queue.put(again)
 }
 

@@ -2,10 +2,10 @@ package check
 
 // entry is something that is to happen in a host.
 type entry struct {
-	at   int64   // true time
-	seq  int64   // of two at one time the one that was put first comes first
-	slot int64   // timer
-	call *caller // call: what is called, when it is settled already
+	at   int64 // true time
+	seq  int64 // of two at one time the one that was put first comes first
+	slot int64 // timer
+	call int   // call: 1 + the place in host.retries of what is called; 0 when that is still to be drawn
 	card int
 	node int
 	gen  int // timer: the card's generation when it was armed
@@ -32,42 +32,51 @@ type queue struct {
 	seq     int64
 }
 
-func (q *queue) before(i, j int) bool {
-	a, b := &q.entries[i], &q.entries[j]
-	return a.at < b.at || a.at == b.at && a.seq < b.seq
-}
+// earlier reports whether a happens before b.
+func earlier(a, b *entry) bool { return a.at < b.at || a.at == b.at && a.seq < b.seq }
 
 func (q *queue) put(e entry) {
 	q.seq++
 	e.seq = q.seq
 	q.entries = append(q.entries, e)
 	i := len(q.entries) - 1
-	for i > 0 && q.before(i, (i-1)/2) {
-		q.entries[i], q.entries[(i-1)/2] = q.entries[(i-1)/2], q.entries[i]
-		i = (i - 1) / 2
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !earlier(&e, &q.entries[parent]) {
+			break
+		}
+		q.entries[i] = q.entries[parent]
+		i = parent
 	}
+	q.entries[i] = e
 }
 
-func (q *queue) take() (e entry, ok bool) {
+func (q *queue) take() (first entry, ok bool) {
 	if len(q.entries) == 0 {
-		return e, false
+		return first, false
 	}
-	e = q.entries[0]
+	first = q.entries[0]
 	last := len(q.entries) - 1
-	q.entries[0] = q.entries[last]
+	e := q.entries[last]
 	q.entries = q.entries[:last]
+	if last == 0 {
+		return first, true
+	}
 	i := 0
 	for {
-		least := i
-		for child := 2*i + 1; child <= 2*i+2 && child < last; child++ {
-			if q.before(child, least) {
-				least = child
-			}
+		child := 2*i + 1
+		if child >= last {
+			break
 		}
-		if least == i {
-			return e, true
+		if child+1 < last && earlier(&q.entries[child+1], &q.entries[child]) {
+			child++
 		}
-		q.entries[i], q.entries[least] = q.entries[least], q.entries[i]
-		i = least
+		if !earlier(&q.entries[child], &e) {
+			break
+		}
+		q.entries[i] = q.entries[child]
+		i = child
 	}
+	q.entries[i] = e
+	return first, true
 }

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"cvvrotation/sim/check"
+)
+
+func TestCheckUsage(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		want string
+	}{
+		{"card.timeline", "check takes no files"},
+		{"--seeds 5-1", "seeds count from 1"},
+		{"--seeds 0-9", "seeds count from 1"},
+		{"--seeds -3", "seeds count from 1"},
+		{"--seeds 1-2-3", "seeds count from 1"},
+		{"--seeds 1-99999999999999999999", "seeds count from 1"},
+		{"--seeds=", "seeds count from 1"},
+		{"--for 0s", "a positive duration"},
+		{"--for -1m", "a positive duration"},
+		{"--for soon", "invalid argument"},
+		{"--workers 0", "at least 1"},
+		{"--workers x", "invalid argument"},
+		{"--preset weekly", "one of ci, nightly is needed"},
+		{"--bug no-such-bug", `no bug is named "no-such-bug"`},
+		{"--bug=", `no bug is named ""`},
+		{"--bug drift --fresh", "exclude each other"},
+		{"-o html", "one of text, json is needed"},
+		{"--out no/such/directory", "not a directory"},
+		{"--out=", "needs a directory"},
+		{"--list-bugs --list-invariants", "one list at a time"},
+		{"--no-such-flag", "unknown flag"},
+	} {
+		status, out, errs := call("", append([]string{"check"}, strings.Fields(test.args)...)...)
+		if status != exitBadInput || out != "" || !strings.Contains(errs, test.want) || !strings.Contains(errs, "\nhint: ") {
+			t.Errorf("check %s: status %d, stdout %q, stderr %q; want %q and a hint", test.args, status, out, errs, test.want)
+		}
+	}
+}
+
+// The statuses of what no right system can be made to show.
+func TestCheckStatus(t *testing.T) {
+	met := []check.Place{{Sentence: "met", Met: 3}}
+	never := append(met, check.Place{Sentence: "a blue moon"})
+	large := int64(presets["ci"].seeds)
+	for _, test := range []struct {
+		name   string
+		result check.Result
+		status int
+		says   string
+	}{
+		{"passed", check.Result{Runs: large, Places: met}, exitDone, "passed\n"},
+		{"never met", check.Result{Runs: large, Places: never}, exitUnmet, "never met\n  a blue moon\n"},
+		{"never met by a few runs", check.Result{Runs: large - 1, Places: never}, exitDone, "1 of 2 met"},
+		{"unstable", check.Result{Runs: 1, Unstable: &check.Unstable{Seed: 7, First: 1, Second: 2}}, exitUnstable, "cvvsim check --doublecheck --seeds 7\n"},
+	} {
+		r := newReport(&checkOptions{workers: 1}, check.Bug{})
+		r.campaign(test.result)
+		r.settle(context.Background())
+		var text, object bytes.Buffer
+		r.text(&text)
+		if err := r.json(&object); err != nil || !json.Valid(object.Bytes()) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if r.status != test.status || !strings.Contains(text.String(), test.says) {
+			t.Errorf("%s: status %d, want %d: %s", test.name, r.status, test.status, text.String())
+		}
+	}
+}
+
+// Interrupting it is not passing.
+func TestCheckInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var out, errs bytes.Buffer
+	status := run(ctx, []string{"check", "--seeds", "1-100000"}, strings.NewReader(""), &out, &errs)
+	if status != exitInterrupted || !strings.Contains(out.String(), "\ninterrupted") {
+		t.Errorf("status %d: %s%s", status, out.String(), errs.String())
+	}
+}
+
+// What is printed does not depend on the number of workers, a failure included.
+func TestCheckWorkers(t *testing.T) {
+	want := ""
+	for _, workers := range []string{"1", "2", "3"} {
+		status, out, _ := call("", "check", "--bug", "missed-lost-by-guard", "--workers", workers, "--out", t.TempDir())
+		out, _, _ = strings.Cut(out, "written to")
+		if want == "" {
+			want = out
+		}
+		if status != exitDifference || out != want {
+			t.Errorf("%s workers: status %d\n%s\nwant\n%s", workers, status, out, want)
+		}
+	}
+}
