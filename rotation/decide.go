@@ -17,7 +17,7 @@ func (r Rules) Decide(s State, e Event) (State, Decision, error) {
 	}
 	var d Decision
 	before := s.guardKind()
-	held := before != 0 && distance(e.at, s.guardStart) < int64(r.Guard()) // R20: in either direction
+	held := before != 0 && max(e.at-s.guardStart, s.guardStart-e.at) < int64(r.Guard()) // R20: in either direction
 	interval := s.interval()
 
 	switch e.form {
@@ -135,13 +135,6 @@ func scenario(before, now Kind) int {
 		return 3
 	}
 	return 0
-}
-
-func distance(a, b int64) int64 {
-	if a < b {
-		return b - a
-	}
-	return a - b
 }
 
 // acceptsInterval reports whether R22 allows the interval, and the first slot if

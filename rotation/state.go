@@ -41,9 +41,10 @@ func (s *State) startGuard(at int64, by Kind) {
 
 // serve records that slot was served (R19).
 func (s *State) serve(slot int64) {
-	if !s.hasServed() || slot > s.served {
-		s.served, s.packed = slot, s.packed|hasServedBit
+	if s.hasServed() {
+		slot = max(slot, s.served)
 	}
+	s.served, s.packed = slot, s.packed|hasServedBit
 }
 
 // Interval returns the time between two slots, 0 when automatic rotation is
