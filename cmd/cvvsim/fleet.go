@@ -190,15 +190,15 @@ func (o *fleetOptions) check(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// affordable is what may be added to a forecast unasked: what costs a core no
-// more than this.
+// affordable is what may be added to a forecast unasked: what keeps a core busy
+// no longer than this. Counting by the second also takes memory by the day.
 const affordable = 2 * time.Second
 
 // forecast runs the forecast, and the comparison where it is wanted.
 func (c *cli) forecast(ctx context.Context, o *fleetOptions) (*fleet.Forecast, error) {
 	bySecond := o.Config
 	bySecond.Detail = fleet.Seconds
-	if o.perSecond == "always" || o.perSecond == "auto" && o.Days <= fleet.MaxSecondsDays && bySecond.Cost() <= affordable {
+	if o.perSecond == "always" || o.perSecond == "auto" && o.Days <= 31 && bySecond.Cost() <= affordable {
 		o.Config = bySecond
 	}
 	compare := o.compare == "always" || o.compare == "auto" && o.Cost() <= affordable

@@ -11,14 +11,16 @@ import (
 // What a forecast accepts at most, and at least.
 const (
 	MaxCards       = 100_000_000
-	MaxDays        = 3660              // ten years
-	MaxEvents      = 1_000_000         // of a recorded timeline, about
-	MinInterval    = time.Second       // load is counted by the second
-	MaxPerDay      = 1440              // regular forced calls per card and day
-	MinPerDay      = 0.0001            // and the fewest but none
-	MaxCapacity    = 1_000_000_000     // rotations a second
-	MaxSecondsDays = 366               // days that are counted second by second
-	maxMinute      = math.MaxInt32 / 2 // rotations in a minute
+	MaxDays        = 3660 // ten years
+	MaxSecondsDays = 366  // of an outage, a capacity, or load by the second
+	MaxIntervals   = 16
+	MinInterval    = time.Second
+	MinPerDay      = 0.0001 // regular forced calls per card and day, unless none
+	MaxPerDay      = 1440
+	MaxCapacity    = 1_000_000_000 // rotations a second
+	MaxEvents      = 1_000_000     // of a recorded timeline, about
+
+	maxMinute = math.MaxInt32 / 2 // rotations in a minute, so that twice as many fit a bin
 )
 
 // DefaultStart is when a forecast starts unless told: a fixed instant, so that
@@ -225,6 +227,8 @@ func (c Config) plan() (*plan, error) {
 		return fail("detail", "%d is unknown", c.Detail)
 	case c.Capacity > 0 && c.Days > MaxSecondsDays:
 		return fail("capacity", "at most %d days can be queued second by second, not %d", MaxSecondsDays, c.Days)
+	case c.Outage.For != 0 && c.Days > MaxSecondsDays:
+		return fail("outage-for", "at most %d days can be followed second by second, not %d", MaxSecondsDays, c.Days)
 	case c.Detail == Seconds && c.Days > MaxSecondsDays:
 		return fail("per-second", "at most %d days can be counted second by second, not %d", MaxSecondsDays, c.Days)
 	}
@@ -274,6 +278,9 @@ func (c Config) plan() (*plan, error) {
 func (p *plan) planMix() error {
 	fail := func(field, format string, args ...any) error {
 		return &FieldError{field, fmt.Sprintf(format, args...)}
+	}
+	if n := len(p.mix()); n > MaxIntervals {
+		return fail("interval", "%d intervals, and at most %d can be mixed", n, MaxIntervals)
 	}
 	sum, first := 0.0, int64(0)
 	for i, s := range p.mix() {

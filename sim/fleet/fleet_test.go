@@ -628,6 +628,12 @@ func TestRefuses(t *testing.T) {
 		{"spread", func(c *Config) { c.Spread = -1 }},
 		{"capacity", func(c *Config) { c.Capacity = -1 }},
 		{"capacity", func(c *Config) { c.Capacity, c.Days = 1, 367 }},
+		{"outage-for", func(c *Config) { c.Outage, c.Days = Outage{0, 1}, 367 }},
+		{"interval", func(c *Config) {
+			for i := range time.Duration(MaxIntervals + 1) {
+				c.Mix = append(c.Mix, Share{time.Hour + i, 1.0 / (MaxIntervals + 1)})
+			}
+		}},
 		{"per-second", func(c *Config) { c.Detail, c.Days = Seconds, 367 }},
 		{"detail", func(c *Config) { c.Detail = 3 }},
 		{"workers", func(c *Config) { c.Workers = -1 }},

@@ -84,6 +84,21 @@ func (p *plan) walk(ctx context.Context) (*worker, error) {
 	return sum, nil
 }
 
+// memory is what the workers may take together, in bytes, unless one takes more.
+const memory = 256 << 20
+
+// workerSize returns about how much memory a worker takes, in bytes.
+func (p *plan) workerSize() int {
+	bins := 0
+	if p.Detail != Totals {
+		bins = (2 + len(p.groups)) * int(p.Detail.binOf(p.end)+1)
+	}
+	if p.outageUntil > p.outageFrom {
+		bins += int(Seconds.binOf(p.end) + 1)
+	}
+	return 4*bins + 1
+}
+
 // share shares out all cards to workers, chunk by chunk.
 func (p *plan) share(ctx context.Context, work func(*worker, chunk)) ([]*worker, error) {
 	chunks := p.chunks()
@@ -91,7 +106,7 @@ func (p *plan) share(ctx context.Context, work func(*worker, chunk)) ([]*worker,
 	if n == 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	workers := make([]*worker, min(n, len(chunks)))
+	workers := make([]*worker, min(n, len(chunks), max(1, memory/p.workerSize())))
 	var taken, done atomic.Int64
 	var all sync.WaitGroup
 	for i := range workers {
