@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
@@ -51,11 +52,16 @@ func HTML(w io.Writer, r Report) error {
 		return fmt.Errorf("draw: %d events, of at most %d: %w", len(r.Steps), MaxEvents, ErrTooMany)
 	}
 	style := styleSheet + reportStyle
+	var facts []Fact
+	for _, f := range r.Facts {
+		pair := visible([]string{f.Name, f.Value})
+		facts = append(facts, Fact{pair[0], pair[1]})
+	}
 	out := bufio.NewWriter(w)
 	err := reportTemplate.Execute(out, page{
 		Title:   printable(r.Title, 160),
-		Intro:   r.Intro,
-		Facts:   r.Facts,
+		Intro:   visible(r.Intro),
+		Facts:   facts,
 		Guard:   guardWords(r.Rules),
 		Summary: summarize(r.Steps),
 		Key:     pageKey(r.Rules),
@@ -104,6 +110,21 @@ type pageRow struct {
 	Expected             []string
 	Schedule, Scenario   string
 	Next                 string
+}
+
+// visible returns the texts with a replacement for what can't be printed, which
+// could turn the order of the words around.
+func visible(texts []string) []string {
+	out := make([]string, len(texts))
+	for i, text := range texts {
+		out[i] = strings.Map(func(r rune) rune {
+			if r == '\n' || unicode.IsPrint(r) {
+				return r
+			}
+			return unicode.ReplacementChar
+		}, text)
+	}
+	return out
 }
 
 // hashSource is how a content security policy names a text that it allows.

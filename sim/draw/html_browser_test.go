@@ -273,13 +273,17 @@ func TestReportInBrowser(t *testing.T) {
 	})
 
 	t.Run("print", func(t *testing.T) {
-		html, _ := page(t, "sixty")
+		html, events := page(t, "sixty")
 		p := b.open(t, html, desk)
+		full := eval[float64](p, `document.querySelector("#view svg").width.baseVal.value`)
 		p.call("Emulation.setEmulatedMedia", object{"media": "print"})
 		for _, id := range []string{"controls", "panel"} {
 			if eval[bool](p, `document.getElementById("`+id+`").checkVisibility()`) {
 				t.Errorf("#%s is printed", id)
 			}
+		}
+		if n := eval[int](p, `[...document.querySelectorAll("tbody tr")].filter(r => r.checkVisibility()).length`); n != events {
+			t.Errorf("%d rows are printed of %d events", n, events)
 		}
 		eval[any](p, `window.dispatchEvent(new Event("beforeprint"))`)
 		const shown = `[...document.querySelectorAll("#view svg")].map(s => s.viewBox.baseVal).map(v => [v.x, v.width])`
@@ -290,9 +294,13 @@ func TestReportInBrowser(t *testing.T) {
 			}
 			end = strip[0] + strip[1]
 		}
-		if full := eval[float64](p, `document.querySelector("#view svg").width.baseVal.value`); end < full {
+		if end < full {
 			t.Errorf("the picture is printed up to %v, of %v", end, full)
 		}
+		if !eval[bool](p, `[...document.querySelectorAll("#view svg")].every(s => s.getScreenCTM().a * s.viewBox.baseVal.width > s.getBoundingClientRect().width - 2)`) {
+			t.Error("a strip does not fill its line")
+		}
+		p.shoot("print")
 		eval[any](p, `window.dispatchEvent(new Event("afterprint"))`)
 		if n := len(eval[[][2]float64](p, shown)); n != 1 {
 			t.Errorf("%d pictures after printing", n)

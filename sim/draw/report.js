@@ -215,23 +215,27 @@
   window.addEventListener("resize", resize);
 
   // On paper the whole picture is shown, cut into strips where it is wide.
-  const strip = 1300;
+  const strip = Math.min(full.width, 1300);
   let strips = [];
+  function cut(part, from) {
+    part.setAttribute("viewBox", `${from} 0 ${strip} ${full.height}`);
+    part.setAttribute("width", strip); // with the height, the ratio of the sides
+    for (const card of part.querySelectorAll(".card")) card.setAttribute("transform", from > 0 ? `translate(${from - 16} -20)` : "");
+  }
   window.addEventListener("beforeprint", () => {
-    for (const card of cards) card.removeAttribute("transform");
-    svg.setAttribute("viewBox", `0 0 ${Math.min(full.width, strip)} ${full.height}`);
     for (let from = strip; from < full.width; from += strip) {
       const part = svg.cloneNode(true);
-      part.setAttribute("viewBox", `${from} 0 ${strip} ${full.height}`);
       for (const named of part.querySelectorAll("[id]")) named.removeAttribute("id");
-      for (const card of part.querySelectorAll(".card")) card.setAttribute("transform", `translate(${from} 0)`);
+      cut(part, from);
       strips.push(part);
     }
+    cut(svg, 0);
     view.append(...strips);
   });
   window.addEventListener("afterprint", () => {
     for (const part of strips) part.remove();
     strips = [];
+    svg.setAttribute("width", full.width);
     render();
   });
 
