@@ -213,7 +213,11 @@ func (r *report) writeFiles(o *checkOptions) error {
 	x.Replay = "cvvsim replay " + x.File
 	if o.goTest {
 		x.GoTest = filepath.Join(o.dir, strings.ReplaceAll(name, "-", "_")+"_test.go")
-		return os.WriteFile(x.GoTest, f.GoTest(), 0o644)
+		source, err := f.GoTest()
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(x.GoTest, source, 0o644)
 	}
 	return nil
 }
@@ -232,17 +236,21 @@ func (r *report) text(out io.Writer) {
 		fmt.Fprintf(out, "%-11s "+format+"\n", append([]any{what}, args...)...)
 	}
 	row("system", "%s", r.System)
-	if s := r.Sequences; s != nil {
-		row("sequences", "%s of %d events each, %s", grouped(s.Sequences), s.Depth, choose(s.Done, "all of them tried", "not all of them tried"))
+	// How far a search got that did not come to its end depends on the workers.
+	if s := r.Sequences; s != nil && s.Done {
+		row("sequences", "%s of %d events each, all of them tried", grouped(s.Sequences), s.Depth)
+	} else if s != nil {
+		row("sequences", "of %d events each, %s", s.Depth, r.cut())
 	}
-	if c := r.Closure; c != nil {
-		row("closure", "%s states, %s transitions, %s", grouped(int64(c.States)), grouped(c.Transitions),
-			choose(c.Closed, fmt.Sprintf("closed after %d rounds", c.Rounds), "not closed"))
+	if c := r.Closure; c != nil && c.Closed {
+		row("closure", "%s states, %s transitions, closed after %d rounds", grouped(int64(c.States)), grouped(c.Transitions), c.Rounds)
+	} else if c != nil {
+		row("closure", "not closed, %s", r.cut())
 	}
 	for i, k := range r.Campaigns {
 		what := choose(i == 0, "campaign", "fresh")
-		if r.Result == "broken" || r.Result == "unstable" { // how far the others got depends on the workers
-			row(what, "seeds from %d on, ended by a failure", k.FirstSeed)
+		if r.Result == "broken" || r.Result == "unstable" {
+			row(what, "seeds from %d on, %s", k.FirstSeed, r.cut())
 			continue
 		}
 		row(what, "%s runs (seeds %d-%d), %s events, trace hash %s", grouped(k.Runs), k.FirstSeed, k.LastSeed, grouped(k.Events), k.Hash)
@@ -274,6 +282,11 @@ func (r *report) text(out io.Writer) {
 	case "broken":
 		r.failure(out)
 	}
+}
+
+// cut says why a search did not come to its end.
+func (r *report) cut() string {
+	return choose(r.Result == "interrupted", "interrupted", "ended by a failure")
 }
 
 // failure prints what is broken.

@@ -277,12 +277,15 @@ func TestInvariants(t *testing.T) {
 	}
 }
 
-// The Go test that a failure gives is one that gofmt leaves alone but for the
-// columns of its comments.
+// The Go test that a failure gives parses, and says what the rules say.
 func TestGoTest(t *testing.T) {
 	bug, _ := FindBug("held-auto-stays")
 	f := Campaign{System: bug.System(), Bug: bug, First: 1, Last: 100}.Run(context.Background()).Failure
-	source := string(f.GoTest())
+	b, err := f.GoTest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := string(b)
 	for _, want := range []string{"func TestFoundNextAhead(t *testing.T)", "rotation.SetInterval(at(", `"R8 interval_set"`} {
 		if !strings.Contains(source, want) {
 			t.Errorf("no %s in\n%s", want, source)

@@ -286,18 +286,20 @@ func (x *explorer) transition(index int, v View, e Event) {
 	b.unless(x.card.Restore(x.stored) == nil && x.card.View() == v, persisted)
 	out := x.card.Apply(e)
 	after := x.card.View()
-	met := situationOf(x.System.Guard(), v, e)
+	var met situation
+	met.set(x.System.Guard(), &v, &e)
 	b |= transition(&met, out, after)
 	x.stored = x.card.AppendStored(x.stored[:0])
 	b.unless(x.card.Restore(x.stored) == nil && x.card.View() == after, persisted)
 	ref, _ := model.Resume(model.Rules{Guard: time.Duration(x.System.Guard())}, modelState(v))
 	refOut, err := ref.Step(modelEvent(e))
-	b.unless(agrees(refOut, err, ref.State(), out, after), reference)
+	state := ref.State()
+	b.unless(agrees(&refOut, err, &state, &out, &after), reference)
 	if b != 0 {
 		x.failedAt = index
 		x.failure = &Failure{
 			Invariant: b.first(), Also: b.list()[1:], FromState: true, Events: []Event{e}, Outcome: out,
-			system: x.System, met: met, after: after, want: refOut, refErr: err, state: ref.State(),
+			system: x.System, met: met, after: after, want: refOut, refErr: err, state: state,
 		}
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"go/format"
 	"slices"
 	"strings"
 	"time"
@@ -222,13 +223,15 @@ func (f *Failure) contradiction() string {
 		differ("the reason", f.Outcome.Reason.String(), f.want.Reason)
 		differ("the scenario", f.Outcome.Scenario, f.want.Scenario)
 		differ("missed", f.Outcome.Missed, f.want.Missed)
-		differ("the next slot told", orNone(f.Outcome.Next), orNone(must.Next))
+		if f.Outcome.Next != f.after.Next {
+			differ("the next slot that the caller is told", orNone(f.Outcome.Next), orNone(must.Next))
+		}
 		differ("the rule", modelRules[f.Outcome.Rule], f.want.Rule)
 	} else {
 		differences = append(differences, "it must not be refused")
 	}
-	differ("the interval kept", span(f.after.Interval), span(must.Interval))
-	differ("the next slot kept", orNone(f.after.Next), orNone(must.Next))
+	differ("the interval", span(f.after.Interval), span(must.Interval))
+	differ("the next slot", orNone(f.after.Next), orNone(must.Next))
 	differ("the guard's start", guardWords(f.after), guardWords(must))
 	differ("the newest slot served", servedWords(f.after), servedWords(must))
 	if len(differences) == 0 {
@@ -304,7 +307,7 @@ func (f *Failure) Timeline(comments ...string) ([]byte, error) {
 
 // GoTest returns a Go test that holds package rotation to what the reference
 // model says of the events.
-func (f *Failure) GoTest() []byte {
+func (f *Failure) GoTest() ([]byte, error) {
 	var b bytes.Buffer
 	guard := time.Duration(f.system.Guard())
 	fmt.Fprintf(&b, `package rotation_test
@@ -354,7 +357,7 @@ func TestFound%s(t *testing.T) {
 	}
 }
 `)
-	return b.Bytes()
+	return format.Source(b.Bytes())
 }
 
 func (e Event) goSource() string {

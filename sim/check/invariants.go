@@ -181,8 +181,9 @@ type situation struct {
 	same   bool // it sets the interval in force
 }
 
-func situationOf(guard int64, before View, e Event) situation {
-	s := situation{guard: guard, before: before, e: e, on: before.Interval != 0}
+// set makes s what the event e meets on a card in the state before.
+func (s *situation) set(guard int64, before *View, e *Event) {
+	*s = situation{guard: guard, before: *before, e: *e, on: before.Interval != 0}
 	if before.GuardKind != 0 {
 		s.gap = e.At - before.GuardStart
 		s.held = -guard < s.gap && s.gap < guard
@@ -194,11 +195,10 @@ func situationOf(guard int64, before View, e Event) situation {
 		s.dup = s.other && before.HasServed && e.Slot <= before.Served
 	}
 	s.same = e.Kind == rotation.KindSetInterval && e.Interval == before.Interval && (!e.HasFirst || e.First == before.Next)
-	return s
 }
 
 func (s *situation) forced(b *broken, out Outcome, after View) {
-	at, before := s.e.At, s.before
+	at, before := s.e.At, &s.before
 	b.unless(out.Rotated, forcedRotates)
 	b.unless(after.Served == before.Served && after.HasServed == before.HasServed, served)
 	b.unless(out.Missed == 0, missed)
@@ -224,9 +224,9 @@ func (s *situation) forced(b *broken, out Outcome, after View) {
 }
 
 func (s *situation) auto(b *broken, out Outcome, after View) {
-	at, before := s.e.At, s.before
+	at, before := s.e.At, &s.before
 	if !out.Rotated {
-		b.unless(after == before && !out.Rescheduled && out.Missed == 0, idle)
+		b.unless(after == *before && !out.Rescheduled && out.Missed == 0, idle)
 	}
 	if !s.on {
 		b.unless(!out.Rotated && after.Interval == 0 && after.Next == 0, offIsOff)
@@ -295,7 +295,7 @@ func (s *situation) healed(b *broken, after View) {
 }
 
 func (s *situation) interval(b *broken, out Outcome, after View) {
-	e := s.e
+	e := &s.e
 	if s.same {
 		b.unless(after == s.before && !out.Rotated && !out.Rescheduled, unchanged)
 		return

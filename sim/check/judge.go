@@ -61,11 +61,12 @@ func (j *judge) step(stored []byte, e Event) (out Outcome, b broken) {
 	j.spare = j.card.AppendStored(j.spare[:0])
 	j.stored, j.spare = j.spare, j.stored
 
-	j.met = situationOf(j.guard, before, e)
+	j.met.set(j.guard, &before, &e)
 	b |= transition(&j.met, out, after)
 	b |= j.memory.event(&j.met, out, after)
 	refOut, err := j.ref.Step(modelEvent(e))
-	b.unless(agrees(refOut, err, j.ref.State(), out, after), reference)
+	state := j.ref.State()
+	b.unless(agrees(&refOut, err, &state, &out, &after), reference)
 	return out, b
 }
 
@@ -218,29 +219,33 @@ var (
 )
 
 // agrees reports whether an answer and the state after it are the model's.
-func agrees(want model.Outcome, err error, state model.State, out Outcome, after View) bool {
+func agrees(want *model.Outcome, err error, state *model.State, out *Outcome, after *View) bool {
 	if err != nil {
 		var bad *model.Error
 		return errors.As(err, &bad) && out.Refused != 0 && bad.Category == modelRefusals[out.Refused]
 	}
-	return out.Refused == 0 &&
+	return out.Refused == 0 && int(out.Rule) < len(modelRules) &&
 		want.Rule == modelRules[out.Rule] && want.Reason == modelReasons[out.Reason] &&
 		want.Rotate == out.Rotated && want.Reschedule == out.Rescheduled &&
 		want.Scenario == out.Scenario && want.Missed == out.Missed &&
-		viewOf(state) == after
+		int64(state.Interval) == after.Interval && nanos(&state.Next) == after.Next &&
+		nanos(&state.GuardStart) == after.GuardStart && state.GuardKind == modelKinds[after.GuardKind] &&
+		nanos(&state.Served) == after.Served && state.Served.OK == after.HasServed
+}
+
+// nanos is the instant, 0 when there is none.
+func nanos(i *model.Instant) int64 {
+	if !i.OK {
+		return 0
+	}
+	return i.Time.UnixNano()
 }
 
 // viewOf is the model's state as a View.
 func viewOf(s model.State) View {
-	nanos := func(i model.Instant) int64 {
-		if !i.OK {
-			return 0
-		}
-		return i.Time.UnixNano()
-	}
 	v := View{
-		Interval: int64(s.Interval), Next: nanos(s.Next),
-		GuardStart: nanos(s.GuardStart), Served: nanos(s.Served), HasServed: s.Served.OK,
+		Interval: int64(s.Interval), Next: nanos(&s.Next),
+		GuardStart: nanos(&s.GuardStart), Served: nanos(&s.Served), HasServed: s.Served.OK,
 	}
 	for kind, name := range modelKinds {
 		if name == s.GuardKind {
