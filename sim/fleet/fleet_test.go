@@ -9,6 +9,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,8 +22,9 @@ import (
 	"cvvrotation/sim/timeline"
 )
 
-// small draws a fleet of a few cards for a few days, with much happening at
-// once: short intervals, and forced calls, bursts and outages near the guard.
+// small draws a fleet of a few cards for a day or two in which much happens at
+// once, often at the very boundary: intervals just longer than the guard, and
+// bursts at a slot or a guard's length from it.
 func small(t *rapid.T) Config {
 	guard := rapid.SampledFrom([]time.Duration{0, time.Nanosecond, time.Minute, 2 * time.Minute, 7 * time.Minute}).Draw(t, "guard")
 	from := rapid.SampledFrom([]rotation.GuardFrom{rotation.FromRequest, rotation.FromScheduling}).Draw(t, "guard from")
@@ -31,14 +33,14 @@ func small(t *rapid.T) Config {
 		t.Fatal(err)
 	}
 	intervals := rapid.SampledFrom([][]time.Duration{
-		{time.Hour}, {24 * time.Hour}, {24 * time.Hour, time.Hour}, {10 * time.Minute}, {7*time.Minute + 1},
-		{90 * time.Minute, 8 * time.Minute, 47*time.Minute + 13*time.Second}, {11 * time.Minute, 30 * time.Hour},
+		{time.Hour}, {10 * time.Minute}, {max(guard, 5*time.Minute) + 1}, {12*time.Minute + 30*time.Second}, {10*time.Minute + 500*time.Millisecond},
+		{24 * time.Hour, time.Hour}, {90 * time.Minute, 8 * time.Minute, 47*time.Minute + 13*time.Second}, {11 * time.Minute, 30 * time.Hour},
 	}).Draw(t, "intervals")
 	c := Config{
 		Cards:   rapid.Int64Range(1, 9).Draw(t, "cards"),
 		Days:    rapid.IntRange(1, 2).Draw(t, "days"),
 		Rules:   rules,
-		Spread:  rapid.SampledFrom([]time.Duration{0, time.Minute, 20 * time.Minute, time.Hour, 48 * time.Hour}).Draw(t, "spread"),
+		Spread:  rapid.SampledFrom([]time.Duration{0, 0, time.Minute, 20 * time.Minute, time.Hour, 48 * time.Hour}).Draw(t, "spread"),
 		Seed:    rapid.Uint64().Draw(t, "seed"),
 		Workers: rapid.IntRange(1, 3).Draw(t, "workers"),
 		Detail:  rapid.SampledFrom([]Detail{Minutes, Minutes, Minutes, Seconds}).Draw(t, "detail"),
@@ -52,21 +54,32 @@ func small(t *rapid.T) Config {
 	}
 	if rapid.Bool().Draw(t, "burst") {
 		c.Burst = Burst{
-			At:     time.Duration(rapid.IntRange(0, 24*60).Draw(t, "burst at")) * time.Minute,
-			Within: rapid.SampledFrom([]time.Duration{1, time.Minute, 10 * time.Minute}).Draw(t, "burst within"),
+			At:     nearSlot(t, c, "burst"),
+			Within: rapid.SampledFrom([]time.Duration{1, 1, time.Minute, 10 * time.Minute}).Draw(t, "burst within"),
 			Part:   rapid.SampledFrom([]float64{0.3, 1}).Draw(t, "burst part"),
 		}
 	}
 	return c
 }
 
+// nearSlot draws a time after the start that is at a slot of unspread cards or
+// a boundary near it.
+func nearSlot(t *rapid.T, c Config, what string) time.Duration {
+	slot := c.Mix[0].Interval * time.Duration(rapid.IntRange(0, 20).Draw(t, what+" slot"))
+	at := slot + rapid.SampledFrom([]time.Duration{
+		0, 1, -1, c.Rules.Guard(), c.Rules.Guard() - 1, -c.Rules.Guard(), 300 * time.Millisecond, 61 * time.Second,
+	}).Draw(t, what+" from slot")
+	return min(max(at, 0), time.Duration(c.Days)*24*time.Hour)
+}
+
 // withFaults adds an outage, a capacity, or both.
 func withFaults(t *rapid.T, c Config) Config {
 	if rapid.Bool().Draw(t, "outage") {
-		c.Outage = Outage{
-			From: time.Duration(rapid.Int64Range(0, int64(24*time.Hour)).Draw(t, "outage from")),
-			For:  rapid.SampledFrom([]time.Duration{1, 400 * time.Millisecond, 5 * time.Minute, time.Hour, 9*time.Hour + 1, 48 * time.Hour}).Draw(t, "outage for"),
-		}
+		from := nearSlot(t, c, "outage")
+		lasts := rapid.SampledFrom([]time.Duration{
+			1, 400 * time.Millisecond, 5 * time.Minute, time.Hour, 9*time.Hour + 1, 48 * time.Hour, time.Duration(c.Days)*24*time.Hour - from,
+		}).Draw(t, "outage for")
+		c.Outage = Outage{from, max(lasts, 1)}
 	}
 	c.Capacity = rapid.SampledFrom([]int64{0, 1, 2, 1000}).Draw(t, "capacity")
 	return c
@@ -247,15 +260,28 @@ func TestModesAgree(t *testing.T) {
 	})
 }
 
+// TestWorkersDoNotMatter: the sum over several workers is that of one.
 func TestWorkersDoNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := withFaults(t, small(t))
-		c.Cards *= 40 // more than one chunk
+		c.Capacity = 0
+		c.Cards += 600 // more than two chunks
 		c.Workers = 1
 		one := mustRun(t, c)
-		c.Workers = rapid.IntRange(2, 5).Draw(t, "many")
+		// The first worker that is done with a chunk waits for another one.
+		var calls atomic.Int64
+		other := make(chan struct{})
+		c.Progress = func(int64, int64) {
+			switch calls.Add(1) {
+			case 1:
+				<-other
+			case 2:
+				close(other)
+			}
+		}
+		c.Workers = 2
 		if diff := sameResults(one, mustRun(t, c)); diff != "" {
-			t.Errorf("one worker (-) and %d (+) differ:\n%s", c.Workers, diff)
+			t.Errorf("one worker (-) and two (+) differ:\n%s", diff)
 		}
 	})
 }
@@ -447,6 +473,16 @@ func TestByHand(t *testing.T) {
 			},
 		},
 		{
+			"a mix of halves: the odd card has the first interval",
+			Config{Cards: 3, Days: 1, Mix: []Share{{24 * time.Hour, 0.5}, {time.Hour, 0.5}}},
+			func(f *Forecast) (any, any) { return f.Intervals, []Interval{{"24h", 2}, {"1h", 1}} },
+		},
+		{
+			"a burst exactly the guard after a slot is not held",
+			Config{Cards: 100, Days: 1, Mix: hour, Burst: Burst{At: 62 * time.Minute, Within: 1, Part: 1}},
+			func(f *Forecast) (any, any) { return []any{f.Automatic, f.Held}, []any{int64(2300), int64(0)} },
+		},
+		{
 			"an interval longer than the forecast",
 			Config{Cards: 10, Days: 1, Mix: []Share{{25 * time.Hour, 1}}},
 			func(f *Forecast) (any, any) { return f.Rotations, int64(0) },
@@ -516,7 +552,7 @@ func TestByHand(t *testing.T) {
 
 func TestPercentiles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		bins := series(rapid.SliceOfN(rapid.Uint32Range(0, rapid.SampledFrom([]uint32{1, 5, 1000}).Draw(t, "top")), 1, 250).Draw(t, "bins"))
+		bins := series(rapid.SliceOfN(rapid.Uint32Range(0, rapid.SampledFrom([]uint32{1, 5, 1000}).Draw(t, "top")), rapid.SampledFrom([]int{1, 150}).Draw(t, "at least"), 250).Draw(t, "bins"))
 		sorted := slices.Sorted(slices.Values(bins))
 		nearest := func(part float64) int64 { return int64(sorted[int(math.Ceil(part*float64(len(bins))/100))-1]) }
 		p50, p99 := percentiles(slices.Clone(bins), int64(slices.Max(bins)))
