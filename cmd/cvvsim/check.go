@@ -201,15 +201,21 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 	// A preset is all of it; a flag that asks for one part gets that part.
 	campaign := ranged || !o.exhaustive || set("preset") || o.fresh
 	exhaustive := o.exhaustive || set("preset") || !ranged && o.bug == ""
+	if bug.InHost() {
+		if !campaign {
+			return hinted{fmt.Errorf("the bug %s is in the host, and only a campaign simulates one", bug.Name), "leave --exhaustive out"}
+		}
+		exhaustive = false
+	}
 
 	if exhaustive {
 		c.exhaustive(ctx, o, system, r)
 	}
-	if campaign && r.finding() == nil {
+	if campaign && r.finding() == nil && ctx.Err() == nil {
 		c.campaign(ctx, o, check.Campaign{System: system, Bug: bug, First: o.first, Last: o.last, For: o.duration}, r)
 	}
 	if o.fresh && r.finding() == nil && r.unstable() == nil && ctx.Err() == nil {
-		r.FreshSeed = 1 + rand.Uint64N(1<<53)
+		r.FreshSeed = 1 + uint64(rand.Uint32())
 		fmt.Fprintf(c.stderr, "note: fresh seed %d; the same again: --seeds %d-%d\n", r.FreshSeed, r.FreshSeed, r.FreshSeed+freshSeeds-1)
 		c.campaign(ctx, o, check.Campaign{System: system, First: r.FreshSeed, Last: r.FreshSeed + freshSeeds - 1}, r)
 	}
@@ -230,6 +236,9 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 	if r.events > 0 {
 		fmt.Fprintf(c.stderr, "note: %.1fs, %s events a second with %d workers\n",
 			r.Elapsed, grouped(int64(float64(r.events)/r.campaignTime.Seconds())), o.workers)
+	}
+	if o.goTest && r.found != nil && r.Failure.GoTest == "" {
+		fmt.Fprintln(c.stderr, "note: no Go test: this failure is not one of events that package rotation could be given")
 	}
 	if r.status != exitDone {
 		return exitStatus(r.status)

@@ -211,7 +211,7 @@ func (r *report) writeFiles(o *checkOptions) error {
 		return err
 	}
 	x.Replay = "cvvsim replay " + x.File
-	if o.goTest {
+	if o.goTest && !f.NeedsHost {
 		x.GoTest = filepath.Join(o.dir, strings.ReplaceAll(name, "-", "_")+"_test.go")
 		source, err := f.GoTest()
 		if err != nil {
@@ -255,7 +255,7 @@ func (r *report) text(out io.Writer) {
 		}
 		row(what, "%s runs (seeds %d-%d), %s events, trace hash %s", grouped(k.Runs), k.FirstSeed, k.LastSeed, grouped(k.Events), k.Hash)
 	}
-	if r.found == nil {
+	if r.found == nil && (len(r.Campaigns) > 0 || r.Sequences != nil) {
 		row("invariants", "%d, all of them held", len(r.Invariants))
 	}
 	if len(r.Situations) > 0 && r.found == nil && r.Unstable == nil {

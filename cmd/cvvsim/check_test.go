@@ -31,6 +31,7 @@ func TestCheckUsage(t *testing.T) {
 		{"--bug no-such-bug", `no bug is named "no-such-bug"`},
 		{"--bug=", `no bug is named ""`},
 		{"--bug drift --fresh", "exclude each other"},
+		{"--bug host-drops-early --exhaustive", "only a campaign simulates one"},
 		{"-o html", "one of text, json is needed"},
 		{"--out no/such/directory", "not a directory"},
 		{"--out=", "needs a directory"},
@@ -80,7 +81,7 @@ func TestCheckInterrupted(t *testing.T) {
 	cancel()
 	var out, errs bytes.Buffer
 	status := run(ctx, []string{"check", "--seeds", "1-100000"}, strings.NewReader(""), &out, &errs)
-	if status != exitInterrupted || !strings.Contains(out.String(), "\ninterrupted") {
+	if status != exitInterrupted || !strings.Contains(out.String(), "\ninterrupted") || strings.Contains(out.String(), "campaign") {
 		t.Errorf("status %d: %s%s", status, out.String(), errs.String())
 	}
 }

@@ -70,7 +70,8 @@ func (h *host) drawInterval(s *stream) caller {
 	interval := pick(s, h.o.intervals)
 	call := caller{event: Event{Kind: rotation.KindSetInterval, Interval: interval}}
 	if s.below(3) == 0 {
-		call.first = pick(s, []int64{1, 1 + s.below(interval), interval})
+		call.relative, call.event.HasFirst = true, true
+		call.event.First = pick(s, []int64{1, 1 + s.below(interval), interval})
 	}
 	return call
 }
@@ -86,7 +87,7 @@ func (h *host) drawStale(c *hostCard) caller {
 // drawWrong draws a request that R22 refuses, or all but refuses.
 func (h *host) drawWrong(s *stream, v View) caller {
 	e := Event{Kind: rotation.KindSetInterval, Interval: int64(time.Hour)}
-	switch s.below(8) {
+	switch s.below(7) {
 	case 0:
 		e.Kind = 0
 	case 1:
@@ -99,11 +100,10 @@ func (h *host) drawWrong(s *stream, v View) caller {
 	case 4:
 		e.Interval = int64(rotation.MaxInterval) + 1
 	case 5:
-		return caller{event: e, first: e.Interval + 1}
+		e.HasFirst, e.First = true, pick(s, []int64{-1, 0, e.Interval + 1})
+		return caller{event: e, relative: true}
 	case 6:
 		e.HasFirst, e.First = true, pick(s, []int64{0, endOfInstants, v.Next - 1})
-	case 7:
-		return caller{event: e, first: -1}
 	}
 	return caller{event: e}
 }

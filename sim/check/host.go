@@ -99,8 +99,8 @@ type runFailure struct {
 
 // caller is what a call asks for; a retry asks for the same again.
 type caller struct {
-	event Event // its instant is that of the node that gets it
-	first int64 // set_interval: the first slot so long after the instant, or 0
+	event    Event // its instant is that of the node that gets it
+	relative bool  // the first slot it gives is a distance from that
 }
 
 // run simulates the run of a seed.
@@ -203,8 +203,14 @@ func (h *host) step() bool {
 	return h.failure == nil
 }
 
-// happens draws whether a fault does, to a card.
-func (h *host) happens(c *hostCard, f fault) bool { return !h.calm && c.faults.happens(h.o.weights[f]) }
+// dice draws what happens to an event of a card: nothing once the faults have
+// ended.
+func (h *host) dice(c *hostCard) dice {
+	if h.calm {
+		return ^dice(0) // above every weight
+	}
+	return c.faults.dice()
+}
 
 // timer delivers a timer.
 func (h *host) timer(e entry) {
@@ -285,19 +291,20 @@ func (h *host) arm(card, on int, slot int64, restarted bool) {
 	t := entry{at: h.now + delay, what: entryTimer, card: card, node: on, gen: c.gen, slot: slot}
 	if !h.calm {
 		s := &c.timers
-		if s.happens(h.o.weights[faultLate]) {
+		d := s.dice()
+		if d.happens(h.o.weights[faultLate]) {
 			t.at += pick(s, []int64{1, s.below(h.guard), s.below(h.guard * 4), c.judge.view.Interval, s.below(3*c.judge.view.Interval + 1)})
 		}
-		if s.happens(h.o.weights[faultEarly]) {
+		if d.happens(h.o.weights[faultEarly]) {
 			t.at = max(h.now, t.at-pick(s, []int64{1, 1, s.below(h.guard)}))
 		}
-		if s.happens(h.o.weights[faultLost]) {
+		if d.happens(h.o.weights[faultLost]) {
 			h.note(card, "the timer for %v is lost", instant(slot))
 			t.what, t.at = entryRearm, t.at+s.below(c.judge.view.Interval+1)
 			h.queue.put(t)
 			return
 		}
-		if s.happens(h.o.weights[faultTwice]) {
+		if d.happens(h.o.weights[faultTwice]) {
 			h.places[placeTwice]++
 			again := t
 			again.at += pick(s, []int64{0, 1, s.below(h.guard), h.guard, s.below(c.judge.view.Interval + 1)})
@@ -358,7 +365,8 @@ func (h *host) decide(card, n int, call caller, again entry) {
 		}
 		return
 	}
-	if h.happens(c, faultUnstored) {
+	d := h.dice(c)
+	if d.happens(h.o.weights[faultUnstored]) {
 		h.places[placeUnstored]++
 		h.crash(n, h.pause(c), "crashes before it stores")
 		h.retry(c, call, again)
@@ -366,8 +374,8 @@ func (h *host) decide(card, n int, call caller, again entry) {
 	}
 	e := call.event
 	e.At += h.nodes[n].clock(h.now)
-	if call.first != 0 {
-		e.HasFirst, e.First = true, e.At+call.first
+	if call.relative {
+		e.First += e.At
 	}
 	stored := c.stored
 	caching := h.bug == hostCachedState || h.bug == hostPersistsAutoOnly
@@ -395,7 +403,7 @@ func (h *host) decide(card, n int, call caller, again entry) {
 		c.automatic++
 	}
 
-	if h.bug == hostReplyBeforePersist && h.happens(c, faultUnanswered) {
+	if h.bug == hostReplyBeforePersist && d.happens(h.o.weights[faultUnanswered]) {
 		h.crash(n, h.pause(c), "answers, and crashes before it stores")
 		return
 	}
@@ -405,7 +413,7 @@ func (h *host) decide(card, n int, call caller, again entry) {
 	if caching {
 		c.cached[n] = append(c.cached[n][:0], c.judge.stored...)
 	}
-	if h.bug != hostReplyBeforePersist && h.happens(c, faultUnanswered) {
+	if h.bug != hostReplyBeforePersist && d.happens(h.o.weights[faultUnanswered]) {
 		h.crash(n, h.pause(c), "crashes after it stored, before it answers")
 		h.retry(c, call, again)
 		return
@@ -416,11 +424,11 @@ func (h *host) decide(card, n int, call caller, again entry) {
 		return
 	}
 	h.arm(card, n, out.Next, false)
-	if h.happens(c, faultRestart) {
+	if d.happens(h.o.weights[faultRestart]) {
 		h.places[placeRestart]++
 		h.crash(n, h.pause(c), "is restarted")
 	}
-	if h.happens(c, faultOutage) {
+	if d.happens(h.o.weights[faultOutage]) {
 		h.places[placeOutage]++
 		pause := pick(&c.faults, []int64{int64(time.Minute), int64(12 * time.Hour), 14 * day, c.judge.view.Interval * 5 / 2})
 		for i := range h.nodes {
@@ -470,7 +478,8 @@ func (h *host) disturbClock(n int) {
 	}
 	node := &h.nodes[n]
 	s := &node.draws
-	if s.happens(h.o.weights[faultStep] / 4) {
+	d := s.dice()
+	if d.happens(h.o.weights[faultStep] / 4) {
 		step := pick(s, []int64{1, h.guard - 1, h.guard, h.guard + 1, int64(time.Hour), s.below(3 * h.guard)})
 		if s.below(2) == 0 {
 			step = -step
@@ -479,7 +488,7 @@ func (h *host) disturbClock(n int) {
 		node.offset = max(-30*day, min(node.offset, 30*day+node.jumped))
 		h.noteAll("the clock of node %d steps by %v", n+1, time.Duration(step))
 	}
-	if s.happens(h.o.weights[faultJump] / 8) {
+	if d.happens(h.o.weights[faultJump] / 8) {
 		if node.jumped != 0 {
 			h.noteAll("the clock of node %d jumps back by %v", n+1, time.Duration(node.jumped))
 			node.offset -= node.jumped

@@ -39,6 +39,21 @@ func (s *stream) below(n int64) int64 {
 }
 
 // happens is true in weight of 256 cases.
-func (s *stream) happens(weight uint8) bool { return s.next()>>56 < uint64(weight) }
+func (s *stream) happens(weight uint8) bool {
+	d := s.dice()
+	return d.happens(weight)
+}
+
+// dice are eight draws of one chance in 256 each, for the price of one number.
+type dice uint64
+
+func (s *stream) dice() dice { return dice(s.next()) }
+
+// happens is true in weight of 256 cases.
+func (d *dice) happens(weight uint8) bool {
+	side := uint8(*d)
+	*d >>= 8
+	return side < weight
+}
 
 func pick[T any](s *stream, of []T) T { return of[s.below(int64(len(of)))] }

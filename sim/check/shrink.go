@@ -75,9 +75,24 @@ func (k *shrinker) accept(events []Event) bool {
 func (k *shrinker) drop() {
 	for size := len(k.events) / 2; size > 0; size /= 2 {
 		for from := len(k.events) - size; from >= 0; from -= size {
-			if from+size <= len(k.events) {
-				k.accept(slices.Delete(slices.Clone(k.events), from, from+size))
+			if from+size > len(k.events) {
+				continue
 			}
+			fewer := slices.Delete(slices.Clone(k.events), from, from+size)
+			if k.accept(fewer) {
+				continue
+			}
+			// What comes after moves up, to where it was from its neighbour.
+			gaps := k.gaps()
+			if gaps = slices.Delete(gaps, from, from+size); from == 0 && len(gaps) > 0 {
+				gaps[0] = k.events[0].At
+			}
+			if k.accept(k.retimed(fewer, slices.Clone(fewer), gaps)) || from < 2 || from == len(gaps) {
+				continue
+			}
+			// Or as far as the guard still holds: a chain of fewer links.
+			gaps[from-1], gaps[from] = k.system.Guard()-1, k.system.Guard()-1
+			k.accept(k.retimed(fewer, slices.Clone(fewer), gaps))
 		}
 	}
 }
@@ -119,7 +134,7 @@ func (k *shrinker) plain() {
 					gaps[i+1] += interval - e.Interval
 				}
 			}
-			if k.accept(k.retimed(slices.Clone(events), gaps)) || k.accept(k.retimed(slices.Clone(events), k.gaps())) || k.accept(events) {
+			if k.accept(k.retimed(k.events, slices.Clone(events), gaps)) || k.accept(k.retimed(k.events, slices.Clone(events), k.gaps())) || k.accept(events) {
 				break
 			}
 		}
@@ -176,20 +191,20 @@ func (k *shrinker) plainGaps(i int, gap int64) []int64 {
 func (k *shrinker) try(i int, gap int64) bool {
 	gaps := k.gaps()
 	gaps[i] = gap
-	return k.accept(k.retimed(slices.Clone(k.events), gaps))
+	return k.accept(k.retimed(k.events, slices.Clone(k.events), gaps))
 }
 
-// retimed gives the events other distances. What an event says of instants
-// moves with them: a slot that was next after some event is what is next after
-// that event now, another keeps its distance from its own event, and so does a
-// first slot.
-func (k *shrinker) retimed(events []Event, gaps []int64) []Event {
-	was, is := table{guard: k.system.Guard()}.NewCard(), table{guard: k.system.Guard()}.NewCard()
+// retimed gives the events, which were others by the same number, new distances.
+// What one says of instants moves with them: a slot that was next after some
+// event is what is next after that event now, another keeps its distance from
+// its own event, and so does a first slot.
+func (k *shrinker) retimed(was, events []Event, gaps []int64) []Event {
+	before, after := table{guard: k.system.Guard()}.NewCard(), table{guard: k.system.Guard()}.NewCard()
 	slots := make(map[int64]int64) // what was next, and what is next instead
 	now := int64(0)
 	for i := range events {
 		e := &events[i]
-		old := k.events[i]
+		old := was[i]
 		now += gaps[i]
 		e.At = now
 		move := func(at *int64) {
@@ -208,10 +223,10 @@ func (k *shrinker) retimed(events []Event, gaps []int64) []Event {
 		if e.Armed != 0 {
 			move(&e.Armed)
 		}
-		was.Apply(old)
-		is.Apply(*e)
-		if was.View().Next != 0 {
-			slots[was.View().Next] = is.View().Next
+		before.Apply(old)
+		after.Apply(*e)
+		if before.View().Next != 0 {
+			slots[before.View().Next] = after.View().Next
 		}
 	}
 	return events
