@@ -78,6 +78,17 @@ func TestReportInBrowser(t *testing.T) {
 		return eval[string](p, `document.getElementById("panel").textContent`)
 	}
 
+	t.Run("long words", func(t *testing.T) {
+		rules, steps := replay(t, "2026-11-22T15:00:00Z "+strings.Repeat("x", 300)+" forced")
+		long := strings.Repeat("y", 300)
+		html := drawHTML(t, Report{Title: long, Intro: []string{long}, Facts: []Fact{{"Command", long}}, Rules: rules, Steps: steps})
+		p := b.open(t, html, phone)
+		if w := eval[int](p, `document.documentElement.scrollWidth`); w > phone.width {
+			t.Errorf("%d pixels wide, on a screen of %d", w, phone.width)
+		}
+		p.shoot("long_words")
+	})
+
 	t.Run("zoom", func(t *testing.T) {
 		html, _ := page(t, "five_cards")
 		p := b.open(t, html, desk)
@@ -124,10 +135,14 @@ func TestReportInBrowser(t *testing.T) {
 		}
 
 		// Out as far as it goes, the wheel scrolls the page.
+		eval[any](p, `document.getElementById("view").focus(); window.scrollTo(0, 0)`)
 		for range 8 {
 			p.key("-")
 		}
-		p.mouse("mouseWheel", x, y, object{"deltaX": 0, "deltaY": 300})
+		if v := viewBox(p); v != whole {
+			t.Errorf("zoomed out to %v of %v", v, whole)
+		}
+		p.mouse("mouseWheel", x, y, object{"deltaX": 0, "deltaY": 200})
 		p.until(`window.scrollY > 0`)
 		// Zoomed in all the way, the picture is still within bounds.
 		for range 30 {
@@ -214,6 +229,9 @@ func TestReportInBrowser(t *testing.T) {
 				if said, want := panel(p), rules.Explain(s.Before, s.Entry.Event); !strings.Contains(said, want) {
 					t.Errorf("event %d: %q, want %q", i+1, said, want)
 				}
+			}
+			if hash := eval[string](p, `location.hash`); hash != "" {
+				t.Errorf("it has gone to %s", hash)
 			}
 			if c := p.complaints(); c != nil {
 				t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))

@@ -1,6 +1,7 @@
 package draw
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"regexp"
@@ -154,6 +155,10 @@ func TestGauge(t *testing.T) {
 			t.Errorf("%v: %s, want %s", c.since, got, c.want)
 		}
 	}
+	const years = 20_000 * time.Hour // of which a float64 does not tell the last nanosecond
+	if got := gauge(gap{years - 1, years}, 4); got != "├───●┤" {
+		t.Errorf("a nanosecond before the end of a long guard: %s", got)
+	}
 }
 
 // TestTextStreams: beyond what is held back, rows keep their columns and nothing
@@ -219,6 +224,34 @@ func TestTextStreams(t *testing.T) {
 	}
 }
 
+// TestFlow: lines break between pieces, then between words, then anywhere.
+func TestFlow(t *testing.T) {
+	for _, c := range []struct {
+		pieces []string
+		want   string
+	}{
+		{[]string{"one", "two", "three"}, "one  two|  three"},
+		{[]string{"one", "two three four five"}, "one|  two|  three|  four|  five"},
+		{[]string{"0123456789"}, "0123456789"},
+		{[]string{"0123456789abcdefghij"}, "0123456789|  abcdefgh|  ij"},
+		{[]string{"012345678 abc"}, "012345678|  abc"},
+		{[]string{"0123456789 abc"}, "0123456789|  abc"},
+		{[]string{"0123456789a bc"}, "0123456789|  a bc"},
+	} {
+		var b strings.Builder
+		p := printer{w: bufio.NewWriter(&b), width: 10}
+		var pieces []piece
+		for _, text := range c.pieces {
+			pieces = append(pieces, piece{text, plain})
+		}
+		p.flow(pieces, 2, 0, 2)
+		p.w.Flush()
+		if got := strings.ReplaceAll(strings.TrimSuffix(b.String(), "\n"), "\n", "|"); got != c.want {
+			t.Errorf("%q: %s, want %s", c.pieces, got, c.want)
+		}
+	}
+}
+
 func TestTextReturnsTheWritersError(t *testing.T) {
 	rules, steps := replay(t, stories["sixty"])
 	size := len(drawText(t, rules, steps, TextOptions{}))
@@ -234,12 +267,15 @@ func TestTextReturnsTheWritersError(t *testing.T) {
 			t.Errorf("failing after %d bytes: %v", after, err)
 		}
 	}
+	if err := NewText(&cannotWrite{}, rules, TextOptions{}).Close(); !errors.Is(err, errCannotWrite) {
+		t.Errorf("what Close could not write: %v", err)
+	}
 }
 
 func TestPrintable(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"A", "A"}, {`"`, `"`}, {`\`, `\\`}, {"\x1b[31m", `\x1b[31m`}, {"\u202e", `\u202e`}, {"\xff", `\xff`}, {"卡片", "卡片"},
-		{"0123456789abcdef", "01234…cdef"},
+		{"0123456789abcdef", "01234…cdef"}, {strings.Repeat("卡", 1000), "卡卡卡卡卡…卡卡卡卡"},
 	} {
 		if got := printable(c.in, 10); got != c.want {
 			t.Errorf("%q: %s, want %s", c.in, got, c.want)
