@@ -67,7 +67,7 @@ func small(t *rapid.T) Config {
 func nearSlot(t *rapid.T, c Config, what string) time.Duration {
 	slot := c.Mix[0].Interval * time.Duration(rapid.IntRange(0, 20).Draw(t, what+" slot"))
 	at := slot + rapid.SampledFrom([]time.Duration{
-		0, 1, -1, c.Rules.Guard(), c.Rules.Guard() - 1, -c.Rules.Guard(), 300 * time.Millisecond, 61 * time.Second,
+		0, 0, 0, 1, -1, c.Rules.Guard(), c.Rules.Guard() - 1, -c.Rules.Guard(), 300 * time.Millisecond, 61 * time.Second,
 	}).Draw(t, what+" from slot")
 	return min(max(at, 0), time.Duration(c.Days)*24*time.Hour)
 }
@@ -523,6 +523,28 @@ func TestByHand(t *testing.T) {
 			},
 		},
 		{
+			"a late rotation exactly the guard before the next slot does not hold it",
+			Config{Cards: 100, Days: 1, Mix: hour, Outage: Outage{178 * time.Minute, time.Hour}},
+			func(f *Forecast) (any, any) {
+				return []any{f.Automatic, f.Held, f.Missed}, []any{int64(2400), int64(0), int64(0)}
+			},
+		},
+		{
+			"one a nanosecond later does, without a scenario",
+			Config{Cards: 100, Days: 1, Mix: hour, Outage: Outage{178 * time.Minute, time.Hour + 1}},
+			func(f *Forecast) (any, any) {
+				return []any{f.Automatic, f.Held, f.Scenario}, []any{int64(2400), int64(100), map[string]int64{"1": 0, "2": 0, "3": 0}}
+			},
+		},
+		{
+			"an outage up to the last instant, in which all is worked off",
+			Config{Cards: 100, Days: 1, Mix: hour, Outage: Outage{22*time.Hour + time.Minute, 119 * time.Minute}},
+			func(f *Forecast) (any, any) {
+				end, first := at(24*time.Hour), at(23*time.Hour)
+				return []any{f.Automatic, f.Missed, *f.Backlog}, []any{int64(2300), int64(100), Backlog{100, &first, &end, 100, 100, &end, 3600}}
+			},
+		},
+		{
 			"100 due at once at 10 a second: worked off in ten seconds",
 			Config{Cards: 100, Days: 1, Capacity: 10, Detail: Seconds},
 			func(f *Forecast) (any, any) {
@@ -542,9 +564,11 @@ func TestByHand(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, want := tt.check(mustRun(t, tt.config))
-			if diff := cmp.Diff(got, want); diff != "" {
-				t.Errorf("forecast (-) and pencil (+) differ:\n%s", diff)
+			for _, tt.config.Record = range []bool{false, true} { // true: each event in full
+				got, want := tt.check(mustRun(t, tt.config))
+				if diff := cmp.Diff(got, want); diff != "" {
+					t.Errorf("recorded %v: forecast (-) and pencil (+) differ:\n%s", tt.config.Record, diff)
+				}
 			}
 		})
 	}
@@ -560,6 +584,15 @@ func TestPercentiles(t *testing.T) {
 			t.Errorf("p50 %d, p99 %d, want %d, %d", p50, p99, nearest(50), nearest(99))
 		}
 	})
+}
+
+// TestPercentilesAtTheEdge: 99 of 100 are exactly as many as needed.
+func TestPercentilesAtTheEdge(t *testing.T) {
+	bins := make(series, 100)
+	bins[7] = 5
+	if p50, p99 := percentiles(bins, 5); p50 != 0 || p99 != 0 {
+		t.Errorf("p50 %d, p99 %d, want 0, 0", p50, p99)
+	}
 }
 
 // TestExponential holds the integer logarithm against math's, and pins its
