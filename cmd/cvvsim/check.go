@@ -211,10 +211,10 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 	if exhaustive {
 		c.exhaustive(ctx, o, system, r)
 	}
-	if campaign && r.finding() == nil && ctx.Err() == nil {
+	if campaign && r.found == nil && ctx.Err() == nil {
 		c.campaign(ctx, o, check.Campaign{System: system, Bug: bug, First: o.first, Last: o.last, For: o.duration}, r)
 	}
-	if o.fresh && r.finding() == nil && r.unstable() == nil && ctx.Err() == nil {
+	if o.fresh && r.found == nil && r.Unstable == nil && ctx.Err() == nil {
 		r.FreshSeed = 1 + uint64(rand.Uint32())
 		fmt.Fprintf(c.stderr, "note: fresh seed %d; the same again: --seeds %d-%d\n", r.FreshSeed, r.FreshSeed, r.FreshSeed+freshSeeds-1)
 		c.campaign(ctx, o, check.Campaign{System: system, First: r.FreshSeed, Last: r.FreshSeed + freshSeeds - 1}, r)
@@ -253,7 +253,7 @@ func (c *cli) exhaustive(ctx context.Context, o *checkOptions, system check.Syst
 	defer line.clear()
 	line.show("every sequence of %d events", p.depth)
 	r.sequences(p.depth, check.Sequences{System: system, Depth: p.depth}.Run(ctx))
-	if r.finding() != nil || ctx.Err() != nil {
+	if r.found != nil || ctx.Err() != nil {
 		return
 	}
 	line.show("the closure")

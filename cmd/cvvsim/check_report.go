@@ -102,9 +102,6 @@ func newReport(o *checkOptions, bug check.Bug) *report {
 	return r
 }
 
-func (r *report) finding() *check.Failure   { return r.found }
-func (r *report) unstable() *check.Unstable { return r.Unstable }
-
 func (r *report) sequences(depth int, s check.SequencesResult) {
 	r.Sequences = &sequencesReport{depth, s.Sequences, s.Events, s.Done}
 	r.found = s.Failure

@@ -30,7 +30,7 @@ func (h *host) call(e entry) {
 	}
 	h.decide(e.card, node, call, entry{what: entryCall, card: e.card})
 	if e.call == 0 && !c.poison {
-		h.queue.put(entry{at: h.aim(c, node), what: entryCall, card: e.card})
+		h.queue.set(ownCall(e.card), entry{at: h.aim(c, node), what: entryCall, card: e.card})
 	}
 }
 

@@ -108,7 +108,8 @@ func (h *host) run(seed uint64, o options) {
 	h.o = o
 	seed ^= o.again << 40
 	h.now, h.calm, h.events, h.stalled, h.failure = startOfRuns, false, 0, false, nil
-	h.queue, h.retries = queue{entries: h.queue.entries[:0]}, h.retries[:0]
+	h.queue.reset()
+	h.retries = h.retries[:0]
 	h.hash = mix(seed)
 	h.nodes = h.nodes[:0]
 	for i := range o.nodes {
@@ -158,7 +159,7 @@ func (h *host) setUpCards(seed uint64) {
 		if h.o.without[i] {
 			continue // nothing ever happens to it
 		}
-		h.queue.put(entry{at: h.now + h.cards[i].calls.below(int64(time.Hour)), what: entryCall, card: i})
+		h.queue.set(ownCall(i), entry{at: h.now + h.cards[i].calls.below(int64(time.Hour)), what: entryCall, card: i})
 	}
 }
 
@@ -219,7 +220,7 @@ func (h *host) timer(e entry) {
 		return
 	}
 	if e.gen != c.gen {
-		if !c.timers.happens(h.o.weights[faultInFlight]) || h.calm {
+		if h.calm {
 			return
 		}
 		h.places[placeInFlight]++
@@ -272,7 +273,7 @@ func (h *host) arm(card, on int, slot int64, restarted bool) {
 	if slot != 0 && c.pending && c.armed == slot {
 		return
 	}
-	c.gen++
+	h.supersede(card)
 	c.pending, c.armed, c.owner = slot != 0, slot, on
 	if slot == 0 {
 		return
@@ -311,7 +312,18 @@ func (h *host) arm(card, on int, slot int64, restarted bool) {
 			h.queue.put(again)
 		}
 	}
-	h.queue.put(t)
+	h.queue.set(ownTimer(card), t)
+}
+
+// supersede takes a card's timer back, unless it is in flight already.
+func (h *host) supersede(card int) {
+	c, old := &h.cards[card], &h.queue.own[ownTimer(card)]
+	if old.at != never && !h.calm && c.timers.happens(h.o.weights[faultInFlight]) {
+		h.queue.put(*old)
+	}
+	old.at = never
+	c.gen++
+	c.pending = false
 }
 
 // crash stops a node for a while. Its timers are gone with it.
@@ -326,8 +338,7 @@ func (h *host) crash(n int, pause int64, how string) {
 		c := &h.cards[i]
 		c.cached[n] = nil
 		if c.owner == n {
-			c.gen++
-			c.pending = false
+			h.supersede(i)
 			c.crashed = true
 		}
 	}
@@ -538,9 +549,7 @@ func (h *host) calmDown() {
 		h.nodes[i].offset, h.nodes[i].drift, h.nodes[i].jumped = 0, 0, 0
 	}
 	h.noteAll("the faults end")
-	old := h.queue.entries
-	h.queue.entries = nil
-	for _, e := range old {
+	for _, e := range h.queue.all() {
 		switch e.what {
 		case entryTimer:
 			e.at = max(h.now, e.slot)

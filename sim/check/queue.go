@@ -1,5 +1,7 @@
 package check
 
+import "math"
+
 // entry is something that is to happen in a host.
 type entry struct {
 	at   int64 // true time
@@ -26,15 +28,54 @@ const (
 	entryRestart  // of the liveness phase: in order, as deployments are
 )
 
-// queue is a binary heap of entries in the order in which they happen.
+// queue holds entries in the order in which they happen. Each card's timer and
+// next call, of which there is one, have places of their own; the rest is a
+// binary heap.
 type queue struct {
+	own     [2 * maxCards]entry // at is never when there is none
 	entries []entry
 	seq     int64
+}
+
+const never = math.MaxInt64
+
+// The places of a card's own entries.
+func ownTimer(card int) int { return 2 * card }
+func ownCall(card int) int  { return 2*card + 1 }
+
+// reset empties the queue.
+func (q *queue) reset() {
+	q.entries, q.seq = q.entries[:0], 0
+	for i := range q.own {
+		q.own[i].at = never
+	}
+}
+
+// set puts e in a place of its own, instead of what is there.
+func (q *queue) set(place int, e entry) {
+	q.seq++
+	e.seq = q.seq
+	q.own[place] = e
+}
+
+// all takes everything out, in no order that matters.
+func (q *queue) all() (all []entry) {
+	for _, e := range q.own {
+		if e.at != never {
+			all = append(all, e)
+		}
+	}
+	all = append(all, q.entries...)
+	seq := q.seq
+	q.reset()
+	q.seq = seq
+	return all
 }
 
 // earlier reports whether a happens before b.
 func earlier(a, b *entry) bool { return a.at < b.at || a.at == b.at && a.seq < b.seq }
 
+// put adds e to the heap.
 func (q *queue) put(e entry) {
 	q.seq++
 	e.seq = q.seq
@@ -51,16 +92,31 @@ func (q *queue) put(e entry) {
 	q.entries[i] = e
 }
 
+// take takes out what happens first; false when there is nothing.
 func (q *queue) take() (first entry, ok bool) {
-	if len(q.entries) == 0 {
-		return first, false
+	place := 0
+	for i := range q.own {
+		if earlier(&q.own[i], &q.own[place]) {
+			place = i
+		}
 	}
+	own := &q.own[place]
+	if len(q.entries) > 0 && (own.at == never || earlier(&q.entries[0], own)) {
+		return q.pop(), true
+	}
+	first = *own
+	own.at = never
+	return first, first.at != never
+}
+
+// pop takes out what happens first of the heap.
+func (q *queue) pop() (first entry) {
 	first = q.entries[0]
 	last := len(q.entries) - 1
 	e := q.entries[last]
 	q.entries = q.entries[:last]
 	if last == 0 {
-		return first, true
+		return first
 	}
 	i := 0
 	for {
@@ -78,5 +134,5 @@ func (q *queue) take() (first entry, ok bool) {
 		i = child
 	}
 	q.entries[i] = e
-	return first, true
+	return first
 }
