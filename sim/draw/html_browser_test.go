@@ -264,7 +264,7 @@ func TestReportInBrowser(t *testing.T) {
 		p.key("Enter")
 		row := fmt.Sprintf("#event-%d", events-1)
 		p.until(`location.hash === "` + row + `"`)
-		if !eval[bool](p, `(() => { const b = document.querySelector(":target").getBoundingClientRect(); return b.top >= 0 && b.bottom <= innerHeight })()`) {
+		if !eval[bool](p, `(() => { const b = document.querySelector(":target").getBoundingClientRect(); return b.top >= document.querySelector("thead th").getBoundingClientRect().bottom && b.bottom <= innerHeight })()`) {
 			t.Error("Enter does not lead to the row")
 		}
 		p.click(p.middle(row + " a"))

@@ -275,7 +275,7 @@ func TestTextReturnsTheWritersError(t *testing.T) {
 func TestPrintable(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"A", "A"}, {`"`, `"`}, {`\`, `\\`}, {"\x1b[31m", `\x1b[31m`}, {"\u202e", `\u202e`}, {"\xff", `\xff`}, {"卡片", "卡片"},
-		{"0123456789abcdef", "01234…cdef"}, {strings.Repeat("卡", 1000), "卡卡卡卡卡…卡卡卡卡"},
+		{"0123456789abcdef", "01234…cdef"}, {strings.Repeat("𝒳", 1000), "𝒳𝒳𝒳𝒳𝒳…𝒳𝒳𝒳𝒳"},
 	} {
 		if got := printable(c.in, 10); got != c.want {
 			t.Errorf("%q: %s, want %s", c.in, got, c.want)
