@@ -43,7 +43,7 @@ var (
 // HTML writes the report as one page that loads nothing from anywhere: the
 // picture of [SVG], in which one can move, and a table that has the sentence of
 // each event. Without scripts the table still tells everything, and on paper
-// too. Where a step differs from what its entry expects, the table says so. The
+// too. Where a step differs from what its entry expects, its mark and row say so. The
 // page's content security policy allows its own style and script, and nothing
 // else. The error wraps [ErrTooMany], or is the writer's; in the first case
 // nothing is written.
@@ -175,7 +175,7 @@ func pageRows(rules rotation.Rules, steps []sim.Step) []pageRow {
 			Sentence: rules.Explain(s.Before, s.Entry.Event),
 			Next:     "none",
 		}
-		for _, d := range s.Entry.Expect.Differences(s.Outcome()) {
+		for _, d := range differences(s) {
 			row.Expected = append(row.Expected, d.Field+"="+d.Want)
 		}
 		if next, on := s.After.Next(); on {

@@ -75,7 +75,7 @@ func checkHTML(t rapid.TB, html string, r Report) {
 	html = strings.TrimPrefix(html, "<!DOCTYPE html>\n")
 	html = regexp.MustCompile(`(<meta [^>]*)>`).ReplaceAllString(html, "$1/>")
 	d := xml.NewDecoder(strings.NewReader(html))
-	var marks, rows, sentences []string
+	var marks, differing, rows, sentences []string
 	var sentence *strings.Builder
 	for {
 		token, err := d.Token()
@@ -101,8 +101,11 @@ func checkHTML(t rapid.TB, html string, r Report) {
 				t.Fatalf("a link to %s", href)
 			}
 			switch {
-			case attrs["class"] == "mark":
+			case attrs["class"] == "mark", attrs["class"] == "mark differs":
 				marks = append(marks, attrs["id"]+" "+attrs["href"])
+				if attrs["class"] != "mark" {
+					differing = append(differing, attrs["id"])
+				}
 			case name == "tr" && attrs["id"] != "":
 				rows = append(rows, attrs["id"])
 			case attrs["class"] == "sentence":
@@ -126,6 +129,10 @@ func checkHTML(t rapid.TB, html string, r Report) {
 		id := strconv.Itoa(i + 1)
 		if !slices.Contains(marks, "mark-"+id+" #event-"+id) || rows[i] != "event-"+id {
 			t.Errorf("event %s has no mark or no row", id)
+		}
+		differs := len(s.Entry.Expect.Differences(s.Outcome())) > 0
+		if slices.Contains(differing, "mark-"+id) != differs {
+			t.Errorf("event %s differs: %v, and its mark does not say so", id, differs)
 		}
 		want := r.Rules.Explain(s.Before, s.Entry.Event)
 		for _, d := range s.Entry.Expect.Differences(s.Outcome()) {

@@ -86,6 +86,7 @@
     link.textContent = "Event " + number(mark);
     head.append(link, ` · ${time} · card ${card} · ${event} · ${rule}`);
     const sentence = document.createElement("p");
+    sentence.className = "sentence";
     sentence.append(...[...row.querySelector(".sentence").childNodes].map((node) => node.cloneNode(true)));
     panel.replaceChildren(head, sentence);
   }

@@ -341,7 +341,11 @@ func (e laneEvent) write(o *svgWriter, p *picture, y float64) {
 		class += " idle"
 	}
 	if p.inPage {
-		o.f(`<a id="mark-%[1]v" class="mark" href="#event-%[1]v" tabindex="0" aria-label="%[2]v">`, e.serial+1, e.label())
+		class, label := "mark", e.label()
+		if len(differences(e.step)) > 0 {
+			class, label = "mark differs", label+", not as expected"
+		}
+		o.f(`<a id="mark-%[1]v" class="%[2]v" href="#event-%[1]v" tabindex="0" aria-label="%[3]v">`, e.serial+1, class, label)
 	}
 	o.f(`<g class="%v" data-step="%v"><title>%v  %v: %v</title>`, class, e.serial,
 		event.At().Format(time.RFC3339Nano), printable(e.step.Entry.Card, 64), p.rules.Explain(e.step.Before, event))

@@ -24,6 +24,11 @@ func idle(s sim.Step) bool { return !s.Decision.Rotate() && s.Before == s.After 
 // kept reports whether the guard kept the schedule as it was.
 func kept(s sim.Step) bool { return s.Decision.Reason() == rotation.ReasonGuard }
 
+// differences compares the step with what its entry expects.
+func differences(s sim.Step) []timeline.Difference {
+	return s.Entry.Expect.Differences(s.Outcome())
+}
+
 // gap is the time from the start of the guard to an event that was measured
 // against it.
 type gap struct {
