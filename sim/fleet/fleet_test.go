@@ -635,11 +635,8 @@ func TestRandomness(t *testing.T) {
 	if want := 1e6 * 2 / 60; math.Abs(float64(f.Scenario["1"])-want) > 1500 {
 		t.Errorf("%d in scenario 1, want about %.0f", f.Scenario["1"], want)
 	}
-	var first [60]int64
-	for m, n := range f.AutomaticByMinute[:60] {
-		first[m] = n
-	}
-	if slices.Max(first[:]) > 10_000/60+60 || slices.Min(first[:]) < 10_000/60-60 {
+	first := f.AutomaticByMinute[:60]
+	if slices.Max(first) > 10_000/60+60 || slices.Min(first) < 10_000/60-60 {
 		t.Errorf("first slots by minute are not even: %v", first)
 	}
 }
@@ -660,6 +657,13 @@ func TestCompareSpread(t *testing.T) {
 	}
 	if want := (Spread{Window: "0s", PerMinuteMax: 1440, PerMinuteLess: 1440 - spread.PerMinute.Max}); *spread.Spread != want {
 		t.Errorf("spread compared: %+v, want %+v", *spread.Spread, want)
+	}
+}
+
+func TestCompareSpreadNeedsTheLoad(t *testing.T) {
+	f := mustRun(t, Config{Cards: 1, Days: 1, Detail: Totals})
+	if err := CompareSpread(context.Background(), f); err == nil {
+		t.Error("compared a forecast that did not count load")
 	}
 }
 

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -224,8 +225,13 @@ func (p *plan) backlog(w *worker) (*Backlog, []int64) {
 }
 
 // CompareSpread forecasts the same fleet enrolled otherwise (see [Spread]), and
-// adds the comparison to f. It takes as long again as the forecast did.
+// adds the comparison to f. It takes about as long again as the forecast did,
+// and stops early, with the context's error, when the context ends. A forecast
+// of Totals can't be compared.
 func CompareSpread(ctx context.Context, f *Forecast) error {
+	if f.PerMinute == nil {
+		return errors.New("fleet: a forecast that did not count load can't be compared")
+	}
 	other := f.Config
 	other.Record = false
 	other.Detail = Minutes

@@ -244,15 +244,15 @@ func (f *Forecast) dayChart() chart {
 	return c
 }
 
-// backlogChart shows the while in which cards wait, and a little around it.
+// backlogChart shows the while in which many cards wait, and a little around it.
 func (f *Forecast) backlogChart() chart {
-	c := chart{Title: "Backlog", Note: "cards whose slot has passed and whose rotation is still to come, from the first that waits to the last"}
-	from, until := 0, len(f.BacklogByMinute)-1
-	for from < until-1 && f.BacklogByMinute[from] == 0 {
+	c := chart{Title: "Backlog", Note: "cards whose slot has passed and whose rotation is still to come, while many do"}
+	from, until, many := 0, len(f.BacklogByMinute)-1, f.Backlog.Max/100
+	for from < until-1 && f.BacklogByMinute[from] <= many {
 		from++
 	}
 	last := until
-	for last > from && f.BacklogByMinute[last] == 0 {
+	for last > from && f.BacklogByMinute[last] <= many {
 		last--
 	}
 	margin := max((last-from)/10, 5)

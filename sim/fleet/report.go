@@ -139,28 +139,30 @@ func (r *report) answerBacklog(f *Forecast) {
 	)
 }
 
+// answerSpread compares the peaks, or with a capacity, which cuts those, the
+// most that wait.
 func (r *report) answerSpread(f *Forecast) {
-	s, m := f.Spread, f.PerMinute
-	if s == nil {
+	if f.Spread == nil {
 		return
 	}
-	spread, unspread, what := s.PerMinuteMax, m.Max, "would make the peak %s a minute instead of %s"
-	if f.Config.Spread > 0 {
-		spread, unspread, what = m.Max, s.PerMinuteMax, "makes the peak %s a minute instead of %s"
+	what, same, ours, other := "the peak %s a minute", "the peak is %s a minute", f.PerMinute.Max, f.Spread.PerMinuteMax
+	if f.Config.Capacity > 0 {
+		what, same, ours, other = "%s wait at most", "%s wait at most", f.Backlog.Max, *f.Spread.BacklogMax
 	}
-	window := "each card's interval"
+	window, verb, with, without := "each card's interval", "would make", other, ours
 	if f.Config.Spread > 0 {
-		window = short(f.Config.Spread)
+		window, verb, with, without = short(f.Config.Spread), "makes", ours, other
 	}
-	a := answer{"Spread", "", fmt.Sprintf("spreading first slots over %s "+what, window, count(spread), count(unspread))}
-	switch less := float64(unspread-spread) / float64(unspread); {
+	a := answer{"Spread", "saves nothing", fmt.Sprintf("spreading first slots over %s %s "+what+" instead of %s", window, verb, count(with), count(without))}
+	switch less := float64(without-with) / float64(without); {
 	case less > 0:
 		a.Value = "saves " + percent(less)
-	case less < 0:
+	case with > without && without > 0:
 		a.Value = "costs " + percent(-less)
+	case with > without:
+		a.Value = "costs"
 	default:
-		a.Value = "saves nothing"
-		a.Note = fmt.Sprintf("the peak is %s a minute whether first slots are spread over %s or not", count(spread), window)
+		a.Note = fmt.Sprintf("spreading first slots over %s or not, "+same, window, count(with))
 	}
 	r.Answers = append(r.Answers, a)
 }

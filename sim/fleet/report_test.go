@@ -97,3 +97,27 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// TestSpreadInWords: what spreading saves, from both sides, at the peak and,
+// with a capacity, in the backlog.
+func TestSpreadInWords(t *testing.T) {
+	for _, tt := range []struct {
+		c    Config
+		want string
+	}{
+		{Config{Cards: 1000, Days: 2}, "saves 99.40 %: spreading first slots over each card's interval would make the peak 6 a minute instead of 1,000"},
+		{Config{Cards: 1000, Days: 2, Spread: 24 * time.Hour}, "saves 99.40 %: spreading first slots over 24h makes the peak 6 a minute instead of 1,000"},
+		{Config{Cards: 1000, Days: 2, Capacity: 1}, "saves 99.90 %: spreading first slots over each card's interval would make 1 wait at most instead of 999"},
+		{Config{Cards: 1000, Days: 2, Burst: Burst{time.Hour, 1, 1}}, "saves nothing: spreading first slots over each card's interval or not, the peak is 1,000 a minute"},
+	} {
+		f := mustRun(t, tt.c)
+		if err := CompareSpread(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		var r report
+		r.answerSpread(f)
+		if got := r.Answers[0].Value + ": " + r.Answers[0].Note; got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
