@@ -155,7 +155,25 @@ func (f *Failure) story() string {
 	if e.HasSlot {
 		b.WriteString(" The event named " + slotWords(f.met) + ".")
 	}
+	b.WriteString(f.spokenOf())
 	return b.String()
+}
+
+// spokenOf names the earlier rotation that S1, S2 or S3 is about where it is not
+// the previous request.
+func (f *Failure) spokenOf() string {
+	last := len(f.Events) - 1
+	kind := map[Invariant]rotation.Kind{s1: rotation.KindAuto, s2: rotation.KindForced, s3: rotation.KindForced}[f.Invariant]
+	if kind == 0 || kind == f.met.before.GuardKind {
+		return ""
+	}
+	for _, e := range slices.Backward(f.Events[:last]) {
+		if e.Kind == kind {
+			return fmt.Sprintf(" The earlier rotation (%v) that %v speaks of was at %v, %s before.",
+				kind, f.Invariant.Rule(), instant(e.At), span(f.Events[last].At-e.At))
+		}
+	}
+	return ""
 }
 
 func gapWords(gap int64) string {
