@@ -176,7 +176,7 @@ func (c Config) Cost() time.Duration {
 	call, event := 15.0, 0.0 // ns
 	switch {
 	case c.Capacity > 0:
-		event = 100
+		event = 200
 	case c.Mode == Event || c.Outage.For != 0 || c.Record:
 		event = 2.5
 		if c.Detail == Seconds {

@@ -156,6 +156,7 @@ func noTotals(f *Forecast) totals {
 // TestAgreesWithReplay replays the events that a forecast wrote: the rules
 // accept each, and their decisions add up to the forecast.
 func TestAgreesWithReplay(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := withFaults(t, small(t))
 		c.Record = true
@@ -199,6 +200,7 @@ func TestAgreesWithReplay(t *testing.T) {
 // TestAgreesWithLoop gives the closed loop what is not automatic. It fires the
 // same automatic rotations, at the same place in the order.
 func TestAgreesWithLoop(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := small(t)
 		c.Record = true
@@ -237,6 +239,7 @@ func TestAgreesWithLoop(t *testing.T) {
 
 // TestModesAgree holds the arithmetic against the events, in all fields.
 func TestModesAgree(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := small(t)
 		c.Cards *= 40 // more than one chunk
@@ -262,6 +265,7 @@ func TestModesAgree(t *testing.T) {
 
 // TestWorkersDoNotMatter: the sum over several workers is that of one.
 func TestWorkersDoNotMatter(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := withFaults(t, small(t))
 		c.Capacity = 0
@@ -289,6 +293,7 @@ func TestWorkersDoNotMatter(t *testing.T) {
 // TestOutageAndQueueAgree: an outage alone is what it is with a capacity that
 // never binds, though one is computed card by card and the other in one queue.
 func TestOutageAndQueueAgree(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := withFaults(t, small(t))
 		if c.Outage.For == 0 {
@@ -306,6 +311,7 @@ func TestOutageAndQueueAgree(t *testing.T) {
 // TestQueueAgainstTwin holds the queue against a slow and obvious host that
 // lives through each instant in turn.
 func TestQueueAgainstTwin(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := withFaults(t, small(t))
 		c.Capacity = rapid.Int64Range(1, 3).Draw(t, "tight capacity")
@@ -575,6 +581,7 @@ func TestByHand(t *testing.T) {
 }
 
 func TestPercentiles(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		bins := series(rapid.SliceOfN(rapid.Uint32Range(0, rapid.SampledFrom([]uint32{1, 5, 1000}).Draw(t, "top")), rapid.SampledFrom([]int{1, 150}).Draw(t, "at least"), 250).Draw(t, "bins"))
 		sorted := slices.Sorted(slices.Values(bins))

@@ -16,6 +16,7 @@ import (
 // TestReports: whatever the forecast, its three forms are whole and hold no
 // number that isn't one.
 func TestReports(t *testing.T) {
+	t.Parallel()
 	notNumbers := regexp.MustCompile(`NaN|Inf|%!|e\+[0-9]{2}`)
 	rapid.Check(t, func(t *rapid.T) {
 		c := withFaults(t, small(t))
@@ -54,6 +55,7 @@ func TestReports(t *testing.T) {
 
 // TestSpans: however the load is divided, it is all there.
 func TestSpans(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := small(t)
 		c.Start = DefaultStart.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "start")) * time.Minute)
