@@ -170,7 +170,7 @@ func (s *State) UnmarshalBinary(data []byte) error {
 	if data[1]&hasServed != 0 {
 		restored.serve(next())
 	}
-	if again, _ := restored.AppendBinary(nil); !bytes.Equal(again, data) || !restored.valid() {
+	if again, _ := restored.AppendBinary(make([]byte, 0, 64)); !bytes.Equal(again, data) || !restored.valid() {
 		return fmt.Errorf("rotation: bytes that fail their check: %w", ErrStateDamaged)
 	}
 	*s = restored

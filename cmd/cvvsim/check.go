@@ -48,7 +48,7 @@ var presets = map[string]preset{
 
 var (
 	presetNames  = []cobra.Completion{"ci", "nightly"}
-	checkOutputs = []cobra.Completion{"text", "json"}
+	checkOutputs = []cobra.Completion{"text", "json", "html"}
 )
 
 // freshSeeds is how many runs a fresh seed is the first of.
@@ -223,14 +223,16 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 	if err := r.writeFiles(o); err != nil {
 		return err
 	}
-	if o.output == "json" {
-		if err := r.json(out); err != nil {
-			return err
-		}
-	} else {
+	var err error
+	switch o.output {
+	case "json":
+		err = r.json(out)
+	case "html":
+		err = r.html(out)
+	default:
 		r.text(out)
 	}
-	if err := out.Flush(); err != nil {
+	if err := errors.Join(err, out.Flush()); err != nil {
 		return err
 	}
 	if r.events > 0 {

@@ -226,11 +226,11 @@ func (r *report) json(out io.Writer) error {
 	return e.Encode(r)
 }
 
-// text prints the report for people. What it prints does not depend on the
-// time, or on the number of workers.
-func (r *report) text(out io.Writer) {
+// overview is what was done, a name and what belongs to it in each row. It does
+// not depend on the time, or on the number of workers.
+func (r *report) overview() (rows [][2]string) {
 	row := func(what, format string, args ...any) {
-		fmt.Fprintf(out, "%-11s "+format+"\n", append([]any{what}, args...)...)
+		rows = append(rows, [2]string{what, fmt.Sprintf(format, args...)})
 	}
 	row("system", "%s", r.System)
 	// How far a search got that did not come to its end depends on the workers.
@@ -260,25 +260,38 @@ func (r *report) text(out io.Writer) {
 		row("situations", "%d of %d met; the rarest, %s times: %s",
 			len(r.Situations)-len(r.never()), len(r.Situations), grouped(int64(rarest.Met)), rarest.Sentence)
 	}
-	fmt.Fprintln(out)
+	return rows
+}
+
+// conclusion is how it ended, but for a broken invariant.
+func (r *report) conclusion() string {
 	switch r.Result {
 	case "passed":
-		fmt.Fprintln(out, choose(r.Bug == "", "passed", "not found: nothing that was tried shows the bug"))
+		return choose(r.Bug == "", "passed", "not found: nothing that was tried shows the bug")
 	case "interrupted":
-		fmt.Fprintln(out, "interrupted: what was tried until then held")
+		return "interrupted: what was tried until then held"
 	case "unmet":
-		fmt.Fprintln(out, "FAILED: the campaign never met")
-		for _, sentence := range r.never() {
-			fmt.Fprintf(out, "  %s\n", sentence)
-		}
-		fmt.Fprintln(out, "so it says nothing about that. Widen what is drawn for a run, or take more seeds.")
+		return "FAILED: the campaign never met\n  " + strings.Join(r.never(), "\n  ") +
+			"\nso it says nothing about that. Widen what is drawn for a run, or take more seeds."
 	case "unstable":
 		u := r.Unstable
-		fmt.Fprintf(out, "FAILED: not deterministic. Seed %d came out as %016x and, run again, as %016x.\n", u.Seed, u.First, u.Second)
-		fmt.Fprintf(out, "\n  options    %s\n  reproduce  cvvsim check --doublecheck --seeds %d\n", u.Options, u.Seed)
-	case "broken":
-		r.failure(out)
+		return fmt.Sprintf("FAILED: not deterministic. Seed %d came out as %016x and, run again, as %016x.\n"+
+			"\n  options    %s\n  reproduce  cvvsim check --doublecheck --seeds %d", u.Seed, u.First, u.Second, u.Options, u.Seed)
 	}
+	return r.Result
+}
+
+// text prints the report for people.
+func (r *report) text(out io.Writer) {
+	for _, row := range r.overview() {
+		fmt.Fprintf(out, "%-11s %s\n", row[0], row[1])
+	}
+	fmt.Fprintln(out)
+	if r.found != nil {
+		r.failure(out)
+		return
+	}
+	fmt.Fprintln(out, r.conclusion())
 }
 
 // cut says why a search did not come to its end.

@@ -32,7 +32,7 @@ func TestCheckUsage(t *testing.T) {
 		{"--bug=", `no bug is named ""`},
 		{"--bug drift --fresh", "exclude each other"},
 		{"--bug host-drops-early --exhaustive", "only a campaign simulates one"},
-		{"-o html", "one of text, json is needed"},
+		{"-o pdf", "one of text, json, html is needed"},
 		{"--out no/such/directory", "not a directory"},
 		{"--out=", "needs a directory"},
 		{"--list-bugs --list-invariants", "one list at a time"},

@@ -2,6 +2,7 @@ package draw
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	_ "embed" // for the page's parts
 	"encoding/base64"
@@ -22,7 +23,10 @@ type Report struct {
 	Intro []string // paragraphs that come first; default none
 	Facts []Fact   // listed after them, such as a seed or a broken invariant; default none
 	Rules rotation.Rules
-	Steps []sim.Step // in their order of delivery
+	Steps []sim.Step // in their order of delivery; none: no picture and no table
+	// Other names whose word the entries' expectations are, where a step differs
+	// from them; default "Expected".
+	Other string
 }
 
 // Fact is a name and what belongs to it.
@@ -43,8 +47,8 @@ var (
 // HTML writes the report as one page that loads nothing from anywhere: the
 // picture of [SVG], in which one can move, and a table that has the sentence of
 // each event. Without scripts the table still tells everything, and on paper
-// too. Where a step differs from what its entry expects, its mark and row say so. The
-// page's content security policy allows its own style and script, and nothing
+// too. Where a step differs from what its entry expects, its mark and row say
+// so. The page's content security policy allows its own style and script, and nothing
 // else. The error wraps [ErrTooMany], or is the writer's; in the first case
 // nothing is written.
 func HTML(w io.Writer, r Report) error {
@@ -67,6 +71,7 @@ func HTML(w io.Writer, r Report) error {
 		Key:     pageKey(r.Rules),
 		Picture: drawing(newPicture("", r.Rules, r.Steps, true).write),
 		Rows:    pageRows(r.Rules, r.Steps),
+		Other:   cmp.Or(visible([]string{r.Other})[0], "Expected"),
 		Style:   template.CSS(style),
 		Script:  template.JS(reportScript),
 		Policy:  "default-src 'none'; base-uri 'none'; form-action 'none'; style-src " + hashSource(style) + "; script-src " + hashSource(reportScript),
@@ -88,6 +93,7 @@ type page struct {
 	Key                   []pageSample
 	Picture               template.HTML
 	Rows                  []pageRow
+	Other                 string
 	Style                 template.CSS
 	Script                template.JS
 	Policy                string

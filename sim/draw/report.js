@@ -1,6 +1,7 @@
 "use strict";
 (() => {
   const view = document.getElementById("view");
+  if (!view) return; // a report without events
   const panel = document.getElementById("panel");
   const controls = document.getElementById("controls");
   const svg = view.querySelector("svg");
