@@ -1,4 +1,4 @@
-# Everything here is a plain go command; make only saves typing.
+# Plain go commands, and the scripts of .ci; make only saves typing.
 
 .PHONY: help
 help: ## list the targets

@@ -6,7 +6,7 @@ import (
 )
 
 // Decide applies one event to the state of a card. It returns the card's new
-// state and what to do: the whole of rules R1 to R22 (SPEC section 2).
+// state and what to do: the whole of rules R1 to R22 (docs/rules.md).
 //
 // It is pure and total: equal arguments give equal results, and every argument
 // gives a result or an error. An error is an [*EventError]; the state that

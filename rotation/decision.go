@@ -33,7 +33,7 @@ func (d Decision) String() string {
 	return s
 }
 
-// Rule is the row of the rules' table (SPEC section 2) that decides an event.
+// Rule is the row of the rules' table (docs/rules.md) that decides an event.
 // The zero value is no rule.
 type Rule uint8
 
@@ -75,7 +75,7 @@ var rows = [256]struct {
 	R14: {true, false, ReasonGuard},
 }
 
-// String returns the rule as SPEC section 2 numbers it, such as "R5". An
+// String returns the rule as docs/rules.md numbers it, such as "R5". An
 // unknown rule prints as Rule(n).
 func (r Rule) String() string {
 	if r == 0 || r > R14 {
@@ -124,7 +124,7 @@ var reasonNames = []string{
 	ReasonNotDue: "not_due", ReasonDuplicate: "duplicate", ReasonSuperseded: "superseded",
 }
 
-// String returns the reason as SPEC section 2 spells it. An unknown reason
+// String returns the reason as docs/rules.md spells it. An unknown reason
 // prints as Reason(n).
 func (r Reason) String() string { return enumString("Reason", reasonNames, r) }
 

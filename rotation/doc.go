@@ -49,7 +49,8 @@
 // reading is ignored. Durations are exact: 24h is 86,400 s, and daylight saving
 // moves nothing. Time may step back: by less than the guard it counts as
 // within the guard, by more the rules apply to the new time, so that a card
-// whose clock was once far ahead heals at its next event (R20).
+// whose clock was once far ahead heals at its next forced event (R20). Watch for
+// a Next more than an interval ahead: no timer comes before it.
 //
 // # Concurrency
 //

@@ -11,7 +11,7 @@ import (
 )
 
 // Each value of an enumeration, known or not, prints; the known ones, which are
-// those that SPEC section 2 spells, round trip through text, and the others are
+// those that docs/rules.md spells, round trip through text, and the others are
 // errors.
 func TestNames(t *testing.T) {
 	type text interface {

@@ -6,7 +6,8 @@ import (
 )
 
 // DefaultGuard is the time between two schedulings that the zero [Rules] ask
-// for: 2 minutes, the validation that the platform documents (SPEC section 1).
+// for: 2 minutes, the validation between scheduling requests that the platform
+// documents.
 const DefaultGuard = 2 * time.Minute
 
 // MaxInterval is the longest interval that [SetInterval] accepts (R22): ten

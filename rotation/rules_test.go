@@ -8,7 +8,7 @@ import (
 	"cvvrotation/rotation"
 )
 
-// One test per numbered rule of SPEC section 2, the rule's sentence above it.
+// One test per numbered rule of docs/rules.md, the rule's sentence above it.
 // Each row is an event and everything that follows from it; see show.
 
 var rules rotation.Rules // the documented ones: 2 minutes, from the request

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The documentation's three sentences (SPEC section 1), read off a timeline's
+// The documentation's three sentences (docs/rules.md), read off a timeline's
 // events and decisions alone:
 //
 //	S1 forced less than 2 minutes after an automatic rotation: the CVV is

@@ -63,7 +63,7 @@ func (s State) Next() (slot time.Time, ok bool) {
 
 // Guard returns the instant at which the guard started and the kind of event
 // that started it; ok is false when none has yet. Whether an event is held
-// depends on the [Rules] as well: see SPEC section 2.
+// depends on the [Rules] as well: see docs/rules.md.
 func (s State) Guard() (start time.Time, by Kind, ok bool) {
 	if s.guardKind() == 0 {
 		return time.Time{}, 0, false

@@ -134,10 +134,10 @@ func TestLoopInFlight(t *testing.T) {
 	}
 }
 
-// TestLoop holds the closed loop against the sentences of SPEC section 4, for
-// any timeline: what is fired is, card by card, each slot that was still the
-// next one when its instant came, a lag later; automatic events come first at
-// an instant, by card; and an open replay of all the steps decides the same.
+// TestLoop holds the closed loop against its sentences, for any timeline: what is
+// fired is, card by card, each slot that was still the next one when its instant
+// came, a lag later; automatic events come first at an instant, by card; and an
+// open replay of all the steps decides the same.
 func TestLoop(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lag := rapid.SampledFrom([]time.Duration{0, 1, time.Minute, 2 * time.Minute, time.Hour, 5 * time.Hour}).Draw(t, "lag")

@@ -198,8 +198,8 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 	}
 	set := cmd.Flags().Changed
 	ranged := set("seeds") || set("for")
-	// A preset is all of it; a flag that asks for one part gets that part.
-	campaign := ranged || !o.exhaustive || set("preset") || o.fresh
+	// All of it, unless a flag asks for one part.
+	campaign := ranged || !o.exhaustive || o.fresh
 	exhaustive := o.exhaustive || set("preset") || !ranged && o.bug == ""
 	if bug.InHost() {
 		if !campaign {

@@ -18,6 +18,7 @@ import (
 
 // report is what a check did and found; its exported fields are its JSON.
 type report struct {
+	preset       string
 	System       string            `json:"system"`
 	Bug          string            `json:"bug,omitempty"`
 	Result       string            `json:"result"` // passed, broken, unstable, unmet or interrupted
@@ -90,7 +91,7 @@ type failureReport struct {
 
 func newReport(o *checkOptions, bug check.Bug) *report {
 	r := &report{
-		System: "the rules (package rotation)", Bug: bug.Name, Workers: o.workers, started: time.Now(),
+		preset: o.preset, System: "the rules (package rotation)", Bug: bug.Name, Workers: o.workers, started: time.Now(),
 		atLeast: int64(presets["ci"].seeds),
 	}
 	if bug.Name != "" {
@@ -165,6 +166,9 @@ func (r *report) reproduce() string {
 	}
 	if f := r.found; f == nil || f.Seed == 0 {
 		words = append(words, "--exhaustive")
+		if r.preset != "ci" {
+			words = append(words, "--preset "+r.preset)
+		}
 	} else {
 		words = append(words, fmt.Sprintf("--seeds %d", f.Seed))
 	}

@@ -118,7 +118,7 @@ func (o *replayOptions) check(cmd *cobra.Command) (until time.Time, err error) {
 	case !o.auto:
 		return until, nil
 	}
-	if err := until.UnmarshalText([]byte(o.until)); err != nil {
+	if until, err = timeline.ParseInstant(o.until); err != nil {
 		return until, fmt.Errorf("--until %q is not an RFC 3339 instant such as 2026-11-30T00:00:00Z", o.until)
 	}
 	_, err = sim.NewLoop(rotation.Rules{}, until, o.lag)

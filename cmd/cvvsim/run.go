@@ -14,7 +14,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Exit statuses (SPEC section 4).
+// Exit statuses, as the help tells them.
 const (
 	exitDone       = 0
 	exitDifference = 1 // a difference, or a broken invariant, was found
@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root := c.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	var advice hinted
+	var advice, inner hinted
 	var status exitStatus
 	switch {
 	case err == nil:
@@ -62,6 +62,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	fmt.Fprintf(stderr, "error: %v\n", err)
 	if errors.As(err, &advice) {
+		for errors.As(advice.error, &inner) { // the most specific one
+			advice = inner
+		}
 		fmt.Fprintf(stderr, "hint: %s\n", advice.hint)
 	}
 	return exitBadInput

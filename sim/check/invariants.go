@@ -55,7 +55,7 @@ const (
 var descriptions = [numInvariants]struct{ name, rule, sentence string }{
 	durable:       {"durable", "duty 3", "A card goes on from the state that its last answered event left, whatever crashed."},
 	persisted:     {"persisted", "duty 3", "What is stored of a card, encoded and decoded, is all there is to it."},
-	zeroHarmless:  {"zero-harmless", "section 2", "A card that nothing has happened to has no schedule; a timer does nothing to it, a forced call rotates it and schedules nothing."},
+	zeroHarmless:  {"zero-harmless", "R1, R4", "A card that nothing has happened to has no schedule; a timer does nothing to it, a forced call rotates it and schedules nothing."},
 	refused:       {"refused", "R22", "An event is refused if and only if R22 refuses it, and a refused event changes nothing."},
 	s1:            {"s1", "S1", "Forced less than the guard after an automatic rotation: the CVV is rotated, no new scheduling."},
 	s2:            {"s2", "S2", "Automatic less than the guard after a forced rotation: the CVV is rotated, no new scheduling."},
@@ -83,9 +83,9 @@ var descriptions = [numInvariants]struct{ name, rule, sentence string }{
 	guardStart:    {"guard-start", "R16", "The guard starts at every rotation and at every new interval, and nothing else moves it."},
 	served:        {"served", "R19", "The newest slot served is the largest of itself, the slot of an automatic rotation, and for a due one the last slot that has come."},
 	scenario:      {"scenario", "R21", "The scenario is 1, 2 or 3 when the guard held and the kinds are auto then forced, forced then auto, forced then forced; else 0."},
-	answer:        {"answer", "section 4", "The next slot that the caller is told is the one that is stored."},
+	answer:        {"answer", "duty 3", "The next slot that the caller is told is the one that is stored."},
 	reference:     {"reference", "all", "Rule, reason, scenario, missed, refusal and state are those of the independent reference model (sim/model)."},
-	replays:       {"replays", "section 2", "Replaying a card's events from the beginning, without the host, gives the same decisions."},
+	replays:       {"replays", "duty 1", "Replaying a card's events from the beginning, without the host, gives the same decisions."},
 	alive:         {"alive", "R17, duty 4", "When the faults have ended, every card with rotation on rotates within its interval, and so on."},
 }
 
@@ -166,7 +166,7 @@ func transition(s *situation, out Outcome, after View) (b broken) {
 	return b
 }
 
-// situation is what an event meets, in the words of SPEC section 2.
+// situation is what an event meets, in the words of docs/rules.md.
 type situation struct {
 	guard  int64
 	before View

@@ -85,7 +85,7 @@ const (
 	RefusedFirst
 )
 
-// View is what the rules remember of a card (SPEC section 2).
+// View is what the rules remember of a card (docs/rules.md).
 type View struct {
 	Interval   int64         // 0: automatic rotation is off
 	Next       int64         // the next slot; 0 when rotation is off

@@ -7,7 +7,7 @@ import (
 	"cvvrotation/rotation"
 )
 
-// table is the rules' table (SPEC section 2) once more, in a shape that can be
+// table is the rules' table (docs/rules.md) once more, in a shape that can be
 // wrong in one place at a time: with the deviation right it agrees with package
 // rotation on every event, which the tests prove, and with any other it differs
 // from that in what the deviation's line below says.

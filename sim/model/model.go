@@ -1,5 +1,5 @@
 // Package model is the rotation rules once more, written for the eye: a
-// deliberately naive reading of SPEC section 2, sentence by sentence, that the
+// deliberately naive reading of docs/rules.md, sentence by sentence, that the
 // real one (package rotation) is compared with.
 //
 // It shares nothing with package rotation, imports the standard library alone,
@@ -23,7 +23,7 @@ const (
 	Disable     = "disable"
 )
 
-// The reasons of outcomes, as SPEC section 2 spells them.
+// The reasons of outcomes, as docs/rules.md spells them.
 const (
 	Scheduled   = "scheduled"
 	Guard       = "guard"
@@ -82,7 +82,7 @@ type Outcome struct {
 	Next       Instant
 }
 
-// State is what SPEC section 2 lists as the state of one card. States are
+// State is what docs/rules.md lists as the state of one card. States are
 // comparable with ==.
 type State struct {
 	Interval   time.Duration // 0: automatic rotation is off

@@ -1,6 +1,6 @@
 // Package timeline reads and writes timelines: files of events in the order in
-// which they were delivered, optionally with what is expected of each (SPEC
-// section 3). There are two spellings of one model. JSON Lines, for programs:
+// which they were delivered, optionally with what is expected of each. There are
+// two spellings of one model. JSON Lines, for programs:
 //
 //	{"timeline":1,"rules":{"guard":"2m","guard_from":"request"}}
 //	{"at":"2026-11-22T15:00:00Z","card":"A","event":"set_interval","interval":"24h"}

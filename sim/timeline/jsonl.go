@@ -22,6 +22,7 @@ type jsonDecoder struct {
 	value   []byte // an unquoted string
 	line    line
 	mapping *Mapping // nil for lines that are ours
+	unread  error    // with a mapping: the first value that can't be read
 
 	isHeader bool // the line has the member timeline
 	hasRules bool
@@ -33,6 +34,7 @@ type jsonDecoder struct {
 func (j *jsonDecoder) decode(text []byte) error {
 	j.source.Reset(text)
 	j.dec.Reset(&j.source)
+	j.unread = nil
 	j.line, j.isHeader, j.hasRules, j.rules = line{}, false, false, rotation.Rules{}
 	member := j.member
 	if j.mapping != nil {

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -166,22 +167,47 @@ func kindNamed(name []byte) rotation.Kind {
 	return 0
 }
 
-// parseInstant reads an RFC 3339 instant. It is strict where package time is
-// lenient: more than nanoseconds is an error, not rounded.
+// ParseInstant reads an RFC 3339 instant, in UTC. It is strict where package time
+// is lenient: every part stands at its place, and what is finer than a nanosecond
+// is an error, not rounded. The error wraps [ErrSyntax].
+func ParseInstant(s string) (time.Time, error) { return parseInstant("the instant", []byte(s)) }
+
 func parseInstant(key string, value []byte) (time.Time, error) {
 	var t time.Time
-	if err := t.UnmarshalText(value); err != nil {
+	zone, ok := fraction(value)
+	if !ok || !offset(zone) || t.UnmarshalText(value) != nil {
 		return t, syntaxErrorf("%s %s is not an RFC 3339 instant such as 2026-11-22T15:00:00Z", key, quoted(value))
 	}
-	const upToFraction, nanoseconds = len("2006-01-02T15:04:05."), 9
-	if len(value) > upToFraction+nanoseconds && value[upToFraction-1] == '.' &&
-		'0' <= value[upToFraction+nanoseconds] && value[upToFraction+nanoseconds] <= '9' {
+	const nanoseconds = 9
+	if digits := len(value) - len(zone) - len("2006-01-02T15:04:05."); digits > nanoseconds {
 		return t, syntaxErrorf("%s %s is finer than a nanosecond", key, quoted(value))
 	}
 	if t = t.UTC(); t.Year() < 0 || t.Year() > 9999 {
 		return t, syntaxErrorf("%s %s is not of a year that RFC 3339 can write in UTC", key, quoted(value))
 	}
 	return t, nil
+}
+
+// fraction returns what follows the seconds and their fraction, and whether
+// everything up to there stands at its place.
+func fraction(value []byte) (zone []byte, ok bool) {
+	const layout = "2006-01-02T15:04:05"
+	if len(value) <= len(layout) || value[len("2006-01-02T15")] != ':' {
+		return nil, false
+	}
+	zone = value[len(layout):]
+	if zone[0] == '.' {
+		zone = bytes.TrimLeft(zone[1:], "0123456789")
+	}
+	return zone, true
+}
+
+// offset reports whether zone is Z or an offset from UTC of less than a day.
+func offset(zone []byte) bool {
+	if string(zone) == "Z" {
+		return true
+	}
+	return len(zone) == len("+00:00") && (zone[1] < '2' || zone[1] == '2' && zone[2] < '4') && zone[4] < '6'
 }
 
 func parseDuration(key, value string) (time.Duration, error) {

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,8 +27,8 @@ var mappable = []string{
 
 // Mapping reads another system's JSON log as a timeline. A member of an inner
 // object is named by its path, such as data.card_id. Members that no field is
-// mapped to are passed over, and so are lines without an event of ours; a
-// header is not looked for.
+// mapped to are passed over, and so are lines without an event of ours, whatever
+// else they hold; a header is not looked for.
 type Mapping struct {
 	theirs map[string]string // their name or path to our field
 	events map[string]string // their event to ours
@@ -91,7 +92,8 @@ func (j *jsonDecoder) mapped(prefix string) func(name string) error {
 		case !ok:
 			return nil
 		case ours == keyIntervalHours:
-			return j.setHours(value)
+			j.unread = cmp.Or(j.unread, j.setHours(value))
+			return nil
 		case ours == keyEvent && value.Kind() == '"':
 			text, err := j.unquote(value)
 			if err != nil {
@@ -100,7 +102,9 @@ func (j *jsonDecoder) mapped(prefix string) func(name string) error {
 			j.line.kind = kindNamed([]byte(j.mapping.events[string(text)]))
 			return nil
 		}
-		return j.set(ours, value)
+		// Whether it matters that this can't be read depends on the event.
+		j.unread = cmp.Or(j.unread, j.set(ours, value))
+		return nil
 	}
 }
 

@@ -75,6 +75,9 @@ func (r *Reader) read() (Entry, error) {
 		if err != nil {
 			return Entry{}, err
 		}
+		if r.line == 1 {
+			text = bytes.TrimPrefix(text, []byte("\ufeff")) // as some editors begin a file
+		}
 		text = bytes.TrimSpace(text)
 		if len(text) == 0 {
 			continue
@@ -149,6 +152,9 @@ func (r *Reader) parseJSON(text []byte) (e Entry, isEvent bool, err error) {
 	if r.json.mapping != nil && r.json.line.kind == 0 {
 		r.skipped++
 		return e, false, nil
+	}
+	if r.json.unread != nil {
+		return e, false, r.json.unread
 	}
 	e, err = r.json.line.entry()
 	return e, true, err

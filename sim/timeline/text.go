@@ -143,9 +143,9 @@ func eachPair(words []string, set func(key, value string) error) error {
 // appendText appends e as a line of the text spelling.
 func appendText(b []byte, e Entry) ([]byte, error) {
 	if e.Card == "" || e.Card[0] == '#' || !utf8.ValidString(e.Card) || strings.ContainsFunc(e.Card, func(r rune) bool {
-		return unicode.IsSpace(r) || !unicode.IsPrint(r)
+		return unicode.IsSpace(r) || unicode.IsControl(r)
 	}) {
-		return b, fmt.Errorf("a card id that is empty, begins with # or holds a space: %w", ErrSpelling)
+		return b, fmt.Errorf("a card id that is empty, begins with # or holds a space or a control character: %w", ErrSpelling)
 	}
 	var w []string
 	if e.ServiceCode != (servicecode.Code{}) {

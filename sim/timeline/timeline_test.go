@@ -50,7 +50,7 @@ func at(s string) time.Time {
 	return t
 }
 
-// The two examples of SPEC section 3, read as what they say.
+// The examples of the package comment, read as what they say.
 func TestSpecExamples(t *testing.T) {
 	const jsonl = `{"timeline":1,"rules":{"guard":"2m","guard_from":"request"}}
 {"at":"2026-11-22T15:00:00Z","card":"A","event":"set_interval","interval":"24h"}
@@ -124,6 +124,7 @@ func TestRules(t *testing.T) {
 		"a header that is {}": `{"timeline":1}` + "\n" + event + "}",
 		"nothing at all":      "",
 		"white space":         "\n \r\n\t\n",
+		"a byte order mark":   "\ufeff" + event + "}",
 	} {
 		if rules, _, err := readAll(source); err != nil || rules != (rotation.Rules{}) {
 			t.Errorf("%s: rules %v, error %v; want the default and none", name, rules, err)
@@ -154,7 +155,7 @@ func TestMapping(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := timeline.NewReader(strings.NewReader(`
-{"level":"INFO","time":"2026-11-22T08:00:00Z"}
+{"level":"INFO","time":"2026-11-22T08:00:00Z","type":"LOGIN","reason":"bad password","rotate":7,"data":{"next":"soon","hours":"x"}}
 {"time":"2026-11-22T09:00:00Z","type":"CHANGE","data":{"card":{"id":"c1"},"hours":24,"next":"2026-11-23T09:00:00Z"},"rules":[1]}
 {"time":"2026-11-22T10:00:00Z","type":"MANUAL","data":{"card":{"id":"c1","at":"x"},"next":null},"rotate":true,"at":"noise"}
 {"time":"2026-11-22T10:00:00Z","type":"BLOCKED","data":{"card":{"id":"c1"}}}
@@ -234,6 +235,10 @@ func TestBadLines(t *testing.T) {
 		{"no zone", `{"at":"2026-11-22T15:00:00","card":"A","event":"forced"}`, 1, timeline.ErrSyntax},
 		{"a date that is none", `{"at":"2026-02-30T15:00:00Z","card":"A","event":"forced"}`, 1, timeline.ErrSyntax},
 		{"finer than a nanosecond", `{"at":"2026-11-22T15:00:00.1234567891Z","card":"A","event":"forced"}`, 1, timeline.ErrSyntax},
+		{"a comma", `{"at":"2026-11-22T15:00:00,5Z","card":"A","event":"forced"}`, 1, timeline.ErrSyntax},
+		{"an hour of one digit", `{"at":"2026-11-22T5:00:00.1234567891Z","card":"A","event":"forced"}`, 1, timeline.ErrSyntax},
+		{"an offset of a day", `{"at":"2026-11-22T15:00:00+24:00","card":"A","event":"forced"}`, 1, timeline.ErrSyntax},
+		{"an offset of 60 minutes", `{"at":"2026-11-22T15:00:00+01:60","card":"A","event":"forced"}`, 1, timeline.ErrSyntax},
 		{"year 10000 in UTC", `{"at":"9999-12-31T23:00:00-02:00","card":"A","event":"forced"}`, 1, timeline.ErrSyntax},
 		{"service code", `{"at":"2026-11-22T15:00:00Z","card":"A","event":"forced","service_code":"20"}`, 1, servicecode.ErrSyntax},
 		{"empty service code", `{"at":"2026-11-22T15:00:00Z","card":"A","event":"forced","service_code":""}`, 1, servicecode.ErrSyntax},
