@@ -51,9 +51,6 @@ func NewLoop(rules rotation.Rules, until time.Time, lag time.Duration) (*Loop, e
 	}, nil
 }
 
-// Replay returns the replay that the loop drives.
-func (l *Loop) Replay() *Replay { return l.replay }
-
 // Apply first fires what is due up to the event's instant, that instant
 // included, and then applies the event. It calls emit with each step in order
 // and stops at emit's first error. An event that is refused (see [ErrAuto],

@@ -29,9 +29,6 @@ func NewReplay(rules rotation.Rules) *Replay {
 	return &Replay{rules: rules, cards: make(map[string]*rotation.State)}
 }
 
-// Rules returns the rules of the replay.
-func (r *Replay) Rules() rotation.Rules { return r.rules }
-
 // Apply applies one event to its card, whatever the order of the instants. An
 // event that the rules refuse is a [*rotation.EventError] and changes nothing.
 func (r *Replay) Apply(e timeline.Entry) (Step, error) {
@@ -51,5 +48,3 @@ func (r *Replay) Apply(e timeline.Entry) (Step, error) {
 	return step, nil
 }
 
-// Explain returns the sentence that explains the step (see rotation.Rules.Explain).
-func (r *Replay) Explain(s Step) string { return r.rules.Explain(s.Before, s.Entry.Event) }

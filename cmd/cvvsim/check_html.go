@@ -52,14 +52,9 @@ func (r *report) html(out io.Writer) error {
 // failureSteps replays the failure's timeline by the rules. What the system
 // answered takes the place of what the last event expects.
 func failureSteps(f *check.Failure, source string) ([]sim.Step, error) {
-	replay := sim.NewReplay(rotation.Rules{})
 	var steps []sim.Step
 	reader := timeline.NewReader(strings.NewReader(source), "failure")
-	err := eachEntry(reader, "failure", func(e timeline.Entry) error {
-		step, err := replay.Apply(e)
-		if err != nil {
-			return err
-		}
+	err := replayOpen(reader, "failure", rotation.Rules{}, func(step sim.Step) error {
 		steps = append(steps, step)
 		return nil
 	})

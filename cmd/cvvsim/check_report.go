@@ -260,6 +260,10 @@ func (r *report) overview() (rows [][2]string) {
 		row("invariants", "%d, all of them held", len(r.Invariants))
 	}
 	if len(r.Situations) > 0 && r.found == nil && r.Unstable == nil {
+		if never := len(r.never()); never > 0 && !r.MustMeet {
+			row("situations", "%d of %d met; too few runs to ask for all", len(r.Situations)-never, len(r.Situations))
+			return rows
+		}
 		rarest := slices.MinFunc(r.Situations, func(a, b situationReport) int { return int(min(a.Met, 1<<30)) - int(min(b.Met, 1<<30)) })
 		row("situations", "%d of %d met; the rarest, %s times: %s",
 			len(r.Situations)-len(r.never()), len(r.Situations), grouped(int64(rarest.Met)), rarest.Sentence)
@@ -341,7 +345,9 @@ func (r *report) failure(out io.Writer) {
 		fmt.Fprintf(out, "  Go test    %s\n", x.GoTest)
 	}
 	fmt.Fprintf(out, "  replay     %s\n", x.Replay)
-	if !x.NeedsHost {
+	if x.NeedsHost {
+		fmt.Fprintln(out, "             (each decision by itself is right: the host is at fault, as told above)")
+	} else {
 		fmt.Fprintf(out, "  verify     cvvsim verify %s   (no difference: package rotation gets it right)\n", x.File)
 	}
 	fmt.Fprintf(out, "  reproduce  %s\n", x.Reproduce)

@@ -14,14 +14,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
 
 	"cvvrotation/rotation"
 	"cvvrotation/sim/fleet"
@@ -217,31 +214,20 @@ func (c *cli) forecast(ctx context.Context, o *fleetOptions) (*fleet.Forecast, e
 	return f, err
 }
 
-// progress draws a bar on the standard error when that is a terminal, unless
-// all is done within a moment.
+// progress shows on a terminal how far the forecast has got. Workers report at
+// the same time.
 func (c *cli) progress(what string) (report func(done, total int64), finish func()) {
-	out, ok := c.stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(out.Fd())) {
+	line := c.statusLine()
+	if !line.on {
 		return nil, func() {}
 	}
-	patience := make(chan struct{})
-	timer := time.AfterFunc(300*time.Millisecond, func() { close(patience) })
-	bars := mpb.New(mpb.WithOutput(out), mpb.WithWidth(40), mpb.WithRenderDelay(patience))
-	bar := bars.AddBar(1000, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(what+" ")),
-		mpb.AppendDecorators(decor.Percentage(), decor.Name(", "), decor.Elapsed(decor.ET_STYLE_GO)))
-	var last atomic.Int64
-	report = func(done, total int64) {
-		part := int64(float64(done) / float64(total) * 999)
-		if seen := last.Load(); part > seen && last.CompareAndSwap(seen, part) {
-			bar.SetCurrent(part)
-		}
-	}
-	return report, func() {
-		bar.Abort(true)
-		bars.Wait()
-		timer.Stop()
-	}
+	line.last = time.Now() // nothing is shown of what is done within a moment
+	var mu sync.Mutex
+	return func(done, total int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		line.show("%s %d %%", what, int(100*float64(done)/float64(total)))
+	}, line.clear
 }
 
 // replacement is a file that takes another's place when it is complete.
@@ -282,7 +268,7 @@ type instantFlag struct{ time.Time }
 func (f *instantFlag) String() string { return "" }
 func (f *instantFlag) Type() string   { return "time" }
 func (f *instantFlag) Set(s string) error {
-	t, err := time.Parse(time.RFC3339, s)
+	t, err := timeline.ParseInstant(s)
 	if err != nil {
 		return errors.New("an RFC 3339 instant such as 2027-01-01T00:00:00Z is needed")
 	}
@@ -302,7 +288,7 @@ func (f *whenFlag) Set(s string) (err error) {
 	if f.later, err = time.ParseDuration(s); err == nil {
 		return nil
 	}
-	if f.at, err = time.Parse(time.RFC3339, s); err != nil {
+	if f.at, err = timeline.ParseInstant(s); err != nil {
 		return errors.New("a duration after the start such as 36h, or an RFC 3339 instant, is needed")
 	}
 	return nil

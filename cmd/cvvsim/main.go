@@ -1,4 +1,5 @@
-// Command cvvsim replays, verifies and draws timelines of CVV rotation.
+// Command cvvsim replays, verifies and draws timelines of CVV rotation, hunts
+// for mistakes in the rules, and forecasts the load of whole fleets.
 //
 // Run "cvvsim --help" for the commands, their flags and exit statuses.
 package main

@@ -38,9 +38,6 @@ func TestHelp(t *testing.T) {
 	var names []string
 	for _, cmd := range root.Commands() {
 		names = append(names, cmd.Name())
-		if cmd.Name() == "help" {
-			continue
-		}
 		status, out, errs := call("", cmd.Name(), "--help")
 		if status != exitDone || errs != "" {
 			t.Errorf("%s --help: status %d, stderr %q", cmd.Name(), status, errs)

@@ -204,8 +204,13 @@ func (c *cli) newSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules,
 	default:
 		text := draw.NewText(out, rules, c.textOptions(o.color))
 		return sink{
-			step:  text.Step,
-			close: func(bool) error { return text.Close() },
+			step: text.Step,
+			close: func(complete bool) error {
+				if complete {
+					return text.Close()
+				}
+				return text.Flush() // the summary would be of a part
+			},
 		}, nil
 	}
 }

@@ -46,6 +46,9 @@ func startBrowser(t *testing.T) *browser {
 			break
 		}
 	}
+	if program == "" && os.Getenv("CI") != "" {
+		t.Fatal("no browser, and CI must not skip: .ci/run installs chromium")
+	}
 	if program == "" {
 		t.Skip("no browser: install chromium (apt-get install chromium), then go test ./sim/draw -run Browser")
 	}

@@ -75,6 +75,18 @@ func (t *Text) Step(s sim.Step) error {
 	return t.err()
 }
 
+// Flush draws what was held back, without a summary: for a timeline that broke
+// off. No step can follow.
+func (t *Text) Flush() error {
+	if !t.chosen {
+		t.begin()
+	}
+	if err := t.out.w.Flush(); err != nil {
+		return fmt.Errorf("draw: %w", err)
+	}
+	return nil
+}
+
 // Close draws what was held back and a summary, and flushes. It does not close
 // the writer.
 func (t *Text) Close() error {
