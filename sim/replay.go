@@ -47,4 +47,3 @@ func (r *Replay) Apply(e timeline.Entry) (Step, error) {
 	}
 	return step, nil
 }
-

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -300,5 +302,24 @@ func TestGoTest(t *testing.T) {
 		if !strings.Contains(source, want) {
 			t.Errorf("no %s in\n%s", want, source)
 		}
+	}
+	if testing.Short() {
+		t.Skip("runs the go command: leave out -short to run it")
+	}
+	dir := t.TempDir()
+	found, overlay := filepath.Join(dir, "found_test.go"), filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(found, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	place, err := filepath.Abs("../../rotation/found_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(overlay, fmt.Appendf(nil, `{"Replace":{%q:%q}}`, place, found), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "test", "-v", "-overlay", overlay, "-run", "TestFoundNextAhead", "cvvrotation/rotation").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestFoundNextAhead") {
+		t.Errorf("the test does not pass: %v\n%s\n%s", err, out, source)
 	}
 }

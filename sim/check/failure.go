@@ -343,12 +343,28 @@ func TestFound%s(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := func(ns int64) time.Time { return time.Unix(0, ns) }
+	at := func(s string) time.Time {
+		t.Helper()
+		instant, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return instant
+	}
+	every := func(s string) time.Duration {
+		t.Helper()
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	_ = every // there may be no interval
 	var s rotation.State
 	for i, step := range []struct {
 		event rotation.Event
 		want  string // the decision; empty when the event is refused
-		next  int64
+		next  string // the next slot; empty when there is none
 	}{
 `, f.Invariant.Rule(), f.Invariant.Sentence(), testName(f.Invariant.String()), guard)
 	ref, _ := model.New(model.Rules{Guard: guard})
@@ -360,16 +376,23 @@ func TestFound%s(t *testing.T) {
 				Rule: rotation.Rule(slices.Index(modelRules[:], want.Rule)), Scenario: want.Scenario, Missed: want.Missed,
 			}.String()
 		}
-		fmt.Fprintf(&b, "\t\t{%s, %q, %d}, // %v\n", e.goSource(), decision, next, instant(e.At))
+		slot := ""
+		if next != 0 {
+			slot = instant(next).String()
+		}
+		fmt.Fprintf(&b, "\t\t{%s, %q, %q},\n", e.goSource(), decision, slot)
 	}
 	b.WriteString(`	} {
 		after, d, err := rules.Decide(s, step.event)
 		if (err != nil) != (step.want == "") || err == nil && d.String() != step.want {
 			t.Errorf("step %d: %v, error %v; want %q", i, d, err, step.want)
 		}
-		next, on := after.Next()
-		if on != (step.next != 0) || on && next.UnixNano() != step.next {
-			t.Errorf("step %d: next is %v, want %v", i, next, at(step.next).UTC())
+		next := ""
+		if slot, on := after.Next(); on {
+			next = slot.Format(time.RFC3339Nano)
+		}
+		if next != step.next {
+			t.Errorf("step %d: next is %q, want %q", i, next, step.next)
 		}
 		s = after
 	}
@@ -379,19 +402,21 @@ func TestFound%s(t *testing.T) {
 }
 
 func (e Event) goSource() string {
+	at := func(ns int64) string { return fmt.Sprintf("at(%q)", instant(ns)) }
+	every := fmt.Sprintf("every(%q)", timeline.FormatDuration(time.Duration(e.Interval)))
 	switch {
 	case e.Kind == rotation.KindForced:
-		return fmt.Sprintf("rotation.Forced(at(%d))", e.At)
+		return fmt.Sprintf("rotation.Forced(%s)", at(e.At))
 	case e.Kind == rotation.KindAuto && e.HasSlot:
-		return fmt.Sprintf("rotation.AutoSlot(at(%d), at(%d))", e.At, e.Slot)
+		return fmt.Sprintf("rotation.AutoSlot(%s, %s)", at(e.At), at(e.Slot))
 	case e.Kind == rotation.KindAuto:
-		return fmt.Sprintf("rotation.Auto(at(%d))", e.At)
+		return fmt.Sprintf("rotation.Auto(%s)", at(e.At))
 	case e.Kind == rotation.KindSetInterval && e.HasFirst:
-		return fmt.Sprintf("rotation.SetIntervalFirst(at(%d), %d, at(%d))", e.At, e.Interval, e.First)
+		return fmt.Sprintf("rotation.SetIntervalFirst(%s, %s, %s)", at(e.At), every, at(e.First))
 	case e.Kind == rotation.KindSetInterval:
-		return fmt.Sprintf("rotation.SetInterval(at(%d), %d)", e.At, e.Interval)
+		return fmt.Sprintf("rotation.SetInterval(%s, %s)", at(e.At), every)
 	case e.Kind == rotation.KindDisable:
-		return fmt.Sprintf("rotation.Disable(at(%d))", e.At)
+		return fmt.Sprintf("rotation.Disable(%s)", at(e.At))
 	}
 	return "rotation.Event{}"
 }

@@ -53,7 +53,7 @@ var (
 // nothing is written.
 func HTML(w io.Writer, r Report) error {
 	if len(r.Steps) > MaxEvents {
-		return fmt.Errorf("draw: %d events, of at most %d: %w", len(r.Steps), MaxEvents, ErrTooMany)
+		return fmt.Errorf("draw: %d events: %w", len(r.Steps), ErrTooMany)
 	}
 	style := styleSheet + reportStyle
 	var facts []Fact

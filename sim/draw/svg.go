@@ -3,7 +3,6 @@ package draw
 import (
 	"bufio"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -19,7 +18,7 @@ import (
 const MaxEvents = 2000
 
 // ErrTooMany is more events than one picture holds.
-var ErrTooMany = errors.New("too many events for one picture: draw fewer cards or a shorter time, or draw text instead")
+var ErrTooMany = fmt.Errorf("a picture holds %d events: give it fewer lines of the timeline, or draw text", MaxEvents)
 
 // The measures of the picture, in pixels.
 const (
@@ -50,7 +49,7 @@ const (
 // case nothing is written.
 func SVG(w io.Writer, title string, rules rotation.Rules, steps []sim.Step) error {
 	if len(steps) > MaxEvents {
-		return fmt.Errorf("draw: %d events, of at most %d: %w", len(steps), MaxEvents, ErrTooMany)
+		return fmt.Errorf("draw: %d events: %w", len(steps), ErrTooMany)
 	}
 	p := newPicture(title, rules, steps, false)
 	out := &svgWriter{w: bufio.NewWriter(w)}

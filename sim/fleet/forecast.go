@@ -93,7 +93,7 @@ type Backlog struct {
 	Outage        int64      `json:"at_outage_end"`
 	OutageCleared *time.Time `json:"outage_cleared_at"`
 
-	Longest float64 `json:"longest_wait_seconds"`
+	Longest float64 `json:"longest_wait_seconds"` // of any overdue card, in seconds; 0 when none waited
 }
 
 // Spread compares the load with that of the same fleet enrolled otherwise: all
