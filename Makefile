@@ -21,7 +21,7 @@ lint: ## gofmt, go vet, staticcheck
 	.ci/lint
 
 .PHONY: fuzz
-fuzz: ## fuzz each target for FUZZTIME (default 10s)
+fuzz: ## fuzz each target with FUZZTIME inputs (default 20000x)
 	.ci/fuzz
 
 .PHONY: bench
