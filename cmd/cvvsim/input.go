@@ -75,7 +75,28 @@ func (c *cli) oneFile(name string, read func(r *timeline.Reader, name string) er
 		defer f.Close()
 		in, shown = f, name
 	}
-	return read(timeline.NewReader(in, shown), shown)
+	line := c.statusLine()
+	if out, _ := c.terminal(); out {
+		line.on = false // the results are shown there
+	}
+	line.last = time.Now() // nothing is shown of what is read within a moment
+	defer line.clear()
+	return read(timeline.NewReader(&watched{in, line, shown, 0}, shown), shown)
+}
+
+// watched shows how much has been read.
+type watched struct {
+	io.Reader
+	line *statusLine
+	name string
+	read int64
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	n, err := w.Reader.Read(b)
+	w.read += int64(n)
+	w.line.show("%s: %d MB read", w.name, w.read>>20)
+	return n, err
 }
 
 // eachEntry calls apply with each entry. What apply refuses is reported with
