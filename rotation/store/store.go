@@ -1,0 +1,257 @@
+// Package store says what the engine asks of a database: cards that are changed
+// one at a time under their lock, an index of the cards that are due, and an
+// outbox of events that is written in the transaction that changes the card.
+//
+// The stores are in the folders below, and storetest holds all of them to the
+// contract that the comments here state. Nothing here decides anything: what
+// happens to a card is in the function that an update is given.
+//
+// A store keeps instants as nanoseconds and hands them back in UTC; the zero
+// time is "none".
+package store
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"cvvrotation/servicecode"
+)
+
+var (
+	// ErrNotFound is for a card that is not registered.
+	ErrNotFound = errors.New("no such card")
+	// ErrClosed is for a call after Close, or one that Close cut off before it
+	// began.
+	ErrClosed = errors.New("the store is closed")
+	// ErrSchema is for a database whose schema is not the one that this
+	// program needs. The message says which is which and what to run.
+	ErrSchema = errors.New("schema of the database")
+	// ErrLeading is for a second relay of one outbox, while the first leads.
+	ErrLeading = errors.New("another relay leads the outbox")
+)
+
+// Card is all that is stored of a card. It holds no secret in the clear.
+type Card struct {
+	ID      string // at most MaxID bytes; never a PAN
+	Account string // whose card it is
+	Version int64  // of the CVV: 1 when registered, one more with each rotation; 0: no such card
+	Events  int64  // events written for the card so far, which is the newest one's number
+
+	State    []byte        // rotation.State in its binary form
+	Next     time.Time     // the next slot, as in State, for the index; zero: none
+	Interval time.Duration // as in State, for the sweep; 0: none
+	Due      time.Time     // when to claim the card: Next, or later after a failure; zero: never
+
+	ServiceCode    servicecode.Code // of the current CVV
+	Sealed         []byte           // the current CVV, sealed; nil where it is derived
+	PreviousCode   servicecode.Code // of the CVV before, whose version is one less
+	PreviousSealed []byte           // the CVV before, sealed; nil where it is derived
+	PreviousUntil  time.Time        // the CVV before is good until then, exclusive; zero: it is not
+	Identity       []byte           // PAN and expiry, sealed, where the CVV is derived; nil otherwise
+
+	Created time.Time
+	Rotated time.Time // when the current CVV was made
+
+	Tries  int       // wrong CVVs presented since the last right one
+	Locked time.Time // when too many tries locked the card; zero: it is not locked
+
+	Failures int    // of automatic rotation, in a row
+	Failure  string // the last of them, for people; no secret
+}
+
+// MaxID is the length of a card's id and of an account's name, in bytes.
+const MaxID = 64
+
+// Event is an event to be delivered: what happened to one card.
+type Event struct {
+	Card    string
+	Number  int64 // 1, 2, 3 … for each card, without a gap
+	At      time.Time
+	Payload []byte // what is delivered, to the byte, however often
+}
+
+// ID returns the event's id: the card's, a dot, the number. It is the same
+// whenever the event is delivered, and no other event has it.
+func (e Event) ID() string {
+	return e.Card + "." + strconv.FormatInt(e.Number, 10)
+}
+
+// Answer is what a call with an idempotency key was answered.
+type Answer struct {
+	Request [32]byte // hash of the request, to tell another one under the same key
+	Body    []byte   // the answer; no secret
+	Expires time.Time
+}
+
+// Tx is one card under its lock. The function that is given a Tx reads the
+// first group of fields, changes Card and sets the second. It must be quick, and
+// have no effect but on the Tx: it is called again when the store has to try
+// again, each time with a fresh Tx, and what counts is the call whose
+// transaction commits.
+type Tx struct {
+	Now   time.Time // the store's time, read after the lock was taken
+	Card  Card      // as stored; Version 0, and only the ID set, when there is none
+	Slot  time.Time // of a claim: the Next for which the card was found, which may have moved before the lock
+	Prior *Answer   // what was answered before under the update's key, unless expired at Now; else nil
+
+	Write  bool    // store Card, as it now is
+	Event  *Event  // add to the outbox
+	Answer *Answer // keep under the update's key
+}
+
+// Store is a database of cards with an outbox. All methods may be called at the
+// same time from any number of goroutines, and processes where the database
+// serves several. What a method reports as done is durable.
+//
+// An error means that nothing was done, with one exception that no database
+// can avoid: when the connection breaks, or ctx ends, during a commit, the
+// outcome is unknown. A caller that must know uses an idempotency key.
+type Store interface {
+	// Now returns the store's time: that of the database where several
+	// processes share one, else that of the clock it was opened with. Tx.Now
+	// is this time.
+	Now(ctx context.Context) (time.Time, error)
+
+	// Card returns the card. The error matches ErrNotFound.
+	Card(ctx context.Context, id string) (Card, error)
+
+	// Update calls fn with the card under its lock, and stores what fn asks
+	// for, all or nothing. A key other than "" is an idempotency key, one
+	// for each card: see Tx.Prior and Tx.Answer. An error of fn is returned
+	// as it is, and nothing is stored. Two updates of one card come one
+	// after the other, also where the card does not exist yet.
+	Update(ctx context.Context, id, key string, fn func(*Tx) error) error
+
+	// Claim calls fn with up to limit cards whose Due is not after the
+	// store's time, oldest first, each under its lock, and stores what fn
+	// asks for, for all of them or for none. Cards locked by someone else
+	// may be left out. It returns how many cards fn was called with, 0 when
+	// none is due. An error of fn leaves out its card only: fn should rather
+	// give the card a later Due, or it will be claimed again at once.
+	//
+	// Updates are not held up for longer than one Claim takes.
+	Claim(ctx context.Context, limit int, fn func(*Tx) error) (int, error)
+
+	// NextDue returns the earliest Due, and whether there is one. It may be
+	// in the past.
+	NextDue(ctx context.Context) (time.Time, bool, error)
+
+	// Ahead returns the ids of up to limit cards, in the order of ids and
+	// after the given one, whose Next is more than their Interval after the
+	// store's time.
+	Ahead(ctx context.Context, after string, limit int) ([]string, error)
+
+	// Cards returns up to limit cards in the order of ids (of their bytes),
+	// after the given id.
+	Cards(ctx context.Context, after string, limit int) ([]Card, error)
+
+	// Failing returns up to limit cards with Failures, in the order of ids.
+	Failing(ctx context.Context, limit int) ([]Card, error)
+
+	// DueCounts returns for each of n steps from the instant from how many
+	// cards have their Due in it, from inclusive, its end exclusive.
+	DueCounts(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error)
+
+	// Stats returns the size of things, for metrics and people.
+	Stats(ctx context.Context) (Stats, error)
+
+	// Prune deletes what nobody needs any more: up to limit answers that
+	// have expired, and up to limit delivered events that were delivered
+	// before the instant given. It returns how many rows went.
+	Prune(ctx context.Context, deliveredBefore time.Time, limit int) (int, error)
+
+	Outbox
+
+	// Close waits for calls that have begun, and closes the store.
+	Close() error
+}
+
+// Stats is the size of things in a store.
+type Stats struct {
+	Cards     int64     // registered; may be an estimate
+	Backlog   int64     // cards whose Due has passed
+	OldestDue time.Time // the earliest Due; zero: none
+	Failing   int64     // cards with Failures
+
+	Pending       int64     // events waiting to be delivered
+	OldestPending time.Time // At of the one that waits longest; zero: none waits
+	Parked        int64     // events given up
+}
+
+// Outbox is where events wait for delivery, and where delivered ones are kept
+// for a while. Every event has a position, which grows: of two events of one
+// card, the later one has the higher position, and positions are never used again. Between cards
+// positions mean nothing.
+type Outbox interface {
+	// Lead makes the caller the one relay of the outbox, in all processes,
+	// until Release is called or the lease is lost. The error matches
+	// ErrLeading while there is another.
+	Lead(ctx context.Context) (Lease, error)
+
+	// Pending returns up to limit events that wait, in the order of
+	// positions, without those of the cards in except.
+	Pending(ctx context.Context, limit int, except []string) ([]Queued, error)
+
+	// Settle records what became of events that waited, in one transaction.
+	// Positions that no longer wait are passed over.
+	Settle(ctx context.Context, results []Delivery) error
+
+	// Log returns up to limit events with a position after the one given,
+	// whatever became of them, in the order of positions.
+	Log(ctx context.Context, after int64, limit int) ([]Queued, error)
+
+	// Replay makes delivered and parked events with positions from first to
+	// last, inclusive, wait again, as if they had never been tried: with
+	// their positions, ids and payloads. It returns how many.
+	Replay(ctx context.Context, first, last int64) (int64, error)
+}
+
+// Lease is the right to deliver.
+type Lease interface {
+	// Lost is closed when the right is gone, be it that the connection
+	// broke or that Release was called.
+	Lost() <-chan struct{}
+	// Release gives the right up.
+	Release()
+}
+
+// Status is what became of an event. The zero value is that it waits.
+type Status uint8
+
+// The things that become of an event.
+const (
+	Waiting   Status = iota // to be delivered, again perhaps
+	Delivered               // taken by the sink
+	Parked                  // given up; Replay brings it back
+)
+
+// String returns the status in lower case; an unknown one as Status(n).
+func (s Status) String() string {
+	switch s {
+	case Waiting:
+		return "waiting"
+	case Delivered:
+		return "delivered"
+	case Parked:
+		return "parked"
+	}
+	return "Status(" + strconv.Itoa(int(s)) + ")"
+}
+
+// Queued is an event in the outbox.
+type Queued struct {
+	Event
+	Position int64 // from 1
+	Status   Status
+	Attempts int    // failed ones
+	Failure  string // the last of them, for people; no secret
+}
+
+// Delivery is what became of one attempt to deliver an event.
+type Delivery struct {
+	Position int64
+	Status   Status // Waiting: failed and to be tried again, which counts an attempt
+	Failure  string // why it failed; empty when delivered
+}
