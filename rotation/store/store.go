@@ -82,7 +82,7 @@ func (e Event) ID() string {
 type Answer struct {
 	Request [32]byte // hash of the request, to tell another one under the same key
 	Body    []byte   // the answer; no secret
-	Expires time.Time
+	Expires time.Time // no longer good from then on
 }
 
 // Tx is one card under its lock. The function that is given a Tx reads the
@@ -119,8 +119,9 @@ type Store interface {
 
 	// Update calls fn with the card under its lock, and stores what fn asks
 	// for, all or nothing. A key other than "" is an idempotency key, one
-	// for each card: see Tx.Prior and Tx.Answer. An error of fn is returned
-	// as it is, and nothing is stored. Two updates of one card come one
+	// for each card: see Tx.Prior and Tx.Answer; without a key no answer is
+	// kept. An error of fn is returned as it is, and a panic of fn reaches
+	// the caller; nothing is stored then. Two updates of one card come one
 	// after the other, also where the card does not exist yet.
 	Update(ctx context.Context, id, key string, fn func(*Tx) error) error
 
@@ -252,6 +253,6 @@ type Queued struct {
 // Delivery is what became of one attempt to deliver an event.
 type Delivery struct {
 	Position int64
-	Status   Status // Waiting: failed and to be tried again, which counts an attempt
-	Failure  string // why it failed; empty when delivered
+	Status   Status // Waiting: failed and to be tried again. Waiting and Parked count an attempt
+	Failure  string // why it failed; Delivered leaves the last one as it was
 }
