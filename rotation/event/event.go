@@ -1,12 +1,18 @@
 // Package event encodes "Card CVV changed": what subscribers are told of every
 // rotation and of every change of an interval. It is a CloudEvent (version 1.0,
 // structured JSON), with the field names of the platform's documentation.
-// schema.json describes it.
+// [Schema] describes it, and [Parse] reads it.
+//
+// An event is delivered at least once, and in order for each card. So a
+// subscriber remembers the event_number of the last event of each card and
+// passes over those that are not greater; a number skipped is an event that was
+// given up, or is delivered later by a replay.
 //
 // An event holds no CVV, no PAN and no service code.
 package event
 
 import (
+	_ "embed"
 	"strconv"
 	"time"
 
@@ -17,6 +23,16 @@ import (
 
 // Type is the CloudEvents type of every event.
 const Type = "card.cvv.changed.v1"
+
+// ContentType is the media type of an event.
+const ContentType = "application/cloudevents+json"
+
+//go:embed schema.json
+var schema []byte
+
+// Schema returns the JSON Schema (2020-12) of an event. It is strict about what
+// is ours, and lets pass extension attributes that others may add on the way.
+func Schema() []byte { return append([]byte(nil), schema...) }
 
 // Operation is what changed a card.
 type Operation string
@@ -32,7 +48,7 @@ const (
 type Changed struct {
 	Source    string    // URI reference of the issuer's system
 	Card      string    // the card's id
-	Account   string    // the card's account
+	Account   string    // the card's account; may be empty
 	Number    int64     // of the card's events: 1, 2, 3 … without a gap
 	At        time.Time // when it happened
 	Operation Operation
@@ -40,7 +56,7 @@ type Changed struct {
 
 	Version     int64         // of the CVV that is now current
 	Next        time.Time     // the next automatic rotation; zero: none
-	Interval    time.Duration // 0: automatic rotation is off
+	Interval    time.Duration // 0: automatic rotation is off; Parse rounds it to microseconds, since JSON has it in hours
 	Rescheduled bool
 	Reason      rotation.Reason
 	Scenario    int   // 1, 2, 3 or 0 (R21)
@@ -53,10 +69,14 @@ type Changed struct {
 // replacement characters; the engine's ids are ASCII.
 func (c Changed) AppendJSON(b []byte) []byte {
 	b = append(b, `{"specversion":"1.0","id":`...)
-	b = appendString(b, c.Card+"."+strconv.FormatInt(c.Number, 10))
+	b = appendString(b, c.Card)
+	b = strconv.AppendInt(append(b[:len(b)-1], '.'), c.Number, 10)
+	b = append(b, '"')
 	b = append(b, `,"source":`...)
 	b = appendString(b, c.Source)
 	b = append(b, `,"type":"`+Type+`","subject":`...)
+	b = appendString(b, c.Card)
+	b = append(b, `,"partitionkey":`...) // by which brokers keep a card's events in order
 	b = appendString(b, c.Card)
 	b = append(b, `,"time":`...)
 	b = appendTime(b, c.At)
