@@ -1,0 +1,119 @@
+package pgtest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// childVariable makes the test binary a process that starts a server, prints
+// its folder and waits to be killed.
+const childVariable = "PGTEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		var t testing.T
+		s, err := start(programs(&t), "fsync=off")
+		if err != nil {
+			panic(err)
+		}
+		os.Stdout.WriteString(s.dir + "\n")
+		select {}
+	}
+	os.Exit(m.Run())
+}
+
+// A server must not outlive a test process that is killed.
+func TestServerEndsWithItsProcess(t *testing.T) {
+	programs(t) // or skip
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := bufio.NewReader(out).ReadString('\n')
+	dir = strings.TrimSpace(dir)
+	if err != nil || dir == "" {
+		cmd.Process.Kill()
+		t.Fatalf("the child said %q, %v", dir, err)
+	}
+	conn, err := pgx.Connect(t.Context(), (&Server{dir: dir}).url("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	cmd.Process.Kill()
+	cmd.Wait()
+	if err := conn.Ping(t.Context()); err == nil {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if _, err := conn.WaitForNotification(ctx); ctx.Err() != nil {
+			t.Fatalf("the server still runs: %v", err)
+		}
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return
+		} else if time.Now().After(deadline) {
+			t.Fatalf("%s is left behind", dir)
+		}
+	}
+}
+
+func TestDatabasesAreApart(t *testing.T) {
+	one, two := Start(t), Start(t)
+	if one == two {
+		t.Fatal("two calls gave one database")
+	}
+	for _, url := range []string{one, two} {
+		conn, err := pgx.Connect(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Exec(t.Context(), "CREATE TABLE t ()"); err != nil {
+			t.Error(err)
+		}
+		conn.Close(t.Context())
+	}
+}
+
+// What was committed is there after a crash.
+func TestStopAndStart(t *testing.T) {
+	s := New(t)
+	url := s.Database(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "CREATE TABLE t ()"); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop(t)
+	if err := conn.Ping(t.Context()); err == nil {
+		t.Fatal("the connection outlived the server")
+	}
+	s.Start(t)
+	conn, err = pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), "TABLE t"); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(s.Log(t), "recovery") {
+		t.Error("the server's log says nothing of a recovery: it did not crash")
+	}
+}
