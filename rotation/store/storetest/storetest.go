@@ -41,6 +41,8 @@ func Run(t *testing.T, h Harness) {
 	t.Run("cards", func(t *testing.T) { share(t, h, cardTests) })
 	t.Run("updates", func(t *testing.T) { share(t, h, updateTests) })
 	t.Run("answers", func(t *testing.T) { share(t, h, answerTests) })
+	t.Run("claims", func(t *testing.T) { alone(t, h, claimTests) })
+	t.Run("lists", func(t *testing.T) { alone(t, h, listTests) })
 }
 
 // test is one sentence of the contract.
@@ -58,6 +60,13 @@ func share(t *testing.T, h Harness, tests []test) {
 			shared.T = t
 			tt.run(&shared)
 		})
+	}
+}
+
+// alone runs tests with an empty store each.
+func alone(t *testing.T, h Harness, tests []test) {
+	for _, tt := range tests {
+		t.Run(tt.sentence, func(t *testing.T) { tt.run(open(t, h)) })
 	}
 }
 
