@@ -43,6 +43,8 @@ func Run(t *testing.T, h Harness) {
 	t.Run("answers", func(t *testing.T) { share(t, h, answerTests) })
 	t.Run("claims", func(t *testing.T) { alone(t, h, claimTests) })
 	t.Run("lists", func(t *testing.T) { alone(t, h, listTests) })
+	t.Run("outbox", func(t *testing.T) { alone(t, h, outboxTests) })
+	t.Run("life", func(t *testing.T) { alone(t, h, lifeTests) })
 }
 
 // test is one sentence of the contract.
