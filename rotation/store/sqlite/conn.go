@@ -1,0 +1,185 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"cvvrotation/servicecode"
+)
+
+// conn is a connection and the statements that it has prepared, each when it is
+// first used. It is for one goroutine at a time.
+type conn struct {
+	driver.Conn
+	statements map[string]driver.Stmt
+	args       []driver.NamedValue
+}
+
+// connect opens a connection to the file that a DSN names.
+func connect(ctx context.Context, dsn string) (*conn, error) {
+	connector, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	c, err := connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, statements: make(map[string]driver.Stmt)}, nil
+}
+
+// statement returns a prepared statement, and the arguments as it takes them.
+// Those are an int64, a string, a []byte or nil each, and are valid until the
+// next call.
+func (c *conn) statement(query string, args []any) (driver.Stmt, []driver.NamedValue, error) {
+	s, ok := c.statements[query]
+	if !ok {
+		var err error
+		if s, err = c.Prepare(query); err != nil {
+			return nil, nil, err
+		}
+		c.statements[query] = s
+	}
+	c.args = c.args[:0]
+	for i, a := range args {
+		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: a})
+	}
+	return s, c.args, nil
+}
+
+// Close closes the connection and its statements.
+func (c *conn) Close() error {
+	for _, s := range c.statements {
+		s.Close()
+	}
+	return c.Conn.Close()
+}
+
+// exec runs a statement and returns how many rows it changed.
+func (c *conn) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	s, values, err := c.statement(query, args)
+	if err != nil {
+		return 0, err
+	}
+	result, err := s.(driver.StmtExecContext).ExecContext(ctx, values)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// script runs statements that are needed once.
+func (c *conn) script(ctx context.Context, statements string) error {
+	_, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, statements, nil)
+	return err
+}
+
+// errEnough ends a query early, without an error.
+var errEnough = errors.New("enough rows")
+
+// query calls scan with each row. It must not use the connection.
+func (c *conn) query(ctx context.Context, scan func(*row) error, query string, args ...any) (err error) {
+	s, values, err := c.statement(query, args)
+	if err != nil {
+		return err
+	}
+	rows, err := s.(driver.StmtQueryContext).QueryContext(ctx, values)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := rows.Close(); err == nil {
+			err = e
+		}
+	}()
+	r := row{values: make([]driver.Value, len(rows.Columns()))}
+	for {
+		switch err := rows.Next(r.values); err {
+		case nil:
+		case io.EOF:
+			return nil
+		default:
+			return err
+		}
+		r.next, r.err = 0, nil
+		if err := errors.Join(scan(&r), r.err); errors.Is(err, errEnough) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// row is a row of a result, whose columns are read from left to right.
+type row struct {
+	values []driver.Value
+	next   int
+	err    error // the first one
+}
+
+func column[T any](r *row) (v T) {
+	value := r.values[r.next]
+	r.next++
+	if value == nil {
+		return v
+	}
+	v, ok := value.(T)
+	if !ok && r.err == nil {
+		r.err = errors.New("damaged database: a column has a value of another type")
+	}
+	return v
+}
+
+func (r *row) int() int64     { return column[int64](r) }
+func (r *row) string() string { return column[string](r) }
+func (r *row) bytes() []byte  { return column[[]byte](r) }
+
+func (r *row) null() bool { return r.values[r.next] == nil }
+
+func (r *row) time() time.Time {
+	if r.null() {
+		r.next++
+		return time.Time{}
+	}
+	return time.Unix(0, r.int()).UTC()
+}
+
+func (r *row) code() servicecode.Code {
+	s := r.string()
+	if s == "" {
+		return servicecode.Code{}
+	}
+	c, err := servicecode.Parse(s)
+	if err != nil && r.err == nil {
+		r.err = errors.New("damaged database: a service code is none")
+	}
+	return c
+}
+
+// The other way round: what a column is given.
+
+func instant(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixNano()
+}
+
+func blob(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return b
+}
+
+func code(c servicecode.Code) string {
+	if !c.IsValid() {
+		return ""
+	}
+	return c.String()
+}
