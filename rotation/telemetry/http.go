@@ -1,0 +1,70 @@
+package telemetry
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/felixge/httpsnoop"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Handler returns next with every request counted, timed and traced, by the
+// pattern that its ServeMux has matched. The pattern is all that is kept of a
+// URL: a path names a card, and may hold what a caller has put there by
+// mistake.
+//
+// A caller's trace goes on when the request says so (traceparent, W3C).
+func (m *Metrics) Handler(next http.Handler) http.Handler {
+	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.inFlight.Inc()
+		defer m.inFlight.Dec()
+		span := trace.SpanFromContext(r.Context())
+		asked := r.Context().Value(askedKey{}).(*http.Request).WithContext(r.Context())
+		asked.Body = r.Body
+		measured := httpsnoop.CaptureMetrics(next, w, asked)
+		route := asked.Pattern
+		if route == "" {
+			route = "other"
+		}
+		r.Pattern = route // which names the span
+		span.SetName(route)
+		m.requests.WithLabelValues(route, strconv.Itoa(measured.Code)).Inc()
+		m.httpTime.WithLabelValues(route).Observe(measured.Duration.Seconds())
+	})
+	traced := otelhttp.NewHandler(counted, "",
+		otelhttp.WithTracerProvider(m.traces), otelhttp.WithPropagators(propagation.TraceContext{}),
+		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
+			if r.Pattern == "" {
+				return r.Method
+			}
+			return r.Pattern
+		}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		traced.ServeHTTP(w, withoutURL(r))
+	})
+}
+
+type askedKey struct{}
+
+// withoutURL returns a request for the tracer to look at: without anything that
+// a caller can fill in, but for a known method and the trace that it belongs to.
+func withoutURL(r *http.Request) *http.Request {
+	shown := &http.Request{
+		Method: "_OTHER", URL: &url.URL{Path: "/"}, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
+		Header: http.Header{}, Body: r.Body, ContentLength: r.ContentLength,
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		shown.Method = r.Method
+	}
+	for _, name := range []string{"Traceparent", "Tracestate"} {
+		if v := r.Header[name]; v != nil {
+			shown.Header[name] = v
+		}
+	}
+	return shown.WithContext(context.WithValue(r.Context(), askedKey{}, r))
+}
