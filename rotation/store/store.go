@@ -172,7 +172,7 @@ type Store interface {
 // Stats is the size of things in a store.
 type Stats struct {
 	Cards     int64     // registered; may be an estimate
-	Backlog   int64     // cards whose Due has passed
+	Backlog   int64     // cards that are due: their Due is not after the store's time
 	OldestDue time.Time // the earliest Due; zero: none
 	Failing   int64     // cards with Failures
 

@@ -27,10 +27,6 @@ type Harness struct {
 	// Open is called some forty times: tests that need no empty store share
 	// one, with cards of their own.
 	Open func(t *testing.T, clk clock.Clock) (s store.Store, reopen func() store.Store)
-
-	// Checks is how many random histories are tried, each of some dozens of
-	// calls. 0 stands for 100; -short takes a tenth.
-	Checks int
 }
 
 // Run runs the suite. Tests are named by the sentence that they check.
@@ -45,6 +41,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("lists", func(t *testing.T) { alone(t, h, listTests) })
 	t.Run("outbox", func(t *testing.T) { alone(t, h, outboxTests) })
 	t.Run("life", func(t *testing.T) { alone(t, h, lifeTests) })
+	t.Run("random histories", func(t *testing.T) { histories(t, h) })
 }
 
 // test is one sentence of the contract.
@@ -132,11 +129,13 @@ func (f *fixture) card(id string) store.Card {
 	return c
 }
 
-// equal reports a difference. Empty and nil are the same, and so is an instant
-// in all places.
+// alike says that empty and nil are the same, and an instant in all places.
+var alike = []cmp.Option{cmpopts.EquateEmpty(), cmpopts.EquateComparable(servicecode.Code{})}
+
+// equal reports a difference.
 func (f *fixture) equal(what string, got, want any) {
 	f.Helper()
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.EquateComparable(servicecode.Code{})); diff != "" {
+	if diff := cmp.Diff(want, got, alike...); diff != "" {
 		f.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
