@@ -80,8 +80,8 @@ func (e Event) ID() string {
 
 // Answer is what a call with an idempotency key was answered.
 type Answer struct {
-	Request [32]byte // hash of the request, to tell another one under the same key
-	Body    []byte   // the answer; no secret
+	Request [32]byte  // hash of the request, to tell another one under the same key
+	Body    []byte    // the answer; no secret
 	Expires time.Time // no longer good from then on
 }
 
