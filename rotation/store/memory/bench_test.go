@@ -38,29 +38,30 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// BenchmarkClaim claims 1 of 100,000 cards that are due.
+// BenchmarkClaim claims 1 of 100,000 cards that are due, and puts it at the end.
 func BenchmarkClaim(b *testing.B) {
 	s := fill(b, 100_000)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := s.Claim(b.Context(), 1, func(tx *store.Tx) error {
-			tx.Card.Due = tx.Card.Due.Add(time.Hour)
+		if n, err := s.Claim(b.Context(), 1, func(tx *store.Tx) error {
+			tx.Card.Due = tx.Card.Due.Add(100_000 * time.Millisecond)
 			tx.Write = true
 			return nil
-		}); err != nil {
-			b.Fatal(err)
+		}); n != 1 || err != nil {
+			b.Fatal(n, err)
 		}
 	}
 }
 
 func fill(b *testing.B, n int) *memory.Store {
 	clk := clock.NewMock()
-	clk.Set(time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC))
+	start := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 	s := memory.New(clk)
+	clk.Set(start.Add(10_000 * time.Hour)) // all are due, however often claimed
 	for i := range n {
 		s.Put(store.Card{
 			ID: "card-" + strconv.Itoa(i), Version: 1, State: make([]byte, 45), Sealed: make([]byte, 35),
-			Due: clk.Now().Add(time.Duration(i) * -time.Millisecond),
+			Due: start.Add(time.Duration(i) * time.Millisecond),
 		})
 	}
 	return s
