@@ -139,7 +139,7 @@ var answerTests = []test{
 		f.promptly("updates", func() {
 			each(callers, func(i int) {
 				worked := false
-				if err := f.Update(context.Background(), id, "key", func(tx *store.Tx) error {
+				f.report(f.Update(context.Background(), id, "key", func(tx *store.Tx) error {
 					if worked = tx.Prior == nil; !worked {
 						bodies[i] = tx.Prior.Body
 						return nil
@@ -149,9 +149,7 @@ var answerTests = []test{
 					tx.Answer = &store.Answer{Body: bodies[i], Expires: tx.Now.Add(time.Hour)}
 					tx.Write = true
 					return nil
-				}); err != nil {
-					f.Error(err)
-				}
+				}))
 				if worked {
 					workers.Add(1)
 				}

@@ -222,11 +222,11 @@ var claimTests = []test{
 		f.promptly("claimers", func() {
 			each(claimers, func(int) {
 				for f.backlog() {
-					if _, err := f.Claim(f.Context(), 7, func(tx *store.Tx) error {
+					_, err := f.Claim(f.Context(), 7, func(tx *store.Tx) error {
 						serve(tx)
 						return nil
-					}); err != nil {
-						f.Error(err)
+					})
+					if f.report(err) {
 						return
 					}
 				}
@@ -255,25 +255,23 @@ var claimTests = []test{
 			each(updaters+2, func(worker int) {
 				if worker < 2 {
 					for f.backlog() {
-						if _, err := f.Claim(f.Context(), 5, func(tx *store.Tx) error {
+						_, err := f.Claim(f.Context(), 5, func(tx *store.Tx) error {
 							serve(tx)
 							return nil
-						}); err != nil {
-							f.Error(err)
+						})
+						if f.report(err) {
 							return
 						}
 					}
 					return
 				}
 				for i := range times {
-					if err := f.Update(f.Context(), ids[(i*7+worker)%cards], "", func(tx *store.Tx) error {
+					f.report(f.Update(f.Context(), ids[(i*7+worker)%cards], "", func(tx *store.Tx) error {
 						tx.Card.Version++
 						tx.Event = event(tx, "update")
 						tx.Write = true
 						return nil
-					}); err != nil {
-						f.Error(err)
-					}
+					}))
 				}
 			})
 		})
@@ -328,10 +326,7 @@ var claimTests = []test{
 // backlog reports whether a card is due.
 func (f *fixture) backlog() bool {
 	next, ok, err := f.NextDue(f.Context())
-	if err != nil {
-		f.Error(err)
-	}
-	return ok && !next.After(f.now())
+	return !f.report(err) && ok && !next.After(f.now()) && f.Context().Err() == nil
 }
 
 // idsOf returns the cards' ids.

@@ -111,15 +111,13 @@ var outboxTests = []test{
 		f.promptly("updates", func() {
 			each(cards*2, func(i int) {
 				for range times {
-					if err := f.Update(f.Context(), "card-"+strconv.Itoa(i%cards), "", func(tx *store.Tx) error {
+					f.report(f.Update(f.Context(), "card-"+strconv.Itoa(i%cards), "", func(tx *store.Tx) error {
 						if tx.Card.Version == 0 {
 							tx.Card = due(tx.Card.ID, time.Time{})
 						}
 						tx.Event, tx.Write = event(tx, "e"), true
 						return nil
-					}); err != nil {
-						f.Error(err)
-					}
+					}))
 				}
 			})
 		})

@@ -140,6 +140,16 @@ func (f *fixture) equal(what string, got, want any) {
 	}
 }
 
+// report reports the error of a call in a goroutine, and whether there was one.
+// When the test has been given up, nobody wants to know.
+func (f *fixture) report(err error) bool {
+	f.Helper()
+	if err != nil && f.Context().Err() == nil {
+		f.Error(err)
+	}
+	return err != nil
+}
+
 // promptly fails the test if f does not return: something waits for ever.
 func (f *fixture) promptly(what string, call func()) {
 	f.Helper()

@@ -141,14 +141,12 @@ var updateTests = []test{
 		f.promptly("updates", func() {
 			each(callers, func(int) {
 				for range times {
-					if err := f.Update(f.Context(), id, "", func(tx *store.Tx) error {
+					f.report(f.Update(f.Context(), id, "", func(tx *store.Tx) error {
 						tx.Card.Version++
 						tx.Event = event(tx, "one more")
 						tx.Write = true
 						return nil
-					}); err != nil {
-						f.Error(err)
-					}
+					}))
 				}
 			})
 		})
@@ -174,7 +172,7 @@ var updateTests = []test{
 			first := make([]bool, callers)
 			f.promptly("updates", func() {
 				each(callers, func(i int) {
-					if err := f.Update(f.Context(), id, "", func(tx *store.Tx) error {
+					f.report(f.Update(f.Context(), id, "", func(tx *store.Tx) error {
 						first[i] = tx.Card.Version == 0
 						tx.Card.Version++
 						tx.Card.Account = "a"
@@ -183,9 +181,7 @@ var updateTests = []test{
 						tx.Event = event(tx, "made")
 						tx.Write = true
 						return nil
-					}); err != nil {
-						f.Error(err)
-					}
+					}))
 				})
 			})
 			creators := 0
