@@ -1,0 +1,86 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+const maxKeySet = 1 << 20 // bytes
+
+// loader returns the function that loads a key set from a URL or a file.
+func loader(from string, client *http.Client) (func(context.Context) ([]byte, error), error) {
+	if from == "" {
+		return nil, fmt.Errorf("%w: JWKS is required: an https URL or the path of a file", ErrConfig)
+	}
+	if !strings.Contains(from, "://") {
+		return func(context.Context) ([]byte, error) { return readFile(from) }, nil
+	}
+	u, err := url.Parse(from)
+	switch {
+	case err != nil: // its text quotes the URL
+		return nil, fmt.Errorf("%w: JWKS is neither a URL nor the path of a file", ErrConfig)
+	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
+		return nil, fmt.Errorf("%w: JWKS must be loaded by https: whoever can change it can make tokens", ErrConfig)
+	case u.Host == "":
+		return nil, fmt.Errorf("%w: JWKS names no host", ErrConfig)
+	}
+	own := http.Client{Timeout: 5 * time.Second}
+	if client != nil {
+		own = *client
+	}
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return func(ctx context.Context) ([]byte, error) { return get(ctx, &own, from) }, nil
+}
+
+// loopback reports whether the host is this machine, without asking anybody.
+func loopback(host string) bool {
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f)
+}
+
+func get(ctx context.Context, client *http.Client, from string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	if err != nil {
+		return nil, errors.New("the key set's URL can't be requested")
+	}
+	req.Header.Set("Accept", "application/jwk-set+json, application/json")
+	resp, err := client.Do(req)
+	if err != nil {
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err // without the URL, which may hold a password
+		}
+		return nil, fmt.Errorf("requesting the key set: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("requesting the key set: status %d, not 200", resp.StatusCode)
+	}
+	return readAll(resp.Body)
+}
+
+func readAll(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxKeySet+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the key set: %w", err)
+	}
+	if len(b) > maxKeySet {
+		return nil, fmt.Errorf("the key set has more than %d bytes", maxKeySet)
+	}
+	return b, nil
+}
