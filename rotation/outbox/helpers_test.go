@@ -75,6 +75,13 @@ func (s *script) of(id string) []try {
 	return slices.DeleteFunc(slices.Clone(s.tries), func(t try) bool { return t.id != id })
 }
 
+// all returns how many tries there were.
+func (s *script) all() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.tries)
+}
+
 // taken returns the ids of the events that were taken, in order.
 func (s *script) taken() []string {
 	s.mu.Lock()

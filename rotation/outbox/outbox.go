@@ -16,7 +16,10 @@
 // is tried again after a delay that doubles each time. What happens to it in the
 // end depends on whose fault the failure is:
 //
-//   - The event's, says the sink (ErrRejected): it is parked at once.
+//   - The event's, says the sink (ErrRejected): it is parked at once. But a
+//     sink that rejects one event after the other and takes nothing in between
+//     is more likely to have a wrong address or secret: from the second one on
+//     it is not believed until it takes an event.
 //   - The sink's, says the sink (ErrUnavailable): everything pauses, then one
 //     event probes whether the sink is back. Nothing is counted.
 //   - Unknown, which is any other error. It counts as an attempt only if the

@@ -28,6 +28,7 @@ type Options struct {
 	MaxBackoff  time.Duration // longest delay of an event; 0: 10m
 	MaxPause    time.Duration // longest pause of a sink that takes nothing; 0: 30s
 	MaxAttempts int           // counted failures that park an event; 0: 12
+	MaxHeld     int           // cards held back at the same time; with more, all wait for one of them; 0: 10,000
 
 	Poll      time.Duration // how often to look for events that nobody told of; 0: 1s
 	LeadRetry time.Duration // how often to ask for the lead while another relay has it; 0: 5s
@@ -48,7 +49,7 @@ type Outcome struct {
 type State struct {
 	Leading  bool
 	InFlight int       // batches with the sink
-	Held     int       // cards that wait because an event failed
+	Held     int       // cards whose next event has failed
 	Down     time.Time // since when the sink takes nothing; zero: it works
 	Failure  string    // the last one, while the sink is down; no secret
 }
@@ -60,10 +61,6 @@ type Relay struct {
 	state atomic.Pointer[State]
 }
 
-// maxHeld bounds the cards that are held back; more than these, and the relay
-// waits for one of them.
-const maxHeld = 10_000
-
 // maxAfter bounds the wish of a sink that says when to try again.
 const maxAfter = time.Hour
 
@@ -73,8 +70,8 @@ func New(o Options) (*Relay, error) {
 	switch {
 	case o.Outbox == nil || o.Sink == nil:
 		return nil, errors.New("outbox: Outbox and Sink are required")
-	case o.Batch < 0 || o.Lanes < 0 || o.MaxAttempts < 0:
-		return nil, errors.New("outbox: Batch, Lanes and MaxAttempts must not be negative")
+	case min(o.Batch, o.Lanes, o.MaxAttempts, o.MaxHeld) < 0:
+		return nil, errors.New("outbox: Batch, Lanes, MaxAttempts and MaxHeld must not be negative")
 	case min(o.MinBackoff, o.MaxBackoff, o.MaxPause, o.Poll, o.LeadRetry, o.Grace) < 0:
 		return nil, errors.New("outbox: durations must not be negative")
 	}
@@ -84,6 +81,7 @@ func New(o Options) (*Relay, error) {
 	setDefault(&o.MaxBackoff, 10*time.Minute)
 	setDefault(&o.MaxPause, 30*time.Second)
 	setDefault(&o.MaxAttempts, 12)
+	setDefault(&o.MaxHeld, 10_000)
 	setDefault(&o.Poll, time.Second)
 	setDefault(&o.LeadRetry, 5*time.Second)
 	setDefault(&o.Grace, 10*time.Second)

@@ -214,8 +214,9 @@ func TestRejectedIsParkedAtOnce(t *testing.T) {
 // are few, and half a minute after its end everything has gone out, in order.
 func TestOutage(t *testing.T) {
 	for name, failure := range map[string]error{
-		"and says so":    fmt.Errorf("connection refused: %w", outbox.ErrUnavailable),
-		"and fails each": errBroken,
+		"and says so":      fmt.Errorf("connection refused: %w", outbox.ErrUnavailable),
+		"and fails each":   errBroken,
+		"and rejects each": outbox.ErrRejected, // as with a wrong secret
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -235,7 +236,7 @@ func TestOutage(t *testing.T) {
 					write(t, s, fmt.Sprintf("card-%d", i%50), 1)
 					time.Sleep(6 * time.Second)
 				}
-				if n := len(sink.tries); n > 400 {
+				if n := sink.all(); n > 400 {
 					t.Errorf("%d tries in an hour", n)
 				}
 				if got := r.State(); got.Down.IsZero() || got.Failure == "" || !got.Leading {
@@ -244,10 +245,16 @@ func TestOutage(t *testing.T) {
 				down.Store(false)
 				time.Sleep(31 * time.Second)
 				synctest.Wait()
+				parked := 0
 				for id, st := range statuses(s) {
-					if st != store.Delivered {
+					if st == store.Parked && errors.Is(failure, outbox.ErrRejected) {
+						parked++
+					} else if st != store.Delivered {
 						t.Errorf("%s: %v", id, st)
 					}
+				}
+				if parked > 1 {
+					t.Errorf("%d events were parked", parked)
 				}
 				if err := orderFault(sink.taken(), s); err != nil {
 					t.Error(err)
@@ -295,7 +302,7 @@ func TestDeliveredAndNotRecorded(t *testing.T) {
 		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
 		write(t, s, "a", 2)
 		time.Sleep(time.Minute)
-		if n := len(sink.tries); n != 2 {
+		if n := sink.all(); n != 2 {
 			t.Errorf("%d deliveries while they could not be recorded", n)
 		}
 		if err := stop(); err == nil || !strings.Contains(err.Error(), "(2)") {
@@ -390,6 +397,9 @@ func TestLostLeaseEndsDeliveries(t *testing.T) {
 		want := map[string]store.Status{"a.1": store.Delivered, "b.1": store.Waiting}
 		if diff := cmp.Diff(want, statuses(s)); diff != "" {
 			t.Error(diff)
+		}
+		if n := s.Written(0)[1].Attempts; n != 0 {
+			t.Errorf("being cut off counted as %d attempts", n)
 		}
 		close(blocker)
 		time.Sleep(10 * time.Second)
@@ -486,7 +496,7 @@ func TestASlowBatchHoldsUpNoOther(t *testing.T) {
 			return make([]error, len(events))
 		})
 		write(t, s, "slow", 1)
-		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Poll: time.Hour})
 		synctest.Wait()
 		write(t, s, "slow", 1)
 		write(t, s, "quick", 1)
@@ -564,8 +574,8 @@ func anythingMayFail(t *testing.T, o outbox.Options, seed uint64, cards, events 
 		}
 		return nil
 	}}
-	s.SetFaults(func(memory.Op) (f memory.Fault) {
-		if chance(faults) {
+	s.SetFaults(func(op memory.Op) (f memory.Fault) {
+		if op.Call != memory.Update && chance(faults) {
 			if f.Before = memory.ErrInjected; chance(0.5) {
 				f.Before, f.After = nil, memory.ErrInjected
 			}
@@ -574,11 +584,21 @@ func anythingMayFail(t *testing.T, o outbox.Options, seed uint64, cards, events 
 	})
 	o.Outbox, o.Sink = s, sink
 	_, stop := start(t, o)
-	for n := 0; waiting(s) > 0; n++ {
+	left := func() (n int) {
+		for _, e := range s.Written(0)[:events] {
+			if e.Status == store.Waiting {
+				n++
+			}
+		}
+		return n
+	}
+	for n := 0; left() > 0; n++ {
 		if n == 5000 {
 			return fmt.Errorf("still waiting after %d minutes: %v", n, statuses(s))
 		}
 		time.Sleep(time.Minute)
+		write(t, s, "good", 1) // shows the relay that the sink works
+		time.Sleep(time.Second)
 		if chance(0.3) {
 			s.LoseLease()
 		}
@@ -588,12 +608,120 @@ func anythingMayFail(t *testing.T, o outbox.Options, seed uint64, cards, events 
 		}
 	}
 	stop()
+	s.SetFaults(nil)
 	for id, st := range statuses(s) {
-		if (st == store.Parked) != poisoned[id] {
+		if st != store.Waiting && (st == store.Parked) != poisoned[id] {
 			return fmt.Errorf("%s is %v, poison: %v", id, st, poisoned[id])
 		}
 	}
 	return orderFault(sink.taken(), s)
+}
+
+// TestFailingTogether: batches that fail at the same time are one failure of the
+// sink, and one event probes it, not four batches.
+func TestFailingTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		began := time.Now()
+		sink := &script{answer: func(store.Queued, int) error {
+			time.Sleep(10 * time.Millisecond)
+			if time.Since(began) < time.Minute {
+				return outbox.ErrUnavailable
+			}
+			return nil
+		}}
+		for i := range 8 {
+			write(t, s, fmt.Sprintf("card-%d", i), 1)
+		}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Batch: 1, Lanes: 4})
+		time.Sleep(1100 * time.Millisecond)
+		if n := sink.all(); n != 5 {
+			t.Errorf("%d tries after a second, not 4 and a probe", n)
+		}
+		time.Sleep(2 * time.Minute)
+		stop()
+		if waiting(s) != 0 {
+			t.Error(statuses(s))
+		}
+	})
+}
+
+// TestMaxHeld: with too many cards held back all wait, until a delay ends.
+func TestMaxHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := &script{answer: func(e store.Queued, _ int) error {
+			if e.Card != "good" {
+				return errBroken
+			}
+			return nil
+		}}
+		write(t, s, "good", 1)
+		write(t, s, "p1", 1)
+		write(t, s, "p2", 1)
+		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxHeld: 2, MinBackoff: 10 * time.Second})
+		synctest.Wait()
+		write(t, s, "good", 1)
+		r.Wake()
+		time.Sleep(4 * time.Second)
+		if waiting(s) != 3 {
+			t.Error("held too many:", statuses(s))
+		}
+		time.Sleep(7 * time.Second)
+		if waiting(s) != 2 {
+			t.Error("the good event still waits:", statuses(s))
+		}
+		stop()
+	})
+}
+
+// TestForgets: a failing event that somebody else settled leaves nothing behind.
+func TestForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := &script{answer: func(store.Queued, int) error { return errBroken }}
+		write(t, s, "a", 1)
+		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		time.Sleep(time.Minute)
+		if n := r.State().Held; n != 1 {
+			t.Error("held:", n)
+		}
+		if err := s.Settle(context.Background(), []store.Delivery{{Position: 1, Status: store.Delivered}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if n := r.State().Held; n != 0 {
+			t.Error("held:", n)
+		}
+		stop()
+	})
+}
+
+// TestALeaseThatDoesNotLast must not keep the relay spinning.
+func TestALeaseThatDoesNotLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &flapping{Store: newStore()}
+		_, stop := start(t, outbox.Options{Outbox: o, Sink: &script{}})
+		time.Sleep(10 * time.Second)
+		stop()
+		if n := o.leads.Load(); n < 5 || n > 12 {
+			t.Errorf("asked %d times in 10 s", n)
+		}
+	})
+}
+
+type flapping struct {
+	*memory.Store
+	leads atomic.Int64
+}
+
+func (f *flapping) Lead(ctx context.Context) (store.Lease, error) {
+	if f.leads.Add(1) > 100 {
+		time.Sleep(time.Second)
+	}
+	l, err := f.Store.Lead(ctx)
+	f.LoseLease()
+	return l, err
 }
 
 func TestOptions(t *testing.T) {

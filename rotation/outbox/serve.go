@@ -23,8 +23,9 @@ type term struct {
 	more     bool      // there may be events that wait and are not held
 	pollAt   time.Time // when to look for them anyway
 
-	taken    int64     // events that the sink took or rejected, which shows that it works
+	taken    int64     // events that the sink took
 	suspects int       // cards that failed since it took the last one
+	rejected int       // events that it rejected since then, and that were parked
 	pauses   int       // in a row
 	pausedTo time.Time // the sink is unavailable: no delivery before
 	down     time.Time // since when it takes nothing; zero: it works
@@ -101,8 +102,8 @@ func (t *term) fetch(ctx context.Context) {
 	if now.Before(t.pausedTo) || now.Before(t.storeBackAt) {
 		return
 	}
-	except := t.except(now)
-	for t.more && t.inFlight < t.o.Lanes && len(t.held) < maxHeld {
+	except, held := t.except(now)
+	for t.more && t.inFlight < t.o.Lanes && held < t.o.MaxHeld {
 		limit := t.o.Batch
 		if t.pauses > 0 { // one event tells whether the sink is back
 			if limit = 1; t.inFlight > 0 {
@@ -134,10 +135,10 @@ func (t *term) fetch(ctx context.Context) {
 	}
 }
 
-// except returns the cards that are not to be delivered now. It forgets cards
-// whose event nobody sees any more.
-func (t *term) except(now time.Time) []string {
-	cards := make([]string, 0, len(t.busy)+len(t.held))
+// except returns the cards that are not to be delivered now, and how many of
+// them are held back. It forgets cards whose event nobody sees any more.
+func (t *term) except(now time.Time) (cards []string, held int) {
+	cards = make([]string, 0, len(t.busy)+len(t.held))
 	for card := range t.busy {
 		cards = append(cards, card)
 	}
@@ -146,11 +147,12 @@ func (t *term) except(now time.Time) []string {
 		case t.busy[card]:
 		case h.until.After(now):
 			cards = append(cards, card)
+			held++
 		case h.until.Add(t.o.MaxBackoff + t.o.MaxPause).Before(now):
 			delete(t.held, card)
 		}
 	}
-	return cards
+	return cards, held
 }
 
 // wait returns how long there is nothing to do, unless something happens.
@@ -177,11 +179,12 @@ func (t *term) finish(ctx context.Context, b batch) {
 		b.errs = append(b.errs, errors.New("the sink said nothing of the event"))
 	}
 	for i := range b.events {
-		if goesOn(b.errs[i]) {
+		if b.errs[i] == nil {
 			t.taken++
-			t.suspects = 0
+			t.suspects, t.rejected = 0, 0
 		}
 	}
+	nothing := b.taken == t.taken // was taken since the batch began
 	now := t.o.Clock.Now()
 	var unavailable, last error
 	stopped := map[string]bool{}
@@ -195,8 +198,9 @@ func (t *term) finish(ctx context.Context, b batch) {
 		case err == nil:
 			r.Status = store.Delivered
 			delete(t.held, e.Card)
-		case errors.Is(err, ErrRejected):
+		case errors.Is(err, ErrRejected) && (!nothing || t.rejected == 0):
 			r.Status = store.Parked
+			t.rejected++
 			delete(t.held, e.Card)
 		case t.sink.Err() != nil || errors.Is(err, ErrHeld):
 			stopped[e.Card] = true
@@ -211,19 +215,18 @@ func (t *term) finish(ctx context.Context, b batch) {
 		}
 		t.results = append(t.results, r)
 	}
-	nothing := b.taken == t.taken // since the batch began, by any
 	switch {
 	case unavailable != nil:
 		t.pause(ctx, now, unavailable, nothing)
 	case last != nil && nothing && t.suspects >= 2:
 		t.pause(ctx, now, last, true)
-	case !nothing && !now.Before(t.pausedTo):
+	case !nothing:
 		t.resume(ctx, now)
 	}
 }
 
-// hold holds back the card of an event that failed, while the sink had taken so
-// many others when it was tried. It sets whether the failure counts.
+// hold holds back the card of an event that failed; taken is what the sink had
+// taken when it was tried. It sets whether the failure counts.
 func (t *term) hold(r *result, taken int64, now time.Time) {
 	e := r.Event
 	h := t.held[e.Card]
@@ -239,7 +242,7 @@ func (t *term) hold(r *result, taken int64, now time.Time) {
 	h.failures++
 	h.until = now.Add(t.backoff(h.failures, t.o.MaxBackoff))
 	r.record = h.counted
-	if h.counted && e.Attempts+1 >= t.o.MaxAttempts {
+	if h.counted && (e.Attempts+1 >= t.o.MaxAttempts || errors.Is(r.Err, ErrRejected)) {
 		r.Status = store.Parked
 		delete(t.held, e.Card)
 	}
