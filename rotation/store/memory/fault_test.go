@@ -181,6 +181,32 @@ func TestFaultStallEndsWithItsChannelOrTheContext(t *testing.T) {
 	expect(t, s, 1)
 }
 
+func TestCloseWaitsForStalledCalls(t *testing.T) {
+	s, clk := oneCard()
+	stall, stalled := make(chan struct{}), make(chan struct{})
+	s.SetFaults(on(memory.Update, memory.Fault{Race: func() {
+		close(stalled)
+		<-stall
+	}}))
+	result, closed := make(chan error, 1), make(chan error, 1)
+	go func() { result <- s.Update(context.Background(), "a", "", rotate) }()
+	<-stalled
+	go func() { closed <- s.Close() }()
+	select {
+	case <-closed:
+		t.Error("Close returned during an update")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(stall)
+	if err := <-result; err != nil {
+		t.Errorf("update that had begun: %v", err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	expect(t, s.Reopen(clk), 1)
+}
+
 func TestReopenIsACrash(t *testing.T) {
 	s, clk := oneCard()
 	lease, err := s.Lead(t.Context())

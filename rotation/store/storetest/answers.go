@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -140,6 +141,7 @@ var answerTests = []test{
 			each(callers, func(i int) {
 				worked := false
 				f.report(f.Update(context.Background(), id, "key", func(tx *store.Tx) error {
+					runtime.Gosched()
 					if worked = tx.Prior == nil; !worked {
 						bodies[i] = tx.Prior.Body
 						return nil

@@ -73,8 +73,11 @@ var cardTests = []test{
 		if len(got.Sealed) != 0 || len(got.Identity) != 0 {
 			f.Errorf("empty: got %x and %x", got.Sealed, got.Identity)
 		}
-		if got.PreviousSealed != nil {
-			f.Errorf("none: got %#v", got.PreviousSealed)
+		c.Sealed, c.Identity = nil, nil
+		f.put(c)
+		got = f.card(c.ID)
+		if got.Sealed != nil || got.PreviousSealed != nil || got.Identity != nil {
+			f.Errorf("none: got %#v, %#v and %#v", got.Sealed, got.PreviousSealed, got.Identity)
 		}
 	}},
 

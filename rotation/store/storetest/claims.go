@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"time"
 
@@ -43,6 +44,7 @@ func (f *fixture) claim(limit int, change func(*store.Tx)) []string {
 // serve is what an engine does with a slot, in short: nothing if the card has
 // moved since it was found.
 func serve(tx *store.Tx) {
+	runtime.Gosched() // let others try to come in between
 	if !tx.Slot.Equal(tx.Card.Next) {
 		return
 	}

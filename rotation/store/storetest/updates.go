@@ -3,7 +3,9 @@ package storetest
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"cvvrotation/rotation/store"
 )
@@ -33,13 +35,30 @@ func (f *fixture) eventsOf(id string) []store.Queued {
 	}
 }
 
-// each calls f in n goroutines and waits for them.
+// each calls f in n goroutines, which start together, and waits for them.
 func each(n int, f func(i int)) {
 	var wg sync.WaitGroup
+	start := make(chan struct{})
 	for i := range n {
-		wg.Go(func() { f(i) })
+		wg.Go(func() {
+			<-start
+			f(i)
+		})
 	}
+	close(start)
 	wg.Wait()
+}
+
+// section is code that one goroutine at a time should be in.
+type section struct{ inside atomic.Int32 }
+
+// enter lets others try to be inside as well, and reports whether none was.
+func (s *section) enter() bool {
+	alone := s.inside.Add(1) == 1
+	for range 3 {
+		runtime.Gosched()
+	}
+	return s.inside.Add(-1) == 0 && alone
 }
 
 var updateTests = []test{
@@ -138,10 +157,14 @@ var updateTests = []test{
 		f.put(full(id))
 		const callers, times = 64, 5
 		before := full(id)
+		var lock section
 		f.promptly("updates", func() {
 			each(callers, func(int) {
 				for range times {
 					f.report(f.Update(f.Context(), id, "", func(tx *store.Tx) error {
+						if !lock.enter() {
+							f.Error("two functions have the card at once")
+						}
 						tx.Card.Version++
 						tx.Event = event(tx, "one more")
 						tx.Write = true
@@ -174,6 +197,7 @@ var updateTests = []test{
 				each(callers, func(i int) {
 					f.report(f.Update(f.Context(), id, "", func(tx *store.Tx) error {
 						first[i] = tx.Card.Version == 0
+						runtime.Gosched()
 						tx.Card.Version++
 						tx.Card.Account = "a"
 						tx.Card.State = []byte("s")
