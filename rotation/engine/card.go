@@ -130,6 +130,9 @@ func (e *Engine) Verify(ctx context.Context, ref Ref, presented cvvgen.CVV) (Ver
 			return err
 		}
 		previous, err := e.generator.Open(ctx, c, true)
+		if unreadable(err) {
+			err = nil // an old value that nobody can read is worth nothing
+		}
 		if err != nil {
 			return err
 		}

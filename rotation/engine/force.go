@@ -87,7 +87,9 @@ func (e *Engine) Force(ctx context.Context, ref Ref, req ForceRequest) (Rotation
 
 // Deliver is an automatic rotation by a timer of the host's own that was armed
 // for the slot, for services that do not use Run, or not only. It may come late,
-// twice, or after the schedule has moved: R11 to R14 tell.
+// twice, or after the schedule has moved: R11 to R14 tell. The zero slot is a
+// timer that does not say what it was armed for (R4 to R7): the host then has to
+// make sure that it comes once.
 //
 // The error matches store.ErrNotFound, ErrForbidden or ErrInvalid.
 func (e *Engine) Deliver(ctx context.Context, ref Ref, slot time.Time) (Rotation, error) {
@@ -96,12 +98,17 @@ func (e *Engine) Deliver(ctx context.Context, ref Ref, slot time.Time) (Rotation
 	var card store.Card
 	var wrote bool
 	err := e.update(ctx, ref, "", func(tx *store.Tx) error {
-		decision, err := e.apply(ctx, tx, change{event: rotation.AutoSlot(tx.Now, slot)})
+		due := slot
+		ev := rotation.AutoSlot(tx.Now, slot)
+		if slot.IsZero() {
+			due, ev = tx.Now, rotation.Auto(tx.Now)
+		}
+		decision, err := e.apply(ctx, tx, change{event: ev})
 		if err != nil {
 			return err
 		}
 		result = answer(tx, decision)
-		seen = Observation{Kind: rotation.KindAuto, Decision: decision, Lateness: tx.Now.Sub(slot)}
+		seen = Observation{Kind: rotation.KindAuto, Decision: decision, Lateness: tx.Now.Sub(due)}
 		card, wrote = tx.Card, tx.Event != nil
 		return nil
 	})

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -236,4 +237,9 @@ func describe(err error) string {
 		text = strings.ToValidUTF8(text[:200], "")
 	}
 	return text
+}
+
+// unreadable reports whether the error is about something sealed.
+func unreadable(err error) bool {
+	return errors.Is(err, seal.ErrOpen) || errors.Is(err, seal.ErrUnknownKey)
 }

@@ -1,0 +1,194 @@
+package engine_test
+
+import (
+	"bytes"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/event"
+	"cvvrotation/rotation/seal"
+	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/store/memory"
+)
+
+var threePM = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
+
+// fixture is an engine on a memory store, with a clock that stands at 3 PM.
+type fixture struct {
+	*engine.Engine
+	clock *clock.Mock
+	store *memory.Store
+	log   *lockedBuffer
+	seen  *recorder
+}
+
+func newFixture(t *testing.T, change ...func(*engine.Options)) *fixture {
+	t.Helper()
+	mock := clock.NewMock()
+	mock.Set(threePM)
+	f := &fixture{clock: mock, store: memory.New(mock), log: new(lockedBuffer), seen: new(recorder)}
+	o := engine.Options{
+		Store: f.store, Clock: mock, Generator: engine.Random(new(cvvgen.Random), keyring(t, 1)),
+		Logger: slog.New(slog.NewTextHandler(f.log, nil)), Observer: f.seen,
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	e, err := engine.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Engine = e
+	return f
+}
+
+// keyring returns a keyring of test keys; the first id is the one that seals.
+func keyring(t *testing.T, ids ...uint32) *seal.Keyring {
+	t.Helper()
+	keys := make([]seal.Key, len(ids))
+	for i, id := range ids {
+		keys[i] = seal.Key{ID: id, Secret: bytes.Repeat([]byte{byte(id)}, seal.KeySize)}
+	}
+	r, err := seal.NewKeyring(keys[0], keys[1:]...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// register registers a card that rotates at the interval; 0 is not at all.
+func (f *fixture) register(t *testing.T, card string, interval time.Duration) engine.Ref {
+	t.Helper()
+	ref := engine.Ref{Card: card, Account: "acme"}
+	_, created, err := f.Register(t.Context(), ref, engine.Registration{Schedule: engine.IntervalRequest{Interval: interval}})
+	if err != nil || !created {
+		t.Fatalf("Register: created %t, %v", created, err)
+	}
+	return ref
+}
+
+func (f *fixture) force(t *testing.T, ref engine.Ref, req engine.ForceRequest) engine.Rotation {
+	t.Helper()
+	r, err := f.Force(t.Context(), ref, req)
+	if err != nil {
+		t.Fatalf("Force: %v", err)
+	}
+	return r
+}
+
+func (f *fixture) card(t *testing.T, id string) store.Card {
+	t.Helper()
+	c, err := f.store.Card(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (f *fixture) cvv(t *testing.T, ref engine.Ref) cvvgen.CVV {
+	t.Helper()
+	r, err := f.Reveal(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.CVV.IsValid() {
+		t.Fatal("Reveal: no CVV")
+	}
+	return r.CVV
+}
+
+// events returns the events of a card, decoded.
+func (f *fixture) events(t *testing.T, card string) []event.Changed {
+	t.Helper()
+	log, err := f.store.Log(t.Context(), 0, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []event.Changed
+	for _, q := range log {
+		if q.Card != card {
+			continue
+		}
+		ev, err := event.Parse(q.Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Number != int64(len(events)+1) || q.Number != ev.Number {
+			t.Fatalf("event %d of the card has the number %d, and %d in the outbox", len(events)+1, ev.Number, q.Number)
+		}
+		events = append(events, ev)
+	}
+	return events
+}
+
+func (f *fixture) tick(t *testing.T) int {
+	t.Helper()
+	n, err := f.Tick(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// recorder counts what an observer is told.
+type recorder struct {
+	mu       sync.Mutex
+	decided  []engine.Observation
+	failed   int
+	claimed  int
+	verdicts []engine.Verdict
+	repaired int
+}
+
+func (r *recorder) Decided(o engine.Observation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.decided = append(r.decided, o)
+}
+
+func (r *recorder) Failed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed++
+}
+
+func (r *recorder) Claimed(n int, _ time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.claimed += n
+}
+
+func (r *recorder) Verified(v engine.Verdict) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.verdicts = append(r.verdicts, v)
+}
+
+func (r *recorder) Repaired() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.repaired++
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

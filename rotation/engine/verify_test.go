@@ -1,0 +1,156 @@
+package engine_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine"
+)
+
+// other returns a CVV that is none of these.
+func other(not ...cvvgen.CVV) cvvgen.CVV {
+	var random cvvgen.Random
+	for {
+		c := random.Next(not[0])
+		good := true
+		for _, n := range not {
+			good = good && !c.Equal(n)
+		}
+		if good {
+			return c
+		}
+	}
+}
+
+func (f *fixture) verify(t *testing.T, ref engine.Ref, cvv cvvgen.CVV, want engine.Verdict) {
+	t.Helper()
+	got, err := f.Verify(t.Context(), ref, cvv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != want {
+		t.Errorf("verdict %v, want %v", got, want)
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	f := newFixture(t, func(o *engine.Options) { o.Grace = 30 * time.Second; o.MaxTries = 100 })
+	ref := f.register(t, "A", time.Hour)
+	first := f.cvv(t, ref)
+	f.verify(t, ref, first, engine.Current)
+	f.verify(t, ref, other(first), engine.Wrong)
+	f.force(t, ref, engine.ForceRequest{})
+	second := f.cvv(t, ref)
+	if second.Equal(first) {
+		t.Fatal("a CVV replaced itself")
+	}
+	f.verify(t, ref, first, engine.Previous)
+	f.clock.Add(30*time.Second - 1)
+	f.verify(t, ref, first, engine.Previous)
+	f.clock.Add(1)
+	f.verify(t, ref, first, engine.Expired)
+	f.verify(t, ref, second, engine.Current)
+	f.verify(t, ref, mustCVV("1234"), engine.Wrong) // another length
+	f.force(t, ref, engine.ForceRequest{Compromised: true})
+	f.verify(t, ref, second, engine.Expired)
+	if _, err := f.Verify(t.Context(), ref, cvvgen.CVV{}); !errors.Is(err, engine.ErrInvalid) {
+		t.Errorf("no CVV: %v", err)
+	}
+}
+
+// TestTries: rotating never gives an attacker new tries.
+func TestTries(t *testing.T) {
+	f := newFixture(t, func(o *engine.Options) { o.MaxTries = 3 })
+	ref := f.register(t, "A", time.Hour)
+	for range 3 {
+		f.verify(t, ref, other(f.cvv(t, ref)), engine.Wrong)
+		f.force(t, ref, engine.ForceRequest{})
+		f.clock.Add(time.Hour)
+		f.tick(t)
+	}
+	f.verify(t, ref, f.cvv(t, ref), engine.Locked)
+	f.force(t, ref, engine.ForceRequest{})
+	f.verify(t, ref, f.cvv(t, ref), engine.Locked)
+	if s, _ := f.Show(t.Context(), ref, 1); s.Locked.IsZero() || s.Tries != 3 {
+		t.Errorf("shown as locked %v after %d tries", s.Locked, s.Tries)
+	}
+	if err := f.Unlock(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	f.verify(t, ref, f.cvv(t, ref), engine.Current)
+
+	// A right one sets the count back, a previous one does not.
+	now := f.cvv(t, ref)
+	f.verify(t, ref, other(now), engine.Wrong)
+	f.verify(t, ref, other(now), engine.Wrong)
+	f.verify(t, ref, now, engine.Current)
+	f.verify(t, ref, other(now), engine.Wrong)
+	f.verify(t, ref, other(now), engine.Wrong)
+	f.verify(t, ref, now, engine.Current)
+}
+
+// TestVersionsAreBound: a sealed CVV moved to another card or version does not
+// open there.
+func TestVersionsAreBound(t *testing.T) {
+	f := newFixture(t)
+	a, b := f.register(t, "A", time.Hour), f.register(t, "B", time.Hour)
+	old := f.card(t, "A")
+	f.force(t, a, engine.ForceRequest{})
+	card := f.card(t, "A")
+	card.Sealed = old.Sealed
+	f.store.Put(card)
+	if _, err := f.Reveal(t.Context(), a); err == nil {
+		t.Error("an old value opens under a new version")
+	}
+	moved := f.card(t, "B")
+	moved.Sealed = old.Sealed
+	f.store.Put(moved)
+	if _, err := f.Reveal(t.Context(), b); err == nil {
+		t.Error("a value opens for another card")
+	}
+	// R15: an old value that can't be read keeps no card from rotating.
+	if r := f.force(t, b, engine.ForceRequest{}); !r.Rotated {
+		t.Error("not rotated")
+	}
+	f.verify(t, b, f.cvv(t, b), engine.Current)
+}
+
+func TestReseal(t *testing.T) {
+	f := newFixture(t)
+	var refs []engine.Ref
+	var values []cvvgen.CVV
+	for _, id := range []string{"A", "B", "C"} {
+		ref := f.register(t, id, time.Hour)
+		f.force(t, ref, engine.ForceRequest{})
+		refs, values = append(refs, ref), append(values, f.cvv(t, ref))
+	}
+	broken := f.card(t, "B")
+	broken.Sealed[20] ^= 1
+	f.store.Put(broken)
+	withKeys := func(ids ...uint32) *engine.Engine {
+		e, err := engine.New(engine.Options{Store: f.store, Clock: f.clock, Generator: engine.Random(new(cvvgen.Random), keyring(t, ids...))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	resealed, failed, err := withKeys(2, 1).Reseal(t.Context())
+	if resealed != 2 || failed != 1 || err != nil {
+		t.Fatalf("%d resealed, %d failed, %v", resealed, failed, err)
+	}
+	if resealed, failed, err = withKeys(2, 1).Reseal(t.Context()); resealed != 0 || failed != 1 || err != nil {
+		t.Errorf("the second time: %d resealed, %d failed, %v", resealed, failed, err)
+	}
+	e := withKeys(2) // the old key is gone
+	for _, i := range []int{0, 2} {
+		r, err := e.Reveal(t.Context(), refs[i])
+		if err != nil || !r.CVV.Equal(values[i]) {
+			t.Errorf("card %s after resealing: the same value %t, %v", refs[i].Card, r.CVV.Equal(values[i]), err)
+		}
+	}
+	if v := f.card(t, "A").Version; v != 2 {
+		t.Errorf("resealing changed the version to %d", v)
+	}
+}
