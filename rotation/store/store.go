@@ -177,7 +177,7 @@ type Stats struct {
 	Failing   int64     // cards with Failures
 
 	Pending       int64     // events waiting to be delivered
-	OldestPending time.Time // At of the one that waits longest; zero: none waits
+	OldestPending time.Time // At of the one that waits longest, by the clock or by position; zero: none waits
 	Parked        int64     // events given up
 }
 
