@@ -111,7 +111,7 @@ type rulesCard struct {
 func (c *rulesCard) Apply(e Event) Outcome {
 	state, d, err := c.rules.Decide(c.state, e.Rotation())
 	if err != nil {
-		return Outcome{Refused: refusalOf(err), Next: c.View().Next}
+		return Outcome{Refused: RefusalOf(err), Next: c.View().Next}
 	}
 	c.state = state
 	out := Outcome{
@@ -124,7 +124,8 @@ func (c *rulesCard) Apply(e Event) Outcome {
 	return out
 }
 
-func refusalOf(err error) Refusal {
+// RefusalOf returns the refusal that an error of rotation.Rules.Decide is.
+func RefusalOf(err error) Refusal {
 	switch {
 	case errors.Is(err, rotation.ErrKind):
 		return RefusedKind
@@ -137,15 +138,18 @@ func refusalOf(err error) Refusal {
 	}
 }
 
-func (c *rulesCard) View() View {
-	v := View{Interval: int64(c.state.Interval())}
-	if next, ok := c.state.Next(); ok {
+func (c *rulesCard) View() View { return ViewOf(c.state) }
+
+// ViewOf returns what the rules remember in a state.
+func ViewOf(s rotation.State) View {
+	v := View{Interval: int64(s.Interval())}
+	if next, ok := s.Next(); ok {
 		v.Next = next.UnixNano()
 	}
-	if start, by, ok := c.state.Guard(); ok {
+	if start, by, ok := s.Guard(); ok {
 		v.GuardStart, v.GuardKind = start.UnixNano(), by
 	}
-	if served, ok := c.state.Served(); ok {
+	if served, ok := s.Served(); ok {
 		v.Served, v.HasServed = served.UnixNano(), true
 	}
 	return v

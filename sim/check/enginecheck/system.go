@@ -1,0 +1,236 @@
+package enginecheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/seal"
+	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/store/memory"
+	"cvvrotation/sim/check"
+)
+
+// System returns the engine as a system for the searches of package check. Each
+// card has an engine and a store of its own. Calls fail, are tried twice by the
+// store, or lose their reply, in a way that depends on the card and the event
+// alone; the card then calls again, as a caller would.
+//
+// What is stored of a card is its rotation.State. Forced events become forced
+// calls with an idempotency key, automatic ones a claim where they name the slot
+// that is next, and else a delivery. An event of no known kind is refused without
+// the engine, which has no such operation.
+func System() check.System { return system{} }
+
+type system struct{}
+
+func (system) Guard() int64        { return int64(rotation.DefaultGuard) }
+func (system) NewCard() check.Card { return newCard() }
+
+// theRef is the card of every store that has one card.
+var theRef = engine.Ref{Card: "card", Account: "account"}
+
+// keys seals whatever is sealed here; nothing of it is worth a secret.
+var keys = mustKeyring()
+
+func mustKeyring() *seal.Keyring {
+	keyring, err := seal.NewKeyring(seal.Key{ID: 1, Secret: make([]byte, seal.KeySize)})
+	if err != nil {
+		panic(err)
+	}
+	return keyring
+}
+
+// card is one card in an engine.
+type card struct {
+	engine.NoObserver
+	now    *int64
+	store  *memory.Store
+	engine *engine.Engine
+	seen   engine.Observation // the last decision
+	calls  int                // since the store was new
+	key    int                // the last idempotency key
+	fault  memory.Fault       // of the next call that changes something
+	cancel func()             // ends the call that a fault stalls
+}
+
+func newCard() *card {
+	c := &card{now: new(int64)}
+	c.renew(nil)
+	return c
+}
+
+// renew begins with a new store, in which the card is in the state given: what a
+// store in memory logs would grow without end.
+func (c *card) renew(state []byte) {
+	*c.now, c.calls = 0, 0
+	clk := wall{ns: c.now}
+	c.store = memory.New(clk)
+	c.store.SetFaults(c.faults)
+	e, err := engine.New(engine.Options{
+		Store: c.store, Generator: engine.Random(new(cvvgen.Random), keys), Clock: clk, Observer: c,
+	})
+	if err != nil {
+		panic(err) // the options are right
+	}
+	c.engine = e
+	if _, _, err := e.Register(context.Background(), theRef, engine.Registration{}); err != nil {
+		panic(fmt.Sprintf("enginecheck: registering a card: %v", err))
+	}
+	if state != nil {
+		_ = c.Restore(state) // it came from a card
+	}
+}
+
+// Decided implements engine.Observer.
+func (c *card) Decided(o engine.Observation) { c.seen = o }
+
+func (c *card) faults(op memory.Op) (f memory.Fault) {
+	if op.Call == memory.Update || op.Call == memory.Claim {
+		f, c.fault = c.fault, memory.Fault{}
+	}
+	if f.Stall != nil {
+		c.cancel() // as one who has waited for long enough
+	}
+	return f
+}
+
+func (c *card) record() store.Card {
+	record, err := c.store.Card(context.Background(), theRef.Card)
+	if err != nil {
+		panic(fmt.Sprintf("enginecheck: a card that was registered: %v", err))
+	}
+	return record
+}
+
+// AppendStored implements check.Card.
+func (c *card) AppendStored(b []byte) []byte {
+	if state := c.record().State; len(state) > 0 {
+		return append(b, state...)
+	}
+	b, _ = rotation.State{}.AppendBinary(b) // it never fails
+	return b
+}
+
+// Restore implements check.Card.
+func (c *card) Restore(stored []byte) error {
+	var s rotation.State
+	if err := s.UnmarshalBinary(stored); err != nil {
+		return err
+	}
+	record := c.record()
+	next, _ := s.Next() // the zero time when there is none
+	record.State, record.Next, record.Interval, record.Due = stored, next, s.Interval(), next
+	c.store.Put(record)
+	return nil
+}
+
+// View implements check.Card. The interval and the next slot are those that the
+// store indexes.
+func (c *card) View() check.View {
+	record := c.record()
+	var s rotation.State
+	if len(record.State) > 0 && s.UnmarshalBinary(record.State) != nil {
+		return check.View{Interval: -1}
+	}
+	v := check.ViewOf(s)
+	v.Interval, v.Next = int64(record.Interval), nanos(record.Next)
+	return v
+}
+
+// nanos is the instant, 0 for none.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// Apply implements check.Card.
+func (c *card) Apply(e check.Event) check.Outcome {
+	if c.calls++; c.calls > 2000 {
+		c.renew(c.AppendStored(nil))
+	}
+	*c.now = e.At
+	before := c.View()
+	if e.Kind < rotation.KindForced || e.Kind > rotation.KindDisable {
+		return check.Outcome{Refused: check.RefusedKind, Next: before.Next}
+	}
+	c.key++
+	ctx, cancel := c.disturb(e, before)
+	defer cancel()
+	next, err := c.call(ctx, e, before)
+	if errors.Is(err, memory.ErrInjected) || errors.Is(err, context.Canceled) {
+		next, err = c.call(context.Background(), e, before)
+	}
+	var refused *rotation.EventError
+	switch {
+	case errors.As(err, &refused):
+		return check.Outcome{Refused: check.RefusalOf(err), Next: before.Next}
+	case err != nil:
+		return check.Outcome{Refused: check.RefusedKind, Next: -1} // what the rules never answer
+	}
+	d := c.seen.Decision
+	return check.Outcome{
+		Rule: d.Rule, Reason: d.Reason(), Rotated: d.Rotate(), Rescheduled: d.Reschedule(),
+		Scenario: d.Scenario, Missed: d.Missed, Next: next,
+	}
+}
+
+// disturb sets the fault of the call to come.
+func (c *card) disturb(e check.Event, v check.View) (context.Context, context.CancelFunc) {
+	s := newStream(uint64(e.At)^uint64(e.Slot)<<1^uint64(e.Kind), uint64(v.Next)^uint64(v.GuardStart)<<1)
+	ctx, cancel := context.WithCancel(context.Background())
+	switch s.below(12) {
+	case 0:
+		c.fault = memory.Fault{Before: memory.ErrInjected}
+	case 1:
+		c.fault = memory.Fault{Again: true}
+	case 2:
+		c.fault = memory.Fault{Stall: make(chan struct{})}
+		c.cancel = cancel
+	case 3:
+		if e.Kind == rotation.KindForced { // the other operations have no key to ask again with
+			c.fault = memory.Fault{After: memory.ErrInjected}
+		}
+	default:
+		c.fault = memory.Fault{}
+	}
+	return ctx, cancel
+}
+
+// call makes the call that the event is, and returns the next slot as answered.
+func (c *card) call(ctx context.Context, e check.Event, before check.View) (next int64, err error) {
+	switch e.Kind {
+	case rotation.KindForced:
+		r, err := c.engine.Force(ctx, theRef, engine.ForceRequest{Key: fmt.Sprint(c.key)})
+		c.seen = engine.Observation{Kind: e.Kind, Decision: rotation.Decision{Rule: r.Rule, Scenario: r.Scenario, Missed: r.Missed}}
+		return nanos(r.Next), err
+	case rotation.KindAuto:
+		if e.HasSlot && e.Slot == before.Next && before.Next != 0 && before.Next <= e.At {
+			if n, err := c.engine.Tick(ctx); n != 1 {
+				return -1, err
+			}
+			return c.View().Next, nil
+		}
+		slot := time.Time{}
+		if e.HasSlot {
+			slot = time.Unix(0, e.Slot)
+		}
+		r, err := c.engine.Deliver(ctx, theRef, slot)
+		return nanos(r.Next), err
+	case rotation.KindSetInterval:
+		req := engine.IntervalRequest{Interval: time.Duration(e.Interval)}
+		if e.HasFirst {
+			req.First = time.Unix(0, e.First)
+		}
+		s, err := c.engine.SetInterval(ctx, theRef, req)
+		return nanos(s.Next), err
+	}
+	s, err := c.engine.Disable(ctx, theRef)
+	return nanos(s.Next), err
+}
