@@ -71,7 +71,7 @@ func (s *Store) Ahead(ctx context.Context, after string, limit int) (ids []strin
 	err = s.do(ctx, Op{Call: Ahead}, func() {
 		now := s.now()
 		ahead := func(c *store.Card) bool {
-			return !c.Next.IsZero() && c.Next.After(now.Add(c.Interval))
+			return c.Next.After(now.Add(c.Interval)) // which the zero time never is
 		}
 		for _, r := range s.after(after, limit, ahead) {
 			ids = append(ids, r.card.ID)

@@ -137,6 +137,9 @@ var cardTests = []test{
 					got = append(got, c.ID)
 				}
 			}
+			if page[0].ID <= after {
+				f.Fatalf("Cards after %q begins with %q", after, page[0].ID)
+			}
 			after = page[len(page)-1].ID
 		}
 		slices.Sort(ids)

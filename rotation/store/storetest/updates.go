@@ -31,6 +31,9 @@ func (f *fixture) eventsOf(id string) []store.Queued {
 				events = append(events, e)
 			}
 		}
+		if page[0].Position <= after {
+			f.Fatalf("Log after position %d begins with %d", after, page[0].Position)
+		}
 		after = page[len(page)-1].Position
 	}
 }
