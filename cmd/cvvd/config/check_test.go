@@ -1,0 +1,120 @@
+package config
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// good returns a configuration that passes, with files in a folder of its own.
+func good(t *testing.T) (c Config, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	c = Default()
+	c.Store.Path = filepath.Join(dir, "cvvd.db")
+	c.Keys.SealingFile = filepath.Join(dir, "sealing.keys")
+	c.Auth.Issuer, c.Auth.Audience, c.Auth.JWKSURL = "https://id.example", "cvv", "https://id.example/jwks.json"
+	text := "1:" + base64.StdEncoding.EncodeToString(make([]byte, 32)) + "\n"
+	if err := os.WriteFile(c.Keys.SealingFile, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return c, dir
+}
+
+// TestCheck: a good configuration passes; each mistake is one error that names
+// its field.
+func TestCheck(t *testing.T) {
+	ctx := context.Background()
+	if c, _ := good(t); c.Check(ctx, All...) != nil {
+		t.Fatal(c.Check(ctx, All...))
+	}
+	const cvk = "0123456789ABCDEFFEDCBA9876543210"
+	for field, spoil := range map[string]func(c *Config, dir string){
+		"store.kind":     func(c *Config, _ string) { c.Store.Kind = "mysql" },
+		"store.path":     func(c *Config, _ string) { c.Store.Path = "" },
+		"store.path ":    func(c *Config, d string) { c.Store.Path = filepath.Join(d, "none", "x.db") },
+		"store.path  ":   func(c *Config, d string) { os.WriteFile(c.Store.Path, nil, 0o604); os.Chmod(c.Store.Path, 0o604) },
+		"store.url_file": func(c *Config, _ string) { c.Store.Kind = "postgres" },
+		"store.url":      func(c *Config, _ string) { c.Store.Kind, c.Store.URL = "postgres", NewSecret("host=x") },
+		"store.connections": func(c *Config, _ string) {
+			c.Store.Kind, c.Store.URL, c.Store.Connections = "postgres", NewSecret("postgres://h/d"), -1
+		},
+		"keys.sealing_file":          func(c *Config, _ string) { c.Keys.SealingFile = "" },
+		"keys.sealing_file ":         func(c *Config, d string) { c.Keys.SealingFile = filepath.Join(d, "none") },
+		"keys.sealing_file  ":        func(c *Config, _ string) { os.Chmod(c.Keys.SealingFile, 0o644) },
+		"keys.sealing_file   ":       func(c *Config, d string) { c.Keys.SealingFile = d },
+		"keys.sealing":               func(c *Config, _ string) { c.Keys.Sealing = NewSecret("1:AAAA") },
+		"keys.sealing ":              func(c *Config, _ string) { c.Keys.SealingFile, c.Keys.Sealing = "", NewSecret("1:AAAA") },
+		"cvv.kind":                   func(c *Config, _ string) { c.CVV.Kind = "guessed" },
+		"cvv.digits":                 func(c *Config, _ string) { c.CVV.Digits = 5 },
+		"cvv.cvk_file":               func(c *Config, _ string) { c.CVV.Kind = "derived" },
+		"cvv.cvk":                    func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret("xyz") },
+		"cvv.cvk ":                   func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret(cvk[:30]) },
+		"cvv.expiry_order":           func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret(cvk) },
+		"rules.guard":                func(c *Config, _ string) { c.Rules.Guard.d = -1 },
+		"rules.guard_from":           func(c *Config, _ string) { c.Rules.GuardFrom = "never" },
+		"engine.grace":               func(c *Config, _ string) { c.Engine.Grace.d = -1 },
+		"engine.max_tries":           func(c *Config, _ string) { c.Engine.MaxTries = 0 },
+		"engine.workers":             func(c *Config, _ string) { c.Engine.Workers = 65 },
+		"engine.batch":               func(c *Config, _ string) { c.Engine.Batch = 0 },
+		"engine.poll":                func(c *Config, _ string) { c.Engine.Poll.d = 0 },
+		"engine.sweep":               func(c *Config, _ string) { c.Engine.Sweep.d = 0 },
+		"engine.keep_events":         func(c *Config, _ string) { c.Engine.KeepEvents.d = 0 },
+		"listen.pci":                 func(c *Config, _ string) { c.Listen.PCI = "8443" },
+		"listen.pci ":                func(c *Config, _ string) { c.Listen.PCI = "0.0.0.0:8443" },
+		"listen.pci  ":               func(c *Config, _ string) { c.Listen.PCI = ":8443" },
+		"listen.ops":                 func(c *Config, _ string) { c.Listen.Ops = "127.0.0.1:99999" },
+		"listen.ops ":                func(c *Config, _ string) { c.Listen.Ops = c.Listen.PCI },
+		"listen.tls_cert_file":       func(c *Config, _ string) { c.Listen.TLSKeyFile = "x" },
+		"listen.tls_key_file":        func(c *Config, d string) { c.Listen.TLSKeyFile, c.Listen.TLSCertFile = d+"/x", d+"/y" },
+		"listen.client_ca_file":      func(c *Config, _ string) { c.Listen.ClientCAFile = "x" },
+		"listen.shutdown":            func(c *Config, _ string) { c.Listen.Shutdown.d = 0 },
+		"auth.issuer":                func(c *Config, _ string) { c.Auth.Issuer = "" },
+		"auth.audience":              func(c *Config, _ string) { c.Auth.Audience = "" },
+		"auth.algorithms":            func(c *Config, _ string) { c.Auth.Algorithms = nil },
+		"auth.algorithms ":           func(c *Config, _ string) { c.Auth.Algorithms = []string{"none"} },
+		"auth.algorithms  ":          func(c *Config, _ string) { c.Auth.Algorithms = []string{"RS256", "HS256"} },
+		"auth.jwks_url":              func(c *Config, _ string) { c.Auth.JWKSURL = "" },
+		"auth.jwks_url ":             func(c *Config, _ string) { c.Auth.JWKSURL = "http://id.example/jwks.json" },
+		"auth.jwks_url  ":            func(c *Config, _ string) { c.Auth.JWKSFile = "x" },
+		"auth.jwks_file":             func(c *Config, d string) { c.Auth.JWKSURL, c.Auth.JWKSFile = "", d+"/none" },
+		"auth.account_claim":         func(c *Config, _ string) { c.Auth.AccountClaim = "" },
+		"auth.leeway":                func(c *Config, _ string) { c.Auth.Leeway.d = -1 },
+		"limits.card_per_second":     func(c *Config, _ string) { c.Limits.CardPerSecond = -1 },
+		"limits.card_burst":          func(c *Config, _ string) { c.Limits.CardBurst = 0 },
+		"limits.caller_burst":        func(c *Config, _ string) { c.Limits.CallerBurst = 0 },
+		"limits.caller_per_second":   func(c *Config, _ string) { c.Limits.CallerPerSecond = 1e9 },
+		"limits.body_bytes":          func(c *Config, _ string) { c.Limits.BodyBytes = 0 },
+		"limits.request":             func(c *Config, _ string) { c.Limits.Request.d = 0 },
+		"events.source":              func(c *Config, _ string) { c.Events.Source = "" },
+		"events.sink":                func(c *Config, _ string) { c.Events.Sink = "kafka" },
+		"events.file":                func(c *Config, _ string) { c.Events.Sink, c.Events.File = "jsonl", "" },
+		"events.file ":               func(c *Config, d string) { c.Events.Sink, c.Events.File = "jsonl", d+"/none/x" },
+		"events.webhook_url":         func(c *Config, _ string) { c.Events.Sink, c.Events.WebhookSecret = "webhook", NewSecret("x") },
+		"events.webhook_secret_file": func(c *Config, _ string) { c.Events.Sink, c.Events.WebhookURL = "webhook", "https://h" },
+		"events.nats_url":            func(c *Config, _ string) { c.Events.Sink = "jetstream" },
+		"events.max_attempts":        func(c *Config, _ string) { c.Events.MaxAttempts = 0 },
+		"events.max_backoff":         func(c *Config, _ string) { c.Events.MaxBackoff.d = 0 },
+		"log.level":                  func(c *Config, _ string) { c.Log.Level = "loud" },
+		"log.format":                 func(c *Config, _ string) { c.Log.Format = "xml" },
+		"tracing.endpoint":           func(c *Config, _ string) { c.Tracing.Endpoint = "localhost:4318" },
+		"tracing.share":              func(c *Config, _ string) { c.Tracing.Share = 0 },
+	} {
+		c, dir := good(t)
+		spoil(&c, dir)
+		err := c.Check(ctx, All...)
+		all, ok := err.(interface{ Unwrap() []error })
+		if !ok || len(all.Unwrap()) != 1 {
+			t.Errorf("%s: %v, want one error", field, err)
+			continue
+		}
+		var named *FieldError
+		if !errors.As(err, &named) || named.Field != strings.TrimSpace(field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+// Package config is the daemon's configuration: one TOML file, overridden by
+// environment variables, checked as a whole.
+//
+// The struct [Config] is all there is to know: its fields' tags are the
+// documentation, [Default] the defaults, and [WriteExample] writes both.
+// Secrets come from files of their own or from the environment, never from the
+// configuration file, and no error and no listing holds one.
+package config
+
+import "time"
+
+// Config is the configuration. Its zero value is not one: begin with Default.
+//
+// Tags: toml is the name in the file, doc documents a field, with its unit;
+// secret is a field that the file must not set.
+type Config struct {
+	Store   Store   `toml:"store" doc:"Where cards and events are kept."`
+	Keys    Keys    `toml:"keys" doc:"Keys that seal what is stored (AES-256-GCM). A key has an id, 1 to 4294967295, which is never used again.\nIn the file or variable: one ID:BASE64 a line or word, the current key first; the others only open what is sealed.\nA new one:  echo \"1:$(openssl rand -base64 32)\" > sealing.keys; chmod 600 sealing.keys"`
+	CVV     CVV     `toml:"cvv" doc:"How CVVs are made."`
+	Rules   Rules   `toml:"rules" doc:"The rotation rules (docs/rules.md)."`
+	Engine  Engine  `toml:"engine" doc:"The engine that rotates."`
+	Listen  Listen  `toml:"listen" doc:"Addresses. The PCI side has the cards' endpoint; the operations side has /metrics, /healthz, /readyz and the status page."`
+	Auth    Auth    `toml:"auth" doc:"Who may call the endpoint: the bearer tokens (JWT) of one issuer."`
+	Limits  Limits  `toml:"limits" doc:"Limits of the endpoint. They hold for each process."`
+	Events  Events  `toml:"events" doc:"Where \"Card CVV changed\" goes."`
+	Log     Log     `toml:"log" doc:"Logs, on standard error."`
+	Tracing Tracing `toml:"tracing" doc:"OpenTelemetry traces."`
+}
+
+// Store is the section [store].
+type Store struct {
+	Kind        string `toml:"kind" doc:"sqlite: one file, one machine. postgres: any number of replicas."`
+	Path        string `toml:"path" doc:"sqlite: the database's file; files PATH-* lie beside it."`
+	URL         Secret `toml:"url" doc:"postgres: postgres://user@host/database?sslmode=verify-full. With a password only in CVVD_STORE_URL or url_file."`
+	URLFile     string `toml:"url_file" doc:"postgres: a file with the URL, instead of url."`
+	Connections int    `toml:"connections" doc:"postgres: connections at most; 0: the store's own default."`
+}
+
+// Keys is the section [keys].
+type Keys struct {
+	Sealing     Secret `toml:"sealing" doc:"The sealing keys." secret:"true"`
+	SealingFile string `toml:"sealing_file" doc:"A file with the sealing keys."`
+}
+
+// CVV is the section [cvv].
+type CVV struct {
+	Kind        string `toml:"kind" doc:"random: drawn and stored sealed. derived: computed from PAN, expiry and service code; no CVV is stored."`
+	Digits      int    `toml:"digits" doc:"Digits of a CVV: 3 or 4; derived: 3 to 5."`
+	CVK         Secret `toml:"cvk" doc:"derived: the pair of card verification keys, 32 hexadecimal digits." secret:"true"`
+	CVKFile     string `toml:"cvk_file" doc:"derived: a file with them."`
+	ExpiryOrder string `toml:"expiry_order" doc:"derived: YYMM or MMYY, as your authorisation system feeds it; there is no default."`
+}
+
+// Rules is the section [rules].
+type Rules struct {
+	Guard     Duration `toml:"guard" doc:"Time after a request in which no new scheduling takes place."`
+	GuardFrom string   `toml:"guard_from" doc:"What it is measured from: request, or scheduling."`
+}
+
+// Engine is the section [engine].
+type Engine struct {
+	Grace      Duration `toml:"grace" doc:"How long the CVV before stays good after a rotation. It doubles a guess's chance."`
+	MaxTries   int      `toml:"max_tries" doc:"Wrong CVVs in a row that lock a card, however often it rotates in between."`
+	Workers    int      `toml:"workers" doc:"Claims of due cards at the same time. SQLite: 1 is best."`
+	Batch      int      `toml:"batch" doc:"Cards in a claim."`
+	Poll       Duration `toml:"poll" doc:"Longest sleep before looking what other replicas have scheduled."`
+	Sweep      Duration `toml:"sweep" doc:"Time between two sweeps, which repair what a wrong clock has set and delete what is old."`
+	KeepEvents Duration `toml:"keep_events" doc:"How long delivered events are kept for a replay."`
+}
+
+// Listen is the section [listen].
+type Listen struct {
+	PCI          string   `toml:"pci" doc:"Address of the cards' endpoint, host:port. Without TLS only on loopback, unless plaintext says so."`
+	Ops          string   `toml:"ops" doc:"Address of the operations side, host:port; it has neither TLS nor authentication: keep it inside."`
+	TLSCertFile  string   `toml:"tls_cert_file" doc:"Certificate chain of the PCI side, PEM. Read again on SIGHUP."`
+	TLSKeyFile   string   `toml:"tls_key_file" doc:"Its private key, PEM."`
+	ClientCAFile string   `toml:"client_ca_file" doc:"Authorities, PEM, of which callers must present a certificate; empty: none is asked for."`
+	Plaintext    bool     `toml:"plaintext" doc:"Serve the PCI side without TLS beyond loopback: something in front of it ends TLS."`
+	Shutdown     Duration `toml:"shutdown" doc:"Longest graceful shutdown; what is then not finished is cut off, and loses nothing that was answered."`
+}
+
+// Auth is the section [auth].
+type Auth struct {
+	Issuer       string   `toml:"issuer" doc:"iss of the tokens; required."`
+	Audience     string   `toml:"audience" doc:"aud that the tokens must hold; required."`
+	Algorithms   []string `toml:"algorithms" doc:"Signature algorithms that are taken."`
+	JWKSURL      string   `toml:"jwks_url" doc:"URL of the issuer's keys."`
+	JWKSFile     string   `toml:"jwks_file" doc:"A file with the issuer's keys, instead of the URL."`
+	AccountClaim string   `toml:"account_claim" doc:"Claim that names the caller's account."`
+	Leeway       Duration `toml:"leeway" doc:"Difference of clocks that is overlooked."`
+}
+
+// Limits is the section [limits].
+type Limits struct {
+	CardPerSecond   float64  `toml:"card_per_second" doc:"Calls per second for one card; 0: no limit."`
+	CardBurst       int      `toml:"card_burst" doc:"Calls at once for one card."`
+	CallerPerSecond float64  `toml:"caller_per_second" doc:"Calls per second for one caller; 0: no limit."`
+	CallerBurst     int      `toml:"caller_burst" doc:"Calls at once for one caller."`
+	BodyBytes       int      `toml:"body_bytes" doc:"Longest body of a request, in bytes."`
+	Request         Duration `toml:"request" doc:"Longest time for a request, from its first byte to its answer."`
+}
+
+// Events is the section [events].
+type Events struct {
+	Source            string   `toml:"source" doc:"source of the events (CloudEvents), a URI reference."`
+	Sink              string   `toml:"sink" doc:"none: they stay in the outbox until there is one. jsonl, webhook or jetstream."`
+	File              string   `toml:"file" doc:"jsonl: the file, opened anew on SIGHUP; -: standard output."`
+	WebhookURL        string   `toml:"webhook_url" doc:"webhook: where to POST to (Standard Webhooks)."`
+	WebhookSecret     Secret   `toml:"webhook_secret" doc:"webhook: the signing secret, whsec_…" secret:"true"`
+	WebhookSecretFile string   `toml:"webhook_secret_file" doc:"webhook: a file with the secret."`
+	NATSURL           string   `toml:"nats_url" doc:"jetstream: URL of the server."`
+	NATSCredentials   string   `toml:"nats_credentials" doc:"jetstream: a credentials file; empty: none."`
+	NATSStream        string   `toml:"nats_stream" doc:"jetstream: the stream."`
+	NATSSubject       string   `toml:"nats_subject" doc:"jetstream: the subject."`
+	MaxAttempts       int      `toml:"max_attempts" doc:"Failures that park an event, which then waits for cvvd events replay."`
+	MaxBackoff        Duration `toml:"max_backoff" doc:"Longest delay between two attempts."`
+}
+
+// Log is the section [log].
+type Log struct {
+	Level  string `toml:"level" doc:"debug, info, warn or error."`
+	Format string `toml:"format" doc:"json or text."`
+}
+
+// Tracing is the section [tracing].
+type Tracing struct {
+	Endpoint string  `toml:"endpoint" doc:"URL of an OTLP/HTTP receiver, such as http://localhost:4318/v1/traces; empty: no traces."`
+	Share    float64 `toml:"share" doc:"Share of the traces that begin here which are kept, over 0 and up to 1."`
+}
+
+// Default returns the configuration that an empty file stands for.
+func Default() Config {
+	return Config{
+		Store: Store{Kind: "sqlite", Path: "/var/lib/cvvd/cvvd.db"},
+		CVV:   CVV{Kind: "random", Digits: 3},
+		Rules: Rules{Guard: Lasting(2 * time.Minute), GuardFrom: "request"},
+		Engine: Engine{MaxTries: 3, Workers: 1, Batch: 1000, Poll: Lasting(time.Second),
+			Sweep: Lasting(time.Hour), KeepEvents: Lasting(7 * 24 * time.Hour)},
+		Listen: Listen{PCI: "127.0.0.1:8443", Ops: "127.0.0.1:9090", Shutdown: Lasting(20 * time.Second)},
+		Auth:   Auth{Algorithms: []string{"RS256", "ES256"}, AccountClaim: "account_id", Leeway: Lasting(30 * time.Second)},
+		Limits: Limits{CardPerSecond: 10, CardBurst: 20, CallerPerSecond: 1000, CallerBurst: 2000,
+			BodyBytes: 16 << 10, Request: Lasting(10 * time.Second)},
+		Events:  Events{Source: "/cvvrotation", Sink: "none", File: "-", NATSStream: "CVV", NATSSubject: "card.cvv.changed", MaxAttempts: 12, MaxBackoff: Lasting(10 * time.Minute)},
+		Log:     Log{Level: "info", Format: "json"},
+		Tracing: Tracing{Share: 1},
+	}
+}

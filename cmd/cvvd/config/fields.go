@@ -1,0 +1,214 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// field is one setting of a Config.
+type field struct {
+	section, name string // as in the file
+	doc           string
+	secret        bool // not for the file
+	value         reflect.Value
+}
+
+// path is how messages name a field.
+func (f field) path() string { return f.section + "." + f.name }
+
+// env is the variable that overrides the field.
+func (f field) env() string { return "CVVD_" + strings.ToUpper(f.section+"_"+f.name) }
+
+// section is one table of the file.
+type section struct {
+	name, doc string
+	fields    []field
+}
+
+// sections returns all settings of c, in order, addressable.
+func (c *Config) sections() []section {
+	var all []section
+	v := reflect.ValueOf(c).Elem()
+	for i := range v.NumField() {
+		part := v.Type().Field(i)
+		s := section{name: part.Tag.Get("toml"), doc: part.Tag.Get("doc")}
+		for j := range part.Type.NumField() {
+			f := part.Type.Field(j)
+			s.fields = append(s.fields, field{
+				section: s.name, name: f.Tag.Get("toml"), doc: f.Tag.Get("doc"),
+				secret: f.Tag.Get("secret") != "", value: v.Field(i).Field(j),
+			})
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// each calls fn with all settings.
+func (c *Config) each(fn func(field) error) error {
+	for _, s := range c.sections() {
+		for _, f := range s.fields {
+			if err := fn(f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// set sets the field from text, as an environment variable holds it. Lists are
+// separated by commas. The error does not quote the text.
+func (f field) set(text string) error {
+	switch p := f.value.Addr().Interface().(type) {
+	case *string:
+		*p = text
+	case *Secret:
+		*p = NewSecret(text)
+	case *Duration:
+		return p.set(text)
+	case *int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("a whole number is needed")
+		}
+		*p = n
+	case *float64:
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("a number is needed")
+		}
+		*p = x
+	case *bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("true or false is needed")
+		}
+		*p = b
+	case *[]string:
+		*p = nil
+		for word := range strings.SplitSeq(text, ",") {
+			if word = strings.TrimSpace(word); word != "" {
+				*p = append(*p, word)
+			}
+		}
+	}
+	return nil
+}
+
+// toml returns the field's value in TOML; a secret one as a comment.
+func (f field) toml() string {
+	switch v := f.value.Interface().(type) {
+	case string:
+		return quote(v)
+	case Duration:
+		return quote(v.String())
+	case Secret:
+		if v.IsSet() {
+			return `"[redacted]"`
+		}
+		return `""`
+	case []string:
+		words := make([]string, len(v))
+		for i, w := range v {
+			words[i] = quote(w)
+		}
+		return "[" + strings.Join(words, ", ") + "]"
+	case float64:
+		s := strconv.FormatFloat(v, 'f', -1, 64)
+		if !strings.Contains(s, ".") {
+			s += ".0"
+		}
+		return s
+	}
+	return fmt.Sprint(f.value.Interface())
+}
+
+// quote returns s as a basic string of TOML.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteRune('\\')
+			b.WriteRune(r)
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// Write writes the configuration in effect, as a file that could be loaded
+// again but for its secrets, which are shown as [redacted].
+func (c *Config) Write(w io.Writer) error {
+	var b strings.Builder
+	for i, s := range c.sections() {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "[%s]\n", s.name)
+		for _, f := range s.fields {
+			comment := ""
+			if f.secret || f.value.Type() == reflect.TypeFor[Secret]() {
+				comment = "# "
+			}
+			fmt.Fprintf(&b, "%s%s = %s\n", comment, f.name, f.toml())
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// WriteExample writes the defaults with the documentation of every field, each
+// commented out: a file to begin with.
+func WriteExample(w io.Writer) error {
+	c := Default()
+	var b strings.Builder
+	b.WriteString(`# The configuration of cvvd. What is commented out is the default.
+#
+# Every setting can be overridden by the environment variable CVVD_SECTION_NAME:
+# listen.pci by CVVD_LISTEN_PCI, lists with commas. Settings marked "environment
+# only" are secrets, which this file must not hold; each has a file of its own
+# beside it. Durations are written 90s, 2m, 24h.
+#
+# "cvvd config check --config FILE" checks a file and shows what is in effect.
+`)
+	for _, s := range c.sections() {
+		b.WriteByte('\n')
+		comment(&b, s.doc)
+		fmt.Fprintf(&b, "[%s]\n", s.name)
+		for _, f := range s.fields {
+			b.WriteByte('\n')
+			comment(&b, f.doc)
+			if f.secret {
+				fmt.Fprintf(&b, "# environment only: %s\n", f.env())
+				continue
+			}
+			fmt.Fprintf(&b, "# %s = %s\n", f.name, f.toml())
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// comment writes text as lines of a comment, broken at 78 columns.
+func comment(b *strings.Builder, text string) {
+	for paragraph := range strings.SplitSeq(text, "\n") {
+		line := "#"
+		for word := range strings.SplitSeq(paragraph, " ") {
+			if len([]rune(line))+1+len([]rune(word)) > 78 {
+				b.WriteString(line + "\n")
+				line = "#"
+			}
+			line += " " + word
+		}
+		b.WriteString(line + "\n")
+	}
+}

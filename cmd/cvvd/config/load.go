@@ -1,0 +1,142 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// FieldError is a setting that will not do.
+type FieldError struct {
+	Field  string // such as listen.pci
+	Detail string // what is wrong and what would do; no secret
+}
+
+// Error returns the field and what would do.
+func (e *FieldError) Error() string { return e.Field + ": " + e.Detail }
+
+// maxFile is the size of a configuration file, and of a file with a secret.
+const maxFile = 1 << 20
+
+// Load reads a file over the defaults, and the environment (as os.Environ
+// returns it) over both. An empty name is no file. The error names the file and
+// line, or the variable; see also [Config.Check].
+func Load(name string, environ []string) (Config, error) {
+	var text []byte
+	if name != "" {
+		var err error
+		if text, err = readFile(name); err != nil {
+			return Config{}, err
+		}
+	}
+	c, err := Parse(text)
+	if err != nil {
+		return Config{}, fmt.Errorf("%s%w", name, err)
+	}
+	return c, c.Override(environ)
+}
+
+func readFile(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%s: longer than %d bytes", name, maxFile)
+	}
+	return os.ReadFile(name)
+}
+
+// Parse reads a file's text over the defaults. Errors begin with the line, as
+// in ":7: …", or with ": ".
+func Parse(text []byte) (Config, error) {
+	c := Default()
+	decoder := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
+	err := decoder.Decode(&c)
+	var unknown *toml.StrictMissingError
+	var wrong *toml.DecodeError
+	switch {
+	case errors.As(err, &unknown):
+		wrong = &unknown.Errors[0]
+		line, _ := wrong.Position()
+		return Config{}, fmt.Errorf(":%d: unknown setting %s", line, strings.Join(wrong.Key(), "."))
+	case errors.As(err, &wrong):
+		line, _ := wrong.Position()
+		return Config{}, fmt.Errorf(":%d: %s", line, strings.TrimPrefix(wrong.Error(), "toml: "))
+	case err != nil:
+		return Config{}, fmt.Errorf(": %w", err)
+	}
+	return c, c.each(func(f field) error {
+		if d, ok := f.value.Interface().(Duration); ok && d.wrong {
+			return fmt.Errorf(": %w", &FieldError{f.path(), errDuration.Error()})
+		}
+		if f.secret && f.value.Interface().(Secret).IsSet() {
+			return fmt.Errorf(": %w", &FieldError{f.path(), fmt.Sprintf("is a secret, which must not be in this file: use %s_file or the variable %s", f.name, f.env())})
+		}
+		if f.path() == "store.url" && hasPassword(c.Store.URL.Reveal()) {
+			return fmt.Errorf(": %w", &FieldError{f.path(), "has a password, which must not be in this file: use url_file or the variable " + f.env()})
+		}
+		return nil
+	})
+}
+
+// hasPassword reports whether a connection string may hold a password. What
+// can't be read may.
+func hasPassword(text string) bool {
+	if text == "" {
+		return false
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return true
+	}
+	_, set := u.User.Password()
+	return set || u.Query().Has("password") || u.Query().Has("sslpassword") || u.Scheme == "" && strings.Contains(text, "password")
+}
+
+// Override sets what variables named CVVD_SECTION_NAME say. CVVD_CONFIG, which
+// names the file, is passed over; another variable that begins with CVVD_ is an
+// error, since it is most likely a misspelt one.
+func (c *Config) Override(environ []string) error {
+	known := map[string]field{}
+	c.each(func(f field) error {
+		known[f.env()] = f
+		return nil
+	})
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		if !strings.HasPrefix(name, "CVVD_") || name == "CVVD_CONFIG" {
+			continue
+		}
+		f, ok := known[name]
+		if !ok {
+			return fmt.Errorf("the environment variable %s: there is no such setting%s", name, nearest(name, known))
+		}
+		if err := f.set(value); err != nil {
+			return fmt.Errorf("the environment variable %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// nearest names the variables of the same section.
+func nearest(name string, known map[string]field) string {
+	section, _, _ := strings.Cut(strings.TrimPrefix(name, "CVVD_"), "_")
+	var same []string
+	for k := range known {
+		if strings.HasPrefix(k, "CVVD_"+section+"_") {
+			same = append(same, k)
+		}
+	}
+	if same == nil {
+		return ""
+	}
+	slices.Sort(same)
+	return "; there are " + strings.Join(same, ", ")
+}

@@ -1,0 +1,156 @@
+package config
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/seal"
+)
+
+// KMS opens keys that a key management system has wrapped, so that only
+// wrapped ones lie in files and variables. It is for programs that embed the
+// engine and bring the client of their system along.
+type KMS interface {
+	// Unwrap returns the key in the clear. Its error must not hold the key.
+	Unwrap(ctx context.Context, wrapped []byte) ([]byte, error)
+}
+
+// ParseKeys reads sealing keys: ID:BASE64, separated by white space, the current
+// one first; what follows a # in a line is a comment. With a kms the base64 is
+// of wrapped keys. Errors name the key's id or place, never the key.
+func ParseKeys(ctx context.Context, text string, kms KMS) (*seal.Keyring, error) {
+	var keys []seal.Key
+	defer func() {
+		for _, k := range keys {
+			clear(k.Secret)
+		}
+	}()
+	lines := bufio.NewScanner(strings.NewReader(text))
+	lines.Buffer(nil, maxFile)
+	for lines.Scan() {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		for word := range strings.FieldsSeq(line) {
+			id, encoded, ok := strings.Cut(word, ":")
+			number, err := strconv.ParseUint(id, 10, 32)
+			if !ok || err != nil || number == 0 {
+				return nil, fmt.Errorf("key number %d in the list: ID:BASE64 is needed, with an id of 1 to 4294967295", len(keys)+1)
+			}
+			secret, err := base64.StdEncoding.DecodeString(encoded)
+			if err != nil {
+				return nil, fmt.Errorf("key %d: no base64", number)
+			}
+			if kms != nil {
+				if secret, err = kms.Unwrap(ctx, secret); err != nil {
+					return nil, fmt.Errorf("key %d: unwrapping it: %w", number, err)
+				}
+			}
+			keys = append(keys, seal.Key{ID: uint32(number), Secret: secret})
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("a line is too long")
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("there is no key in it")
+	}
+	return seal.NewKeyring(keys[0], keys[1:]...)
+}
+
+// secret returns what is set directly, or the content of the file without the
+// white space around it. Exactly one of the two must be given.
+func secret(field string, direct Secret, file string) (string, error) {
+	switch {
+	case direct.IsSet() && file != "":
+		return "", &FieldError{field, "is given twice: leave out the variable or " + field + "_file"}
+	case direct.IsSet():
+		return direct.Reveal(), nil
+	case file == "":
+		return "", &FieldError{field + "_file", "is required (or the variable CVVD_" + strings.ToUpper(strings.ReplaceAll(field, ".", "_")) + ")"}
+	}
+	if err := private(file); err != nil {
+		return "", &FieldError{field + "_file", err.Error()}
+	}
+	text, err := readFile(file)
+	if err != nil {
+		return "", &FieldError{field + "_file", err.Error()}
+	}
+	defer clear(text)
+	return strings.TrimSpace(string(text)), nil
+}
+
+// private refuses a file that everybody on the machine may read or write.
+func private(file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a file", file)
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return fmt.Errorf("%s can be used by everybody on this machine (%v): chmod 600 %s", file, info.Mode().Perm(), file)
+	}
+	return nil
+}
+
+// PostgresURL returns the database's URL.
+func (c *Config) PostgresURL() (string, error) {
+	return secret("store.url", c.Store.URL, c.Store.URLFile)
+}
+
+// WebhookSecret returns the secret that signs webhooks.
+func (c *Config) WebhookSecret() (string, error) {
+	return secret("events.webhook_secret", c.Events.WebhookSecret, c.Events.WebhookSecretFile)
+}
+
+// Generator returns the generator of CVVs with its keys. A nil kms is for keys
+// in the clear.
+func (c *Config) Generator(ctx context.Context, kms KMS) (engine.Generator, error) {
+	text, err := secret("keys.sealing", c.Keys.Sealing, c.Keys.SealingFile)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := ParseKeys(ctx, text, kms)
+	if err != nil {
+		return nil, &FieldError{"keys.sealing", err.Error()}
+	}
+	if c.CVV.Kind != "derived" {
+		random, err := cvvgen.NewRandom(c.CVV.Digits)
+		if err != nil {
+			return nil, &FieldError{"cvv.digits", err.Error()}
+		}
+		return engine.Random(random, ring), nil
+	}
+	text, err = secret("cvv.cvk", c.CVV.CVK, c.CVV.CVKFile)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := hex.DecodeString(text)
+	if err != nil {
+		return nil, &FieldError{"cvv.cvk", "32 hexadecimal digits are needed"}
+	}
+	defer clear(pair)
+	cvk, err := cvvgen.NewCVK(pair)
+	if err != nil {
+		return nil, &FieldError{"cvv.cvk", err.Error()}
+	}
+	order, ok := expiryOrders[c.CVV.ExpiryOrder]
+	if !ok {
+		return nil, &FieldError{"cvv.expiry_order", "YYMM or MMYY is needed"}
+	}
+	local, err := cvvgen.NewLocal(cvk, order, c.CVV.Digits)
+	if err != nil {
+		return nil, &FieldError{"cvv.digits", err.Error()}
+	}
+	return engine.Derived(local, ring), nil
+}
+
+var expiryOrders = map[string]cvvgen.ExpiryOrder{"YYMM": cvvgen.YYMM, "MMYY": cvvgen.MMYY}
