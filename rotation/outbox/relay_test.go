@@ -210,6 +210,37 @@ func TestRejectedIsParkedAtOnce(t *testing.T) {
 	})
 }
 
+// TestRejectionsInARow: the first is believed, the second only after the sink has
+// taken an event.
+func TestRejectionsInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := &script{answer: func(e store.Queued, _ int) error {
+			if e.Card == "good" {
+				return nil
+			}
+			return outbox.ErrRejected
+		}}
+		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		for _, c := range []struct {
+			card string
+			want map[string]store.Status
+		}{
+			{"bad", map[string]store.Status{"bad.1": store.Parked}},
+			{"worse", map[string]store.Status{"bad.1": store.Parked, "worse.1": store.Waiting}},
+			{"good", map[string]store.Status{"bad.1": store.Parked, "worse.1": store.Parked, "good.1": store.Delivered}},
+		} {
+			write(t, s, c.card, 1)
+			r.Wake()
+			time.Sleep(11 * time.Minute)
+			if diff := cmp.Diff(c.want, statuses(s)); diff != "" {
+				t.Error(c.card, diff)
+			}
+		}
+		stop()
+	})
+}
+
 // TestOutage: for an hour the sink takes nothing. Nothing is parked, the tries
 // are few, and half a minute after its end everything has gone out, in order.
 func TestOutage(t *testing.T) {

@@ -1,0 +1,535 @@
+package webhook_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"go.uber.org/goleak"
+
+	"cvvrotation/rotation/outbox"
+	"cvvrotation/rotation/outbox/webhook"
+	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/store/memory"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	oldSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	newSecret = "whsec_bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3"
+)
+
+func secrets(t testing.TB, texts ...string) (secrets []webhook.Secret) {
+	t.Helper()
+	for _, text := range texts {
+		s, err := webhook.ParseSecret(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets = append(secrets, s)
+	}
+	return secrets
+}
+
+func newSink(t testing.TB, o webhook.Options) *webhook.Sink {
+	t.Helper()
+	if o.Secrets == nil {
+		o.Secrets = secrets(t, oldSecret)
+	}
+	s, err := webhook.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func queued(card string, number int64) store.Queued {
+	return store.Queued{Event: store.Event{
+		Card: card, Number: number, At: time.Now(), Payload: fmt.Appendf(nil, `{"id":"%s.%d"}`, card, number),
+	}, Position: number}
+}
+
+// TestReceiverVerifies with the library of Standard Webhooks, by either secret.
+func TestReceiverVerifies(t *testing.T) {
+	type request struct {
+		header http.Header
+		body   []byte
+	}
+	got := make(chan request, 2)
+	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- request{r.Header, body}
+	})
+	mock := clock.NewMock()
+	mock.Set(time.Now())
+	sink := newSink(t, webhook.Options{URL: server.URL, Clock: mock, Secrets: secrets(t, newSecret, oldSecret)})
+	e := queued("acme.card:7", 12)
+	var ids, stamps []string
+	for range 2 {
+		if err := sink.Deliver(t.Context(), []store.Queued{e})[0]; err != nil {
+			t.Fatal(err)
+		}
+		r := <-got
+		for _, secret := range []string{oldSecret, newSecret} {
+			w, err := standardwebhooks.NewWebhook(secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Verify(r.body, r.header); err != nil {
+				t.Error(err)
+			}
+			if err := w.Verify(append(r.body, ' '), r.header); err == nil {
+				t.Error("an altered body verifies")
+			}
+		}
+		if string(r.body) != string(e.Payload) {
+			t.Errorf("body %s", r.body)
+		}
+		if ct := r.header.Get("Content-Type"); ct != "application/cloudevents+json" {
+			t.Errorf("content type %s", ct)
+		}
+		if _, sent := r.header["Idempotency-Key"]; sent {
+			t.Error("an empty Idempotency-Key was sent")
+		}
+		ids = append(ids, r.header.Get("Webhook-Id"))
+		stamps = append(stamps, r.header.Get("Webhook-Timestamp"))
+		mock.Add(time.Second)
+	}
+	if ids[0] != "acme/card:7/12" || ids[1] != ids[0] {
+		t.Errorf("ids %v", ids)
+	}
+	if stamps[0] == stamps[1] {
+		t.Error("the timestamp is not the attempt's")
+	}
+}
+
+// TestSignature is computed here from the specification's sentence.
+func TestSignature(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		key, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(oldSecret, "whsec_"))
+		mac := hmac.New(sha256.New, key)
+		fmt.Fprintf(mac, "%s.%s.%s", r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp"), body)
+		if want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)); r.Header.Get("webhook-signature") != want {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	sink := newSink(t, webhook.Options{URL: server.URL})
+	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	type kind string
+	const taken, rejected, unavailable, unknown kind = "taken", "rejected", "unavailable", "unknown"
+	now := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
+	mock := clock.NewMock()
+	mock.Set(now)
+	status, retry := 0, ""
+	var elsewhere atomic.Int64
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/elsewhere" {
+			elsewhere.Add(1)
+			return
+		}
+		w.Header().Set("Location", "/elsewhere")
+		if retry != "" {
+			w.Header().Set("Retry-After", retry)
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, "the receiver's secret")
+	})
+	sink := newSink(t, webhook.Options{URL: server.URL, Clock: mock})
+	for _, c := range []struct {
+		status int
+		retry  string
+		kind   kind
+		after  time.Duration
+	}{
+		{200, "", taken, 0}, {202, "", taken, 0}, {204, "", taken, 0}, {299, "", taken, 0},
+		{300, "", unavailable, 0}, {301, "", unavailable, 0}, {302, "", unavailable, 0}, {307, "", unavailable, 0}, {308, "", unavailable, 0},
+		{400, "", rejected, 0}, {401, "", rejected, 0}, {404, "", rejected, 0}, {410, "", rejected, 0}, {413, "", rejected, 0}, {422, "", rejected, 0},
+		{408, "", unknown, 0}, {409, "", unknown, 0}, {425, "", unknown, 0},
+		{429, "", unavailable, 0}, {429, "120", unavailable, 2 * time.Minute}, {429, "-5", unavailable, 0}, {429, "soon", unavailable, 0},
+		{503, "Sun, 22 Nov 2026 15:00:30 GMT", unavailable, 30 * time.Second}, {503, "Sun, 22 Nov 2026 14:00:30 GMT", unavailable, 0},
+		{500, "", unknown, 0}, {501, "", unknown, 0}, {502, "", unavailable, 0}, {504, "", unavailable, 0}, {599, "", unknown, 0},
+	} {
+		status, retry = c.status, c.retry
+		err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]
+		var u *outbox.Unavailable
+		got := unknown
+		switch {
+		case err == nil:
+			got = taken
+		case errors.Is(err, outbox.ErrRejected):
+			got = rejected
+		case errors.As(err, &u) && errors.Is(err, outbox.ErrUnavailable):
+			got = unavailable
+		}
+		if got != c.kind || u != nil && u.After != c.after {
+			t.Errorf("%d with %q: %v, %s", c.status, c.retry, err, got)
+		}
+		if err != nil && (!strings.Contains(err.Error(), strconv.Itoa(c.status)) || strings.Contains(err.Error(), "secret")) {
+			t.Errorf("%d: %v", c.status, err)
+		}
+	}
+	if elsewhere.Load() != 0 {
+		t.Error("a redirect was followed")
+	}
+}
+
+// TestNothingOfTheURLIsTold: whatever goes wrong, no error and no log holds the
+// password, the query or the path, which all can be secret.
+func TestNothingOfTheURLIsTold(t *testing.T) {
+	var handler http.HandlerFunc
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) { handler(w, r) })
+	tlsServer := httptest.NewUnstartedServer(http.NotFoundHandler())
+	tlsServer.Config.ErrorLog = log.New(io.Discard, "", 0)
+	tlsServer.StartTLS()
+	defer tlsServer.Close()
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	url := func(base string) string {
+		return strings.Replace(base, "://", "://us3r:pa55word@", 1) + "/hook/t0ken?key=qu3ry"
+	}
+	reset := func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	}
+	for _, c := range []struct {
+		name, url   string
+		handler     http.HandlerFunc
+		unavailable bool
+		says        string
+	}{
+		{"refused", url(closed.URL), nil, true, "refused"},
+		{"wrong certificate", url(tlsServer.URL), nil, true, "certificate"},
+		{"no such host", url("https://receiver.invalid"), nil, true, "receiver.invalid"},
+		{"plain server", url(strings.Replace(server.URL, "http:", "https:", 1)), http.NotFound, true, "HTTP"},
+		{"reset", url(server.URL), reset, false, ""},
+		{"slow", url(server.URL), func(_ http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body) // only then does the server notice that the client is gone
+			<-r.Context().Done()
+		}, false, "no answer within 200ms"},
+		{"broken answer", url(server.URL), func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			io.WriteString(conn, "NOT HTTP\r\n\r\n")
+			conn.Close()
+		}, false, ""},
+		{"rejected", url(server.URL), http.NotFound, false, "404"},
+		{"redirect", url(server.URL), func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.String(), http.StatusFound)
+		}, true, "302"},
+	} {
+		handler = c.handler
+		var text strings.Builder
+		logger := slog.New(slog.NewJSONHandler(&text, nil))
+		sink := newSink(t, webhook.Options{URL: c.url, Timeout: 200 * time.Millisecond})
+		err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]
+		if err == nil {
+			t.Errorf("%s: delivered", c.name)
+			continue
+		}
+		logger.Error("failed", "error", err)
+		fmt.Fprintf(&text, "%v %+v %#v", err, err, err)
+		for _, secret := range []string{"us3r", "pa55word", "t0ken", "qu3ry", "MfKQ9r8"} {
+			if strings.Contains(text.String(), secret) {
+				t.Errorf("%s: %s is told: %s", c.name, secret, text.String())
+			}
+		}
+		if errors.Is(err, outbox.ErrUnavailable) != c.unavailable || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for what, o := range map[string]webhook.Options{
+		"http":            {URL: "http://user:s3cret@receiver.example/s3cret"},
+		"other scheme":    {URL: "ftp://user:s3cret@receiver.example/"},
+		"no host":         {URL: "https:///s3cret"},
+		"broken":          {URL: "https://user:s3cret/x@receiver.example/"},
+		"broken escape":   {URL: "https://receiver.example/%zzs3cret"},
+		"fragment":        {URL: "https://receiver.example/#s3cret"},
+		"empty":           {},
+		"negative":        {URL: "https://receiver.example/", Timeout: -1},
+		"no secret":       {URL: "https://receiver.example/", Secrets: []webhook.Secret{}},
+		"an empty secret": {URL: "https://receiver.example/", Secrets: make([]webhook.Secret, 1)},
+	} {
+		if o.Secrets == nil {
+			o.Secrets = secrets(t, oldSecret)
+		}
+		if _, err := webhook.New(o); err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, ok := range []string{"https://receiver.example", "http://localhost:1/x", "http://127.0.0.1/x?y", "http://[::1]:3/"} {
+		newSink(t, webhook.Options{URL: ok})
+	}
+	newSink(t, webhook.Options{URL: "http://receiver.example/", AllowHTTP: true})
+}
+
+func TestSecret(t *testing.T) {
+	short := base64.StdEncoding.EncodeToString(make([]byte, 23))
+	for _, bad := range []string{"", "whsec_", oldSecret[6:], "whsec_!!!", "whsec_" + short, "whsec_" + strings.Repeat("AAAA", 22)} {
+		if _, err := webhook.ParseSecret(bad); err == nil || bad != "" && strings.Contains(err.Error(), strings.TrimPrefix(bad, "whsec_")) && len(bad) > 6 {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	s := secrets(t, oldSecret)
+	key, _ := base64.StdEncoding.DecodeString(oldSecret[6:])
+	var text strings.Builder
+	slog.New(slog.NewJSONHandler(&text, nil)).Info("x", "secret", s[0], "options", webhook.Options{Secrets: s})
+	slog.New(slog.NewTextHandler(&text, nil)).Info("x", "secret", s[0], "options", webhook.Options{Secrets: s})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%p", "%T"} {
+		fmt.Fprintf(&text, verb, s[0])
+		fmt.Fprintf(&text, verb, webhook.Options{Secrets: s})
+		fmt.Fprintf(&text, verb, newSink(t, webhook.Options{URL: "https://receiver.example", Secrets: s}))
+	}
+	for _, leak := range []string{"MfKQ9r8", string(key[:8]), fmt.Sprintf("%x", key[:8]), fmt.Sprint(key[:8])} {
+		if strings.Contains(text.String(), leak) {
+			t.Errorf("leaks as %q", leak)
+		}
+	}
+	if _, err := json.Marshal(s[0]); err == nil {
+		t.Error("a secret can be marshalled")
+	}
+}
+
+func TestTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || len(r.TLS.PeerCertificates) != 1 {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.StartTLS()
+	defer server.Close()
+	config := server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	config.Certificates = server.TLS.Certificates
+	sink := newSink(t, webhook.Options{URL: server.URL, TLS: config})
+	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestConnectionsAreKept: many deliveries, as many connections as there are
+// requests at the same time; and one that the server has closed while it was idle
+// is no failure.
+func TestConnectionsAreKept(t *testing.T) {
+	var connections atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write(make([]byte, 10_000)) // must be read to keep the connection
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	sink := newSink(t, webhook.Options{URL: server.URL, Concurrency: 3})
+	var events []store.Queued
+	for i := range 300 {
+		events = append(events, queued(fmt.Sprintf("card-%d", i%20), int64(i/20)+1))
+	}
+	for range 3 {
+		for i, err := range sink.Deliver(t.Context(), events) {
+			if err != nil {
+				t.Fatalf("%s: %v", events[i].ID(), err)
+			}
+		}
+		if n := connections.Swap(0); n > 3 {
+			t.Errorf("%d connections", n)
+		}
+		server.CloseClientConnections()
+	}
+}
+
+// TestAnEndlessAnswer: no more than a little of it is read.
+func TestAnEndlessAnswer(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 32<<10)); err != nil {
+				return
+			}
+		}
+	})
+	sink := newSink(t, webhook.Options{URL: server.URL, Timeout: time.Minute})
+	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSlowCard: while the receiver thinks about one card's event, those of others
+// pass, and the later ones of that card are left alone after it fails.
+func TestSlowCard(t *testing.T) {
+	fast := make(chan string, 10)
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(body), "slow") {
+			for range 3 {
+				<-fast // the others come through meanwhile
+			}
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		fast <- string(body)
+	})
+	sink := newSink(t, webhook.Options{URL: server.URL})
+	errs := sink.Deliver(t.Context(), []store.Queued{queued("slow", 1), queued("slow", 2), queued("a", 1), queued("a", 2), queued("b", 1)})
+	if errs[0] == nil || !errors.Is(errs[1], outbox.ErrHeld) || errs[2] != nil || errs[3] != nil || errs[4] != nil {
+		t.Error(errs)
+	}
+}
+
+func TestDeliverEndsWithItsContext(t *testing.T) {
+	arrived := make(chan struct{}, 100)
+	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	})
+	sink := newSink(t, webhook.Options{URL: server.URL, Concurrency: 2, Timeout: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	for i, err := range sink.Deliver(ctx, []store.Queued{queued("a", 1), queued("b", 1), queued("c", 1), queued("d", 1)}) {
+		if err == nil {
+			t.Errorf("event %d was delivered", i)
+		}
+	}
+}
+
+// TestThroughTheRelay: a receiver that fails in many ways gets everything, in
+// order for each card.
+func TestThroughTheRelay(t *testing.T) {
+	const cards, each = 10, 20
+	var mu sync.Mutex
+	last := map[string]int64{}
+	requests := 0
+	done := make(chan struct{})
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		requests++
+		switch {
+		case requests%7 == 0:
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		case requests%31 == 0:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		case requests%43 == 0: // taken, and the answer is lost
+			defer panic(http.ErrAbortHandler)
+		}
+		card, text, _ := strings.Cut(r.Header.Get("webhook-id"), "/")
+		number, _ := strconv.ParseInt(text, 10, 64)
+		if number > last[card]+1 {
+			t.Errorf("%s: %d after %d", card, number, last[card])
+		}
+		last[card] = max(last[card], number)
+		for c := range cards {
+			if last[fmt.Sprintf("card-%d", c)] < each {
+				return
+			}
+		}
+		select {
+		case <-done:
+		default:
+			close(done)
+		}
+	})
+	s := memory.New(clock.New())
+	for i := range cards * each {
+		if err := s.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Tx) error {
+			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
+			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	relay, err := outbox.New(outbox.Options{
+		Outbox: s, Sink: newSink(t, webhook.Options{URL: server.URL}), MaxAttempts: 100,
+		Batch: 32, MinBackoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond, MaxPause: 20 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	stopped := make(chan error)
+	go func() { stopped <- relay.Run(ctx) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		t.Errorf("not everything arrived: %v", last)
+	}
+	cancel()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+// BenchmarkDeliver is a signed delivery over loopback, 16 at the same time.
+func BenchmarkDeliver(b *testing.B) {
+	server := serve(b, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
+	sink := newSink(b, webhook.Options{URL: server.URL})
+	payload, err := os.ReadFile("../../event/testdata/automatic.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	events := make([]store.Queued, 1000)
+	for i := range events {
+		events[i] = queued(fmt.Sprintf("card-%d", i), 1)
+		events[i].Payload = payload
+	}
+	n := 0
+	for b.Loop() {
+		for _, err := range sink.Deliver(b.Context(), events) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		n += len(events)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}
