@@ -137,9 +137,19 @@ func column[T any](r *row) (v T) {
 
 func (r *row) int() int64     { return column[int64](r) }
 func (r *row) string() string { return column[string](r) }
-func (r *row) bytes() []byte  { return column[[]byte](r) }
 
 func (r *row) null() bool { return r.values[r.next] == nil }
+
+// bytes tells no bytes, which are not nil, from NULL; the driver has nil slices
+// for them.
+func (r *row) bytes() []byte {
+	null := r.null()
+	b := column[[]byte](r)
+	if !null && b == nil {
+		b = []byte{}
+	}
+	return b
+}
 
 func (r *row) time() time.Time {
 	if r.null() {

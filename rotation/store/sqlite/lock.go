@@ -21,7 +21,7 @@ func openLock(ctx context.Context, path string, timeout int) (lock, error) {
 	if err := create(path); err != nil {
 		return lock{}, err
 	}
-	c, err := connect(ctx, dsn(path, pragma{"busy_timeout", timeout}))
+	c, err := connect(ctx, dsn(path, pragma{"busy_timeout", timeout}, pragma{"journal_mode", "memory"}))
 	return lock{c}, err
 }
 

@@ -105,7 +105,7 @@ func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
 		(SELECT due FROM card WHERE due IS NOT NULL ORDER BY due LIMIT 1),
 		(SELECT count(*) FROM card WHERE failures > 0),
 		(SELECT count(*) FROM event WHERE status = 0),
-		(SELECT at FROM event WHERE status = 0 ORDER BY position LIMIT 1),
+		(SELECT min(at) FROM event WHERE status = 0),
 		(SELECT count(*) FROM event WHERE status = 2)`, s.now().UnixNano())
 	return st, err
 }

@@ -53,6 +53,6 @@ CREATE TABLE event (
 	payload  BLOB
 ) STRICT;
 
-CREATE INDEX event_waiting ON event (position) WHERE status = 0;
+CREATE INDEX event_waiting ON event (position, at) WHERE status = 0;
 CREATE INDEX event_delivered ON event (since) WHERE status = 1;
 CREATE INDEX event_parked ON event (position) WHERE status = 2;
