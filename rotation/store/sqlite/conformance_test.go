@@ -5,13 +5,10 @@ import (
 	"testing"
 
 	"github.com/benbjohnson/clock"
-	"go.uber.org/goleak"
 
 	"cvvrotation/rotation/store"
 	"cvvrotation/rotation/store/storetest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, storetest.Harness{Open: func(t *testing.T, clk clock.Clock) (store.Store, func() store.Store) {
