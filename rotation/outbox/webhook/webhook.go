@@ -180,7 +180,7 @@ func (s *Sink) failure(ctx context.Context, err error, connected bool) error {
 		err = fmt.Errorf("no answer within %v: %w", s.o.Timeout, context.DeadlineExceeded)
 	}
 	err = fmt.Errorf("webhook: %w", err)
-	if connected || ctx.Err() == context.Canceled {
+	if connected {
 		return err
 	}
 	return &outbox.Unavailable{Err: err}

@@ -157,6 +157,7 @@ func TestAnswers(t *testing.T) {
 	now := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 	mock := clock.NewMock()
 	mock.Set(now)
+	var mu sync.Mutex
 	status, retry := 0, ""
 	var elsewhere atomic.Int64
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -164,6 +165,8 @@ func TestAnswers(t *testing.T) {
 			elsewhere.Add(1)
 			return
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		w.Header().Set("Location", "/elsewhere")
 		if retry != "" {
 			w.Header().Set("Retry-After", retry)
@@ -186,7 +189,9 @@ func TestAnswers(t *testing.T) {
 		{503, "Sun, 22 Nov 2026 15:00:30 GMT", unavailable, 30 * time.Second}, {503, "Sun, 22 Nov 2026 14:00:30 GMT", unavailable, 0},
 		{500, "", unknown, 0}, {501, "", unknown, 0}, {502, "", unavailable, 0}, {504, "", unavailable, 0}, {599, "", unknown, 0},
 	} {
+		mu.Lock()
 		status, retry = c.status, c.retry
+		mu.Unlock()
 		err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]
 		var u *outbox.Unavailable
 		got := unknown
@@ -213,8 +218,8 @@ func TestAnswers(t *testing.T) {
 // TestNothingOfTheURLIsTold: whatever goes wrong, no error and no log holds the
 // password, the query or the path, which all can be secret.
 func TestNothingOfTheURLIsTold(t *testing.T) {
-	var handler http.HandlerFunc
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) { handler(w, r) })
+	var handler atomic.Value
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) { handler.Load().(http.HandlerFunc)(w, r) })
 	tlsServer := httptest.NewUnstartedServer(http.NotFoundHandler())
 	tlsServer.Config.ErrorLog = log.New(io.Discard, "", 0)
 	tlsServer.StartTLS()
@@ -257,10 +262,14 @@ func TestNothingOfTheURLIsTold(t *testing.T) {
 			http.Redirect(w, r, r.URL.String(), http.StatusFound)
 		}, true, "302"},
 	} {
-		handler = c.handler
+		handler.Store(c.handler)
+		timeout := time.Minute
+		if c.name == "slow" {
+			timeout = 200 * time.Millisecond
+		}
 		var text strings.Builder
 		logger := slog.New(slog.NewJSONHandler(&text, nil))
-		sink := newSink(t, webhook.Options{URL: c.url, Timeout: 200 * time.Millisecond})
+		sink := newSink(t, webhook.Options{URL: c.url, Timeout: timeout})
 		err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]
 		if err == nil {
 			t.Errorf("%s: delivered", c.name)
