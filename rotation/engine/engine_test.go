@@ -270,16 +270,7 @@ func TestRegister(t *testing.T) {
 }
 
 func TestDerived(t *testing.T) {
-	pair := []byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10}
-	cvk, err := cvvgen.NewInsecureTestCVK(pair) // a published test key, of parity but semi-weak
-	if err != nil {
-		t.Fatal(err)
-	}
-	local, err := cvvgen.NewLocal(cvk, cvvgen.YYMM, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := newFixture(t, func(o *engine.Options) { o.Generator = engine.Derived(local, keyring(t, 1)); o.Grace = time.Minute })
+	f := newFixture(t, func(o *engine.Options) { o.Generator = derived(t); o.Grace = time.Minute })
 	ref := engine.Ref{Card: "A", Account: "acme"}
 	if _, _, err := f.Register(t.Context(), ref, engine.Registration{}); !errors.Is(err, engine.ErrInvalid) {
 		t.Errorf("without a PAN: %v", err)
@@ -316,6 +307,21 @@ func TestDerived(t *testing.T) {
 	if _, _, err := f.Register(t.Context(), ref, reg); !errors.Is(err, engine.ErrRegistered) {
 		t.Errorf("with another expiry: %v", err)
 	}
+}
+
+// derived returns a generator with a published test key.
+func derived(t *testing.T) engine.Generator {
+	t.Helper()
+	pair := []byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10}
+	cvk, err := cvvgen.NewInsecureTestCVK(pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, err := cvvgen.NewLocal(cvk, cvvgen.YYMM, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engine.Derived(local, keyring(t, 1))
 }
 
 func particulars(t *testing.T) cvvgen.Card {

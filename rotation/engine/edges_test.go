@@ -1,0 +1,266 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/store"
+)
+
+// TestCompromisedWithinGrace: neither the value that was compromised nor the one
+// before it is good, whatever grace is running.
+func TestCompromisedWithinGrace(t *testing.T) {
+	f := newFixture(t, func(o *engine.Options) { o.Grace = time.Hour; o.MaxTries = 100 })
+	ref := f.register(t, "A", 24*time.Hour)
+	first := f.cvv(t, ref)
+	f.force(t, ref, engine.ForceRequest{})
+	second := f.cvv(t, ref)
+	f.force(t, ref, engine.ForceRequest{Compromised: true})
+	f.verify(t, ref, second, engine.Expired)
+	if v, err := f.Verify(t.Context(), ref, first); err != nil || v.Good() && !first.Equal(f.cvv(t, ref)) {
+		t.Errorf("the value before: %v, %v", v, err)
+	}
+}
+
+// TestExpiredIsATry, by the default number of tries.
+func TestExpiredIsATry(t *testing.T) {
+	f := newFixture(t)
+	ref := f.register(t, "A", time.Hour)
+	first := f.cvv(t, ref)
+	f.force(t, ref, engine.ForceRequest{})
+	for range 3 {
+		f.verify(t, ref, first, engine.Expired)
+	}
+	f.verify(t, ref, first, engine.Locked)
+
+	// Unlocking forgets the tries.
+	if err := f.Unlock(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	f.verify(t, ref, first, engine.Expired)
+	f.verify(t, ref, first, engine.Expired)
+	f.verify(t, ref, f.cvv(t, ref), engine.Current)
+}
+
+// TestReplaysAreNotCounted, and whoever relays events is told when there are any.
+func TestReplaysAreNotCounted(t *testing.T) {
+	written := 0
+	f := newFixture(t, func(o *engine.Options) { o.Written = func() { written++ } })
+	expect := func(what string, want int) {
+		t.Helper()
+		if written != want {
+			t.Errorf("%s: told %d times, want %d", what, written, want)
+		}
+	}
+	ref := f.register(t, "A", time.Hour)
+	expect("an interval", 1)
+	f.force(t, ref, engine.ForceRequest{Key: "k"})
+	expect("a forced call", 2)
+	f.force(t, ref, engine.ForceRequest{Key: "k"})
+	expect("its replay", 2)
+	if len(f.seen.decided) != 2 {
+		t.Errorf("%d decisions counted", len(f.seen.decided))
+	}
+	f.clock.Add(time.Hour)
+	f.tick(t)
+	expect("a claim", 3)
+	if _, err := f.SetInterval(t.Context(), ref, engine.IntervalRequest{Interval: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	expect("the interval in force", 3)
+}
+
+func TestKeysAreChecked(t *testing.T) {
+	f := newFixture(t)
+	ref := f.register(t, "A", time.Hour)
+	for _, key := range []string{strings.Repeat("k", engine.MaxKey+1), "a\nb", "é", "\x7f"} {
+		if _, err := f.Force(t.Context(), ref, engine.ForceRequest{Key: key}); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("key %q: %v", key, err)
+		}
+	}
+	f.force(t, ref, engine.ForceRequest{Key: strings.Repeat("k", engine.MaxKey)})
+}
+
+func TestIdsThatLookLikePANs(t *testing.T) {
+	f := newFixture(t)
+	for n := 1; n <= 22; n++ {
+		id := strings.Repeat("4", n)
+		_, err := f.Show(t.Context(), engine.Ref{Card: id}, 1)
+		if want := n >= 12 && n <= 19; errors.Is(err, engine.ErrInvalid) != want {
+			t.Errorf("%d digits: %v", n, err)
+		}
+	}
+}
+
+// TestSpreadAtItsOwnSlot: at the very instant of its phase, the first slot is an
+// interval away, not now.
+func TestSpreadAtItsOwnSlot(t *testing.T) {
+	f := newFixture(t)
+	request := engine.IntervalRequest{Interval: 24 * time.Hour, Spread: true}
+	ref := f.register(t, "A", 0)
+	s, err := f.SetInterval(t.Context(), ref, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slot := s.Next
+	f.clock.Set(slot)
+	if _, err := f.Disable(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = f.SetInterval(t.Context(), ref, request); err != nil || !s.Next.Equal(slot.Add(24*time.Hour)) {
+		t.Errorf("next %v, %v", s.Next, err)
+	}
+
+	// Ids that differ in their last digit are not neighbours.
+	var waits []time.Duration
+	for i := range 10 {
+		ref := f.register(t, fmt.Sprintf("card-%d", i), 0)
+		s, err := f.SetInterval(t.Context(), ref, request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waits = append(waits, s.Next.Sub(slot))
+	}
+	if span := slices.Max(waits) - slices.Min(waits); span < 12*time.Hour {
+		t.Errorf("ten cards within %v of a day", span)
+	}
+}
+
+// TestRegisteredAgainWithAnotherInterval sets it.
+func TestRegisteredAgainWithAnotherInterval(t *testing.T) {
+	f := newFixture(t)
+	ref := f.register(t, "A", time.Hour)
+	s, created, err := f.Register(t.Context(), ref, engine.Registration{Schedule: engine.IntervalRequest{Interval: 2 * time.Hour}})
+	if err != nil || created || s.Interval != 2*time.Hour || f.card(t, "A").Interval != 2*time.Hour {
+		t.Errorf("interval %v, stored %v, created %t, %v", s.Interval, f.card(t, "A").Interval, created, err)
+	}
+}
+
+func TestDisableReplacesADamagedSchedule(t *testing.T) {
+	f := newFixture(t)
+	ref := f.register(t, "A", time.Hour)
+	c := f.card(t, "A")
+	c.State[5] ^= 1
+	f.store.Put(c)
+	if s, err := f.Disable(t.Context(), ref); err != nil || s.Interval != 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if r := f.force(t, ref, engine.ForceRequest{}); r.Rule != rotation.R1 {
+		t.Errorf("forced afterwards: %v", r.Rule)
+	}
+}
+
+// TestRepairsNoMoreThanNeeded: an interval ahead is right, a nanosecond more is
+// not, and whole intervals too many leave the last instant within one.
+func TestRepairsNoMoreThanNeeded(t *testing.T) {
+	for _, c := range []struct{ ahead, want time.Duration }{
+		{24 * time.Hour, 24 * time.Hour},
+		{24*time.Hour + 1, 1},
+		{72 * time.Hour, 24 * time.Hour},
+		{71 * time.Hour, 23 * time.Hour},
+	} {
+		f := newFixture(t)
+		f.clock.Set(threePM.Add(c.ahead - 24*time.Hour))
+		f.register(t, "A", 24*time.Hour)
+		f.clock.Set(threePM)
+		if err := f.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.card(t, "A").Next.Sub(threePM); got != c.want {
+			t.Errorf("%v ahead: repaired to %v, want %v", c.ahead, got, c.want)
+		}
+		if repaired := c.ahead != c.want; (f.seen.repaired == 1) != repaired {
+			t.Errorf("%v ahead: repaired %d times", c.ahead, f.seen.repaired)
+		}
+	}
+}
+
+// TestSweepPrunes what has expired and nothing else.
+func TestSweepPrunes(t *testing.T) {
+	f := newFixture(t, func(o *engine.Options) { o.KeepFor = time.Hour })
+	ref := f.register(t, "A", 0)
+	f.force(t, ref, engine.ForceRequest{Key: "k"})
+	if err := f.store.Settle(t.Context(), []store.Delivery{{Position: 1, Status: store.Delivered}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		after  time.Duration
+		events int
+	}{{time.Hour, 1}, {1, 0}} {
+		f.clock.Add(c.after)
+		if err := f.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(f.events(t, "A")); n != c.events {
+			t.Errorf("%v on: %d events kept, want %d", c.after, n, c.events)
+		}
+	}
+	if r := f.force(t, ref, engine.ForceRequest{Key: "k"}); !r.Replayed {
+		t.Error("a key was forgotten too soon")
+	}
+}
+
+// TestNeverTheSameAgain: a random CVV is never the one that it replaces. Left to
+// chance, 5,000 draws would repeat five times.
+func TestNeverTheSameAgain(t *testing.T) {
+	f := newFixture(t)
+	ref := f.register(t, "A", 0)
+	before := f.cvv(t, ref)
+	for range 5000 {
+		f.force(t, ref, engine.ForceRequest{})
+		now := f.cvv(t, ref)
+		if now.Equal(before) {
+			t.Fatal("a CVV replaced itself")
+		}
+		before = now
+	}
+}
+
+// TestResealKeepsThePrevious: also the value before opens after the old key is
+// gone.
+func TestResealKeepsThePrevious(t *testing.T) {
+	f := newFixture(t, func(o *engine.Options) { o.Grace = time.Hour })
+	ref := f.register(t, "A", 0)
+	before := f.cvv(t, ref)
+	f.force(t, ref, engine.ForceRequest{})
+	for _, keys := range [][]uint32{{2, 1}, {2}} {
+		f.Engine, _ = engine.New(engine.Options{
+			Store: f.store, Clock: f.clock, Grace: time.Hour,
+			Generator: engine.Random(new(cvvgen.Random), keyring(t, keys...)),
+		})
+		if _, failed, err := f.Reseal(t.Context()); failed != 0 || err != nil {
+			t.Fatal(failed, err)
+		}
+	}
+	f.verify(t, ref, before, engine.Previous)
+}
+
+// TestParticularsAreBound to their card.
+func TestParticularsAreBound(t *testing.T) {
+	g := derived(t)
+	f := newFixture(t, func(o *engine.Options) { o.Generator = g })
+	for _, id := range []string{"A", "B"} {
+		if _, _, err := f.Register(t.Context(), engine.Ref{Card: id, Account: "acme"}, engine.Registration{Particulars: particulars(t)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := f.card(t, "B")
+	b.Identity = f.card(t, "A").Identity
+	f.store.Put(b)
+	if _, err := f.Reveal(t.Context(), engine.Ref{Card: "B"}); err == nil {
+		t.Error("particulars open for another card")
+	}
+	pan, _ := cvvgen.ParsePAN("4111111111111111")
+	other := particulars(t)
+	other.PAN = pan
+	if _, _, err := f.Register(t.Context(), engine.Ref{Card: "A", Account: "acme"}, engine.Registration{Particulars: other}); !errors.Is(err, engine.ErrRegistered) {
+		t.Errorf("with another PAN: %v", err)
+	}
+}
