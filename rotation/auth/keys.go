@@ -39,9 +39,10 @@ type keySet struct {
 	gap      time.Duration
 	patience time.Duration
 
-	loaded  atomic.Int64 // when the last load succeeded, in Unix nanoseconds; 0: never
-	waiting atomic.Int32
-	asked   chan struct{} // a load is wanted
+	generation atomic.Int64 // one more whenever the keys have changed
+	loaded     atomic.Int64 // when the last load succeeded, in Unix nanoseconds; 0: never
+	waiting    atomic.Int32
+	asked      chan struct{} // a load is wanted
 
 	mu   sync.Mutex
 	next chan struct{} // closed when the next load to begin has ended; nil: nobody waits for it
@@ -154,6 +155,7 @@ func (k *keySet) update(ctx context.Context) error {
 		if err := k.KeyReplaceAll(ctx, keys); err != nil {
 			return err
 		}
+		k.generation.Add(1)
 		k.last = raw
 		k.log.InfoContext(ctx, "keys of tokens loaded", "keys", len(keys), "skipped", skipped)
 	}
@@ -190,17 +192,16 @@ func parseKey(m jwkset.JWKMarshal) (jwkset.JWK, string) {
 	switch {
 	case m.D != "":
 		return jwkset.JWK{}, "a private key, which everybody may know now"
-	case m.KTY == jwkset.KtyOct:
-		return jwkset.JWK{}, "a symmetric key"
 	case m.USE != "" && m.USE != jwkset.UseSig:
 		return jwkset.JWK{}, "not for signatures"
 	}
-	// Certificates (x5c, x5u) are left out: the latter would be fetched.
+	// Symmetric keys (k) and certificates (x5c, x5u) are left out: an x5u would
+	// be fetched.
 	key, err := jwkset.NewJWKFromMarshal(jwkset.JWKMarshal{
 		KTY: m.KTY, USE: m.USE, ALG: m.ALG, KID: m.KID, CRV: m.CRV, X: m.X, Y: m.Y, N: m.N, E: m.E,
 	}, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
 	if err != nil {
-		return jwkset.JWK{}, "broken, or of an unknown type"
+		return jwkset.JWK{}, "broken, symmetric, or of an unknown type"
 	}
 	switch public := key.Key().(type) {
 	case *rsa.PublicKey:

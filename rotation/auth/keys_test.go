@@ -39,14 +39,13 @@ func TestKeyRotation(t *testing.T) {
 	before, after := newKey(t, "2026-10", "RS256"), newKey(t, "2026-11", "ES256")
 	s := newServer(t, jwks(before.jwk()))
 	v := start(t, config(s.URL))
-	accepts(t, v, before.sign(t, claims()), nil)
+	token := before.sign(t, claims())
+	accepts(t, v, token, nil)
 
 	s.set(after.jwk())
-	accepts(t, v, before.sign(t, claims()), nil) // nothing has told of the change yet
+	accepts(t, v, token, nil) // nothing has told of the change yet
 	accepts(t, v, after.sign(t, claims()), nil)
-	v2 := config(s.URL)
-	v2.Patience = time.Millisecond
-	accepts(t, start(t, v2), before.sign(t, claims()), auth.ErrKey)
+	accepts(t, v, token, auth.ErrKey) // although it was accepted before
 	if n := s.served.Load(); n > 5 {
 		t.Errorf("%d requests of the key set", n)
 	}
@@ -123,7 +122,7 @@ func TestKeyServerFails(t *testing.T) {
 	short := key{"weak", "RS256", weak, jwt.SigningMethodRS256}
 	private := k.jwk()
 	private["d"] = private["x"]
-	big := `{"keys":[` + strings.Repeat(" ", 1<<20) + `]}`
+	big := strings.Replace(string(jwks(k.jwk())), "[", "["+strings.Repeat(" ", 1<<20), 1)
 	var many []map[string]string
 	for range 65 {
 		many = append(many, k.jwk())

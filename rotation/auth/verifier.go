@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -46,7 +47,7 @@ type Config struct {
 type Caller struct {
 	Subject string   // the claim sub; never empty
 	Account string   // the account claim; "": the token has none
-	Scopes  []string // the claim scope (separated by spaces) or scp (an array)
+	Scopes  []string // the claim scope (separated by spaces) or scp (an array); not to be changed
 }
 
 // Has reports whether the caller was granted the scope.
@@ -56,6 +57,9 @@ func (c Caller) Has(scope string) bool { return slices.Contains(c.Scopes, scope)
 type Verifier struct {
 	algorithms []string
 	account    string
+	leeway     time.Duration
+	clock      clock.Clock
+	cache      cache
 	parser     *jwt.Parser
 	keys       *keySet
 	keyfunc    keyfunc.Keyfunc
@@ -114,7 +118,8 @@ func newVerifier(c Config, load func(context.Context) ([]byte, error)) (*Verifie
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return &Verifier{
-		algorithms: slices.Clone(c.Algorithms), account: c.AccountClaim, keys: keys, keyfunc: kf,
+		algorithms: slices.Clone(c.Algorithms), account: c.AccountClaim, leeway: c.Leeway, clock: c.Clock,
+		keys: keys, keyfunc: kf,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods(c.Algorithms),
 			jwt.WithIssuer(c.Issuer),
@@ -148,7 +153,8 @@ func (v *Verifier) Loaded() time.Time {
 	return time.Unix(0, ns).UTC()
 }
 
-// Authenticate returns who sent the token. The error matches ErrToken and one of
+// Authenticate returns who sent the token. One that was accepted is remembered by
+// its hash until it expires or the keys change. The error matches ErrToken and one of
 // the reasons, ErrNotReady, or that of ctx when it ends first.
 func (v *Verifier) Authenticate(ctx context.Context, token string) (Caller, error) {
 	switch {
@@ -159,6 +165,10 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (Caller, erro
 	case !v.Ready():
 		return Caller{}, ErrNotReady
 	}
+	hash, keys := sha256.Sum256([]byte(token)), v.keys.generation.Load()
+	if caller, ok := v.cache.get(hash, keys, v.clock.Now()); ok {
+		return caller, nil
+	}
 	claims := jwt.MapClaims{}
 	parsed, err := v.parser.ParseWithClaims(token, claims, v.key(ctx))
 	if err != nil {
@@ -167,7 +177,13 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (Caller, erro
 		}
 		return Caller{}, v.reason(parsed, err)
 	}
-	return v.caller(claims)
+	caller, err := v.caller(claims)
+	if err != nil {
+		return Caller{}, err
+	}
+	expires, _ := claims.GetExpirationTime() // the parser has found it good
+	v.cache.put(hash, entry{caller, expires.Add(v.leeway), keys})
+	return caller, nil
 }
 
 // key returns the function that finds a token's key.

@@ -105,7 +105,7 @@ func TestAttacks(t *testing.T) {
 		"four parts":         {good + ".x", auth.ErrMalformed},
 		"garbage":            {"garbage", auth.ErrMalformed},
 		"dots":               {"..", auth.ErrMalformed},
-		"too long":           {good + strings.Repeat("x", auth.MaxToken), auth.ErrMalformed},
+		"too long":           {ed.sign(t, claims("x", strings.Repeat("x", auth.MaxToken))), auth.ErrMalformed},
 		"padding":            {parts[0] + "=." + parts[1] + "." + parts[2], auth.ErrMalformed},
 		"unsigned":           {raw(`{"alg":"none"}`, payload, none), auth.ErrAlgorithm},
 		"unsigned, kid":      {raw(`{"alg":"none","kid":"rs"}`, payload, none), auth.ErrAlgorithm},
@@ -119,6 +119,7 @@ func TestAttacks(t *testing.T) {
 		"RS256 as HMAC":      {raw(`{"alg":"RS256","kid":"rs"}`, payload, hs(der)), auth.ErrSignature},
 		"RS256 by oct key":   {raw(`{"alg":"RS256","kid":"oct"}`, payload, hs([]byte("secret"))), auth.ErrKey},
 		"alg not pinned":     {newPS(rs).sign(t, claims()), auth.ErrAlgorithm},
+		"alg not pinned 2":   {newPS(noAlg).sign(t, claims()), auth.ErrAlgorithm},
 		"alg is not the key": {es.sign(t, claims(), "kid", "ed"), auth.ErrKey},
 		"alg fits no key":    {es.sign(t, claims(), "kid", "noalg"), auth.ErrKey},
 		"encryption key":     {encryption.sign(t, claims()), auth.ErrKey},
@@ -290,19 +291,31 @@ func FuzzAuthenticate(f *testing.F) {
 	})
 }
 
+// A token that is remembered, and tokens that come for the first time.
 func BenchmarkAuthenticate(b *testing.B) {
 	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
-		b.Run(alg, func(b *testing.B) {
-			k := newKey(b, "k", alg)
-			s := newServer(b, jwks(k.jwk()))
-			v := start(b, auth.Config{JWKS: s.URL, Algorithms: []string{alg}, Clock: fixed{clock.New()}})
-			token := k.sign(b, claims())
+		k := newKey(b, "k", alg)
+		s := newServer(b, jwks(k.jwk()))
+		c := auth.Config{JWKS: s.URL, Algorithms: []string{alg}, Clock: fixed{clock.New()}}
+		tokens := make([]string, 2000)
+		for i := range tokens {
+			tokens[i] = k.sign(b, claims("jti", i))
+		}
+		run := func(b *testing.B, tokens []string) {
+			var v *auth.Verifier
 			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := v.Authenticate(b.Context(), token); err != nil {
+			for i := range b.N {
+				if v == nil || len(tokens) > 1 && i%len(tokens) == 0 {
+					b.StopTimer()
+					v = start(b, c)
+					b.StartTimer()
+				}
+				if _, err := v.Authenticate(b.Context(), tokens[i%len(tokens)]); err != nil {
 					b.Fatal(err)
 				}
 			}
-		})
+		}
+		b.Run(alg+"/first", func(b *testing.B) { run(b, tokens) })
+		b.Run(alg+"/again", func(b *testing.B) { run(b, tokens[:1]) })
 	}
 }
