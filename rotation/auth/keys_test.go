@@ -128,9 +128,15 @@ func TestKeyServerFails(t *testing.T) {
 		many = append(many, k.jwk())
 	}
 	fails := map[string]http.HandlerFunc{
-		"500":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
-		"404":      http.NotFound,
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
+		"500": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+		"404": http.NotFound,
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/elsewhere" {
+				w.Write(jwks(k.jwk()))
+				return
+			}
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		},
 		"cut": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "99")
 			w.Write([]byte("{"))
