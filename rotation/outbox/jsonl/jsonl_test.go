@@ -1,0 +1,250 @@
+package jsonl_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cvvrotation/rotation/outbox"
+	"cvvrotation/rotation/outbox/jsonl"
+	"cvvrotation/rotation/store"
+)
+
+func queued(card string, number int64) store.Queued {
+	return store.Queued{Event: store.Event{Card: card, Number: number, Payload: fmt.Appendf(nil, `{"id":"%s.%d"}`, card, number)}}
+}
+
+func deliver(t *testing.T, s *jsonl.Sink, events ...store.Queued) {
+	t.Helper()
+	if err := errors.Join(s.Deliver(t.Context(), events)...); err != nil {
+		t.Error(err)
+	}
+}
+
+func open(t *testing.T, path string) *jsonl.Sink {
+	t.Helper()
+	s, err := jsonl.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	s := open(t, path)
+	deliver(t, s, queued("a", 1), queued("b", 1))
+	deliver(t, s, queued("a", 2))
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Error(info.Mode(), err)
+	}
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	deliver(t, s, queued("a", 3)) // still into the one that was moved away
+	if err := s.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	deliver(t, s, queued("a", 4))
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(`{"id":"a.1"}
+{"id":"b.1"}
+{"id":"a.2"}
+{"id":"a.3"}
+`, content(t, path+".1")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff("{\"id\":\"a.4\"}\n", content(t, path)); diff != "" {
+		t.Error(diff)
+	}
+	if err := s.Deliver(t.Context(), []store.Queued{queued("a", 5)})[0]; !errors.Is(err, outbox.ErrUnavailable) {
+		t.Error("after Close:", err)
+	}
+	deliver(t, open(t, path), queued("a", 5))
+	if got := content(t, path); strings.Count(got, "\n") != 2 {
+		t.Errorf("not appended: %s", got)
+	}
+}
+
+// TestHealing cuts a file of lines at every byte, as a crash would, and delivers
+// again what was not delivered.
+func TestHealing(t *testing.T) {
+	whole := "{\"id\":\"a.1\"}\n{\"id\":\"a.2\"}\n{\"id\":\"a.3\"}\n"
+	dir := t.TempDir()
+	for n := range len(whole) + 1 {
+		path := filepath.Join(dir, fmt.Sprint(n))
+		if err := os.WriteFile(path, []byte(whole[:n]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, path)
+		healed := content(t, path)
+		if healed != "" && !strings.HasSuffix(healed, "\n") || !strings.HasPrefix(whole, healed) || len(healed) > n+1 {
+			t.Errorf("cut at %d: %q", n, healed)
+		}
+		for i := strings.Count(healed, "\n") + 1; i <= 3; i++ {
+			deliver(t, s, queued("a", int64(i)))
+		}
+		if diff := cmp.Diff(whole, content(t, path)); diff != "" {
+			t.Errorf("cut at %d: %s", n, diff)
+		}
+	}
+}
+
+// TestForeignFilesAreLeftAlone: what is not ours is not cut off.
+func TestForeignFilesAreLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"text":         "Dear diary,\ntoday I",
+		"one line":     "secret",
+		"an image":     "\x89PNG\r\n\x1a\n\x00\x00",
+		"endless line": "{" + strings.Repeat(" ", 2<<20),
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := jsonl.Open(path); !errors.Is(err, jsonl.ErrNotLines) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if content(t, path) != text {
+			t.Errorf("%s was changed", name)
+		}
+	}
+	if _, err := jsonl.Open(dir); err == nil {
+		t.Error("a folder was opened")
+	}
+	if _, err := jsonl.Open(filepath.Join(dir, "no", "such", "folder")); err == nil {
+		t.Error("a file in no folder was opened")
+	}
+}
+
+// TestAFileThatCannotGrow: a batch that does not fit leaves nothing behind.
+func TestAFileThatCannotGrow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	s := open(t, path)
+	deliver(t, s, queued("a", 1))
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Skip("no limits here:", err)
+	}
+	limit := before
+	limit.Cur = 30 // the first event of the batch fits, and a part of the second
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Skip("no limits here:", err)
+	}
+	errs := s.Deliver(t.Context(), []store.Queued{queued("a", 2), queued("a", 3)})
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range errs {
+		if !errors.Is(err, outbox.ErrUnavailable) {
+			t.Error(err)
+		}
+	}
+	if diff := cmp.Diff("{\"id\":\"a.1\"}\n", content(t, path)); diff != "" {
+		t.Error(diff)
+	}
+	deliver(t, s, queued("a", 2), queued("a", 3))
+	if got := content(t, path); strings.Count(got, "\n") != 3 {
+		t.Error(got)
+	}
+}
+
+// TestStream: a line that was cut short is ended before the next one.
+func TestStream(t *testing.T) {
+	w := &narrow{left: 20}
+	s := jsonl.New(w)
+	errs := s.Deliver(t.Context(), []store.Queued{queued("a", 1), queued("a", 2), queued("b", 1)})
+	if errs[0] != nil || !errors.Is(errs[1], outbox.ErrUnavailable) || !errors.Is(errs[2], outbox.ErrUnavailable) {
+		t.Error(errs)
+	}
+	w.left = 1000
+	deliver(t, s, queued("a", 2))
+	deliver(t, s, queued("b", 1))
+	if diff := cmp.Diff("{\"id\":\"a.1\"}\n{\"id\":\"\n{\"id\":\"a.2\"}\n{\"id\":\"b.1\"}\n", w.String()); diff != "" {
+		t.Error(diff)
+	}
+	if err := errors.Join(s.Reopen(), s.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// narrow takes so many bytes.
+type narrow struct {
+	bytes.Buffer
+	left int
+}
+
+func (n *narrow) Write(b []byte) (int, error) {
+	if len(b) > n.left {
+		n.Buffer.Write(b[:n.left])
+		return n.left, errors.New("full")
+	}
+	n.left -= len(b)
+	return n.Buffer.Write(b)
+}
+
+func TestWhatIsNotALineIsRejected(t *testing.T) {
+	var w bytes.Buffer
+	e := queued("a", 2)
+	e.Payload = []byte("{\n}")
+	errs := jsonl.New(&w).Deliver(t.Context(), []store.Queued{queued("a", 1), e, queued("a", 3)})
+	if errs[0] != nil || !errors.Is(errs[1], outbox.ErrRejected) || errs[2] != nil {
+		t.Error(errs)
+	}
+	if w.String() != "{\"id\":\"a.1\"}\n{\"id\":\"a.3\"}\n" {
+		t.Error(w.String())
+	}
+}
+
+func TestEndedContext(t *testing.T) {
+	var w bytes.Buffer
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := jsonl.New(&w).Deliver(ctx, []store.Queued{queued("a", 1)})[0]; !errors.Is(err, context.Canceled) || w.Len() != 0 {
+		t.Error(err, w.String())
+	}
+}
+
+// BenchmarkFile is batches of 256 events, each synced.
+func BenchmarkFile(b *testing.B) {
+	s, err := jsonl.Open(filepath.Join(b.TempDir(), "events.jsonl"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	events := make([]store.Queued, 256)
+	for i := range events {
+		events[i] = queued("a", int64(i))
+		events[i].Payload = bytes.Repeat([]byte("x"), 500)
+	}
+	n := 0
+	for b.Loop() {
+		if err := errors.Join(s.Deliver(b.Context(), events)...); err != nil {
+			b.Fatal(err)
+		}
+		n += len(events)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}
