@@ -49,7 +49,7 @@ func newFixture(t *testing.T, change ...func(*engine.Options)) *fixture {
 }
 
 // keyring returns a keyring of test keys; the first id is the one that seals.
-func keyring(t *testing.T, ids ...uint32) *seal.Keyring {
+func keyring(t testing.TB, ids ...uint32) *seal.Keyring {
 	t.Helper()
 	keys := make([]seal.Key, len(ids))
 	for i, id := range ids {
