@@ -11,13 +11,15 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"cvvrotation/sim/draw/browsertest"
 )
 
 var shots = flag.String("shots", "", "a directory to write screenshots of the reports to; look at them")
 
 var (
-	desk  = screen{width: 1280, height: 1000}
-	phone = screen{width: 390, height: 844, phone: true}
+	desk  = browsertest.Screen{Width: 1280, Height: 1000}
+	phone = browsertest.Screen{Width: 390, Height: 844, Phone: true}
 )
 
 // TestReportInBrowser shows reports in a real browser and uses them.
@@ -25,7 +27,7 @@ func TestReportInBrowser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser")
 	}
-	b := startBrowser(t)
+	b := browsertest.Start(t)
 	page := func(t *testing.T, story string) (html string, events int) {
 		rules, steps := replay(t, stories[story])
 		return drawHTML(t, Report{Title: story, Rules: rules, Steps: steps}), len(steps)
@@ -34,30 +36,30 @@ func TestReportInBrowser(t *testing.T) {
 	// All stories, on all screens: everything is there, nothing is too wide,
 	// nothing is logged, asked for or refused.
 	for story := range stories {
-		for name, s := range map[string]screen{
+		for name, s := range map[string]browsertest.Screen{
 			"light":     desk,
-			"dark":      {width: 1280, height: 1000, dark: true},
+			"dark":      {Width: 1280, Height: 1000, Dark: true},
 			"phone":     phone,
-			"no_script": {width: 1280, height: 1000, noScript: true},
+			"no_script": {Width: 1280, Height: 1000, NoScript: true},
 		} {
 			t.Run(story+"/"+name, func(t *testing.T) {
 				html, events := page(t, story)
-				p := b.open(t, html, s)
-				if n := eval[int](p, `document.querySelectorAll("#view .mark .event").length`); n != events {
+				p := b.Open(t, html, s)
+				if n := browsertest.Eval[int](p, `document.querySelectorAll("#view .mark .event").length`); n != events {
 					t.Errorf("%d marks of %d events", n, events)
 				}
-				if n := eval[int](p, `[...document.querySelectorAll("tbody tr")].filter(r => r.getBoundingClientRect().height > 0).length`); n != events {
+				if n := browsertest.Eval[int](p, `[...document.querySelectorAll("tbody tr")].filter(r => r.getBoundingClientRect().height > 0).length`); n != events {
 					t.Errorf("%d rows of %d events", n, events)
 				}
-				live := eval[bool](p, `document.getElementById("controls")?.checkVisibility() ?? false`)
-				if want := events > 0 && !s.noScript; live != want {
+				live := browsertest.Eval[bool](p, `document.getElementById("controls")?.checkVisibility() ?? false`)
+				if want := events > 0 && !s.NoScript; live != want {
 					t.Errorf("the controls are shown: %v, want %v", live, want)
 				}
-				if w := eval[int](p, `document.documentElement.scrollWidth`); w > s.width {
-					t.Errorf("%d pixels wide, on a screen of %d", w, s.width)
+				if w := browsertest.Eval[int](p, `document.documentElement.scrollWidth`); w > s.Width {
+					t.Errorf("%d pixels wide, on a screen of %d", w, s.Width)
 				}
-				p.shoot(story + "_" + name)
-				if c := p.complaints(); c != nil {
+				p.Shoot(*shots, story+"_"+name)
+				if c := p.Complaints(); c != nil {
 					t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
 				}
 			})
@@ -65,37 +67,37 @@ func TestReportInBrowser(t *testing.T) {
 	}
 
 	type box [4]float64 // the view box: x, y, width, height
-	viewBox := func(p *tab) (v box) {
-		p.t.Helper()
-		fmt.Sscan(eval[string](p, `document.querySelector("#view svg").getAttribute("viewBox")`), &v[0], &v[1], &v[2], &v[3])
+	viewBox := func(p *browsertest.Tab) (v box) {
+		p.T.Helper()
+		fmt.Sscan(browsertest.Eval[string](p, `document.querySelector("#view svg").getAttribute("viewBox")`), &v[0], &v[1], &v[2], &v[3])
 		return v
 	}
-	focused := func(p *tab) string {
-		p.t.Helper()
-		return eval[string](p, `document.activeElement.id`)
+	focused := func(p *browsertest.Tab) string {
+		p.T.Helper()
+		return browsertest.Eval[string](p, `document.activeElement.id`)
 	}
-	panel := func(p *tab) string {
-		p.t.Helper()
-		return eval[string](p, `document.getElementById("panel").textContent`)
+	panel := func(p *browsertest.Tab) string {
+		p.T.Helper()
+		return browsertest.Eval[string](p, `document.getElementById("panel").textContent`)
 	}
 
 	t.Run("long words", func(t *testing.T) {
 		rules, steps := replay(t, "2026-11-22T15:00:00Z "+strings.Repeat("x", 300)+" forced")
 		long := strings.Repeat("y", 300)
 		html := drawHTML(t, Report{Title: long, Intro: []string{long}, Facts: []Fact{{"Command", long}}, Rules: rules, Steps: steps})
-		p := b.open(t, html, phone)
-		if w := eval[int](p, `document.documentElement.scrollWidth`); w > phone.width {
-			t.Errorf("%d pixels wide, on a screen of %d", w, phone.width)
+		p := b.Open(t, html, phone)
+		if w := browsertest.Eval[int](p, `document.documentElement.scrollWidth`); w > phone.Width {
+			t.Errorf("%d pixels wide, on a screen of %d", w, phone.Width)
 		}
-		p.shoot("long_words")
+		p.Shoot(*shots, "long_words")
 	})
 
 	t.Run("zoom", func(t *testing.T) {
 		html, _ := page(t, "five_cards")
-		p := b.open(t, html, desk)
-		p.middle("#view")
+		p := b.Open(t, html, desk)
+		p.Middle("#view")
 		whole := viewBox(p)
-		x, y := p.middle("#view")
+		x, y := p.Middle("#view")
 		zoomed := func(by string, in bool, do func()) {
 			t.Helper()
 			before := viewBox(p)
@@ -105,136 +107,136 @@ func TestReportInBrowser(t *testing.T) {
 			}
 		}
 		button := func(do string) func() {
-			return func() { p.click(p.middle(`[data-do="` + do + `"]`)) }
+			return func() { p.Click(p.Middle(`[data-do="` + do + `"]`)) }
 		}
 		wheel := func(delta float64) func() {
-			return func() { p.mouse("mouseWheel", x, y, object{"deltaX": 0, "deltaY": delta}) }
+			return func() { p.Mouse("mouseWheel", x, y, browsertest.Object{"deltaX": 0, "deltaY": delta}) }
 		}
 		zoomed("the button", true, button("in"))
 		zoomed("the button", false, button("out"))
-		p.middle("#view")
-		eval[any](p, `document.getElementById("view").focus()`)
-		zoomed("+", true, func() { p.key("+") })
-		zoomed("=", true, func() { p.key("=") })
-		zoomed("-", false, func() { p.key("-") })
+		p.Middle("#view")
+		browsertest.Eval[any](p, `document.getElementById("view").focus()`)
+		zoomed("+", true, func() { p.Key("+") })
+		zoomed("=", true, func() { p.Key("=") })
+		zoomed("-", false, func() { p.Key("-") })
 		zoomed("the wheel", true, wheel(-120))
 		zoomed("the wheel", false, wheel(120))
-		zoomed("0", false, func() { p.key("0") })
-		zoomed("+", true, func() { p.key("+") })
+		zoomed("0", false, func() { p.Key("0") })
+		zoomed("+", true, func() { p.Key("+") })
 		zoomed("fit", false, button("fit"))
 		if v := viewBox(p); v != whole {
 			t.Errorf("it began with %v, and fits at %v", whole, v)
 		}
 
 		// What the pointer is at stays there.
-		p.middle("#view")
+		p.Middle("#view")
 		const underPointer = `(() => { const m = document.getElementById("mark-6").getBoundingClientRect(); return [m.x + m.width / 2, m.y + m.height / 2] })()`
-		at := eval[[2]float64](p, underPointer)
-		p.mouse("mouseWheel", at[0], at[1], object{"deltaX": 0, "deltaY": -120})
-		if now := eval[[2]float64](p, underPointer); math.Hypot(now[0]-at[0], now[1]-at[1]) > 2 {
+		at := browsertest.Eval[[2]float64](p, underPointer)
+		p.Mouse("mouseWheel", at[0], at[1], browsertest.Object{"deltaX": 0, "deltaY": -120})
+		if now := browsertest.Eval[[2]float64](p, underPointer); math.Hypot(now[0]-at[0], now[1]-at[1]) > 2 {
 			t.Errorf("zooming moved the event under the pointer from %v to %v", at, now)
 		}
 
 		// Out as far as it goes, the wheel scrolls the page.
-		eval[any](p, `document.getElementById("view").focus(); window.scrollTo(0, 0)`)
+		browsertest.Eval[any](p, `document.getElementById("view").focus(); window.scrollTo(0, 0)`)
 		for range 8 {
-			p.key("-")
+			p.Key("-")
 		}
 		if v := viewBox(p); v != whole {
 			t.Errorf("zoomed out to %v of %v", v, whole)
 		}
-		p.mouse("mouseWheel", x, y, object{"deltaX": 0, "deltaY": 200})
-		p.until(`window.scrollY > 0`)
+		p.Mouse("mouseWheel", x, y, browsertest.Object{"deltaX": 0, "deltaY": 200})
+		p.Until(`window.scrollY > 0`)
 		// Zoomed in all the way, the picture is still within bounds.
 		for range 30 {
-			p.key("+")
+			p.Key("+")
 		}
 		if v := viewBox(p); v[2] < whole[2]/20 || v[0] < 0 || v[0]+v[2] > whole[2]+1 {
 			t.Errorf("zoomed in to %v of %v", v, whole)
 		}
-		if c := p.complaints(); c != nil {
+		if c := p.Complaints(); c != nil {
 			t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
 		}
 	})
 
 	t.Run("pan", func(t *testing.T) {
 		html, _ := page(t, "sixty")
-		p := b.open(t, html, desk)
-		x, y := p.middle("#view")
-		eval[any](p, `document.getElementById("view").focus()`)
-		p.key("ArrowRight")
+		p := b.Open(t, html, desk)
+		x, y := p.Middle("#view")
+		browsertest.Eval[any](p, `document.getElementById("view").focus()`)
+		p.Key("ArrowRight")
 		right := viewBox(p)
 		if right[0] <= 0 {
 			t.Errorf("the right arrow moved to %v", right)
 		}
-		p.key("ArrowLeft")
-		p.key("ArrowLeft")
+		p.Key("ArrowLeft")
+		p.Key("ArrowLeft")
 		if v := viewBox(p); v[0] != 0 {
 			t.Errorf("left of the picture's edge: %v", v)
 		}
-		p.mouse("mousePressed", x, y, left)
-		p.mouse("mouseMoved", x-100, y, left)
-		p.mouse("mouseMoved", x-300, y, left)
-		p.mouse("mouseReleased", x-300, y, left)
+		p.Mouse("mousePressed", x, y, browsertest.Left)
+		p.Mouse("mouseMoved", x-100, y, browsertest.Left)
+		p.Mouse("mouseMoved", x-300, y, browsertest.Left)
+		p.Mouse("mouseReleased", x-300, y, browsertest.Left)
 		v := viewBox(p)
-		if scale := eval[float64](p, `document.getElementById("view").clientWidth`) / v[2]; math.Abs(v[0]*scale-300) > 3 {
+		if scale := browsertest.Eval[float64](p, `document.getElementById("view").clientWidth`) / v[2]; math.Abs(v[0]*scale-300) > 3 {
 			t.Errorf("dragged 300 pixels to the left, and the view is at %v", v)
 		}
 		// The cards' names come along.
-		if at := eval[float64](p, `document.querySelector("#view .card").getBoundingClientRect().x - document.getElementById("view").getBoundingClientRect().x`); at < 0 || at > 60 {
+		if at := browsertest.Eval[float64](p, `document.querySelector("#view .card").getBoundingClientRect().x - document.getElementById("view").getBoundingClientRect().x`); at < 0 || at > 60 {
 			t.Errorf("the card's name is at %v", at)
 		}
-		p.mouse("mouseMoved", x, y, nil)
+		p.Mouse("mouseMoved", x, y, nil)
 		if after := viewBox(p); after != v {
 			t.Errorf("it still drags after the button is released: %v", after)
 		}
-		p.shoot("panned")
+		p.Shoot(*shots, "panned")
 	})
 
 	t.Run("pinch", func(t *testing.T) {
 		html, _ := page(t, "five_cards")
-		p := b.open(t, html, phone)
-		x, y := p.middle("#view")
+		p := b.Open(t, html, phone)
+		x, y := p.Middle("#view")
 		before := viewBox(p)
-		finger := func(id int, x float64) object { return object{"x": x, "y": y, "id": id} }
-		p.touch("touchStart", finger(1, x-30), finger(2, x+30))
-		p.touch("touchMove", finger(1, x-50), finger(2, x+50))
-		p.touch("touchMove", finger(1, x-90), finger(2, x+90))
-		p.touch("touchEnd")
+		finger := func(id int, x float64) browsertest.Object { return browsertest.Object{"x": x, "y": y, "id": id} }
+		p.Touch("touchStart", finger(1, x-30), finger(2, x+30))
+		p.Touch("touchMove", finger(1, x-50), finger(2, x+50))
+		p.Touch("touchMove", finger(1, x-90), finger(2, x+90))
+		p.Touch("touchEnd")
 		if after := viewBox(p); after[2] >= before[2]*0.6 {
 			t.Errorf("pinched open by three: %v, before %v", after, before)
 		}
-		if c := p.complaints(); c != nil {
+		if c := p.Complaints(); c != nil {
 			t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
 		}
 	})
 
 	// Each event tells its sentence, to the mouse, the keyboard and the finger.
-	for by, s := range map[string]screen{"mouse": desk, "focus": desk, "finger": phone} {
+	for by, s := range map[string]browsertest.Screen{"mouse": desk, "focus": desk, "finger": phone} {
 		t.Run("sentences/"+by, func(t *testing.T) {
 			rules, steps := replay(t, stories["duplicate"])
-			p := b.open(t, drawHTML(t, Report{Title: "duplicate", Rules: rules, Steps: steps}), s)
-			p.click(p.middle(`[data-do="fit"]`))
+			p := b.Open(t, drawHTML(t, Report{Title: "duplicate", Rules: rules, Steps: steps}), s)
+			p.Click(p.Middle(`[data-do="fit"]`))
 			for i, s := range steps {
 				mark := fmt.Sprintf("#mark-%d", i+1)
-				switch x, y := p.middle(mark); by {
+				switch x, y := p.Middle(mark); by {
 				case "mouse":
-					p.mouse("mouseMoved", x, y, nil)
+					p.Mouse("mouseMoved", x, y, nil)
 				case "focus":
-					eval[any](p, `document.querySelector("`+mark+`").focus()`)
+					browsertest.Eval[any](p, `document.querySelector("`+mark+`").focus()`)
 				default:
-					p.touch("touchStart", object{"x": x, "y": y, "radiusX": 0.1, "radiusY": 0.1})
-					p.touch("touchEnd")
+					p.Touch("touchStart", browsertest.Object{"x": x, "y": y, "radiusX": 0.1, "radiusY": 0.1})
+					p.Touch("touchEnd")
 				}
-				p.until(fmt.Sprintf(`document.getElementById("panel").textContent.startsWith("Event %d ")`, i+1))
+				p.Until(fmt.Sprintf(`document.getElementById("panel").textContent.startsWith("Event %d ")`, i+1))
 				if said, want := panel(p), rules.Explain(s.Before, s.Entry.Event); !strings.Contains(said, want) {
 					t.Errorf("event %d: %q, want %q", i+1, said, want)
 				}
 			}
-			if hash := eval[string](p, `location.hash`); hash != "" {
+			if hash := browsertest.Eval[string](p, `location.hash`); hash != "" {
 				t.Errorf("it has gone to %s", hash)
 			}
-			if c := p.complaints(); c != nil {
+			if c := p.Complaints(); c != nil {
 				t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
 			}
 		})
@@ -242,9 +244,9 @@ func TestReportInBrowser(t *testing.T) {
 
 	t.Run("keyboard", func(t *testing.T) {
 		html, events := page(t, "two_cards")
-		p := b.open(t, html, desk)
+		p := b.Open(t, html, desk)
 		for _, want := range []string{"", "", "", "", "view", "mark-1", "mark-3"} { // the second of its lane
-			p.key("Tab")
+			p.Key("Tab")
 			if id := focused(p); id != want {
 				t.Fatalf("Tab leads to %q, want %q", id, want)
 			}
@@ -254,23 +256,23 @@ func TestReportInBrowser(t *testing.T) {
 			{"ArrowDown", "mark-4"}, {"ArrowDown", "mark-4"}, {"ArrowUp", "mark-3"}, {"End", fmt.Sprintf("mark-%d", events)},
 			{"ArrowRight", fmt.Sprintf("mark-%d", events)},
 		} {
-			p.key(step.key)
+			p.Key(step.key)
 			if id := focused(p); id != step.want {
 				t.Errorf("%s leads to %q, want %q", step.key, id, step.want)
 			}
 		}
 		// To the row, and back.
-		p.key("ArrowLeft")
-		p.shoot("focus")
-		p.key("Enter")
+		p.Key("ArrowLeft")
+		p.Shoot(*shots, "focus")
+		p.Key("Enter")
 		row := fmt.Sprintf("#event-%d", events-1)
-		p.until(`location.hash === "` + row + `"`)
-		if !eval[bool](p, `(() => { const b = document.querySelector(":target").getBoundingClientRect(); return b.top >= document.querySelector("thead th").getBoundingClientRect().bottom && b.bottom <= innerHeight })()`) {
+		p.Until(`location.hash === "` + row + `"`)
+		if !browsertest.Eval[bool](p, `(() => { const b = document.querySelector(":target").getBoundingClientRect(); return b.top >= document.querySelector("thead th").getBoundingClientRect().bottom && b.bottom <= innerHeight })()`) {
 			t.Error("Enter does not lead to the row")
 		}
-		p.click(p.middle(row + " a"))
-		p.until(fmt.Sprintf(`document.activeElement.id === "mark-%d"`, events-1))
-		if c := p.complaints(); c != nil {
+		p.Click(p.Middle(row + " a"))
+		p.Until(fmt.Sprintf(`document.activeElement.id === "mark-%d"`, events-1))
+		if c := p.Complaints(); c != nil {
 			t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
 		}
 	})
@@ -278,36 +280,36 @@ func TestReportInBrowser(t *testing.T) {
 	// What has the focus is in view, however far the view has gone.
 	t.Run("reveal", func(t *testing.T) {
 		html, events := page(t, "sixty")
-		p := b.open(t, html, desk)
-		eval[any](p, `document.getElementById("mark-1").focus()`)
+		p := b.Open(t, html, desk)
+		browsertest.Eval[any](p, `document.getElementById("mark-1").focus()`)
 		for i := range events {
-			if !eval[bool](p, `(() => {
+			if !browsertest.Eval[bool](p, `(() => {
 				const m = document.activeElement.querySelector(".hit").getBoundingClientRect(), v = document.getElementById("view").getBoundingClientRect();
 				return m.left >= v.left && m.right <= v.right && m.top >= v.top && m.bottom <= v.bottom;
 			})()`) {
 				t.Fatalf("event %d has the focus and is out of view", i+1)
 			}
-			p.key("ArrowRight")
+			p.Key("ArrowRight")
 		}
 	})
 
 	t.Run("print", func(t *testing.T) {
 		html, events := page(t, "sixty")
-		p := b.open(t, html, desk)
-		full := eval[float64](p, `document.querySelector("#view svg").width.baseVal.value`)
-		p.call("Emulation.setEmulatedMedia", object{"media": "print"})
+		p := b.Open(t, html, desk)
+		full := browsertest.Eval[float64](p, `document.querySelector("#view svg").width.baseVal.value`)
+		p.Call("Emulation.setEmulatedMedia", browsertest.Object{"media": "print"}, nil)
 		for _, id := range []string{"controls", "panel"} {
-			if eval[bool](p, `document.getElementById("`+id+`").checkVisibility()`) {
+			if browsertest.Eval[bool](p, `document.getElementById("`+id+`").checkVisibility()`) {
 				t.Errorf("#%s is printed", id)
 			}
 		}
-		if n := eval[int](p, `[...document.querySelectorAll("tbody tr")].filter(r => r.checkVisibility()).length`); n != events {
+		if n := browsertest.Eval[int](p, `[...document.querySelectorAll("tbody tr")].filter(r => r.checkVisibility()).length`); n != events {
 			t.Errorf("%d rows are printed of %d events", n, events)
 		}
-		eval[any](p, `window.dispatchEvent(new Event("beforeprint"))`)
+		browsertest.Eval[any](p, `window.dispatchEvent(new Event("beforeprint"))`)
 		const shown = `[...document.querySelectorAll("#view svg")].map(s => s.viewBox.baseVal).map(v => [v.x, v.width])`
 		end := 0.0
-		for _, strip := range eval[[][2]float64](p, shown) {
+		for _, strip := range browsertest.Eval[[][2]float64](p, shown) {
 			if strip[0] > end {
 				t.Errorf("nothing is printed from %v to %v", end, strip[0])
 			}
@@ -316,18 +318,16 @@ func TestReportInBrowser(t *testing.T) {
 		if end < full {
 			t.Errorf("the picture is printed up to %v, of %v", end, full)
 		}
-		if !eval[bool](p, `[...document.querySelectorAll("#view svg")].every(s => s.getScreenCTM().a * s.viewBox.baseVal.width > s.getBoundingClientRect().width - 2)`) {
+		if !browsertest.Eval[bool](p, `[...document.querySelectorAll("#view svg")].every(s => s.getScreenCTM().a * s.viewBox.baseVal.width > s.getBoundingClientRect().width - 2)`) {
 			t.Error("a strip does not fill its line")
 		}
-		p.shoot("print")
-		eval[any](p, `window.dispatchEvent(new Event("afterprint"))`)
-		if n := len(eval[[][2]float64](p, shown)); n != 1 {
+		p.Shoot(*shots, "print")
+		browsertest.Eval[any](p, `window.dispatchEvent(new Event("afterprint"))`)
+		if n := len(browsertest.Eval[[][2]float64](p, shown)); n != 1 {
 			t.Errorf("%d pictures after printing", n)
 		}
 		var pdf struct{ Data []byte }
-		if err := b.call(p.session, "Page.printToPDF", object{"preferCSSPageSize": true, "printBackground": true}, &pdf); err != nil {
-			t.Fatal(err)
-		}
+		p.Call("Page.printToPDF", browsertest.Object{"preferCSSPageSize": true, "printBackground": true}, &pdf)
 		if !strings.HasPrefix(string(pdf.Data), "%PDF-") {
 			t.Errorf("no PDF: %.20q", pdf.Data)
 		}
@@ -344,8 +344,8 @@ func TestReportInBrowser(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
 		defer server.Close()
 		html, _ := page(t, "s1")
-		p := b.open(t, html, desk)
-		eval[any](p, fmt.Sprintf(`(async () => {
+		p := b.Open(t, html, desk)
+		browsertest.Eval[any](p, fmt.Sprintf(`(async () => {
 			const url = %q;
 			for (const [name, more] of [["img", {src: url}], ["script", {src: url}], ["iframe", {src: url}], ["script", {textContent: "window.ran = true"}], ["link", {rel: "stylesheet", href: url}]]) {
 				document.body.append(Object.assign(document.createElement(name), more));
@@ -356,10 +356,10 @@ func TestReportInBrowser(t *testing.T) {
 		if n := requests.Load(); n != 0 {
 			t.Errorf("%d requests got out", n)
 		}
-		if eval[bool](p, `window.ran === true`) {
+		if browsertest.Eval[bool](p, `window.ran === true`) {
 			t.Error("a script that is not the page's ran")
 		}
-		if p.complaints() == nil {
+		if p.Complaints() == nil {
 			t.Error("nothing was refused: the test does not test")
 		}
 	})

@@ -1,4 +1,6 @@
-package draw
+// Package browsertest drives a real browser in tests: a headless Chromium, by its
+// DevTools protocol.
+package browsertest
 
 import (
 	"bufio"
@@ -13,9 +15,9 @@ import (
 	"time"
 )
 
-// browser is a headless Chromium that a test drives by its DevTools protocol,
+// Browser is a headless Chromium that a test drives by its DevTools protocol,
 // over two pipes: messages are JSON that ends with a zero byte.
-type browser struct {
+type Browser struct {
 	in *os.File
 
 	mu     sync.Mutex
@@ -36,8 +38,8 @@ type message struct {
 	} `json:"error,omitempty"`
 }
 
-// startBrowser skips the test where no browser is installed.
-func startBrowser(t *testing.T) *browser {
+// Start skips the test where no browser is installed.
+func Start(t *testing.T) *Browser {
 	t.Helper()
 	var program string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
@@ -50,7 +52,7 @@ func startBrowser(t *testing.T) *browser {
 		t.Fatal("no browser, and CI must not skip: .ci/run installs chromium")
 	}
 	if program == "" {
-		t.Skip("no browser: install chromium (apt-get install chromium), then go test ./sim/draw -run Browser")
+		t.Skip("no browser: apt-get install chromium")
 	}
 	fromTest, in, err := os.Pipe()
 	if err != nil {
@@ -71,7 +73,7 @@ func startBrowser(t *testing.T) *browser {
 	}
 	fromTest.Close()
 	toTest.Close()
-	b := &browser{in: in, calls: make(map[int]chan message), events: make(map[string][]message)}
+	b := &Browser{in: in, calls: make(map[int]chan message), events: make(map[string][]message)}
 	go b.read(out)
 	t.Cleanup(func() {
 		b.send("", "Browser.close", nil)
@@ -88,7 +90,7 @@ func startBrowser(t *testing.T) *browser {
 }
 
 // read takes the answers to their calls, and keeps the events.
-func (b *browser) read(out *os.File) {
+func (b *Browser) read(out *os.File) {
 	messages := bufio.NewReader(out)
 	for {
 		text, err := messages.ReadBytes(0)
@@ -116,7 +118,7 @@ func (b *browser) read(out *os.File) {
 	}
 }
 
-func (b *browser) send(session, method string, params any) (chan message, error) {
+func (b *Browser) send(session, method string, params any) (chan message, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended {
@@ -134,7 +136,7 @@ func (b *browser) send(session, method string, params any) (chan message, error)
 }
 
 // call does a command and decodes its result.
-func (b *browser) call(session, method string, params, result any) error {
+func (b *Browser) call(session, method string, params, result any) error {
 	answer, err := b.send(session, method, params)
 	if err != nil {
 		return err
@@ -155,71 +157,81 @@ func (b *browser) call(session, method string, params, result any) error {
 	}
 }
 
-// tab is a page of the browser. Its methods end the test when they fail.
-type tab struct {
-	t       *testing.T
-	b       *browser
+// Tab is a page of the browser. Its methods end the test when they fail.
+type Tab struct {
+	T       *testing.T
+	b       *Browser
 	session string
-	file    string
+	url     string
 }
 
-type object = map[string]any
+// Object is an object of the protocol.
+type Object = map[string]any
 
-// screen is what a page is shown on.
-type screen struct {
-	width, height int
-	phone, dark   bool
-	noScript      bool
+// Screen is what a page is shown on.
+type Screen struct {
+	Width, Height int
+	Phone, Dark   bool
+	NoScript      bool
 }
 
-// open shows the page in a tab of its own.
-func (b *browser) open(t *testing.T, html string, s screen) *tab {
+// Open shows the page in a tab of its own.
+func (b *Browser) Open(t *testing.T, html string, s Screen) *Tab {
 	t.Helper()
-	p := &tab{t: t, b: b, file: filepath.Join(t.TempDir(), "report.html")}
-	if err := os.WriteFile(p.file, []byte(html), 0o644); err != nil {
+	file := filepath.Join(t.TempDir(), "report.html")
+	if err := os.WriteFile(file, []byte(html), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return b.Visit(t, "file://"+file, s)
+}
+
+// Visit shows what is at the URL in a tab of its own.
+func (b *Browser) Visit(t *testing.T, url string, s Screen) *Tab {
+	t.Helper()
+	p := &Tab{T: t, b: b, url: url}
 	var target struct{ TargetID string }
-	if err := b.call("", "Target.createTarget", object{"url": "about:blank"}, &target); err != nil {
+	if err := b.call("", "Target.createTarget", Object{"url": "about:blank"}, &target); err != nil {
 		t.Fatal(err)
 	}
 	var attached struct{ SessionID string }
-	if err := b.call("", "Target.attachToTarget", object{"targetId": target.TargetID, "flatten": true}, &attached); err != nil {
+	if err := b.call("", "Target.attachToTarget", Object{"targetId": target.TargetID, "flatten": true}, &attached); err != nil {
 		t.Fatal(err)
 	}
 	p.session = attached.SessionID
-	t.Cleanup(func() { b.call("", "Target.closeTarget", object{"targetId": target.TargetID}, nil) })
+	t.Cleanup(func() { b.call("", "Target.closeTarget", Object{"targetId": target.TargetID}, nil) })
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
-		p.call(domain+".enable", nil)
+		p.Call(domain+".enable", nil, nil)
 	}
-	p.call("Emulation.setDeviceMetricsOverride", object{"width": s.width, "height": s.height, "deviceScaleFactor": 1, "mobile": s.phone})
-	p.call("Emulation.setTouchEmulationEnabled", object{"enabled": s.phone, "maxTouchPoints": 2})
-	p.call("Emulation.setScriptExecutionDisabled", object{"value": s.noScript})
+	p.Call("Emulation.setDeviceMetricsOverride", Object{"width": s.Width, "height": s.Height, "deviceScaleFactor": 1, "mobile": s.Phone}, nil)
+	p.Call("Emulation.setTouchEmulationEnabled", Object{"enabled": s.Phone, "maxTouchPoints": 2}, nil)
+	p.Call("Emulation.setScriptExecutionDisabled", Object{"value": s.NoScript}, nil)
 	theme := "light"
-	if s.dark {
+	if s.Dark {
 		theme = "dark"
 	}
-	p.call("Emulation.setEmulatedMedia", object{"features": []object{{"name": "prefers-color-scheme", "value": theme}}})
-	p.call("Page.navigate", object{"url": "file://" + p.file})
-	p.until(`document.readyState === "complete" && location.protocol === "file:"`)
+	p.Call("Emulation.setEmulatedMedia", Object{"features": []Object{{"name": "prefers-color-scheme", "value": theme}}}, nil)
+	p.Call("Page.navigate", Object{"url": url}, nil)
+	p.Until(`document.readyState === "complete" && location.protocol !== "about:"`)
 	return p
 }
 
-func (p *tab) call(method string, params object) {
-	p.t.Helper()
-	if err := p.b.call(p.session, method, params, nil); err != nil {
-		p.t.Fatal(err)
+// Call does a command of the protocol in the page, and decodes its result unless
+// that is nil.
+func (p *Tab) Call(method string, params Object, result any) {
+	p.T.Helper()
+	if err := p.b.call(p.session, method, params, result); err != nil {
+		p.T.Fatal(err)
 	}
 }
 
-// eval evaluates a JavaScript expression in the page.
-func eval[T any](p *tab, expression string) (value T) {
-	p.t.Helper()
+// Eval evaluates a JavaScript expression in the page.
+func Eval[T any](p *Tab, expression string) (value T) {
+	p.T.Helper()
 	var answer struct {
 		Result           struct{ Value json.RawMessage }
 		ExceptionDetails *struct{ Exception struct{ Description string } }
 	}
-	err := p.b.call(p.session, "Runtime.evaluate", object{"expression": expression, "returnByValue": true, "awaitPromise": true}, &answer)
+	err := p.b.call(p.session, "Runtime.evaluate", Object{"expression": expression, "returnByValue": true, "awaitPromise": true}, &answer)
 	if err == nil && answer.ExceptionDetails != nil {
 		err = fmt.Errorf("%s", answer.ExceptionDetails.Exception.Description)
 	}
@@ -227,69 +239,72 @@ func eval[T any](p *tab, expression string) (value T) {
 		err = json.Unmarshal(answer.Result.Value, &value)
 	}
 	if err != nil {
-		p.t.Fatalf("%s: %v", expression, err)
+		p.T.Fatalf("%s: %v", expression, err)
 	}
 	return value
 }
 
-// until waits for the condition to come true.
-func (p *tab) until(condition string) {
-	p.t.Helper()
+// Until waits for the condition to come true.
+func (p *Tab) Until(condition string) {
+	p.T.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if eval[bool](p, condition) {
+		if Eval[bool](p, condition) {
 			return
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("never: %s; the panel says %q", condition, eval[string](p, `document.getElementById("panel").textContent`))
+			p.T.Fatalf("never: %s", condition)
 		}
 	}
 }
 
-// key presses a key, named as in KeyboardEvent.key.
-func (p *tab) key(name string) {
-	p.t.Helper()
+// Key presses a key, named as in KeyboardEvent.key.
+func (p *Tab) Key(name string) {
+	p.T.Helper()
 	codes := map[string]int{
 		"Tab": 9, "Enter": 13, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40,
 	}
-	down := object{"type": "keyDown", "key": name, "windowsVirtualKeyCode": codes[name]}
+	down := Object{"type": "keyDown", "key": name, "windowsVirtualKeyCode": codes[name]}
 	switch {
 	case name == "Enter":
 		down["text"] = "\r"
 	case len(name) == 1:
 		down["text"] = name
 	}
-	p.call("Input.dispatchKeyEvent", down)
-	p.call("Input.dispatchKeyEvent", object{"type": "keyUp", "key": name, "windowsVirtualKeyCode": codes[name]})
+	p.Call("Input.dispatchKeyEvent", down, nil)
+	p.Call("Input.dispatchKeyEvent", Object{"type": "keyUp", "key": name, "windowsVirtualKeyCode": codes[name]}, nil)
 }
 
-func (p *tab) mouse(kind string, x, y float64, more object) {
-	p.t.Helper()
-	params := object{"type": kind, "x": x, "y": y}
+// Mouse dispatches an event of the mouse.
+func (p *Tab) Mouse(kind string, x, y float64, more Object) {
+	p.T.Helper()
+	params := Object{"type": kind, "x": x, "y": y}
 	for k, v := range more {
 		params[k] = v
 	}
-	p.call("Input.dispatchMouseEvent", params)
+	p.Call("Input.dispatchMouseEvent", params, nil)
 }
 
-var left = object{"button": "left", "buttons": 1, "clickCount": 1}
+// Left is the left button, held.
+var Left = Object{"button": "left", "buttons": 1, "clickCount": 1}
 
-func (p *tab) click(x, y float64) {
-	p.t.Helper()
-	p.mouse("mousePressed", x, y, left)
-	p.mouse("mouseReleased", x, y, left)
+// Click presses and releases the left button.
+func (p *Tab) Click(x, y float64) {
+	p.T.Helper()
+	p.Mouse("mousePressed", x, y, Left)
+	p.Mouse("mouseReleased", x, y, Left)
 }
 
-// touch moves the fingers to the points; none lifts them.
-func (p *tab) touch(kind string, points ...object) {
-	p.t.Helper()
-	points = append([]object{}, points...) // none is [], not null
-	p.call("Input.dispatchTouchEvent", object{"type": kind, "touchPoints": points})
+// Touch moves the fingers to the points; none lifts them.
+func (p *Tab) Touch(kind string, points ...Object) {
+	p.T.Helper()
+	points = append([]Object{}, points...) // none is [], not null
+	p.Call("Input.dispatchTouchEvent", Object{"type": kind, "touchPoints": points}, nil)
 }
 
-// middle returns the middle of an element, after scrolling to it.
-func (p *tab) middle(selector string) (x, y float64) {
-	p.t.Helper()
-	at := eval[[2]float64](p, fmt.Sprintf(`(() => {
+// Middle returns the middle of an element, after scrolling to it.
+func (p *Tab) Middle(selector string) (x, y float64) {
+	p.T.Helper()
+	at := Eval[[2]float64](p, fmt.Sprintf(`(() => {
 		const e = document.querySelector(%q);
 		e.scrollIntoView({block: "center"});
 		const b = e.getBoundingClientRect();
@@ -298,8 +313,8 @@ func (p *tab) middle(selector string) (x, y float64) {
 	return at[0], at[1]
 }
 
-// complaints are what the page has logged, thrown, or asked the network for.
-func (p *tab) complaints() (list []string) {
+// Complaints are what the page has logged, thrown, or asked the network for.
+func (p *Tab) Complaints() (list []string) {
 	p.b.mu.Lock()
 	defer p.b.mu.Unlock()
 	for _, m := range p.b.events[p.session] {
@@ -308,7 +323,7 @@ func (p *tab) complaints() (list []string) {
 		case "Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded":
 			list = append(list, m.Method+" "+string(text))
 		case "Network.requestWillBeSent":
-			if !bytes.Contains(text, []byte(`"url":"file://`+p.file+`"`)) {
+			if !bytes.Contains(text, []byte(`"url":"`+p.url+`"`)) {
 				list = append(list, m.Method+" "+string(text))
 			}
 		}
@@ -316,17 +331,16 @@ func (p *tab) complaints() (list []string) {
 	return list
 }
 
-// shoot takes a screenshot of the whole page, where -shots says to.
-func (p *tab) shoot(name string) {
-	p.t.Helper()
-	if *shots == "" {
+// Shoot takes a screenshot of the page and writes it to the folder, unless that
+// is "".
+func (p *Tab) Shoot(folder, name string) {
+	p.T.Helper()
+	if folder == "" {
 		return
 	}
 	var shot struct{ Data []byte }
-	if err := p.b.call(p.session, "Page.captureScreenshot", object{"captureBeyondViewport": false}, &shot); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(*shots, name+".png"), shot.Data, 0o644); err != nil {
-		p.t.Fatal(err)
+	p.Call("Page.captureScreenshot", Object{"captureBeyondViewport": false}, &shot)
+	if err := os.WriteFile(filepath.Join(folder, name+".png"), shot.Data, 0o644); err != nil {
+		p.T.Fatal(err)
 	}
 }
