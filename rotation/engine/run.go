@@ -64,9 +64,11 @@ func (e *Engine) work(ctx context.Context) {
 }
 
 // sleepFor returns how long to sleep: until the next slot, at most Poll. A card
-// that is due but could not be claimed is in another worker's hands.
+// that is due but could not be claimed is in another worker's hands. No sleep is
+// shorter than a moment, so that cards due at nearly the same time share a claim.
 func (e *Engine) sleepFor(ctx context.Context) time.Duration {
-	const other = 20 * time.Millisecond
+	const shortest = 20 * time.Millisecond
+	e.asleep.Store(math.MaxInt64) // what is scheduled from here on, and not seen below, cuts the sleep short
 	due, ok, err := e.store.NextDue(ctx)
 	if err != nil || !ok {
 		return e.options.Poll
@@ -75,7 +77,7 @@ func (e *Engine) sleepFor(ctx context.Context) time.Duration {
 	if err != nil {
 		return e.options.Poll
 	}
-	wait := min(max(due.Sub(now), other), e.options.Poll)
+	wait := min(max(due.Sub(now), shortest), e.options.Poll)
 	e.asleep.Store(now.Add(wait).UnixNano())
 	return wait
 }
