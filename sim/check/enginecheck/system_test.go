@@ -4,21 +4,24 @@ import (
 	"context"
 	"testing"
 
+	"cvvrotation/rotation"
 	"cvvrotation/sim/check"
 )
 
-// The engine follows the rules, through the faults of its store: the trace is
+// The engine follows the rules through the faults of its store: its trace is
 // that of the rules themselves.
 func TestSystem(t *testing.T) {
-	const seeds = 100
+	const seeds = 150
+	want := check.Campaign{System: check.Rules(rotation.Rules{}), First: 1, Last: seeds}.Run(context.Background())
 	got := check.Campaign{System: System(), First: 1, Last: seeds}.Run(context.Background())
 	if got.Failure != nil {
 		t.Fatal(got.Failure.Paragraph())
 	}
-	t.Log(got.Events, got.Elapsed)
-	q := check.Sequences{System: System(), Depth: 2}.Run(context.Background())
+	if got.Hash != want.Hash || got.Events != want.Events {
+		t.Errorf("hash %x, %d events; the rules: %x, %d", got.Hash, got.Events, want.Hash, want.Events)
+	}
+	q := check.Sequences{System: System(), Depth: 3}.Run(context.Background())
 	if q.Failure != nil || !q.Done {
 		t.Fatal(q.Failure.Paragraph())
 	}
-	t.Log(q.Events, q.Elapsed)
 }

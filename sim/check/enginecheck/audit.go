@@ -1,0 +1,203 @@
+package enginecheck
+
+import (
+	"fmt"
+	"time"
+
+	"cvvrotation/rotation"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/event"
+	"cvvrotation/rotation/store"
+	"cvvrotation/sim/model"
+)
+
+// History is what can be seen of an engine's work from outside: what is stored,
+// and what callers were answered.
+type History struct {
+	Guard   time.Duration
+	At      time.Time         // when it was looked at: no card may be due by then
+	Cards   []store.Card      // all of them
+	Events  []store.Queued    // all that were ever written, in the order of positions
+	Answers []engine.Rotation // to forced calls, one for each idempotency key
+	// Complete says that every forced call that was made was answered in the
+	// end, so that a rotation without an answer is one too many.
+	Complete bool
+	// Delivered is the ids of events in the order in which a subscriber got
+	// them; nil: nobody has looked.
+	Delivered []store.Event
+}
+
+// Audit returns what is wrong with a history; nothing when it is one story: each
+// card's events are numbered from 1 without a gap, a rotation is a version more,
+// the reference model decides the same when the events are replayed and ends in
+// the state that is stored, each answer is of a rotation that there was and no
+// two of one, and each event was delivered, first deliveries in order.
+func Audit(h History) (wrong []error) {
+	cards := make(map[string]*audited, len(h.Cards))
+	say := func(card, format string, args ...any) {
+		wrong = append(wrong, fmt.Errorf("card %s: "+format, append([]any{card}, args...)...))
+	}
+	for _, c := range h.Cards {
+		rules, _ := model.New(model.Rules{Guard: h.Guard})
+		cards[c.ID] = &audited{version: 1, rules: rules, forced: map[int64]event.Changed{}}
+	}
+	for _, q := range h.Events {
+		a := cards[q.Card]
+		if a == nil {
+			say(q.Card, "there is an event of a card that there is not")
+			continue
+		}
+		if err := a.event(q); err != nil {
+			say(q.Card, "event %s: %v", q.ID(), err)
+		}
+	}
+	for _, answer := range h.Answers {
+		a := cards[answer.Card]
+		if a == nil {
+			say(answer.Card, "a call was answered, and there is no such card")
+			continue
+		}
+		e, ok := a.forced[answer.Version]
+		switch {
+		case !ok:
+			say(answer.Card, "a forced call was answered version %d at %v, and there is no event of it", answer.Version, answer.At)
+		case a.answered[answer.Version]:
+			say(answer.Card, "two forced calls with different keys were answered version %d", answer.Version)
+		case !e.At.Equal(answer.At) || !e.Next.Equal(answer.Next) || e.Reason != answer.Reason || e.Rescheduled != answer.Rescheduled:
+			say(answer.Card, "a forced call was answered %v, %v, next %v, and its event says %v, %v, next %v",
+				answer.At, answer.Reason, answer.Next, e.At, e.Reason, e.Next)
+		}
+		if a.answered == nil {
+			a.answered = map[int64]bool{}
+		}
+		a.answered[answer.Version] = true
+	}
+	for _, c := range h.Cards {
+		a := cards[c.ID]
+		if err := a.end(&c, h.At); err != nil {
+			say(c.ID, "%v", err)
+		}
+		if h.Complete && len(a.forced) != len(a.answered) {
+			say(c.ID, "there were %d forced rotations, and %d calls", len(a.forced), len(a.answered))
+		}
+	}
+	if h.Delivered == nil {
+		return wrong
+	}
+	first := map[string]int64{}
+	for _, e := range h.Delivered {
+		if e.Number > first[e.Card]+1 {
+			say(e.Card, "event %d was delivered before event %d", e.Number, first[e.Card]+1)
+		}
+		first[e.Card] = max(first[e.Card], e.Number)
+	}
+	for _, c := range h.Cards {
+		if first[c.ID] != c.Events {
+			say(c.ID, "%d events were delivered, of %d", first[c.ID], c.Events)
+		}
+	}
+	return wrong
+}
+
+// audited is one card as its events tell it.
+type audited struct {
+	rules    model.Card
+	number   int64
+	version  int64
+	unnamed  bool // an automatic rotation named another slot than the next, so what is served is not known
+	forced   map[int64]event.Changed
+	answered map[int64]bool
+}
+
+// event takes the next event of the card.
+func (a *audited) event(q store.Queued) error {
+	a.number++
+	c, err := event.Parse(q.Payload)
+	if err != nil {
+		return err
+	}
+	if q.Number != a.number || c.Number != a.number || c.Card != q.Card || !c.At.Equal(q.At) {
+		return fmt.Errorf("it is number %d of the card's; the columns say %d, %v, the payload %d, %v", a.number, q.Number, q.At, c.Number, c.At)
+	}
+	if c.Operation == event.Rotate {
+		a.version++
+	}
+	if c.Version != a.version {
+		a.version, err = c.Version, fmt.Errorf("it says version %d, and the rotations make it %d", c.Version, a.version)
+		return err
+	}
+	if c.Operation == event.Rotate && !c.Automatic {
+		a.forced[c.Version] = c
+	}
+	for i, e := range a.candidates(c) {
+		after := a.rules
+		out, err := after.Step(e)
+		if err != nil || !tells(c, out) {
+			continue
+		}
+		a.rules = after
+		a.unnamed = a.unnamed || c.Automatic && i > 0
+		return nil
+	}
+	return fmt.Errorf("the reference model decides nothing that it could tell of: %s", q.Payload)
+}
+
+// candidates are the events that c may be about. What slot an automatic rotation
+// named it does not say: the next one, or none, or one in flight.
+func (a *audited) candidates(c event.Changed) []model.Event {
+	switch {
+	case c.Operation == event.DeleteInterval:
+		return []model.Event{{Kind: model.Disable, At: c.At}}
+	case c.Operation == event.ChangeInterval:
+		return []model.Event{
+			{Kind: model.SetInterval, At: c.At, Interval: c.Interval, First: model.At(c.Next)},
+			// The event has the interval in microseconds.
+			{Kind: model.SetInterval, At: c.At, Interval: c.Next.Sub(c.At)},
+			{Kind: model.SetInterval, At: c.At, Interval: c.Interval + 1, First: model.At(c.Next)},
+		}
+	case !c.Automatic:
+		return []model.Event{{Kind: model.Forced, At: c.At}}
+	}
+	return []model.Event{
+		{Kind: model.Auto, At: c.At, Slot: a.rules.State().Next},
+		{Kind: model.Auto, At: c.At},
+		{Kind: model.Auto, At: c.At, Slot: model.At(c.At)},
+	}
+}
+
+// tells reports whether the event tells of that outcome.
+func tells(c event.Changed, out model.Outcome) bool {
+	return out.Rotate == (c.Operation == event.Rotate) && out.Reschedule == c.Rescheduled && out.Reason == c.Reason.String() &&
+		out.Scenario == c.Scenario && out.Missed == c.Missed && out.Next.Time.Equal(c.Next)
+}
+
+// end holds the stored card against what its events have told.
+func (a *audited) end(c *store.Card, at time.Time) error {
+	var s rotation.State
+	if len(c.State) > 0 {
+		if err := s.UnmarshalBinary(c.State); err != nil {
+			return err
+		}
+	}
+	must := a.rules.State()
+	next, _ := s.Next()
+	start, kind, _ := s.Guard()
+	served, _ := s.Served()
+	switch {
+	case c.Events != a.number:
+		return fmt.Errorf("it has %d events, and counts %d", a.number, c.Events)
+	case c.Version != a.version:
+		return fmt.Errorf("its events make it version %d, and it is stored as version %d", a.version, c.Version)
+	case s.Interval() != must.Interval || c.Interval != must.Interval:
+		return fmt.Errorf("the interval is %v, and %v in the state; its events say %v", c.Interval, s.Interval(), must.Interval)
+	case !next.Equal(must.Next.Time) || !c.Next.Equal(must.Next.Time):
+		return fmt.Errorf("the next slot is %v, and %v in the state; its events say %v", c.Next, next, must.Next.Time)
+	case !start.Equal(must.GuardStart.Time) || kind != modelKinds[must.GuardKind]:
+		return fmt.Errorf("the guard started at %v by %v; its events say %v by %s", start, kind, must.GuardStart.Time, must.GuardKind)
+	case !a.unnamed && !served.Equal(must.Served.Time):
+		return fmt.Errorf("the newest slot served is %v; its events say %v", served, must.Served.Time)
+	case !c.Due.IsZero() && !c.Due.After(at):
+		return fmt.Errorf("it has been due since %v, and it is %v", c.Due, at)
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package enginecheck
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/event"
+	"cvvrotation/rotation/store/memory"
+	"cvvrotation/sim/model"
+)
+
+func (r *run) deliver(s *stream, l *ledger, rep *replica, p *plan) {
+	p.call = memory.Update
+	slot := l.state.Next
+	switch s.below(5) {
+	case 0:
+		slot = l.state.Served
+	case 1:
+		slot = model.At(r.at().Add(-time.Duration(s.below(int64(2 * guard)))))
+	case 2:
+		slot = model.Instant{}
+	}
+	r.note("replica %d is delivered the slot %v of %s", rep.number+1, slot.Time, l.ref.Card)
+	var got engine.Rotation
+	err := r.call(p, func(ctx context.Context) (err error) {
+		got, err = rep.engine.Deliver(ctx, l.ref, slot.Time)
+		return err
+	})
+	after, t := *l, r.terms(l)
+	var o outcome
+	var events []event.Changed
+	want := l.owned(l.ref)
+	if want == nil {
+		o, events, want = after.apply(t, model.Event{Kind: model.Auto, Slot: slot}, false, false)
+	}
+	r.note("  => %v, error %v", o.rule, err)
+	done, replied := r.outcomeOf(p, "delivering", err, want)
+	if !done {
+		return
+	}
+	r.commit(l, after, &o, events, replied)
+	expect := engine.Rotation{
+		Card: l.ref.Card, At: t.now, Rotated: o.Rotate, Rescheduled: o.Reschedule, Rule: o.rule, Reason: o.rule.Reason(),
+		Scenario: o.Scenario, Missed: o.Missed, Version: after.version, Next: after.state.Next.Time, ServiceCode: got.ServiceCode,
+	}
+	if replied && got != expect {
+		r.violate(answersRight, "delivering was answered %+v, not %+v", got, expect)
+	}
+}
+
+// tick is a claim. Cards are given to it as they were found, and may have moved
+// since.
+func (r *run) tick(rep *replica, p *plan) {
+	p.call = memory.Claim
+	type found struct {
+		card *ledger
+		slot model.Instant
+	}
+	var all []found
+	for _, l := range r.dueCards() {
+		if len(all) < r.o.batch {
+			all = append(all, found{l, l.state.Next})
+		}
+	}
+	r.note("replica %d claims: %d due", rep.number+1, len(all))
+	var n int
+	r.claiming = true
+	err := r.call(p, func(ctx context.Context) (err error) {
+		n, err = rep.engine.Tick(ctx)
+		return err
+	})
+	r.claiming = false
+	if len(all) == 0 && p.kind == faultKill {
+		p.fired = false // nothing was to be committed
+	}
+	done, replied := r.outcomeOf(p, "a claim", err, nil)
+	if !done {
+		return
+	}
+	if replied && n != len(all) {
+		r.violate(answersRight, "a claim took %d cards; %d were due", n, len(all))
+	}
+	if p.fired && p.kind == faultRace && len(all) > 0 {
+		r.places[placeRace]++
+	}
+	for _, f := range all {
+		l := f.card
+		after, t := *l, r.terms(l)
+		o, events, err := after.apply(t, model.Event{Kind: model.Auto, Slot: f.slot}, false, false)
+		if err != nil {
+			after.fail(t.now)
+			r.note("  %s fails, and is due again at %v", l.ref.Card, after.due)
+			*l = after
+			r.places[placeFailed]++
+			if len(all) > 1 {
+				r.places[placeFailedInBatch]++
+			}
+			continue
+		}
+		r.note("  %s: %v, version %d, next %v", l.ref.Card, o.rule, after.version, after.due)
+		r.commit(l, after, &o, events, replied)
+		if r.plan == nil && p.kind == faultRace && p.fired {
+			r.places.lostRace(o.rule)
+		}
+	}
+}
+
+// dueCards returns the cards that are due, oldest first.
+func (r *run) dueCards() []*ledger {
+	var due []*ledger
+	for _, l := range r.cards {
+		if l.registered && !l.due.IsZero() && !l.due.After(r.at()) {
+			due = append(due, l)
+		}
+	}
+	slices.SortStableFunc(due, func(a, b *ledger) int {
+		if c := a.due.Compare(b.due); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ref.Card, b.ref.Card)
+	})
+	return due
+}
+
+func (r *run) sweep(s *stream, rep *replica, p *plan) {
+	p.call, p.skip = pick(s, memory.Ahead, memory.Update, memory.Prune), int(s.below(2))
+	if p.kind != faultBefore && p.kind != faultAfter && p.kind != faultAgain {
+		p.kind = noFault
+	}
+	skipped := p.skip
+	err := r.call(p, func(ctx context.Context) error { return rep.engine.Sweep(ctx) })
+	r.note("replica %d sweeps: error %v", rep.number+1, err)
+	kind := p.kind
+	if !p.fired {
+		kind = noFault
+	}
+	fails := kind == faultBefore || kind == faultAfter
+	if fails && p.call != memory.Update && err == nil {
+		r.violate(answersRight, "a sweep that failed came back without an error")
+	}
+	for _, l := range r.cards {
+		first, ahead := l.ahead(r.at())
+		if !ahead || fails && p.call == memory.Ahead && skipped == 0 || kind == faultBefore && p.call == memory.Update && p.card == l.ref.Card {
+			continue
+		}
+		after := *l
+		o, events, err := after.apply(r.terms(l), model.Event{Kind: model.SetInterval, Interval: l.state.Interval, First: model.At(first)}, false, true)
+		if err != nil {
+			continue
+		}
+		r.note("  repaired %s: next %v", l.ref.Card, after.due)
+		r.places[placeRepaired]++
+		r.commit(l, after, &o, events, !(kind == faultAfter && p.call == memory.Update && p.card == l.ref.Card))
+	}
+	if kind == faultBefore && p.call == memory.Prune && skipped == 0 {
+		return
+	}
+	for _, l := range r.cards {
+		for key, a := range l.answers {
+			if !a.expires.After(r.at()) {
+				delete(l.answers, key)
+				r.places[placePruned]++
+			}
+		}
+	}
+}

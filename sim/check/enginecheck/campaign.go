@@ -1,0 +1,193 @@
+package enginecheck
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cvvrotation/sim/check"
+)
+
+// Campaign is many runs, each drawn from a seed. What it finds does not depend
+// on the number of workers.
+type Campaign struct {
+	Bug     Bug           // the zero Bug: the engine as it is
+	First   uint64        // the first seed
+	Last    uint64        // the last one, inclusive
+	For     time.Duration // stop taking up runs after so long; 0: never
+	Workers int           // goroutines; 0: one for each processor
+	Twice   bool          // do each run twice and compare the trace hashes
+
+	Progress func(check.Progress) // called now and then; nil: never
+	Each     func(check.Run)      // called after each run, in no order of the seeds; nil: never
+}
+
+// Result is what a campaign did and found.
+type Result struct {
+	Runs     int64
+	Events   int64 // calls and claimed cards
+	LastSeed uint64
+	Hash     uint64 // of all traces; of no meaning after a finding
+	Places   []check.Place
+	Failure  *Failure        // of the lowest seed, nil when all held
+	Unstable *check.Unstable // the run of the lowest seed that came out differently the second time, or nil
+	Elapsed  time.Duration   // without the shrinking
+}
+
+// Failure is a broken invariant, with the fewest steps found that still break
+// it.
+type Failure struct {
+	Invariant Invariant
+	Detail    string
+	Seed      uint64
+	Options   string
+	Found     int      // steps up to the failure, before shrinking
+	Steps     int      // and after
+	Journal   []string // what happened in these steps
+}
+
+// Run does the campaign, until it is done or ctx ends.
+func (c Campaign) Run(ctx context.Context) Result {
+	h := &hunt{Campaign: c, started: time.Now()}
+	h.lowest.Store(^uint64(0))
+	if h.Workers <= 0 {
+		h.Workers = runtime.GOMAXPROCS(0)
+	}
+	var group sync.WaitGroup
+	for range h.Workers {
+		group.Go(func() { h.work(ctx) })
+	}
+	group.Wait()
+	res := h.result
+	res.Elapsed = time.Since(h.started)
+	for p, met := range h.places {
+		res.Places = append(res.Places, check.Place{Sentence: place(p).sentence(), Met: met})
+	}
+	if h.broken {
+		res.Failure = shrink(c.Bug, h.lowest.Load())
+	}
+	return res
+}
+
+// Situations returns what a campaign must have met, a sentence each.
+func Situations() []string {
+	all := make([]string, numPlaces)
+	for p := range all {
+		all[p] = place(p).sentence()
+	}
+	return all
+}
+
+type hunt struct {
+	Campaign
+	started time.Time
+	taken   atomic.Uint64
+	lowest  atomic.Uint64 // the lowest seed with a finding
+
+	mu     sync.Mutex
+	broken bool // of that seed, and not unstable
+	result Result
+	places places
+}
+
+func (h *hunt) work(ctx context.Context) {
+	for ctx.Err() == nil && (h.For == 0 || time.Since(h.started) < h.For) {
+		i := h.taken.Add(1) - 1
+		if i > h.Last-h.First {
+			return
+		}
+		if seed := h.First + i; seed < h.lowest.Load() {
+			h.one(seed)
+		}
+	}
+}
+
+func (h *hunt) one(seed uint64) {
+	o := drawOptions(seed)
+	r := &run{bug: h.Bug}
+	r.perform(seed, o, stepsOf(o))
+	var unstable *check.Unstable
+	if h.Twice {
+		again := &run{bug: h.Bug}
+		again.perform(seed, o, stepsOf(o))
+		if again.hash != r.hash || (again.failure == nil) != (r.failure == nil) {
+			unstable = &check.Unstable{Seed: seed, First: r.hash, Second: again.hash, Options: o.String()}
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.result.Runs++
+	h.result.Events += r.events
+	h.result.LastSeed = max(h.result.LastSeed, seed)
+	h.result.Hash += mix(r.hash)
+	met := 0
+	for p, n := range r.places {
+		if h.places[p] += n; h.places[p] > 0 {
+			met++
+		}
+	}
+	if (r.failure != nil || unstable != nil) && seed < h.lowest.Load() {
+		h.lowest.Store(seed)
+		h.broken, h.result.Unstable = unstable == nil, unstable
+	}
+	if h.Progress != nil {
+		h.Progress(check.Progress{Runs: h.result.Runs, Events: h.result.Events, Met: met, Places: len(r.places)})
+	}
+	if h.Each != nil {
+		h.Each(check.Run{Seed: seed, Hash: r.hash, Events: int(r.events), Options: o.String()})
+	}
+}
+
+// shrink takes steps, and then faults, out of a failing run for as long as it
+// breaks the same invariant.
+func shrink(bug Bug, seed uint64) *Failure {
+	o := drawOptions(seed)
+	try := func(steps []step) *run {
+		r := &run{bug: bug}
+		r.perform(seed, o, steps)
+		return r
+	}
+	steps := stepsOf(o)
+	first := try(steps)
+	f := &Failure{Seed: seed, Options: o.String()}
+	if first.failure == nil { // a run that is no function of its seed
+		return f
+	}
+	f.Invariant, f.Found = first.failure.invariant, min(first.failure.step+1, len(steps))
+	accept := func(fewer []step) bool {
+		r := try(fewer)
+		if r.failure == nil || r.failure.invariant != f.Invariant {
+			return false
+		}
+		steps = fewer[:min(r.failure.step+1, len(fewer))]
+		return true
+	}
+	accept(steps)
+	for size := len(steps) / 2; size > 0; {
+		taken := false
+		for from := len(steps) - size; from >= 0; from -= size {
+			if from+size <= len(steps) && accept(slices.Delete(slices.Clone(steps), from, from+size)) {
+				taken = true
+			}
+		}
+		if !taken || size > len(steps) {
+			size /= 2
+		}
+	}
+	for i := range steps {
+		calm := slices.Clone(steps)
+		if calm[min(i, len(calm)-1)].calm = true; i < len(steps) {
+			accept(calm)
+		}
+	}
+	last := &run{bug: bug, journal: &[]string{}}
+	last.perform(seed, o, steps)
+	f.Steps, f.Journal = len(steps), *last.journal
+	if last.failure != nil {
+		f.Detail = last.failure.detail
+	}
+	return f
+}

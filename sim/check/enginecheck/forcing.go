@@ -1,0 +1,152 @@
+package enginecheck
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/event"
+	"cvvrotation/rotation/store/memory"
+	"cvvrotation/servicecode"
+	"cvvrotation/sim/model"
+)
+
+func (r *run) force(s *stream, l *ledger, rep *replica, p *plan) {
+	req := engine.ForceRequest{Compromised: s.one(5)}
+	code := pick(s, "", "", "", "", "", "", "201", "101", "221")
+	switch {
+	case s.one(5):
+	case s.one(6) && len(l.answers) > 0:
+		names := make([]string, 0, len(l.answers))
+		for key := range l.answers {
+			names = append(names, key)
+		}
+		slices.Sort(names)
+		req.Key = names[s.below(int64(len(names)))]
+		prior := l.answers[req.Key]
+		req.Compromised = prior.compromised != s.one(2) // the same request, or another
+		code = prior.code.String()
+		if prior.code.IsValid() && r.o.derived && !prior.expires.After(r.at()) {
+			code = ""
+		}
+	default:
+		r.keys++
+		req.Key = fmt.Sprintf("key-%d", r.keys)
+	}
+	req.ServiceCode, _ = servicecode.Parse(code)
+	if _, known := l.answers[req.Key]; r.o.derived && req.ServiceCode.IsValid() && !known {
+		req.ServiceCode = r.codeFor(l, req.ServiceCode, p)
+	}
+	r.callForce(l, refOf(s, l), rep, req, p)
+}
+
+// codeFor returns what to ask for in place of a service code where CVVs are
+// derived: the current code, which is refused, or one that is not. Codes are
+// drawn by chance there, and no trace may depend on that: so none is asked for
+// where something comes in between that changes the current one.
+func (r *run) codeFor(l *ledger, code servicecode.Code, p *plan) servicecode.Code {
+	switch {
+	case p.kind != noFault || !l.registered:
+		return servicecode.Code{}
+	case code == servicecode.MustParse("221"):
+		return l.code
+	case r.sameCVV(l, code):
+		return r.codeFor(l, servicecode.MustParse("502"), p)
+	}
+	return code
+}
+
+// retry asks again what was not answered.
+func (r *run) retry(rep *replica, p *plan) {
+	if len(r.pending) == 0 {
+		return
+	}
+	c := r.pending[0]
+	r.pending = r.pending[1:]
+	r.places[placeRetried]++
+	r.callForce(c.card, c.ref, rep, c.req, p)
+}
+
+func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.ForceRequest, p *plan) {
+	p.call = memory.Update
+	what := fmt.Sprintf("forcing %s with the key %q", ref.Card, req.Key)
+	r.note("replica %d forces %s, key %q, service code %q, compromised %v", rep.number+1, ref.Card, req.Key, req.ServiceCode, req.Compromised)
+	var got engine.Rotation
+	err := r.call(p, func(ctx context.Context) (err error) {
+		got, err = rep.engine.Force(ctx, ref, req)
+		return err
+	})
+	after, t := *l, r.terms(l)
+	want := l.owned(ref)
+	prior, known := l.answers[req.Key]
+	known = known && prior.expires.After(t.now)
+	var o outcome
+	var events []event.Changed
+	switch {
+	case want != nil:
+	case known && (prior.code != req.ServiceCode || prior.compromised != req.Compromised):
+		want = engine.ErrKeyReused
+		r.places[placeKeyReused]++
+	case known:
+		r.note("  => the answer of before, error %v", err)
+		r.places[placeReplayed]++
+		if done, replied := r.blame(once, p, what, err, nil); done && replied {
+			expect := prior.rotation
+			expect.Replayed = true
+			if prior.rotation.Version == 0 { // it was never answered
+				expect = got
+				expect.Replayed, expect.Card = true, l.ref.Card
+				prior.rotation = got
+				prior.rotation.Replayed = false
+				r.answers = append(r.answers, prior.rotation)
+				l.answers[req.Key] = prior
+			}
+			if got != expect {
+				r.violate(once, "%s was answered %+v, and before %+v", what, got, expect)
+			}
+		} else {
+			r.pending = append(r.pending, pending{l, ref, req})
+		}
+		return
+	default:
+		o, events, want = after.apply(t, model.Event{Kind: model.Forced}, req.Compromised, false)
+		if want == nil && r.o.derived && req.ServiceCode.IsValid() && r.sameCVV(l, req.ServiceCode) {
+			want = engine.ErrInvalid
+		}
+		after.chosen = req.ServiceCode
+	}
+	r.note("  => %v, version %d, error %v", o.rule, after.version, err)
+	blame := answersRight
+	if want == engine.ErrKeyReused {
+		blame = once
+	}
+	done, replied := r.blame(blame, p, what, err, want)
+	if !replied && req.Key != "" {
+		r.pending = append(r.pending, pending{l, ref, req})
+	}
+	if !done {
+		return
+	}
+	r.commit(l, after, &o, events, replied)
+	expect := engine.Rotation{
+		Card: l.ref.Card, At: t.now, Rotated: o.Rotate, Rescheduled: o.Reschedule, Rule: o.rule, Reason: o.rule.Reason(),
+		Scenario: o.Scenario, Version: after.version, Next: after.state.Next.Time, ServiceCode: got.ServiceCode,
+	}
+	if replied && got != expect {
+		r.violate(answersRight, "%s was answered %+v, not %+v", what, got, expect)
+	}
+	if replied {
+		r.answers = append(r.answers, got)
+	} else {
+		expect = engine.Rotation{}
+	}
+	if req.Key != "" {
+		l.answers[req.Key] = answered{req.ServiceCode, req.Compromised, t.now.Add(engine.KeyLifetime), expect}
+	}
+}
+
+func (r *run) sameCVV(l *ledger, code servicecode.Code) bool {
+	cvv, err := deriver.Derive(r.ctx, particulars(slices.Index(r.cards, l)), code)
+	return err == nil && cvv.Equal(l.current())
+}

@@ -1,0 +1,56 @@
+package enginecheck
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/store"
+	"cvvrotation/servicecode"
+)
+
+// The generators of all runs, and what derived CVVs are derived from.
+var (
+	random  = engine.Random(new(cvvgen.Random), keys)
+	deriver = mustDeriver()
+	derived = engine.Derived(deriver, keys)
+)
+
+func mustDeriver() *cvvgen.Local {
+	pair, _ := hex.DecodeString("0123456789abcdeffedcba9876543210") // published, of no card
+	cvk, err := cvvgen.NewInsecureTestCVK(pair)
+	if err == nil {
+		var d *cvvgen.Local
+		if d, err = cvvgen.NewLocal(cvk, cvvgen.YYMM, 3); err == nil {
+			return d
+		}
+	}
+	panic(err)
+}
+
+// particulars of card number i, where CVVs are derived.
+func particulars(i int) cvvgen.Card {
+	pan, _ := cvvgen.ParsePAN(fmt.Sprintf("411111111111%04d", i)) // a test range
+	expiry, _ := cvvgen.NewExpiry(2029, time.November)
+	return cvvgen.Card{PAN: pan, Expiry: expiry}
+}
+
+// failing is a generator that fails for some cards.
+type failing struct {
+	engine.Generator
+	r *run
+}
+
+// Draw implements engine.Generator.
+func (f failing) Draw(ctx context.Context, c *store.Card, code servicecode.Code) error {
+	if !f.r.poisoned[c.ID] {
+		return f.Generator.Draw(ctx, c, code)
+	}
+	if f.r.claiming && c.Version%2 == 0 {
+		panic("the generator panics")
+	}
+	return errDraw
+}

@@ -1,0 +1,267 @@
+package enginecheck
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"cvvrotation/rotation"
+	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/store/memory"
+	"cvvrotation/servicecode"
+	"cvvrotation/sim/check"
+	"cvvrotation/sim/model"
+)
+
+// judge holds all that is stored against the ledgers.
+func (r *run) judge() {
+	r.judgeEvents()
+	for _, l := range r.cards {
+		if r.failure == nil {
+			r.judgeCard(l)
+		}
+	}
+	if r.failure == nil && !slices.Equal(r.observed, r.expected) {
+		r.violate(observed, "the observer was told %v, and there was to tell %v", r.observed, r.expected)
+	}
+	r.written, r.expected, r.observed = r.written[:0], r.expected[:0], r.observed[:0]
+}
+
+func (r *run) judgeEvents() {
+	events := r.base.Written(r.position)
+	for i, e := range events {
+		if i >= len(r.written) {
+			r.violate(oneEvent, "there is an event more than there is to tell: %s", e.Payload)
+			return
+		}
+		want := r.written[i]
+		payload := want.AppendJSON(nil)
+		if e.Card != want.Card || e.Number != want.Number || !e.At.Equal(want.At) || !bytes.Equal(e.Payload, payload) {
+			r.violate(oneEvent, "event %s at %v is\n%s\nand is to be event %s.%d\n%s", e.ID(), e.At, e.Payload, want.Card, want.Number, payload)
+			return
+		}
+		r.fold(payload)
+	}
+	if len(events) < len(r.written) {
+		r.violate(oneEvent, "an event is missing: %s", r.written[len(events)].AppendJSON(nil))
+	}
+	r.position += int64(len(events))
+}
+
+// judgeCard compares a card as stored with its ledger, and takes note of a new
+// CVV.
+func (r *run) judgeCard(l *ledger) {
+	c, err := r.base.Card(context.Background(), l.ref.Card)
+	if !l.registered {
+		if err == nil {
+			r.violate(stored, "%s is stored, and was never registered", l.ref.Card)
+		}
+		return
+	}
+	if err != nil {
+		r.violate(stored, "%s was registered, and reading it gives %v", l.ref.Card, err)
+		return
+	}
+	differ := func(field string, got, want any) {
+		if got != want {
+			r.violate(stored, "%s of %s is %v, and is to be %v", field, l.ref.Card, got, want)
+		}
+	}
+	differ("the version", c.Version, l.version)
+	differ("the number of events", c.Events, l.events)
+	differ("the state", viewOf(c.State), modelView(l.state))
+	differ("the next slot", c.Next, l.state.Next.Time)
+	differ("the interval", c.Interval, l.state.Interval)
+	differ("when it is due", c.Due, l.due)
+	differ("the number of failures", c.Failures, l.failures)
+	differ("whether there is a failure", c.Failure != "", l.failures > 0)
+	differ("the account", c.Account, l.ref.Account)
+	differ("the creation", c.Created, l.created)
+	differ("the rotation", c.Rotated, l.rotated)
+	differ("the end of the grace", c.PreviousUntil, l.previousUntil)
+	differ("the number of tries", c.Tries, l.tries)
+	differ("the lock", c.Locked, l.locked)
+	if r.failure == nil {
+		r.judgeCVV(l, &c)
+	}
+}
+
+func (r *run) judgeCVV(l *ledger, c *store.Card) {
+	g := r.generator
+	cvv, err := g.Open(r.ctx, c, false)
+	if err != nil || !cvv.IsValid() {
+		r.violate(fresh, "the CVV of %s can't be read: %v", l.ref.Card, err)
+		return
+	}
+	if int64(len(l.cvvs)) == l.version {
+		if !cvv.Equal(l.current()) || c.ServiceCode != l.code {
+			r.violate(fresh, "%s has another CVV or service code in version %d than before", l.ref.Card, l.version)
+		}
+		return
+	}
+	if cvv.Equal(l.current()) {
+		r.violate(fresh, "version %d of %s has the CVV of the version before", l.version, l.ref.Card)
+	}
+	if l.chosen.IsValid() && c.ServiceCode != l.chosen {
+		r.violate(fresh, "%s has the service code %v, and %v was asked for", l.ref.Card, c.ServiceCode, l.chosen)
+	}
+	if l.version > 1 {
+		before, err := g.Open(r.ctx, c, true)
+		if err != nil || !before.Equal(l.current()) || c.PreviousCode != l.code {
+			r.violate(fresh, "what %s keeps as the CVV before version %d is not that (error %v)", l.ref.Card, l.version, err)
+		}
+	}
+	l.cvvs = append(l.cvvs, cvv)
+	l.code, l.chosen = c.ServiceCode, servicecode.Code{}
+}
+
+func viewOf(state []byte) string {
+	var s rotation.State
+	if len(state) > 0 {
+		if err := s.UnmarshalBinary(state); err != nil {
+			return err.Error()
+		}
+	}
+	return check.ViewOf(s).String()
+}
+
+func modelView(s model.State) string {
+	at := func(i model.Instant) int64 {
+		if !i.OK {
+			return 0
+		}
+		return i.Time.UnixNano()
+	}
+	return check.View{
+		Interval: int64(s.Interval), Next: at(s.Next), GuardStart: at(s.GuardStart), GuardKind: modelKinds[s.GuardKind],
+		Served: at(s.Served), HasServed: s.Served.OK,
+	}.String()
+}
+
+// relay delivers what waits to a sink that sometimes fails.
+func (r *run) relay(s *stream, rep *replica, p *plan) {
+	p.call = memory.Settle
+	if p.kind != faultBefore && p.kind != faultAfter {
+		p.kind = noFault
+	}
+	events, err := rep.store.Pending(r.ctx, 1+int(s.below(10)), nil)
+	if err != nil {
+		r.violate(delivered, "reading the outbox: %v", err)
+		return
+	}
+	var results []store.Delivery
+	failed := map[string]bool{}
+	for _, e := range events {
+		if failed[e.Card] {
+			continue
+		}
+		if s.one(8) && p.call != 0 {
+			failed[e.Card] = true
+			results = append(results, store.Delivery{Position: e.Position, Failure: "the sink fails"})
+			continue
+		}
+		r.take(e.Event)
+		results = append(results, store.Delivery{Position: e.Position, Status: store.Delivered})
+	}
+	if len(results) == 0 {
+		return
+	}
+	err = r.call(p, func(ctx context.Context) error { return rep.store.Settle(ctx, results) })
+	r.note("replica %d relays %d events: error %v", rep.number+1, len(results), err)
+	r.outcomeOf(p, "settling deliveries", err, nil)
+}
+
+// take is the sink.
+func (r *run) take(e store.Event) {
+	if e.Number > r.sink[e.Card]+1 {
+		r.violate(delivered, "event %s came to the subscriber before event %d", e.ID(), r.sink[e.Card]+1)
+	}
+	if e.Number <= r.sink[e.Card] {
+		r.places[placeRedelivered]++
+	}
+	r.sink[e.Card] = max(r.sink[e.Card], e.Number)
+}
+
+// settle ends the faults, and sees to it that what was left over is done.
+func (r *run) settle() {
+	r.note("the faults end")
+	r.o.jumps = false
+	clear(r.poisoned)
+	rep := r.replicas[0]
+	calm := func() *plan { return &plan{} }
+	for len(r.pending) > 0 && r.failure == nil {
+		r.retry(rep, calm())
+		r.judge()
+	}
+	none := newStream(r.seed, 1<<61)
+	r.sweep(&none, rep, calm())
+	r.judge()
+	for range 3 {
+		for _, l := range r.cards {
+			l.lastAutomatic = l.automatic
+			if l.due.UnixNano() > r.now && !l.due.IsZero() {
+				r.now = l.due.UnixNano()
+			}
+		}
+		for i := 0; len(r.dueCards()) > 0 && r.failure == nil; i++ {
+			if i > 100 {
+				r.violate(alive, "cards stay due: claims do not end")
+			}
+			r.tick(r.replicas[i%len(r.replicas)], calm())
+			r.judge()
+		}
+		for _, l := range r.cards {
+			if l.state.Interval != 0 && l.automatic == l.lastAutomatic {
+				r.violate(alive, "%s was not rotated after the faults had ended, though its slot has passed", l.ref.Card)
+			}
+		}
+	}
+	if r.failure != nil {
+		return
+	}
+	r.drain()
+	r.audit()
+}
+
+// drain delivers all that still waits.
+func (r *run) drain() {
+	ctx := context.Background()
+	for {
+		events, err := r.base.Pending(ctx, 100, nil)
+		if err != nil || len(events) == 0 {
+			break
+		}
+		var results []store.Delivery
+		for _, e := range events {
+			r.take(e.Event)
+			results = append(results, store.Delivery{Position: e.Position, Status: store.Delivered})
+		}
+		if err := r.base.Settle(ctx, results); err != nil {
+			r.violate(delivered, "settling deliveries: %v", err)
+			return
+		}
+	}
+	for _, l := range r.cards {
+		if r.sink[l.ref.Card] != l.events {
+			r.violate(delivered, "%d events of %s were delivered, of %d", r.sink[l.ref.Card], l.ref.Card, l.events)
+		}
+	}
+}
+
+// audit judges the history from outside, as [Audit] does.
+func (r *run) audit() {
+	h := History{Guard: guard, Events: r.base.Written(0), Answers: r.answers, At: r.at()}
+	for _, l := range r.cards {
+		if l.registered {
+			c, err := r.base.Card(context.Background(), l.ref.Card)
+			if err != nil {
+				r.violate(stored, "%v", err)
+				return
+			}
+			h.Cards = append(h.Cards, c)
+		}
+	}
+	for _, err := range Audit(h) {
+		r.violate(history, "%v", err)
+	}
+}

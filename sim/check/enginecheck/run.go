@@ -1,0 +1,303 @@
+package enginecheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc64"
+	"time"
+
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/event"
+	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/store/memory"
+	"cvvrotation/sim/model"
+)
+
+// run is one run: engines on one store, one step after the other, in one
+// goroutine.
+type run struct {
+	engine.NoObserver
+	seed uint64
+	o    options
+	bug  Bug
+	ctx  context.Context
+
+	now       int64
+	jumped    time.Duration // what to take back of a jump
+	base      *memory.Store
+	replicas  []*replica
+	generator engine.Generator
+	cards     []*ledger
+	poisoned  map[string]bool
+	claiming  bool
+	plan      *plan // what goes wrong with a call to come; nil: nothing
+	keys      int
+	pending   []pending // keyed calls that were not answered
+	sink      map[string]int64
+	answers   []engine.Rotation
+
+	position int64 // of the last event that was judged
+	written  []event.Changed
+	expected []engine.Observation
+	observed []engine.Observation
+
+	places  places
+	hash    uint64
+	events  int64
+	step    int
+	failure *violation
+	journal *[]string // nil: nobody reads it
+}
+
+// violation is an invariant that is broken.
+type violation struct {
+	invariant Invariant
+	detail    string
+	step      int
+}
+
+// replica is one process with an engine.
+type replica struct {
+	number int
+	store  store.Store // as the engine sees it
+	engine *engine.Engine
+}
+
+// pending is a keyed call that was not answered.
+type pending struct {
+	card *ledger
+	ref  engine.Ref
+	req  engine.ForceRequest
+}
+
+// step is one step of a run. What it does depends on the seed and its number.
+type step struct {
+	number uint64
+	calm   bool // without its fault
+}
+
+func stepsOf(o options) []step {
+	steps := make([]step, o.steps)
+	for i := range steps {
+		steps[i].number = uint64(i)
+	}
+	return steps
+}
+
+// perform does a run.
+func (r *run) perform(seed uint64, o options, steps []step) {
+	r.seed, r.o, r.ctx = seed, o, context.Background()
+	r.now, r.hash = start, mix(seed)
+	r.poisoned, r.sink = map[string]bool{}, map[string]int64{}
+	r.generator = failing{random, r}
+	if o.derived {
+		r.generator = failing{derived, r}
+	}
+	r.base = memory.New(wall{ns: &r.now})
+	r.base.SetFaults(r.faults)
+	r.replicas = make([]*replica, o.replicas)
+	for i := range r.replicas {
+		r.start(i)
+	}
+	for i := range o.cards {
+		rules, _ := model.New(model.Rules{Guard: guard})
+		r.cards = append(r.cards, &ledger{
+			ref:   engine.Ref{Card: fmt.Sprintf("card-%c", 'A'+i), Account: "acme"},
+			rules: rules, answers: map[string]answered{},
+		})
+	}
+	for i, st := range steps {
+		r.step = i
+		r.one(st)
+		if r.failure != nil {
+			return
+		}
+	}
+	r.step = len(steps)
+	r.settle()
+}
+
+// start gives a replica a new engine, as when its process starts.
+func (r *run) start(i int) {
+	clk := wall{ns: &r.now, by: int64(r.o.skew[i])}
+	var s store.Store = r.base
+	g := r.generator
+	if r.bug.store != nil {
+		s = r.bug.store(s, world{replica: i, clock: clk, now: func() time.Time { return wall{ns: &r.now}.Now() }, grace: r.o.grace})
+	}
+	if r.bug.generator != nil {
+		g = r.bug.generator(g)
+	}
+	e, err := engine.New(engine.Options{
+		Store: s, Generator: g, Clock: clk, Grace: r.o.grace, MaxTries: r.o.maxTries, Batch: r.o.batch, Observer: r,
+	})
+	if err != nil {
+		panic(err) // the options are right
+	}
+	r.replicas[i] = &replica{i, s, e}
+}
+
+// reopen is what happens to all when the store's process is killed.
+func (r *run) reopen() {
+	r.base = r.base.Reopen(wall{ns: &r.now})
+	r.base.SetFaults(r.faults)
+	for i := range r.replicas {
+		r.start(i)
+	}
+}
+
+// Decided implements engine.Observer.
+func (r *run) Decided(o engine.Observation) {
+	o.Lateness = 0
+	r.observed = append(r.observed, o)
+}
+
+func (r *run) at() time.Time { return time.Unix(0, r.now).UTC() }
+
+func (r *run) terms(l *ledger) terms {
+	return terms{now: r.at(), grace: r.o.grace, maxTries: r.o.maxTries, fails: r.poisoned[l.ref.Card]}
+}
+
+// violate says that an invariant is broken. The first one counts.
+func (r *run) violate(i Invariant, format string, args ...any) {
+	if r.failure != nil {
+		return
+	}
+	r.failure = &violation{i, fmt.Sprintf(format, args...), r.step}
+	r.note("BROKEN: %s", r.failure.detail)
+}
+
+func (r *run) note(format string, args ...any) {
+	if r.journal != nil {
+		*r.journal = append(*r.journal, r.at().Format(time.RFC3339Nano)+"  "+fmt.Sprintf(format, args...))
+	}
+}
+
+var crcTable = crc64.MakeTable(crc64.ECMA)
+
+func (r *run) fold(b []byte) { r.hash = mix(r.hash ^ crc64.Checksum(b, crcTable)) }
+
+// plan is what goes wrong with one call of the store.
+type plan struct {
+	call  memory.Call
+	skip  int // so many such calls are spared first
+	kind  faultKind
+	race  func()
+	fired bool
+	card  string // of the call
+	stop  func()
+}
+
+type faultKind uint8
+
+const (
+	noFault     faultKind = iota
+	faultBefore           // the call fails before its commit
+	faultAfter            // its reply is lost
+	faultAgain            // the store tries twice
+	faultStall            // the caller gives up waiting
+	faultRace             // another replica comes first
+	faultKill             // the store's process is killed
+)
+
+var faultNames = [...]string{"", "fails before its commit", "its reply is lost", "the store tries twice", "stalls until the caller gives up", "another replica comes first", "the store is killed before its commit"}
+
+// faults is asked by the store before each call.
+func (r *run) faults(op memory.Op) (f memory.Fault) {
+	p := r.plan
+	if p == nil || op.Call != p.call {
+		return f
+	}
+	if p.skip > 0 {
+		p.skip--
+		return f
+	}
+	r.plan = nil
+	p.fired, p.card = true, op.Card
+	if p.kind != noFault {
+		r.note("  the call %s", faultNames[p.kind])
+	}
+	switch p.kind {
+	case faultBefore:
+		f.Before = memory.ErrInjected
+	case faultAfter:
+		f.After = memory.ErrInjected
+	case faultAgain:
+		f.Again = true
+	case faultStall:
+		f.Stall = make(chan struct{})
+		p.stop()
+	case faultRace:
+		f.Race = p.race
+		f.Again = op.Call == memory.Update && r.now%2 == 0
+	case faultKill:
+		f.Race = func() { r.base = r.base.Reopen(wall{ns: &r.now}) }
+	}
+	return f
+}
+
+// call makes a call of an engine's, under the plan.
+func (r *run) call(p *plan, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	p.stop = cancel
+	if p.kind != noFault {
+		r.plan = p
+	}
+	err := f(ctx)
+	r.plan = nil
+	if p.fired && p.kind == faultKill {
+		r.base.SetFaults(r.faults)
+		for i := range r.replicas {
+			r.start(i)
+		}
+	}
+	return err
+}
+
+// outcomeOf judges a call: whether it must have been done, and whether it was answered.
+func (r *run) outcomeOf(p *plan, what string, err, want error) (done, replied bool) {
+	return r.blame(answersRight, p, what, err, want)
+}
+
+// blame is outcomeOf with the invariant that is broken if it comes out
+// otherwise.
+func (r *run) blame(i Invariant, p *plan, what string, err, want error) (done, replied bool) {
+	kind := p.kind
+	if !p.fired {
+		kind = noFault
+	}
+	if p.fired {
+		r.places.fault(p)
+	}
+	unless := func(ok bool) {
+		if !ok {
+			r.violate(i, "%s came back with error %v, and was to come back with %v", what, err, want)
+		}
+	}
+	switch {
+	case kind == faultStall:
+		if want = context.Canceled; !errors.Is(err, want) {
+			unless(false)
+		}
+		return false, false
+	case want != nil:
+		unless(errors.Is(err, want))
+		return false, true
+	case kind == faultBefore:
+		want = memory.ErrInjected
+		unless(errors.Is(err, want))
+		return false, false
+	case kind == faultKill:
+		want = store.ErrClosed
+		unless(errors.Is(err, want))
+		return false, false
+	case kind == faultAfter:
+		want = memory.ErrInjected
+		unless(errors.Is(err, want))
+		return true, false
+	}
+	unless(err == nil)
+	return true, true
+}

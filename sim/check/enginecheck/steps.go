@@ -1,0 +1,139 @@
+package enginecheck
+
+import (
+	"time"
+
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/event"
+)
+
+// one does one step and judges it.
+func (r *run) one(st step) {
+	s := newStream(r.seed, st.number)
+	focus := r.cards[s.below(int64(len(r.cards)))]
+	r.pass(&s, focus)
+	p := &plan{}
+	if s.below(256) < r.o.faults && !st.calm {
+		p.kind = pick(&s, faultBefore, faultAfter, faultAfter, faultAgain, faultStall, faultRace, faultRace, faultRace, faultKill)
+		nested := newStream(r.seed, st.number|1<<62)
+		p.race = func() {
+			claiming := r.claiming
+			defer func() { r.claiming = claiming }()
+			r.claiming = false
+			r.now += pick(&nested, 0, 1, nested.below(int64(guard)))
+			r.operate(&nested, focus, &plan{}, true)
+			r.judge()
+			r.now += pick(&nested, 0, 0, 0, int64(guard)) // and the winner's guard has ended
+		}
+	}
+	r.operate(&s, focus, p, false)
+	r.judge()
+}
+
+// pass lets time pass, often to an edge.
+func (r *run) pass(s *stream, l *ledger) {
+	next, since := l.due, l.rotated
+	switch s.below(8) {
+	case 0:
+	case 1:
+		r.now += pick(s, 1, int64(time.Second), s.below(int64(guard)))
+	case 2, 3, 4:
+		if !next.IsZero() && next.UnixNano() > r.now && next.UnixNano()-r.now < int64(20*day) {
+			r.now = next.UnixNano() + pick(s, 0, 0, 0, -1, 1, s.below(int64(guard)), s.below(int64(3*day)))
+		}
+	case 5:
+		if edge := since.Add(guard).UnixNano() + pick(s, int64(-1), 0, 1); edge > r.now && edge < r.now+int64(guard) {
+			r.now = edge
+		}
+	case 6:
+		r.now += pick(s, int64(guard), int64(time.Hour), s.below(int64(day)))
+	case 7:
+		if r.o.jumps && s.one(3) {
+			r.jump(s)
+		}
+	}
+}
+
+func (r *run) jump(s *stream) {
+	if r.jumped != 0 {
+		r.note("the store's clock jumps back by %v", r.jumped)
+		r.now -= int64(r.jumped)
+		r.jumped = 0
+		r.places[placeJumpedBack]++
+		return
+	}
+	if s.one(2) {
+		r.now -= s.below(int64(2 * guard))
+		return
+	}
+	r.jumped = time.Duration(s.below(int64(3*year))) + day
+	r.now += int64(r.jumped)
+	r.note("the store's clock jumps ahead by %v", r.jumped)
+}
+
+// operate draws one operation and does it. A nested one is what comes first in a
+// race.
+func (r *run) operate(s *stream, l *ledger, p *plan, nested bool) {
+	rep := r.replicas[s.below(int64(len(r.replicas)))]
+	switch n := s.below(100); {
+	case !l.registered && n < 80, n < 4:
+		r.register(s, l, rep, p)
+	case n < 24:
+		r.tick(rep, p)
+	case n < 46:
+		r.force(s, l, rep, p)
+	case n < 56:
+		r.setInterval(s, l, rep, p)
+	case n < 59:
+		r.disable(l, rep, p)
+	case n < 66:
+		r.deliver(s, l, rep, p)
+	case n < 79:
+		r.verify(s, l, rep, p)
+	case n < 81:
+		r.unlock(l, rep, p)
+	case n < 85:
+		r.show(s, l, rep, p)
+	case nested:
+		r.tick(rep, p)
+	case n < 89:
+		r.sweep(s, rep, p)
+	case n < 93:
+		r.relay(s, rep, p)
+	case n < 95:
+		r.note("replica %d is killed, and starts again", rep.number+1)
+		r.start(rep.number)
+	case n < 96:
+		r.note("the store is killed, and starts again")
+		r.reopen()
+	case n < 98:
+		if r.o.poison {
+			r.poisoned[l.ref.Card] = !r.poisoned[l.ref.Card]
+			r.note("the generator fails for %s: %v", l.ref.Card, r.poisoned[l.ref.Card])
+		}
+	default:
+		r.retry(rep, p)
+	}
+}
+
+func (r *run) commit(l *ledger, after ledger, o *outcome, events []event.Changed, replied bool) {
+	*l = after
+	r.written = append(r.written, events...)
+	if o != nil && replied {
+		r.expected = append(r.expected, engine.Observation{Kind: o.kind, Decision: o.decision()})
+	}
+	r.places.decided(o)
+	r.events++
+}
+
+// refOf is mostly the card's own account.
+func refOf(s *stream, l *ledger) engine.Ref {
+	ref := l.ref
+	switch s.below(24) {
+	case 0:
+		ref.Account = "another"
+	case 1, 2:
+		ref.Account = ""
+	}
+	return ref
+}
