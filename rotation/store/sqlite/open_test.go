@@ -186,11 +186,9 @@ func TestDamageIsReported(t *testing.T) {
 	f.Close()
 	s = mustOpen(t, path, clock.NewMock())
 	_, readErr := s.Cards(t.Context(), "", 1000)
-	writeErr := s.Update(t.Context(), "card 7", "", func(tx *store.Tx) error {
-		tx.Write = true
-		return nil
-	})
-	for _, err := range []error{readErr, writeErr} {
+	writeErr := s.Update(t.Context(), "card 7", "", count)
+	again := s.Update(t.Context(), "card 7", "", count) // in a transaction of its own
+	for _, err := range []error{readErr, writeErr, again} {
 		if err == nil || !strings.Contains(err.Error(), "damaged: restore a backup") {
 			t.Errorf("got %v", err)
 		}

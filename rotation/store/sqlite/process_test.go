@@ -175,9 +175,11 @@ func TestTwoStoresOnOneFile(t *testing.T) {
 func TestBacklogOfOneProcessDoesNotStarveAnother(t *testing.T) {
 	path := tempFile(t)
 	daemon, operator := mustOpen(t, path, clock.NewMock()), mustOpen(t, path, clock.NewMock())
-	for i := range 20 {
-		put(t, daemon, fmt.Sprint(i))
+	var wg sync.WaitGroup
+	for i := range 300 {
+		wg.Go(func() { put(t, daemon, fmt.Sprint(i)) })
 	}
+	wg.Wait()
 	ctx, cancel := context.WithCancel(t.Context())
 	claims := make(chan int64)
 	stopped := make(chan struct{})
@@ -189,7 +191,7 @@ func TestBacklogOfOneProcessDoesNotStarveAnother(t *testing.T) {
 			case <-ctx.Done():
 				return
 			default:
-				if _, err := daemon.Claim(context.Background(), 20, count); err != nil {
+				if _, err := daemon.Claim(context.Background(), 300, count); err != nil {
 					t.Error(err)
 					return
 				}
@@ -202,10 +204,9 @@ func TestBacklogOfOneProcessDoesNotStarveAnother(t *testing.T) {
 	for range updates {
 		put(t, operator, "A")
 	}
-	if n := <-claims - before; n > 20*updates {
+	// Measured: 4 to 13, and without the lock for turns 25 to 435.
+	if n := <-claims - before; n > 4*updates {
 		t.Errorf("%d claims while %d updates waited", n, updates)
-	} else {
-		t.Logf("%d claims while %d updates waited", n, updates)
 	}
 	cancel()
 	<-stopped

@@ -81,28 +81,23 @@ func (s *Store) write() {
 	defer close(s.stopped)
 	for {
 		select {
-		case <-s.closing:
-			return
-		default:
-		}
-		select {
 		case q := <-s.updates:
 			s.group(q)
+		default:
 			select {
+			case q := <-s.updates:
+				s.group(q)
 			case q := <-s.others:
 				s.alone(q)
-			default:
+				continue
+			case <-s.closing:
+				return
 			}
-			continue
-		default:
 		}
 		select {
-		case q := <-s.updates:
-			s.group(q)
 		case q := <-s.others:
 			s.alone(q)
-		case <-s.closing:
-			return
+		default:
 		}
 	}
 }
