@@ -11,6 +11,8 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/outbox"
+	"cvvrotation/rotation/store"
 )
 
 // Options is what Metrics are made of. The zero value counts for the last hour
@@ -41,6 +43,9 @@ type Metrics struct {
 	requests   *prometheus.CounterVec
 	httpTime   *prometheus.HistogramVec
 	inFlight   prometheus.Gauge
+
+	deliveries  *prometheus.CounterVec
+	deliveryLag prometheus.Histogram
 }
 
 var _ engine.Observer = (*Metrics)(nil)
@@ -110,12 +115,20 @@ func New(o Options) *Metrics {
 			Name: "cvv_http_in_flight_requests", Help: "Requests being answered now.",
 		}),
 	}
+	m.deliveries = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "cvv_event_deliveries_total", Help: "Attempts to deliver an event: delivered, failed (to be tried again) or parked.",
+	}, []string{"outcome"})
+	m.deliveryLag = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "cvv_event_delivery_lag_seconds", Help: "From an event to its delivery.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 86400},
+	})
 	for _, v := range []engine.Verdict{engine.Current, engine.Previous, engine.Expired, engine.Wrong, engine.Locked} {
 		m.verdicts.WithLabelValues(v.String()) // a rate needs the zero before the first
 	}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(m.rotations, m.idle, m.lateness, m.missed, m.failures, m.repairs, m.verdicts,
-			m.claimCards, m.claimTime, m.storeTime, m.requests, m.httpTime, m.inFlight)
+			m.claimCards, m.claimTime, m.storeTime, m.requests, m.httpTime, m.inFlight,
+			m.deliveries, m.deliveryLag)
 	}
 	return m
 }
@@ -155,3 +168,16 @@ func (m *Metrics) Verified(v engine.Verdict) { m.verdicts.WithLabelValues(v.Stri
 
 // Repaired implements engine.Observer.
 func (m *Metrics) Repaired() { m.repairs.Inc() }
+
+// Delivered counts one attempt to deliver an event: it is for outbox.Options.Observe.
+func (m *Metrics) Delivered(o outbox.Outcome) {
+	outcome := "failed"
+	switch o.Status {
+	case store.Delivered:
+		outcome = "delivered"
+		m.deliveryLag.Observe(o.Lag.Seconds())
+	case store.Parked:
+		outcome = "parked"
+	}
+	m.deliveries.WithLabelValues(outcome).Inc()
+}

@@ -16,6 +16,7 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/outbox"
 	"cvvrotation/rotation/seal"
 	"cvvrotation/rotation/store"
 	"cvvrotation/rotation/store/memory"
@@ -160,12 +161,25 @@ cvv_outbox_oldest_seconds 7203
 	}
 }
 
-// TestLint: names, units and help as Prometheus wants them.
+// TestLint: names, units and help as Prometheus wants them; and the values that
+// TestValues does not come to.
 func TestLint(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.use(t)
 	w.metrics.Failed()
 	w.metrics.Repaired()
+	for _, status := range []store.Status{store.Delivered, store.Waiting, store.Waiting, store.Parked} {
+		w.metrics.Delivered(outbox.Outcome{Status: status, Lag: time.Second})
+	}
+	text := exposition(t, w.registry)
+	for _, line := range []string{
+		`cvv_rotation_failures_total 1`, `cvv_repairs_total 1`, `cvv_event_delivery_lag_seconds_sum 1`,
+		`cvv_event_deliveries_total{outcome="delivered"} 1`, `cvv_event_deliveries_total{outcome="failed"} 2`, `cvv_event_deliveries_total{outcome="parked"} 1`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %q", line)
+		}
+	}
 	problems, err := testutil.GatherAndLint(w.registry)
 	if err != nil {
 		t.Fatal(err)

@@ -148,7 +148,8 @@ func (c *Config) checkStore(p *problems) {
 	default:
 		p.oneOf("store.kind", c.Store.Kind, "sqlite", "postgres")
 	}
-	p.need("store.connections", c.Store.Connections >= 0 && c.Store.Connections <= 1000, "0 to 1000 is needed")
+	p.need("store.connections", c.Store.Connections >= 1 && c.Store.Connections <= 1000, "1 to 1000 is needed")
+	p.need("store.background", c.Store.Background >= 3 && c.Store.Background <= 1000, "3 to 1000 is needed")
 }
 
 func (c *Config) checkEngine(p *problems) {
@@ -180,6 +181,7 @@ func (c *Config) checkListen(p *problems) {
 	default:
 		p.need("listen.pci", loopback || l.Plaintext, "beyond loopback, tls_cert_file and tls_key_file are needed, or plaintext = true where something in front ends TLS")
 	}
+	p.need("listen.drain", l.Drain.d >= 0 && l.Drain.d < l.Shutdown.d, "0s or more is needed, and less than listen.shutdown")
 	p.need("listen.shutdown", l.Shutdown.d >= time.Second && l.Shutdown.d <= 10*time.Minute, "1s to 10m is needed")
 }
 
@@ -213,7 +215,6 @@ func (c *Config) checkLimits(p *problems) {
 	p.need("limits.card_burst", l.CardPerSecond == 0 || l.CardBurst >= 1, "1 or more is needed")
 	p.need("limits.caller_per_second", l.CallerPerSecond >= 0 && l.CallerPerSecond <= 1e6, "0 to 1000000 is needed")
 	p.need("limits.caller_burst", l.CallerPerSecond == 0 || l.CallerBurst >= 1, "1 or more is needed")
-	p.need("limits.body_bytes", l.BodyBytes >= 1024 && l.BodyBytes <= 1<<20, "1024 to 1048576 is needed")
 	p.need("limits.request", l.Request.d >= 100*time.Millisecond && l.Request.d <= 5*time.Minute, "100ms to 5m is needed")
 }
 
@@ -234,14 +235,24 @@ func (c *Config) checkEvents(p *problems) {
 			}
 		}
 	case "webhook":
-		p.isURL("events.webhook_url", e.WebhookURL, "https", "http")
-		if _, err := c.WebhookSecret(); err != nil {
+		if text, err := c.WebhookURL(); err != nil {
+			p.add(err)
+		} else {
+			p.isURL("events.webhook_url", text, "https", "http")
+		}
+		if _, err := c.WebhookSecrets(); err != nil {
 			p.add(err)
 		}
 	case "jetstream":
-		p.isURL("events.nats_url", e.NATSURL, "nats", "tls", "ws", "wss")
+		if text, err := c.NATSURL(); err != nil {
+			p.add(err)
+		} else {
+			for one := range strings.SplitSeq(text, ",") {
+				p.isURL("events.nats_url", one, "nats", "tls", "ws", "wss")
+			}
+		}
 		p.need("events.nats_stream", e.NATSStream != "", "is required")
-		p.need("events.nats_subject", e.NATSSubject != "", "is required")
+		p.need("events.nats_prefix", e.NATSPrefix != "", "is required")
 		if e.NATSCredentials != "" {
 			if err := private(e.NATSCredentials); err != nil {
 				p.add(&FieldError{"events.nats_credentials", err.Error()})

@@ -33,7 +33,8 @@ type Store struct {
 	Path        string `toml:"path" doc:"sqlite: the database's file; files PATH-* lie beside it."`
 	URL         Secret `toml:"url" doc:"postgres: postgres://user@host/database?sslmode=verify-full. With a password only in CVVD_STORE_URL or url_file."`
 	URLFile     string `toml:"url_file" doc:"postgres: a file with the URL, instead of url."`
-	Connections int    `toml:"connections" doc:"postgres: connections at most; 0: the store's own default."`
+	Connections int    `toml:"connections" doc:"postgres: connections at most for callers that wait for one card."`
+	Background  int    `toml:"background" doc:"postgres: connections at most for claims, events and lists: two more than engine.workers."`
 }
 
 // Keys is the section [keys].
@@ -76,6 +77,7 @@ type Listen struct {
 	TLSKeyFile   string   `toml:"tls_key_file" doc:"Its private key, PEM."`
 	ClientCAFile string   `toml:"client_ca_file" doc:"Authorities, PEM, of which callers must present a certificate; empty: none is asked for."`
 	Plaintext    bool     `toml:"plaintext" doc:"Serve the PCI side without TLS beyond loopback: something in front of it ends TLS."`
+	Drain        Duration `toml:"drain" doc:"Time between /readyz turning to 503 and refusing connections, for load balancers to notice."`
 	Shutdown     Duration `toml:"shutdown" doc:"Longest graceful shutdown; what is then not finished is cut off, and loses nothing that was answered."`
 }
 
@@ -96,7 +98,6 @@ type Limits struct {
 	CardBurst       int      `toml:"card_burst" doc:"Calls at once for one card."`
 	CallerPerSecond float64  `toml:"caller_per_second" doc:"Calls per second for one caller; 0: no limit."`
 	CallerBurst     int      `toml:"caller_burst" doc:"Calls at once for one caller."`
-	BodyBytes       int      `toml:"body_bytes" doc:"Longest body of a request, in bytes."`
 	Request         Duration `toml:"request" doc:"Longest time for a request, from its first byte to its answer."`
 }
 
@@ -105,13 +106,16 @@ type Events struct {
 	Source            string   `toml:"source" doc:"source of the events (CloudEvents), a URI reference."`
 	Sink              string   `toml:"sink" doc:"none: they stay in the outbox until there is one. jsonl, webhook or jetstream."`
 	File              string   `toml:"file" doc:"jsonl: the file, opened anew on SIGHUP; -: standard output."`
-	WebhookURL        string   `toml:"webhook_url" doc:"webhook: where to POST to (Standard Webhooks)."`
-	WebhookSecret     Secret   `toml:"webhook_secret" doc:"webhook: the signing secret, whsec_…" secret:"true"`
-	WebhookSecretFile string   `toml:"webhook_secret_file" doc:"webhook: a file with the secret."`
-	NATSURL           string   `toml:"nats_url" doc:"jetstream: URL of the server."`
-	NATSCredentials   string   `toml:"nats_credentials" doc:"jetstream: a credentials file; empty: none."`
+	WebhookURL        Secret   `toml:"webhook_url" doc:"webhook: where to POST to (Standard Webhooks), https. With a password only in the variable or webhook_url_file."`
+	WebhookURLFile    string   `toml:"webhook_url_file" doc:"webhook: a file with the URL, instead of webhook_url."`
+	WebhookSecret     Secret   `toml:"webhook_secret" doc:"webhook: the signing secrets, whsec_…, separated by white space; each signs." secret:"true"`
+	WebhookSecretFile string   `toml:"webhook_secret_file" doc:"webhook: a file with the secrets."`
+	NATSURL           Secret   `toml:"nats_url" doc:"jetstream: nats://host:4222 or tls://…, several with commas. With a password only in the variable or nats_url_file."`
+	NATSURLFile       string   `toml:"nats_url_file" doc:"jetstream: a file with the URL, instead of nats_url."`
+	NATSCredentials   string   `toml:"nats_credentials" doc:"jetstream: a credentials file (JWT and seed); empty: none."`
 	NATSStream        string   `toml:"nats_stream" doc:"jetstream: the stream."`
-	NATSSubject       string   `toml:"nats_subject" doc:"jetstream: the subject."`
+	NATSPrefix        string   `toml:"nats_prefix" doc:"jetstream: the subjects are PREFIX.00 to PREFIX.ff, by a hash of the card."`
+	NATSCreate        bool     `toml:"nats_create" doc:"jetstream: make the stream if it is not there."`
 	MaxAttempts       int      `toml:"max_attempts" doc:"Failures that park an event, which then waits for cvvd events replay."`
 	MaxBackoff        Duration `toml:"max_backoff" doc:"Longest delay between two attempts."`
 }
@@ -131,7 +135,7 @@ type Tracing struct {
 // Default returns the configuration that an empty file stands for.
 func Default() Config {
 	return Config{
-		Store: Store{Kind: "sqlite", Path: "/var/lib/cvvd/cvvd.db"},
+		Store: Store{Kind: "sqlite", Path: "/var/lib/cvvd/cvvd.db", Connections: 8, Background: 4},
 		CVV:   CVV{Kind: "random", Digits: 3},
 		Rules: Rules{Guard: Lasting(2 * time.Minute), GuardFrom: "request"},
 		Engine: Engine{MaxTries: 3, Workers: 1, Batch: 1000, Poll: Lasting(time.Second),
@@ -139,8 +143,8 @@ func Default() Config {
 		Listen: Listen{PCI: "127.0.0.1:8443", Ops: "127.0.0.1:9090", Shutdown: Lasting(20 * time.Second)},
 		Auth:   Auth{Algorithms: []string{"RS256", "ES256"}, AccountClaim: "account_id", Leeway: Lasting(30 * time.Second)},
 		Limits: Limits{CardPerSecond: 10, CardBurst: 20, CallerPerSecond: 1000, CallerBurst: 2000,
-			BodyBytes: 16 << 10, Request: Lasting(10 * time.Second)},
-		Events:  Events{Source: "/cvvrotation", Sink: "none", File: "-", NATSStream: "CVV", NATSSubject: "card.cvv.changed", MaxAttempts: 12, MaxBackoff: Lasting(10 * time.Minute)},
+			Request: Lasting(10 * time.Second)},
+		Events:  Events{Source: "/cvvrotation", Sink: "none", File: "-", NATSStream: "CARD_CVV", NATSPrefix: "card.cvv.changed.v1", MaxAttempts: 12, MaxBackoff: Lasting(10 * time.Minute)},
 		Log:     Log{Level: "info", Format: "json"},
 		Tracing: Tracing{Share: 1},
 	}

@@ -64,7 +64,7 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 			t.Errorf("%s has no documentation, no name or another's", f.path())
 		}
 		seen[f.env()] = true
-		if f.secret != (f.value.Type() == reflect.TypeFor[Secret]()) && f.path() != "store.url" {
+		if f.secret != (f.value.Type() == reflect.TypeFor[Secret]()) && !strings.HasSuffix(f.name, "url") {
 			t.Errorf("%s is secret: %v", f.path(), f.secret)
 		}
 		return nil
@@ -117,7 +117,8 @@ func TestOverride(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again.Store.URL, again.Keys.Sealing, again.CVV.CVK, again.Events.WebhookSecret = c.Store.URL, c.Keys.Sealing, c.CVV.CVK, c.Events.WebhookSecret
+	again.Store.URL, again.Keys.Sealing, again.CVV.CVK = c.Store.URL, c.Keys.Sealing, c.CVV.CVK
+	again.Events.WebhookURL, again.Events.WebhookSecret, again.Events.NATSURL = c.Events.WebhookURL, c.Events.WebhookSecret, c.Events.NATSURL
 	if d := cmp.Diff(after, written(t, again)); d != "" {
 		t.Error(d)
 	}
@@ -139,7 +140,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"[store]\nurl = \"postgres://h/d?password=SECRET\"\n", "", `store.url: has a password`},
 		{"[store]\nurl = \"postgres://u:SECRET@h:bad port/%zz\"\n", "", `store.url: has a password`},
 		{"", "CVVD_STOER_PATH=SECRET", `CVVD_STOER_PATH: there is no such setting`},
-		{"", "CVVD_STORE_PAHT=SECRET", `there are CVVD_STORE_CONNECTIONS, CVVD_STORE_KIND, CVVD_STORE_PATH`},
+		{"", "CVVD_STORE_PAHT=SECRET", `there are CVVD_STORE_BACKGROUND, CVVD_STORE_CONNECTIONS, CVVD_STORE_KIND, CVVD_STORE_PATH`},
 		{"", "CVVD_ENGINE_BATCH=SECRET", `CVVD_ENGINE_BATCH: a whole number is needed`},
 		{"", "CVVD_ENGINE_POLL=SECRET", `CVVD_ENGINE_POLL: a duration such as 90s`},
 		{"", "CVVD_TRACING_SHARE=SECRET", `CVVD_TRACING_SHARE: a number is needed`},
@@ -275,7 +276,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, a.String())
 		}
-		again.Store.URL = c.Store.URL
+		again.Store.URL, again.Events.WebhookURL, again.Events.NATSURL = c.Store.URL, c.Events.WebhookURL, c.Events.NATSURL
 		again.Write(&b)
 		if a.String() != b.String() {
 			t.Error(cmp.Diff(a.String(), b.String()))

@@ -79,25 +79,31 @@ func Parse(text []byte) (Config, error) {
 		if f.secret && f.value.Interface().(Secret).IsSet() {
 			return fmt.Errorf(": %w", &FieldError{f.path(), fmt.Sprintf("is a secret, which must not be in this file: use %s_file or the variable %s", f.name, f.env())})
 		}
-		if f.path() == "store.url" && hasPassword(c.Store.URL.Reveal()) {
-			return fmt.Errorf(": %w", &FieldError{f.path(), "has a password, which must not be in this file: use url_file or the variable " + f.env()})
+		if s, ok := f.value.Interface().(Secret); ok && hasPassword(s.Reveal()) {
+			return fmt.Errorf(": %w", &FieldError{f.path(), fmt.Sprintf("has a password, which must not be in this file: use %s_file or the variable %s", f.name, f.env())})
 		}
 		return nil
 	})
 }
 
-// hasPassword reports whether a connection string may hold a password. What
-// can't be read may.
+// hasPassword reports whether a URL, or one of several with commas, may hold a
+// password or token. What can't be read may.
 func hasPassword(text string) bool {
-	if text == "" {
-		return false
+	for one := range strings.SplitSeq(text, ",") {
+		if one == "" {
+			continue
+		}
+		u, err := url.Parse(one)
+		if err != nil || u.Scheme == "" {
+			return true
+		}
+		_, set := u.User.Password()
+		q := u.Query()
+		if set || q.Has("password") || q.Has("sslpassword") || q.Has("token") {
+			return true
+		}
 	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return true
-	}
-	_, set := u.User.Password()
-	return set || u.Query().Has("password") || u.Query().Has("sslpassword") || u.Scheme == "" && strings.Contains(text, "password")
+	return false
 }
 
 // Override sets what variables named CVVD_SECTION_NAME say. CVVD_CONFIG, which

@@ -12,6 +12,7 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/outbox/webhook"
 	"cvvrotation/rotation/seal"
 )
 
@@ -106,9 +107,35 @@ func (c *Config) PostgresURL() (string, error) {
 	return secret("store.url", c.Store.URL, c.Store.URLFile)
 }
 
-// WebhookSecret returns the secret that signs webhooks.
-func (c *Config) WebhookSecret() (string, error) {
-	return secret("events.webhook_secret", c.Events.WebhookSecret, c.Events.WebhookSecretFile)
+// WebhookURL returns where webhooks go.
+func (c *Config) WebhookURL() (string, error) {
+	return secret("events.webhook_url", c.Events.WebhookURL, c.Events.WebhookURLFile)
+}
+
+// WebhookSecrets returns the secrets that sign webhooks.
+func (c *Config) WebhookSecrets() ([]webhook.Secret, error) {
+	const field = "events.webhook_secret"
+	text, err := secret(field, c.Events.WebhookSecret, c.Events.WebhookSecretFile)
+	if err != nil {
+		return nil, err
+	}
+	var all []webhook.Secret
+	for word := range strings.FieldsSeq(text) {
+		s, err := webhook.ParseSecret(word)
+		if err != nil {
+			return nil, &FieldError{field, err.Error()}
+		}
+		all = append(all, s)
+	}
+	if all == nil {
+		return nil, &FieldError{field, "is empty"}
+	}
+	return all, nil
+}
+
+// NATSURL returns the addresses of the NATS servers.
+func (c *Config) NATSURL() (string, error) {
+	return secret("events.nats_url", c.Events.NATSURL, c.Events.NATSURLFile)
 }
 
 // Generator returns the generator of CVVs with its keys. A nil kms is for keys

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// opsHandler is the operations side.
+func (d *daemon) opsHandler(registry *prometheus.Registry, page http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", page)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry, ErrorHandling: promhttp.ContinueOnError}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, d.ready(r.Context())) })
+	return mux
+}
+
+// answer says ok, or what is not.
+func answer(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, err)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+// ready returns why requests should go elsewhere. It does not show errors of
+// the store, which may name hosts; the log has them.
+func (d *daemon) ready(ctx context.Context) error {
+	switch {
+	case d.stopping.Load():
+		return errors.New("shutting down")
+	case d.verifier != nil && !d.verifier.Ready():
+		return errors.New("no keys to verify tokens with have been loaded yet")
+	case !d.alive(ctx):
+		return errors.New("the store does not answer")
+	}
+	return nil
+}
+
+// alive reports whether the store answers.
+func (d *daemon) alive(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	_, err := d.store.Now(ctx)
+	return err == nil
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"cvvrotation/cmd/cvvd/config"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/store/postgres"
+)
+
+// interruptible returns a context that ends with an interrupt.
+func (c *cli) interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+}
+
+func (c *cli) migrateCommand() *cobra.Command {
+	var f configFlags
+	cmd := &cobra.Command{
+		Use:  "migrate",
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := c.interruptible(cmd.Context())
+			defer stop()
+			cfg, err := c.load(ctx, &f, []string{"store"})
+			if err != nil {
+				return err
+			}
+			if cfg.Store.Kind == "postgres" {
+				url, err := cfg.PostgresURL()
+				if err != nil {
+					return err
+				}
+				if err := postgres.Migrate(ctx, url); err != nil {
+					return fmt.Errorf("migrating: %w", err)
+				}
+			} else { // opening does it
+				s, err := openStore(ctx, cfg, true)
+				if err != nil {
+					return err
+				}
+				if err := s.Close(); err != nil {
+					return err
+				}
+			}
+			_, err = fmt.Fprintln(c.stdout, "the schema is the one that this program needs")
+			return err
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func (c *cli) resealCommand() *cobra.Command {
+	var f configFlags
+	cmd := &cobra.Command{
+		Use:  "reseal",
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := c.interruptible(cmd.Context())
+			defer stop()
+			return c.withEngine(ctx, &f, func(e *engine.Engine) error {
+				resealed, failed, err := e.Reseal(ctx)
+				fmt.Fprintf(c.stdout, "%d cards sealed anew, %d failed\n", resealed, failed)
+				if err == nil && failed > 0 {
+					err = hinted{fmt.Errorf("%d cards could not be opened; the log names them", failed), "keep the old keys in the list until none fails"}
+				}
+				return err
+			})
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func (c *cli) configCommand() *cobra.Command {
+	var f configFlags
+	var defaults bool
+	check := &cobra.Command{
+		Use:  "check",
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if defaults {
+				return config.WriteExample(c.stdout)
+			}
+			cfg, err := c.load(cmd.Context(), &f, config.All)
+			if err != nil {
+				return err
+			}
+			return cfg.Write(c.stdout)
+		},
+	}
+	f.add(check)
+	check.Flags().BoolVar(&defaults, "print-defaults", false, "")
+	return group("config", check)
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+
+	"cvvrotation/cmd/cvvd/config"
+	"cvvrotation/rotation/outbox"
+	"cvvrotation/rotation/outbox/jetstream"
+	"cvvrotation/rotation/outbox/jsonl"
+	"cvvrotation/rotation/outbox/webhook"
+)
+
+// openSink opens the sink that the configuration names; nil when it names none.
+// It connects to nothing yet.
+func openSink(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (outbox.Sink, error) {
+	e := &cfg.Events
+	switch e.Sink {
+	case "jsonl":
+		if e.File == "-" {
+			return jsonl.New(stdout), nil
+		}
+		return jsonl.Open(e.File)
+	case "webhook":
+		url, err1 := cfg.WebhookURL()
+		secrets, err2 := cfg.WebhookSecrets()
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		return webhook.New(webhook.Options{URL: url, Secrets: secrets})
+	case "jetstream":
+		url, err := cfg.NATSURL()
+		if err != nil {
+			return nil, err
+		}
+		conn, err := jetstream.Dial(jetstream.Server{URL: url, Credentials: e.NATSCredentials, Name: "cvvd", Logger: logger})
+		if err != nil {
+			return nil, err
+		}
+		sink, err := jetstream.New(conn, jetstream.Options{Stream: e.NATSStream, Prefix: e.NATSPrefix, Create: e.NATSCreate})
+		if err != nil {
+			conn.Close()
+			return nil, err
+		}
+		return sink, nil
+	}
+	return nil, nil
+}
