@@ -17,6 +17,11 @@ type array struct {
 	data    []byte // each element with its length in front
 }
 
+// newArray returns an empty array with room for n elements of about that size.
+func newArray(element uint32, n, size int) *array {
+	return &array{element: element, data: make([]byte, 0, n*(4+size))}
+}
+
 func (a *array) null() {
 	a.n++
 	a.nulls = true

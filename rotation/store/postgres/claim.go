@@ -37,6 +37,14 @@ func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Tx) error) 
 	}
 }
 
+// claimSQL locks up to limit cards that are due. The lock is taken above what is
+// found and below the LIMIT, so there are exactly as many as asked for; in a
+// subquery of an UPDATE, IN (SELECT … LIMIT), there could be more.
+func claimSQL(limit int) string {
+	return lockSQL + columnNames + " FROM cards WHERE due >= $1 AND due <= coalesce($2, " + beganSQL +
+		") ORDER BY due LIMIT " + strconv.Itoa(limit) + " FOR UPDATE SKIP LOCKED"
+}
+
 func (s *Store) claim(ctx context.Context, from int64, limit int, fn func(*store.Tx) error) (int, error) {
 	conn, err := s.back.Acquire(ctx)
 	if err != nil {
@@ -54,10 +62,7 @@ func (s *Store) claim(ctx context.Context, from int64, limit int, fn func(*store
 	began := s.timer.Now()
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	// The lock is taken above the LIMIT's input and below the LIMIT, so there
-	// are exactly as many as asked for. Inside IN (…) there could be more.
-	b.Queue(lockSQL+columnNames+" FROM cards WHERE due >= $1 AND due <= coalesce($2, "+beganSQL+
-		") ORDER BY due LIMIT "+strconv.Itoa(limit)+" FOR UPDATE SKIP LOCKED", from, s.given()).Query(func(rows pgx.Rows) error {
+	b.Queue(claimSQL(limit), from, s.given()).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			l := &locked{}
 			l.read(rows.RawValues())

@@ -158,8 +158,11 @@ func codes(name string, field func(*store.Card) *servicecode.Code) column {
 			}
 		},
 		func(c *store.Card, v []byte) {
-			// What is no code was not stored by us, and reads as none.
-			*field(c), _ = servicecode.Parse(string(v))
+			*field(c) = servicecode.Code{}
+			if v != nil {
+				// What is no code was not stored by us, and reads as none.
+				*field(c), _ = servicecode.Parse(string(v))
+			}
 		},
 		func(a, b *store.Card) bool { return *field(a) == *field(b) },
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"cvvrotation/rotation/store"
 )
 
 // The types of array elements in SQL.
@@ -14,6 +16,9 @@ var arrayType = map[uint32]string{
 	pgtype.TIDOID: "tid[]", pgtype.Int8OID: "bigint[]", pgtype.Int4OID: "integer[]",
 	pgtype.TextOID: "text[]", pgtype.ByteaOID: "bytea[]",
 }
+
+// elementSize is about how long an element is.
+var elementSize = map[uint32]int{pgtype.Int8OID: 8, pgtype.Int4OID: 4, pgtype.TextOID: 16, pgtype.ByteaOID: 48}
 
 // queueCards queues the statement that stores the cards that are to be written:
 // all that exist in one, with those columns that change in any of them.
@@ -37,7 +42,7 @@ func queueCards(b *pgx.Batch, cards []*locked, id string) {
 	if changed == 0 {
 		return
 	}
-	tids := &array{element: pgtype.TIDOID}
+	tids := newArray(pgtype.TIDOID, len(write), 6)
 	args := []any{len(write), tids}
 	for _, l := range write {
 		tids.bytes(l.tid[:])
@@ -46,7 +51,7 @@ func queueCards(b *pgx.Batch, cards []*locked, id string) {
 		if changed&(1<<i) == 0 {
 			continue
 		}
-		a := &array{element: c.element}
+		a := newArray(c.element, len(write), elementSize[c.element])
 		for _, l := range write {
 			c.put(a, &l.tx.Card)
 		}
@@ -105,8 +110,15 @@ func updateSQL(changed uint32) string {
 // queueEvents queues the statement that adds the events to the outbox, in the
 // order of the cards.
 func queueEvents(b *pgx.Batch, cards []*locked) {
-	card, payload := &array{element: pgtype.TextOID}, &array{element: pgtype.ByteaOID}
-	number, at := &array{element: pgtype.Int8OID}, &array{element: pgtype.Int8OID}
+	n, size := 0, 0
+	for _, l := range cards {
+		if e := l.tx.Event; e != nil {
+			n++
+			size = max(size, len(e.Payload))
+		}
+	}
+	card, payload := newArray(pgtype.TextOID, n, store.MaxID), newArray(pgtype.ByteaOID, n, size)
+	number, at := newArray(pgtype.Int8OID, n, 8), newArray(pgtype.Int8OID, n, 8)
 	for _, l := range cards {
 		if e := l.tx.Event; e != nil {
 			card.text(clean(e.Card))
