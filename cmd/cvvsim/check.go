@@ -20,6 +20,7 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/sim/check"
+	"cvvrotation/sim/check/enginecheck"
 )
 
 // exitStatus ends a command that has already said what it found, with a status
@@ -38,23 +39,34 @@ const (
 type preset struct {
 	seeds   uint64
 	depth   int
-	closure func(check.System) check.Closure
+	closure func(check.System) check.Closure // nil: none
+
+	// Of the engine, which is slower by far: its store alone encrypts and logs.
+	replicas    uint64 // seeds of the campaign of several replicas
+	engineSeeds uint64
+	engineDepth int
 }
 
 var presets = map[string]preset{
-	"ci":      {seeds: 20_000, depth: 4, closure: check.SmallClosure},
-	"nightly": {seeds: 5_000_000, depth: 5, closure: check.LargeClosure},
+	"ci":      {seeds: 20_000, depth: 4, closure: check.SmallClosure, engineSeeds: 1000, engineDepth: 3, replicas: 1500},
+	"nightly": {seeds: 5_000_000, depth: 5, closure: check.LargeClosure, engineSeeds: 50_000, engineDepth: 4, replicas: 100_000},
 }
 
 var (
 	presetNames  = []cobra.Completion{"ci", "nightly"}
+	systemNames  = []cobra.Completion{"rules", "engine"}
 	checkOutputs = []cobra.Completion{"text", "json", "html"}
 )
 
-// freshSeeds is how many runs a fresh seed is the first of.
-const freshSeeds = 1000
+// freshSeeds is how many runs a fresh seed is the first of, and engineFresh with
+// the engine.
+const (
+	freshSeeds  = 1000
+	engineFresh = 200
+)
 
 type checkOptions struct {
+	system      string
 	preset      string
 	seeds       string
 	duration    time.Duration
@@ -87,6 +99,7 @@ func (c *cli) checkCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
+	flags.StringVar(&o.system, "system", "rules", "")
 	flags.StringVar(&o.preset, "preset", "ci", "")
 	flags.StringVar(&o.seeds, "seeds", "", "")
 	flags.DurationVar(&o.duration, "for", 0, "")
@@ -102,12 +115,19 @@ func (c *cli) checkCommand() *cobra.Command {
 	flags.BoolVar(&o.listBugs, "list-bugs", false, "")
 	flags.BoolVar(&o.listInvs, "list-invariants", false, "")
 	flags.BoolVar(&o.listPlaces, "list-situations", false, "")
+	mustComplete(cmd, "system", cobra.FixedCompletions(systemNames, cobra.ShellCompDirectiveNoFileComp))
 	mustComplete(cmd, "preset", cobra.FixedCompletions(presetNames, cobra.ShellCompDirectiveNoFileComp))
 	mustComplete(cmd, "output", cobra.FixedCompletions(checkOutputs, cobra.ShellCompDirectiveNoFileComp))
 	mustComplete(cmd, "bug", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		var names []cobra.Completion
 		for _, b := range check.Bugs() {
 			names = append(names, cobra.CompletionWithDesc(b.Name, b.Sentence))
+		}
+		if o.system == "engine" {
+			names = nil
+			for _, b := range enginecheck.Bugs() {
+				names = append(names, cobra.CompletionWithDesc(b.Name, b.Sentence))
+			}
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	})
@@ -130,6 +150,8 @@ func (o *checkOptions) check(cmd *cobra.Command, args []string) error {
 		return errors.New("one list at a time")
 	case !slices.Contains(checkOutputs, o.output):
 		return fmt.Errorf("-o %s: one of %s is needed", o.output, strings.Join(checkOutputs, ", "))
+	case !slices.Contains(systemNames, o.system):
+		return fmt.Errorf("--system %s: one of %s is needed", o.system, strings.Join(systemNames, ", "))
 	case !slices.Contains(presetNames, o.preset):
 		return fmt.Errorf("--preset %s: one of %s is needed", o.preset, strings.Join(presetNames, ", "))
 	case o.workers < 1:
@@ -144,7 +166,16 @@ func (o *checkOptions) check(cmd *cobra.Command, args []string) error {
 	if info, err := os.Stat(o.dir); set("out") && (err != nil || !info.IsDir()) {
 		return fmt.Errorf("--out %s: not a directory", o.dir)
 	}
-	if _, known := check.FindBug(o.bug); set("bug") && !known {
+	_, known := check.FindBug(o.bug)
+	_, knownInEngine := enginecheck.FindBug(o.bug)
+	switch {
+	case o.system == "engine" && set("bug") && !knownInEngine:
+		return hinted{fmt.Errorf("no bug of the engine is named %q", o.bug), "run cvvsim check --system engine --list-bugs for the names"}
+	case o.system == "engine" && set("bug") && o.exhaustive:
+		return hinted{fmt.Errorf("the bug %s is found by the campaign of replicas alone", o.bug), "leave --exhaustive out"}
+	case o.system == "rules" && knownInEngine:
+		return hinted{fmt.Errorf("%s is a bug of the engine", o.bug), "add --system engine"}
+	case o.system == "rules" && set("bug") && !known:
 		return hinted{fmt.Errorf("no bug is named %q", o.bug), "run cvvsim check --list-bugs for the names"}
 	}
 	o.first, o.last = 1, presets[o.preset].seeds
@@ -175,6 +206,9 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 	out := bufio.NewWriter(c.stdout)
 	defer out.Flush()
 	switch {
+	case o.system == "engine" && (o.listBugs || o.listInvs || o.listPlaces):
+		listEngine(out, o)
+		return nil
 	case o.listBugs:
 		listBugs(out, o.verbose)
 		return nil
@@ -190,6 +224,9 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 		return nil
 	}
 
+	if o.system == "engine" {
+		return c.checkEngine(ctx, cmd, o, out)
+	}
 	bug, _ := check.FindBug(o.bug)
 	r := newReport(o, bug)
 	system := check.Rules(rotation.Rules{})
@@ -209,7 +246,7 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 	}
 
 	if exhaustive {
-		c.exhaustive(ctx, o, system, r)
+		c.exhaustive(ctx, o, presets[o.preset], system, r)
 	}
 	if campaign && r.found == nil && ctx.Err() == nil {
 		c.campaign(ctx, o, check.Campaign{System: system, Bug: bug, First: o.first, Last: o.last, For: o.duration}, r)
@@ -219,6 +256,11 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 		fmt.Fprintf(c.stderr, "note: fresh seed %d; the same again: --seeds %d-%d\n", r.FreshSeed, r.FreshSeed, r.FreshSeed+freshSeeds-1)
 		c.campaign(ctx, o, check.Campaign{System: system, First: r.FreshSeed, Last: r.FreshSeed + freshSeeds - 1}, r)
 	}
+	return c.finish(ctx, o, out, r)
+}
+
+// finish prints the report and turns what was found into an exit status.
+func (c *cli) finish(ctx context.Context, o *checkOptions, out *bufio.Writer, r *report) error {
 	r.settle(ctx)
 	if err := r.writeFiles(o); err != nil {
 		return err
@@ -239,7 +281,7 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 		fmt.Fprintf(c.stderr, "note: %.1fs, %s events a second with %d workers\n",
 			r.Elapsed, grouped(int64(float64(r.events)/r.campaignTime.Seconds())), o.workers)
 	}
-	if o.goTest && r.found != nil && r.Failure.GoTest == "" {
+	if o.goTest && (r.found != nil && r.Failure.GoTest == "" || r.replicasFailed()) {
 		fmt.Fprintln(c.stderr, "note: no Go test: this failure is not one of events that package rotation could be given")
 	}
 	if r.status != exitDone {
@@ -248,14 +290,16 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 	return nil
 }
 
-// exhaustive does the sequences and the closure of the preset.
-func (c *cli) exhaustive(ctx context.Context, o *checkOptions, system check.System, r *report) {
-	p := presets[o.preset]
+// exhaustive does the sequences and the closure of a preset.
+func (c *cli) exhaustive(ctx context.Context, o *checkOptions, p preset, system check.System, r *report) {
 	line := c.statusLine()
 	defer line.clear()
 	line.show("every sequence of %d events", p.depth)
 	r.sequences(p.depth, check.Sequences{System: system, Depth: p.depth}.Run(ctx))
 	if r.found != nil || ctx.Err() != nil {
+		return
+	}
+	if p.closure == nil {
 		return
 	}
 	line.show("the closure")

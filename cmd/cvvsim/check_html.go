@@ -35,12 +35,15 @@ func (r *report) html(out io.Writer) error {
 	}
 	page.Title = "cvvsim check: the invariant " + x.Invariant + " is broken"
 	page.Intro = []string{x.Paragraph}
+	if r.replicasFailed() {
+		page.Intro = []string{x.Sentence, x.Paragraph}
+	}
 	fact("also broken", strings.Join(x.Also, ", "))
 	fact("reproduce", x.Reproduce)
 	fact("options", x.Options)
 	fact("timeline", x.File)
 	fact("the host", strings.Join(x.Journal, "\n"))
-	if !r.found.FromState {
+	if r.found != nil && !r.found.FromState {
 		var err error
 		if page.Steps, err = failureSteps(r.found, x.Timeline); err != nil {
 			return err

@@ -27,6 +27,7 @@ type report struct {
 	Sequences    *sequencesReport  `json:"sequences,omitempty"`
 	Closure      *closureReport    `json:"closure,omitempty"`
 	Campaigns    []campaignReport  `json:"campaigns,omitempty"`
+	Replicas     []replicasReport  `json:"replicas,omitempty"` // campaigns of several engines on one store
 	FreshSeed    uint64            `json:"fresh_seed,omitempty"`
 	PerSecond    int64             `json:"events_per_second,omitempty"`
 	Situations   []situationReport `json:"situations,omitempty"`
@@ -40,6 +41,7 @@ type report struct {
 	atLeast      int64 // runs from which on every situation must have been met
 	runs         int64
 	found        *check.Failure
+	engine       bool // the system is the engine
 	status       int
 }
 
@@ -145,7 +147,7 @@ func (r *report) settle(ctx context.Context) {
 	}
 	r.MustMeet = r.Bug == "" && r.runs >= r.atLeast
 	switch {
-	case r.found != nil:
+	case r.found != nil, r.replicasFailed():
 		r.Result, r.status = "broken", exitDifference
 	case r.Unstable != nil:
 		r.Result, r.status = "unstable", exitUnstable
@@ -161,10 +163,15 @@ func (r *report) settle(ctx context.Context) {
 // reproduce is the command that finds the failure again.
 func (r *report) reproduce() string {
 	words := []string{"cvvsim check"}
+	if r.engine {
+		words = append(words, "--system engine")
+	}
 	if r.Bug != "" {
 		words = append(words, "--bug "+r.Bug)
 	}
-	if f := r.found; f == nil || f.Seed == 0 {
+	if r.replicasFailed() {
+		words = append(words, fmt.Sprintf("--seeds %d", r.Failure.Seed))
+	} else if f := r.found; f == nil || f.Seed == 0 {
 		words = append(words, "--exhaustive")
 		if r.preset != "ci" {
 			words = append(words, "--preset "+r.preset)
@@ -256,10 +263,11 @@ func (r *report) overview() (rows [][2]string) {
 		}
 		row(what, "%s runs (seeds %d-%d), %s events, trace hash %s", grouped(k.Runs), k.FirstSeed, k.LastSeed, grouped(k.Events), k.Hash)
 	}
-	if r.found == nil && (len(r.Campaigns) > 0 || r.Sequences != nil) {
+	rows = append(rows, r.replicaRows()...)
+	if r.found == nil && !r.replicasFailed() && (len(r.Campaigns) > 0 || r.Sequences != nil) {
 		row("invariants", "%d, all of them held", len(r.Invariants))
 	}
-	if len(r.Situations) > 0 && r.found == nil && r.Unstable == nil {
+	if len(r.Situations) > 0 && r.found == nil && !r.replicasFailed() && r.Unstable == nil {
 		if never := len(r.never()); never > 0 && !r.MustMeet {
 			row("situations", "%d of %d met; too few runs to ask for all", len(r.Situations)-never, len(r.Situations))
 			return rows
@@ -284,7 +292,8 @@ func (r *report) conclusion() string {
 	case "unstable":
 		u := r.Unstable
 		return fmt.Sprintf("FAILED: not deterministic. Seed %d came out as %016x and, run again, as %016x.\n"+
-			"\n  options    %s\n  reproduce  cvvsim check --doublecheck --seeds %d", u.Seed, u.First, u.Second, u.Options, u.Seed)
+			"\n  options    %s\n  reproduce  cvvsim check %s--doublecheck --seeds %d",
+			u.Seed, u.First, u.Second, u.Options, choose(r.engine, "--system engine ", ""), u.Seed)
 	}
 	return r.Result
 }
@@ -295,11 +304,14 @@ func (r *report) text(out io.Writer) {
 		fmt.Fprintf(out, "%-11s %s\n", row[0], row[1])
 	}
 	fmt.Fprintln(out)
-	if r.found != nil {
+	switch {
+	case r.replicasFailed():
+		r.replicasFailure(out)
+	case r.found != nil:
 		r.failure(out)
-		return
+	default:
+		fmt.Fprintln(out, r.conclusion())
 	}
-	fmt.Fprintln(out, r.conclusion())
 }
 
 // cut says why a search did not come to its end.

@@ -201,7 +201,10 @@ const (
 	faultKill             // the store's process is killed
 )
 
-var faultNames = [...]string{"", "fails before its commit", "its reply is lost", "the store tries twice", "stalls until the caller gives up", "another replica comes first", "the store is killed before its commit"}
+var faultNames = [...]string{
+	faultBefore: "fails before its commit", faultAfter: "loses its reply", faultAgain: "is tried twice by the store",
+	faultStall: "stalls until the caller gives up", faultRace: "comes second to another replica's", faultKill: "ends with the store killed before its commit",
+}
 
 // faults is asked by the store before each call.
 func (r *run) faults(op memory.Op) (f memory.Fault) {

@@ -66,7 +66,7 @@ func (p place) sentence() string {
 	case p < placeFault:
 		return fmt.Sprintf("a CVV judged as %v", engine.Current+engine.Verdict(p-placeVerdict))
 	case p < placeClaimFault:
-		return "a call: " + faultNames[faultBefore+faultKind(p-placeFault)]
+		return "a call " + faultNames[faultBefore+faultKind(p-placeFault)]
 	}
 	return placeSentences[p]
 }
