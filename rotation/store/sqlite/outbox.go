@@ -10,6 +10,9 @@ import (
 const (
 	eventColumns = `position, card, number, at, status, attempts, failure, payload`
 
+	selectPending = `SELECT ` + eventColumns + ` FROM event WHERE status = 0 ORDER BY position`
+	selectLog     = `SELECT ` + eventColumns + ` FROM event WHERE position > ? ORDER BY position LIMIT ?`
+
 	delivered = `UPDATE event SET status = 1, since = ? WHERE position = ? AND status = 0`
 	failed    = `UPDATE event SET status = ?, since = ?, attempts = attempts + 1, failure = ? WHERE position = ? AND status = 0`
 	replay    = `UPDATE event SET status = 0, since = ?, attempts = 0, failure = '' WHERE position BETWEEN ? AND ? AND status <> 0`
@@ -43,7 +46,7 @@ func (s *Store) Pending(ctx context.Context, limit int, except []string) (events
 			events = append(events, q)
 		}
 		return nil
-	}, `SELECT `+eventColumns+` FROM event WHERE status = 0 ORDER BY position`)
+	}, selectPending)
 	return events, err
 }
 
@@ -52,7 +55,7 @@ func (s *Store) Log(ctx context.Context, after int64, limit int) (events []store
 	err = s.read(ctx, func(r *row) error {
 		events = append(events, scanEvent(r))
 		return nil
-	}, `SELECT `+eventColumns+` FROM event WHERE position > ? ORDER BY position LIMIT ?`, after, rows(limit))
+	}, selectLog, after, rows(limit))
 	return events, err
 }
 

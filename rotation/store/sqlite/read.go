@@ -8,6 +8,21 @@ import (
 	"cvvrotation/rotation/store"
 )
 
+const (
+	selectCards   = `SELECT ` + cardColumns + ` FROM card WHERE id > ? ORDER BY id LIMIT ?`
+	selectFailing = `SELECT ` + cardColumns + ` FROM card WHERE failures > 0 ORDER BY id LIMIT ?`
+	selectAhead   = `SELECT id FROM card NOT INDEXED WHERE next > ? + interval AND id > ? ORDER BY id LIMIT ?`
+	selectNextDue = `SELECT due FROM card WHERE due IS NOT NULL ORDER BY due LIMIT 1`
+	countDue      = `SELECT (due - ?1) / ?2, count(*) FROM card WHERE due >= ?1 AND due < ?3 GROUP BY 1`
+	selectStats   = `SELECT (SELECT ifnull(max(n), 0) FROM card),
+		(SELECT count(*) FROM card WHERE due <= ?),
+		(SELECT due FROM card WHERE due IS NOT NULL ORDER BY due LIMIT 1),
+		(SELECT count(*) FROM card WHERE failures > 0),
+		(SELECT count(*) FROM event WHERE status = 0),
+		(SELECT min(at) FROM event WHERE status = 0),
+		(SELECT count(*) FROM event WHERE status = 2)`
+)
+
 // read runs a query with a connection of the readers.
 func (s *Store) read(ctx context.Context, scan func(*row) error, query string, args ...any) error {
 	if err := s.open(ctx); err != nil {
@@ -35,24 +50,30 @@ func (s *Store) cards(ctx context.Context, query string, args ...any) (cards []s
 
 // Card implements store.Store.
 func (s *Store) Card(ctx context.Context, id string) (store.Card, error) {
-	cards, err := s.cards(ctx, `SELECT `+cardColumns+` FROM card WHERE id = ?`, id)
+	var c store.Card
+	found := false
+	err := s.read(ctx, func(r *row) error {
+		r.int()
+		c, found = scanCard(r), true
+		return nil
+	}, selectCard, id)
 	if err != nil {
 		return store.Card{}, err
 	}
-	if len(cards) == 0 {
+	if !found {
 		return store.Card{}, store.ErrNotFound
 	}
-	return cards[0], nil
+	return c, nil
 }
 
 // Cards implements store.Store.
 func (s *Store) Cards(ctx context.Context, after string, limit int) ([]store.Card, error) {
-	return s.cards(ctx, `SELECT `+cardColumns+` FROM card WHERE id > ? ORDER BY id LIMIT ?`, after, rows(limit))
+	return s.cards(ctx, selectCards, after, rows(limit))
 }
 
 // Failing implements store.Store.
 func (s *Store) Failing(ctx context.Context, limit int) ([]store.Card, error) {
-	return s.cards(ctx, `SELECT `+cardColumns+` FROM card WHERE failures > 0 ORDER BY id LIMIT ?`, rows(limit))
+	return s.cards(ctx, selectFailing, rows(limit))
 }
 
 // Ahead implements store.Store. It reads all cards, in the order of the file,
@@ -61,7 +82,7 @@ func (s *Store) Ahead(ctx context.Context, after string, limit int) (ids []strin
 	err = s.read(ctx, func(r *row) error {
 		ids = append(ids, r.string())
 		return nil
-	}, `SELECT id FROM card NOT INDEXED WHERE next > ? + interval AND id > ? ORDER BY id LIMIT ?`,
+	}, selectAhead,
 		s.now().UnixNano(), after, rows(limit))
 	return ids, err
 }
@@ -71,7 +92,7 @@ func (s *Store) NextDue(ctx context.Context) (due time.Time, ok bool, err error)
 	err = s.read(ctx, func(r *row) error {
 		due, ok = r.time(), true
 		return nil
-	}, `SELECT due FROM card WHERE due IS NOT NULL ORDER BY due LIMIT 1`)
+	}, selectNextDue)
 	return due, ok, err
 }
 
@@ -88,7 +109,7 @@ func (s *Store) DueCounts(ctx context.Context, from time.Time, step time.Duratio
 	return counts, s.read(ctx, func(r *row) error {
 		counts[r.int()] = r.int()
 		return nil
-	}, `SELECT (due - ?1) / ?2, count(*) FROM card WHERE due >= ?1 AND due < ?3 GROUP BY 1`, first, int64(step), last)
+	}, countDue, first, int64(step), last)
 }
 
 // Stats implements store.Store. It counts what is behind, which takes a while
@@ -100,13 +121,7 @@ func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
 			Pending: r.int(), OldestPending: r.time(), Parked: r.int(),
 		}
 		return nil
-	}, `SELECT (SELECT ifnull(max(n), 0) FROM card),
-		(SELECT count(*) FROM card WHERE due <= ?),
-		(SELECT due FROM card WHERE due IS NOT NULL ORDER BY due LIMIT 1),
-		(SELECT count(*) FROM card WHERE failures > 0),
-		(SELECT count(*) FROM event WHERE status = 0),
-		(SELECT min(at) FROM event WHERE status = 0),
-		(SELECT count(*) FROM event WHERE status = 2)`, s.now().UnixNano())
+	}, selectStats, s.now().UnixNano())
 	return st, err
 }
 
