@@ -354,6 +354,53 @@ func TestTurns(t *testing.T) {
 	})
 }
 
+// An update that comes during a claim waits for no second one.
+func TestUpdateWaitsForOneClaim(t *testing.T) {
+	held(t, func(t *testing.T, s *Store) {
+		put(t, s, "A")
+		inside, release := make(chan struct{}), make(chan struct{})
+		var order []string
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, _ = s.Claim(t.Context(), 1, func(tx *store.Tx) error {
+				close(inside)
+				<-release
+				return nil
+			})
+		})
+		<-inside
+		wg.Go(func() {
+			_, _ = s.Claim(t.Context(), 1, func(*store.Tx) error { order = append(order, "claim"); return nil })
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			_ = s.Update(t.Context(), "A", "", func(*store.Tx) error { order = append(order, "update"); return nil })
+		})
+		synctest.Wait()
+		close(release)
+		wg.Wait()
+		if diff := cmp.Diff([]string{"update", "claim"}, order); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestWhatFailsHalfwayLeavesNothing(t *testing.T) {
+	s := mustOpen(t, tempFile(t), clock.NewMock())
+	if _, err := s.change(t.Context(), func(c *conn) (int64, error) {
+		if _, err := c.exec(t.Context(), insertEvent, "A", int64(1), nil, int64(0), nil); err != nil {
+			t.Error(err)
+		}
+		return c.exec(t.Context(), insertEvent, nil, nil, nil, nil, nil)
+	}); err == nil {
+		t.Error("no error")
+	}
+	put(t, s, "A")
+	if diff := cmp.Diff(upTo(1), numbers(t, s, "A")); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestCloseWhileBusy(t *testing.T) {
 	held(t, func(t *testing.T, s *Store) {
 		release := hold(t, s)
