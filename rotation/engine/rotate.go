@@ -63,7 +63,6 @@ func (e *Engine) apply(ctx context.Context, tx *store.Tx, ch change) (rotation.D
 			Compromised: ch.compromised,
 			Repaired:    ch.repaired,
 		})
-		tx.Write = true
 	}
 	return decision, nil
 }
@@ -105,11 +104,12 @@ func decodeState(c *store.Card) (rotation.State, error) {
 }
 
 // encodeState puts the state into the card with what is indexed of it, and
-// reports whether the card is another one now.
+// reports whether the card is another one now. One that was failing is: its Due
+// was later than its next slot.
 func encodeState(c *store.Card, s rotation.State) bool {
 	state, _ := s.AppendBinary(make([]byte, 0, 38)) // never fails
 	next, _ := s.Next()                             // the zero time when there is none
-	changed := string(state) != string(c.State) || !next.Equal(c.Due) || c.Failures != 0
+	changed := string(state) != string(c.State) || !next.Equal(c.Due)
 	c.State, c.Next, c.Interval, c.Due = state, next, s.Interval(), next
 	return changed
 }

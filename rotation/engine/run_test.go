@@ -124,6 +124,24 @@ func TestAForcedCallEndsABackoff(t *testing.T) {
 	}
 }
 
+// TestSettingTheSameIntervalEndsABackoff: nothing of the schedule changes, and the
+// card is due at once.
+func TestSettingTheSameIntervalEndsABackoff(t *testing.T) {
+	g := new(failing)
+	f := newFixture(t, func(o *engine.Options) { g.Generator = o.Generator; o.Generator = g })
+	ref := f.register(t, "A", time.Hour)
+	id := "A"
+	g.broken.Store(&id)
+	f.clock.Add(time.Hour)
+	f.tick(t)
+	if _, err := f.SetInterval(t.Context(), ref, engine.IntervalRequest{Interval: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if c := f.card(t, "A"); c.Failures != 0 || !c.Due.Equal(threePM.Add(time.Hour)) {
+		t.Errorf("%d failures, due %v", c.Failures, c.Due)
+	}
+}
+
 // TestDamagedSchedule: the card fails and is visible; setting its interval gives
 // it a new schedule.
 func TestDamagedSchedule(t *testing.T) {
