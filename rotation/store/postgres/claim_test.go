@@ -121,6 +121,8 @@ func TestCursorLosesNoCard(t *testing.T) {
 		t.Fatalf("claimed %s", got)
 	}
 	want("last")
+	put(t, other, "very last", past.Add(-2*time.Minute))
+	want("very last")
 	if got := claimed(t, s, 10); got != nil {
 		t.Fatalf("claimed %v of nothing", got)
 	}
@@ -153,6 +155,24 @@ func TestCursorGoesBack(t *testing.T) {
 		if got := claimed(t, s, 1); len(got) != 1 || got[0] != want {
 			t.Fatalf("claimed %v, want %s", got, want)
 		}
+	}
+}
+
+// A claim does not wait for a card that an update holds.
+func TestClaimsPassLockedCards(t *testing.T) {
+	s := open(t, Options{URL: migrated(t, pgtest.Start(t))})
+	put(t, s, "held", time.Now().Add(-2*time.Hour))
+	put(t, s, "free", time.Now().Add(-time.Hour))
+	if err := s.Update(t.Context(), "held", "", func(*store.Tx) error {
+		if got := claimed(t, s, 2); len(got) != 1 || got[0] != "free" {
+			t.Errorf("claimed %v, want the free one", got)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := claimed(t, s, 1); len(got) != 1 || got[0] != "held" {
+		t.Errorf("claimed %v, want the one that was held", got)
 	}
 }
 
