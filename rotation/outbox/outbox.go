@@ -68,9 +68,10 @@ var (
 	// ErrUnavailable is for a sink that takes no event at the moment,
 	// whichever it is. See also [Unavailable].
 	ErrUnavailable = errors.New("unavailable")
-	// ErrHeld is for an event that was not tried, because an earlier one of
-	// its card failed.
-	ErrHeld = errors.New("not tried: an earlier event of the card failed")
+	// ErrHeld is for an event that was not tried, because another one of its
+	// batch failed: an earlier one of its card, or one that showed that the
+	// sink takes nothing.
+	ErrHeld = errors.New("not tried: another event of the batch failed")
 )
 
 // Unavailable is an error that matches ErrUnavailable and knows more.

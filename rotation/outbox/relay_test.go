@@ -241,6 +241,32 @@ func TestRejectionsInARow(t *testing.T) {
 	})
 }
 
+// TestReplay: a person brings back what was parked, and what was delivered.
+func TestReplay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		var mended atomic.Bool
+		sink := &script{answer: func(e store.Queued, _ int) error {
+			if e.Number == 2 && !mended.Load() {
+				return outbox.ErrRejected
+			}
+			return nil
+		}}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		write(t, s, "a", 3)
+		time.Sleep(time.Minute)
+		mended.Store(true)
+		if n, err := s.Replay(context.Background(), 2, 3); n != 2 || err != nil {
+			t.Error(n, err)
+		}
+		time.Sleep(time.Minute)
+		stop()
+		if diff := cmp.Diff([]string{"a.1", "a.3", "a.2", "a.3"}, sink.taken()); diff != "" || waiting(s) != 0 {
+			t.Error(diff, statuses(s))
+		}
+	})
+}
+
 // TestOutage: for an hour the sink takes nothing. Nothing is parked, the tries
 // are few, and half a minute after its end everything has gone out, in order.
 func TestOutage(t *testing.T) {

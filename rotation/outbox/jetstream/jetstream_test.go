@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -249,6 +250,8 @@ func TestCheck(t *testing.T) {
 		{"made", jetstream.Options{Stream: "MADE", Create: true, KeepFor: time.Hour}, ""},
 		{"there", jetstream.Options{Stream: "MADE"}, ""},
 		{"other subjects", jetstream.Options{Stream: "MADE", Prefix: "other"}, "does not take the subjects other.*"},
+		{"a second one", jetstream.Options{Stream: "SECOND", Prefix: "second", Create: true}, ""},
+		{"its subjects", jetstream.Options{Stream: "MADE", Prefix: "second"}, "does not take the subjects second.*"},
 	} {
 		sink, err := jetstream.New(conn, c.o)
 		if err != nil {
@@ -305,6 +308,34 @@ func TestADeletedStream(t *testing.T) {
 	}
 	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAnotherStream that has taken over the subjects gets nothing.
+func TestAnotherStream(t *testing.T) {
+	s := run(t, t.TempDir(), -1, nil)
+	conn := dial(t, s.ClientURL())
+	sink := newSink(t, conn, jetstream.Options{Create: true})
+	if err := sink.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	js, err := natsjs.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), "CARD_CVV"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), natsjs.StreamConfig{Name: "OTHER", Subjects: []string{"card.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; !errors.Is(err, outbox.ErrUnavailable) {
+			t.Error(err)
+		}
+	}
+	if m := stored(t, s.ClientURL(), "OTHER"); len(m) != 0 {
+		t.Error(ids(m))
 	}
 }
 
@@ -382,9 +413,12 @@ func TestNoServer(t *testing.T) {
 	sink := newSink(t, conn, jetstream.Options{Timeout: time.Hour})
 	errs := sink.Deliver(t.Context(), []store.Queued{queued("a", 1), queued("a", 2)})
 	for _, err := range errs {
-		if !errors.Is(err, outbox.ErrUnavailable) {
+		if !errors.Is(err, outbox.ErrUnavailable) || !errors.Is(err, nats.ErrDisconnected) {
 			t.Error(err)
 		}
+	}
+	if err := conn.Publish("any", nil); err == nil {
+		t.Error("what is published now would be sent, old, after a reconnection")
 	}
 }
 
@@ -422,19 +456,23 @@ func TestDeliverEndsWithItsContext(t *testing.T) {
 
 // TestNothingOfTheURLIsTold by errors and logs: it may hold a password.
 func TestNothingOfTheURLIsTold(t *testing.T) {
-	var text strings.Builder
+	var text locked
 	log := slog.New(slog.NewTextHandler(&text, nil))
 	s := run(t, t.TempDir(), -1, func(o *server.Options) { o.Username, o.Password = "us3r", "right" })
-	for _, url := range []string{
-		strings.Replace(s.ClientURL(), "://", "://us3r:pa55word@", 1),
-		"nats://us3r:pa55word@127.0.0.1:1",
-		"nats://us3r:pa55/word@host:x",
-		"://us3r:pa55word@",
-		"",
-		"nats://us3r:pa55word@127.0.0.1:1,%zz://pa55word",
-		"nats://us3r:pa55word@127.0.0.1:99999999",
+	for url, ok := range map[string]bool{
+		strings.Replace(s.ClientURL(), "://", "://us3r:pa55word@", 1): true,
+		"nats://us3r:pa55word@127.0.0.1:1":                            true,
+		"nats://us3r:pa55word@127.0.0.1:99999999":                     true, // found out when connecting
+		"nats://us3r:pa55/word@host:x":                                false,
+		"://us3r:pa55word@":                                           false,
+		"us3r:pa55word":                                               false,
+		"":                                                            false, // nats.go would take its default
+		"nats://us3r:pa55word@127.0.0.1:1,%zz://pa55word":             false,
 	} {
 		conn, err := jetstream.Dial(jetstream.Server{URL: url, Logger: log})
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", url, err)
+		}
 		fmt.Fprintf(&text, "%v %+v %#v\n", err, err, err)
 		if err != nil {
 			continue
@@ -455,6 +493,24 @@ func TestNothingOfTheURLIsTold(t *testing.T) {
 			t.Errorf("%s is told: %s", secret, text.String())
 		}
 	}
+}
+
+// locked is text that several goroutines write.
+type locked struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *locked) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // BenchmarkDeliver publishes batches of 1000 events of as many cards.

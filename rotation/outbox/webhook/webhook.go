@@ -126,15 +126,26 @@ func (s *Sink) Close() error {
 }
 
 // Deliver implements outbox.Sink: cards at the same time, the events of a card
-// one after the other.
+// one after the other. After an event that shows the endpoint to be unavailable or
+// silent, no further ones of the batch are tried.
 func (s *Sink) Deliver(ctx context.Context, events []store.Queued) []error {
 	errs := make([]error, len(events))
 	var wg sync.WaitGroup
+	var down atomic.Bool
 	for _, card := range outbox.ByCard(events) {
 		s.slots <- struct{}{} // does not wait long: those before us end with ctx, too
 		wg.Go(func() {
 			defer func() { <-s.slots }()
-			outbox.InOrder(card, errs, func(i int) error { return s.post(ctx, events[i]) })
+			outbox.InOrder(card, errs, func(i int) error {
+				if down.Load() {
+					return outbox.ErrHeld
+				}
+				err := s.post(ctx, events[i])
+				if errors.Is(err, outbox.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+					down.Store(true)
+				}
+				return err
+			})
 		})
 	}
 	wg.Wait()

@@ -448,6 +448,34 @@ func TestDeliverEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// TestSilence: an endpoint that does not answer costs one timeout for a batch, not
+// one for each event.
+func TestSilence(t *testing.T) {
+	var requests atomic.Int64
+	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		requests.Add(1)
+		<-r.Context().Done()
+	})
+	sink := newSink(t, webhook.Options{URL: server.URL, Concurrency: 4, Timeout: 300 * time.Millisecond})
+	var events []store.Queued
+	for i := range 100 {
+		events = append(events, queued(fmt.Sprintf("card-%d", i), 1))
+	}
+	failed := 0
+	for _, err := range sink.Deliver(t.Context(), events) {
+		switch {
+		case err == nil:
+			t.Error("delivered")
+		case !errors.Is(err, outbox.ErrHeld):
+			failed++
+		}
+	}
+	if n := requests.Load(); n < 1 || n > 12 || failed < int(n) {
+		t.Errorf("%d requests, %d failed", n, failed)
+	}
+}
+
 // TestThroughTheRelay: a receiver that fails in many ways gets everything, in
 // order for each card.
 func TestThroughTheRelay(t *testing.T) {
