@@ -30,8 +30,7 @@ type Bug struct {
 // world is what a bug may know of the run, as a process could.
 type world struct {
 	replica int
-	clock   clock.Clock      // the replica's own
-	now     func() time.Time // the store's time
+	clock   clock.Clock // the replica's own
 	grace   time.Duration
 }
 
@@ -46,6 +45,16 @@ func FindBug(name string) (Bug, bool) {
 		}
 	}
 	return Bug{}, false
+}
+
+// Wrap returns what an engine with the bug gets in place of the store, so that
+// other tests can show what they find: s itself where the bug is not in the
+// store. The replica is the number of the process, from 0.
+func (b Bug) Wrap(s store.Store, replica int) store.Store {
+	if b.store == nil {
+		return s
+	}
+	return b.store(s, world{replica: replica, clock: clock.New()})
 }
 
 var bugs = []Bug{

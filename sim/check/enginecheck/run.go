@@ -124,7 +124,7 @@ func (r *run) start(i int) {
 	var s store.Store = r.base
 	g := r.generator
 	if r.bug.store != nil {
-		s = r.bug.store(s, world{replica: i, clock: clk, now: func() time.Time { return wall{ns: &r.now}.Now() }, grace: r.o.grace})
+		s = r.bug.store(s, world{replica: i, clock: clk, grace: r.o.grace})
 	}
 	if r.bug.generator != nil {
 		g = r.bug.generator(g)

@@ -1,0 +1,101 @@
+package killtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// kill9 kills the server of a database with SIGKILL, and the processes that it
+// has started, which are all of one test's own server.
+func kill9(t *testing.T, url string) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var data string
+	err = conn.QueryRow(ctx, "SHOW data_directory").Scan(&data)
+	conn.Close(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	server, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatalf("postmaster.pid begins with %q", first)
+	}
+	if err := syscall.Kill(server, syscall.SIGSTOP); err != nil { // or it starts another one meanwhile
+		t.Fatal(err)
+	}
+	all := append([]int{server}, childrenOf(t, server)...)
+	for _, pid := range all {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+			t.Fatal(err)
+		}
+	}
+	deadline := time.Now().Add(patience)
+	for _, pid := range all {
+		for !gone(pid) {
+			if time.Now().After(deadline) {
+				t.Fatalf("process %d outlives its kill", pid)
+			}
+			time.Sleep(time.Millisecond) // nobody tells when another's child has gone
+		}
+	}
+	// Where nobody asks how the processes have ended, the next server takes
+	// them for alive.
+	for _, lock := range []string{filepath.Join(data, "postmaster.pid"), filepath.Join(filepath.Dir(data), ".s.PGSQL.5432.lock")} {
+		if err := os.Remove(lock); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// childrenOf returns the processes that a process has started.
+func childrenOf(t *testing.T, parent int) (all []int) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range stats {
+		var pid, ppid int
+		var state string
+		text, _ := os.ReadFile(name) // it may have ended
+		_, rest, ok := strings.Cut(string(text), ") ")
+		if !ok {
+			continue
+		}
+		if _, err := fmt.Sscan(rest, &state, &ppid); err != nil || ppid != parent {
+			continue
+		}
+		if pid, err = strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil {
+			all = append(all, pid)
+		}
+	}
+	return all
+}
+
+// gone reports whether a process has ended, though nobody may have asked how.
+func gone(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return strings.HasPrefix(rest, "Z")
+}
