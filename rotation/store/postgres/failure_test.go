@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -116,10 +120,9 @@ func TestConnectionsAreCut(t *testing.T) {
 	}
 }
 
-// An update whose connection is cut while it waits for its card is tried again:
-// it has done nothing. One that is cut between its lock and its commit is not:
-// the commit may have arrived.
-func TestUpdatesAreTriedAgainWhereSafe(t *testing.T) {
+// An update whose connection is cut while it waits for its card has done
+// nothing, and is tried again.
+func TestUpdatesThatWaitAreTriedAgain(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s, other := open(t, Options{URL: url}), open(t, Options{URL: url})
 	put(t, s, "card", time.Now())
@@ -134,26 +137,95 @@ func TestUpdatesAreTriedAgainWhereSafe(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-done; err != nil {
-		t.Errorf("cut while waiting: %v", err)
-	}
-
-	calls := 0
-	err := s.Update(t.Context(), "card", "", func(tx *store.Tx) error {
-		if calls++; calls == 1 {
-			if _, err := killer.Exec(t.Context(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"); err != nil {
-				t.Error(err)
-			}
-		}
-		return rotate(tx)
-	})
-	var lost *unknown
-	if !errors.As(err, &lost) || calls != 1 {
-		t.Errorf("cut before the commit: %v, after %d calls", err, calls)
-	}
-	if c, err := s.Card(t.Context(), "card"); err != nil || c.Version != 2 {
-		t.Errorf("version %d, %v; want 2", c.Version, err)
+		t.Error(err)
 	}
 	consistent(t, url)
+}
+
+// An update whose commit is not answered may have been done, so it is not tried
+// again: the caller is told.
+func TestLostAnswersAreNotTriedAgain(t *testing.T) {
+	direct := migrated(t, pgtest.Start(t))
+	u, err := url.Parse(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	p := startProxy(t, query.Get("host"))
+	query.Set("host", p.dir)
+	u.RawQuery = query.Encode()
+	s := open(t, Options{URL: u.String(), Conns: 1})
+	put(t, s, "card", time.Now())
+	if err := s.Update(t.Context(), "card", "", rotate); err != nil { // prepares the statements
+		t.Fatal(err)
+	}
+	calls := 0
+	err = s.Update(t.Context(), "card", "", func(tx *store.Tx) error {
+		calls++
+		p.swallow.Store(true)
+		return rotate(tx)
+	})
+	p.swallow.Store(false)
+	var lost *unknown
+	if !errors.As(err, &lost) || calls != 1 {
+		t.Errorf("%v, after %d calls", err, calls)
+	}
+	if c, err := s.Card(t.Context(), "card"); err != nil || c.Version != 3 {
+		t.Errorf("version %d, %v; want 3, as the server did what it was sent", c.Version, err)
+	}
+	consistent(t, direct)
+}
+
+// proxy is between a store and the server. While it swallows, the server's next
+// answer ends the connection.
+type proxy struct {
+	dir     string
+	swallow atomic.Bool
+}
+
+func startProxy(t *testing.T, server string) *proxy {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pgproxy") // short, as a socket's path must be
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{dir: dir}
+	l, err := net.Listen("unix", dir+"/.s.PGSQL.5432")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		l.Close()
+		os.RemoveAll(dir)
+	})
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			upstream, err := net.Dial("unix", server+"/.s.PGSQL.5432")
+			if err != nil {
+				client.Close()
+				continue
+			}
+			go func() {
+				defer upstream.Close()
+				io.Copy(upstream, client)
+			}()
+			go func() {
+				defer client.Close()
+				for b := make([]byte, 64<<10); ; {
+					n, err := upstream.Read(b)
+					if err != nil || p.swallow.Load() {
+						return
+					}
+					client.Write(b[:n])
+				}
+			}()
+		}
+	}()
+	return p
 }
 
 // A crash of the server fails calls, and nothing but calls.
