@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/benbjohnson/clock"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -21,7 +17,6 @@ import (
 	"cvvrotation/rotation/outbox"
 	"cvvrotation/rotation/outbox/jetstream"
 	"cvvrotation/rotation/store"
-	"cvvrotation/rotation/store/memory"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -339,89 +334,6 @@ func TestAnotherStream(t *testing.T) {
 	}
 }
 
-// TestServerRestarts in the middle of a relay's work: everything is in the
-// stream, once and in order, and nothing is parked.
-func TestServerRestarts(t *testing.T) {
-	const cards, each = 40, 50
-	dir := t.TempDir()
-	first := run(t, dir, -1, nil)
-	url := first.ClientURL()
-	port, _ := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
-	sink := newSink(t, dial(t, url), jetstream.Options{Create: true, Timeout: 2 * time.Second})
-
-	events := memory.New(clock.New())
-	for i := range cards * each {
-		if err := events.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Tx) error {
-			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
-			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	reached, finished := make(chan struct{}), make(chan struct{})
-	delivered := 0
-	relay, err := outbox.New(outbox.Options{
-		Outbox: events, Sink: sink, Batch: 16, MinBackoff: 10 * time.Millisecond, MaxPause: 100 * time.Millisecond, MaxBackoff: time.Second,
-		Observe: func(o outbox.Outcome) {
-			if o.Status != store.Delivered {
-				return
-			}
-			switch delivered++; delivered {
-			case cards * each / 4:
-				close(reached)
-			case cards * each:
-				close(finished)
-			}
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
-	stopped := make(chan error)
-	go func() { stopped <- relay.Run(ctx) }()
-	<-reached
-	stop(first)
-	second := run(t, dir, port, nil)
-	select {
-	case <-finished:
-	case <-ctx.Done():
-		t.Errorf("not everything arrived: %+v", relay.State())
-	}
-	cancel()
-	if err := <-stopped; err != nil {
-		t.Error(err)
-	}
-	stats, err := events.Stats(t.Context())
-	if err != nil || stats.Pending != 0 || stats.Parked != 0 {
-		t.Errorf("%+v, %v", stats, err)
-	}
-	messages := stored(t, second.ClientURL(), "CARD_CVV")
-	if len(messages) != cards*each {
-		t.Errorf("%d messages for %d events", len(messages), cards*each)
-	}
-	inOrder(t, ids(messages), cards*each)
-}
-
-// TestNoServer: Dial does not fail, and Deliver says at once that there is none.
-func TestNoServer(t *testing.T) {
-	conn, err := jetstream.Dial(jetstream.Server{URL: "nats://127.0.0.1:1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sink := newSink(t, conn, jetstream.Options{Timeout: time.Hour})
-	errs := sink.Deliver(t.Context(), []store.Queued{queued("a", 1), queued("a", 2)})
-	for _, err := range errs {
-		if !errors.Is(err, outbox.ErrUnavailable) || !errors.Is(err, nats.ErrDisconnected) {
-			t.Error(err)
-		}
-	}
-	if err := conn.Publish("any", nil); err == nil {
-		t.Error("what is published now would be sent, old, after a reconnection")
-	}
-}
-
 // TestDeliverEndsWithItsContext: an acknowledgement that never comes.
 func TestDeliverEndsWithItsContext(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
@@ -452,119 +364,4 @@ func TestDeliverEndsWithItsContext(t *testing.T) {
 	if err := sink.Deliver(ctx, []store.Queued{queued("a", 1)})[0]; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-}
-
-// TestNothingOfTheURLIsTold by errors and logs: it may hold a password.
-func TestNothingOfTheURLIsTold(t *testing.T) {
-	var text locked
-	log := slog.New(slog.NewTextHandler(&text, nil))
-	s := run(t, t.TempDir(), -1, func(o *server.Options) { o.Username, o.Password = "us3r", "right" })
-	for url, ok := range map[string]bool{
-		strings.Replace(s.ClientURL(), "://", "://us3r:pa55word@", 1): true,
-		"nats://us3r:pa55word@127.0.0.1:1":                            true,
-		"nats://us3r:pa55word@127.0.0.1:99999999":                     true, // found out when connecting
-		"nats://us3r:pa55/word@host:x":                                false,
-		"://us3r:pa55word@":                                           false,
-		"us3r:pa55word":                                               false,
-		"":                                                            false, // nats.go would take its default
-		"nats://us3r:pa55word@127.0.0.1:1,%zz://pa55word":             false,
-	} {
-		conn, err := jetstream.Dial(jetstream.Server{URL: url, Logger: log})
-		if (err == nil) != ok {
-			t.Errorf("%s: %v", url, err)
-		}
-		fmt.Fprintf(&text, "%v %+v %#v\n", err, err, err)
-		if err != nil {
-			continue
-		}
-		sink, err := jetstream.New(conn, jetstream.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]
-		if !errors.Is(err, outbox.ErrUnavailable) {
-			t.Errorf("%s: %v", url, err)
-		}
-		fmt.Fprintf(&text, "%v %+v %#v\n", err, err, err)
-		sink.Close()
-	}
-	for _, secret := range []string{"us3r", "pa55"} {
-		if strings.Contains(text.String(), secret) {
-			t.Errorf("%s is told: %s", secret, text.String())
-		}
-	}
-}
-
-// locked is text that several goroutines write.
-type locked struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *locked) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *locked) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// BenchmarkDeliver publishes batches of 1000 events of as many cards.
-func BenchmarkDeliver(b *testing.B) {
-	s := run(b, b.TempDir(), -1, nil)
-	sink := newSink(b, dial(b, s.ClientURL()), jetstream.Options{Create: true})
-	events := batch(b)
-	number := int64(0)
-	for b.Loop() {
-		number++
-		for i := range events {
-			events[i].Number = number
-		}
-		if err := errors.Join(sink.Deliver(b.Context(), events)...); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(number)*float64(len(events))/b.Elapsed().Seconds(), "events/s")
-}
-
-// BenchmarkOneByOne is the baseline: each publish waits for its acknowledgement.
-func BenchmarkOneByOne(b *testing.B) {
-	s := run(b, b.TempDir(), -1, nil)
-	conn := dial(b, s.ClientURL())
-	if err := newSink(b, conn, jetstream.Options{Create: true}).Check(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	js, err := natsjs.New(conn)
-	if err != nil {
-		b.Fatal(err)
-	}
-	events := batch(b)
-	number := int64(0)
-	for b.Loop() {
-		number++
-		for i, e := range events {
-			e.Number = number
-			if _, err := js.Publish(b.Context(), fmt.Sprintf("card.cvv.changed.v1.%02x", i&0xff), e.Payload, natsjs.WithMsgID(e.ID())); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	b.ReportMetric(float64(number)*float64(len(events))/b.Elapsed().Seconds(), "events/s")
-}
-
-func batch(b *testing.B) []store.Queued {
-	payload, err := os.ReadFile("../../event/testdata/automatic.json")
-	if err != nil {
-		b.Fatal(err)
-	}
-	events := make([]store.Queued, 1000)
-	for i := range events {
-		events[i] = queued(fmt.Sprintf("card-%d", i), 1)
-		events[i].Payload = payload
-	}
-	return events
 }
