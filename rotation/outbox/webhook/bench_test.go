@@ -7,7 +7,6 @@ import (
 	"os"
 	"testing"
 
-
 	"cvvrotation/rotation/outbox/webhook"
 	"cvvrotation/rotation/store"
 )

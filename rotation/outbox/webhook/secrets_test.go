@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-
 	"cvvrotation/rotation/outbox"
 	"cvvrotation/rotation/outbox/webhook"
 	"cvvrotation/rotation/store"
