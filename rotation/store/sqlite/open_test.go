@@ -64,6 +64,9 @@ func TestSettings(t *testing.T) {
 	s := mustOpen(t, tempFile(t), clock.NewMock())
 	reader := <-s.idle
 	defer func() { s.idle <- reader }()
+	if got := ask(t, s.writer, "SELECT sqlite_version() >= '3.51.3' AND sqlite_version() LIKE '3.__.%'"); got != "1" {
+		t.Error("an old SQLite")
+	}
 	for pragma, want := range map[string]string{
 		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "10000", "trusted_schema": "0",
 		"application_id": "1129731666", "user_version": "1", "encoding": "UTF-8",

@@ -93,7 +93,7 @@ func (s *Store) Settle(ctx context.Context, results []store.Delivery) error {
 }
 
 // Replay implements store.Outbox. All the events are changed in one transaction,
-// and updates wait for it: about a second for 300,000 events.
+// and updates wait for it: a long log is better replayed piece by piece.
 func (s *Store) Replay(ctx context.Context, first, last int64) (int64, error) {
 	return s.change(ctx, func(c *conn) (int64, error) {
 		return c.exec(context.Background(), replay, s.now().UnixNano(), first, last)

@@ -112,8 +112,8 @@ func (s *Store) DueCounts(ctx context.Context, from time.Time, step time.Duratio
 	}, countDue, first, int64(step), last)
 }
 
-// Stats implements store.Store. It counts what is behind, which takes a while
-// when that is much: about a second for ten million rows.
+// Stats implements store.Store. It counts what is behind, row by row of an
+// index, which takes a while when that is much.
 func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
 	err = s.read(ctx, func(r *row) error {
 		st = store.Stats{
