@@ -114,7 +114,7 @@ func BenchmarkBacklog(b *testing.B) {
 		return wal
 	}
 
-	b.Run(fmt.Sprintf("claims/cards=%d", *benchCards), func(b *testing.B) {
+	claims := func(b *testing.B) {
 		s := open(b, Options{URL: url})
 		var wal string
 		for b.Loop() {
@@ -139,6 +139,20 @@ func BenchmarkBacklog(b *testing.B) {
 			workers.Wait()
 		}
 		check(b, wal)
+	}
+	b.Run(fmt.Sprintf("claims/cards=%d", *benchCards), claims)
+
+	// Somebody holds a snapshot, a backup perhaps, so nothing dead goes away.
+	b.Run(fmt.Sprintf("claims-beside-an-old-snapshot/cards=%d", *benchCards), func(b *testing.B) {
+		old, err := connect(b, url).BeginTx(b.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer old.Rollback(b.Context())
+		if _, err := old.Exec(b.Context(), "SELECT count(*) FROM migrations"); err != nil {
+			b.Fatal(err)
+		}
+		claims(b)
 	})
 
 	b.Run(fmt.Sprintf("one-update/cards=%d", *benchCards), func(b *testing.B) {
@@ -168,4 +182,62 @@ func BenchmarkBacklog(b *testing.B) {
 		}
 		check(b, wal)
 	})
+}
+
+// BenchmarkUpdate rotates cards one by one, from eight callers.
+func BenchmarkUpdate(b *testing.B) {
+	url := benchServer(b).Database(b)
+	if err := Migrate(b.Context(), url); err != nil {
+		b.Fatal(err)
+	}
+	s := open(b, Options{URL: url})
+	const cards = 1000
+	for i := range cards {
+		put(b, s, fmt.Sprint("card", i), time.Now())
+	}
+	var place atomic.Int64
+	b.SetParallelism(4) // times two cores
+	b.ResetTimer()
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			if err := s.Update(b.Context(), fmt.Sprint("card", place.Add(1)%cards), "", rotate); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rotations/s")
+}
+
+// BenchmarkRelay takes events out of the outbox and settles them, a thousand at
+// a time.
+func BenchmarkRelay(b *testing.B) {
+	url := benchServer(b).Database(b)
+	if err := Migrate(b.Context(), url); err != nil {
+		b.Fatal(err)
+	}
+	s := open(b, Options{URL: url})
+	if _, err := connect(b, url).Exec(b.Context(), `INSERT INTO outbox (card, number, at, payload)
+		SELECT gen_random_uuid()::text, 1, i, convert_to(repeat('x', 450), 'UTF8')
+		FROM generate_series(1, $1::bigint) AS i`, *benchCards); err != nil {
+		b.Fatal(err)
+	}
+	n := 0
+	for b.Loop() {
+		events, err := s.Pending(b.Context(), *benchBatch, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(events) == 0 {
+			b.Fatalf("no events are left: run it with -benchtime %dx at most", *benchCards / *benchBatch)
+		}
+		results := make([]store.Delivery, len(events))
+		for i, e := range events {
+			results[i] = store.Delivery{Position: e.Position, Status: store.Delivered}
+		}
+		if err := s.Settle(b.Context(), results); err != nil {
+			b.Fatal(err)
+		}
+		n += len(events)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }
