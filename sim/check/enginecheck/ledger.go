@@ -59,8 +59,9 @@ var errDraw = errors.New("the generator fails")
 // outcome is what an event on a card must lead to.
 type outcome struct {
 	model.Outcome
-	kind rotation.Kind
-	rule rotation.Rule
+	kind     rotation.Kind
+	rule     rotation.Rule
+	lateness time.Duration
 }
 
 func (o outcome) decision() rotation.Decision {
@@ -90,6 +91,9 @@ func (l *ledger) apply(t terms, e model.Event, compromised, repaired bool) (o ou
 	}
 	n, _ := strconv.Atoi(o.Rule[1:])
 	o.rule, o.kind = rotation.Rule(n), modelKinds[e.Kind]
+	if e.Slot.OK {
+		o.lateness = t.now.Sub(e.Slot.Time)
+	}
 	if o.Rotate && t.fails {
 		return o, nil, errDraw
 	}

@@ -148,10 +148,7 @@ func (r *run) reopen() {
 }
 
 // Decided implements engine.Observer.
-func (r *run) Decided(o engine.Observation) {
-	o.Lateness = 0
-	r.observed = append(r.observed, o)
-}
+func (r *run) Decided(o engine.Observation) { r.observed = append(r.observed, o) }
 
 func (r *run) at() time.Time { return time.Unix(0, r.now).UTC() }
 

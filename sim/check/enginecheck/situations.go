@@ -2,6 +2,7 @@ package enginecheck
 
 import (
 	"fmt"
+	"time"
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
@@ -35,6 +36,7 @@ const (
 	placeJumpedBack
 	placeTriesKept
 	placeRedelivered
+	placeGraceOver
 
 	numPlaces
 )
@@ -57,6 +59,7 @@ var placeSentences = map[place]string{
 	placeJumpedBack:     "the store's clock jumped years ahead, and back",
 	placeTriesKept:      "a wrong CVV was presented, after another and a rotation in between",
 	placeRedelivered:    "an event was delivered again",
+	placeGraceOver:      "the CVV before was presented at the instant at which its grace ended",
 }
 
 func (p place) sentence() string {
@@ -108,7 +111,10 @@ func (m *places) lostRace(rule rotation.Rule) {
 	}
 }
 
-func (m *places) verified(v engine.Verdict, l *ledger) {
+func (m *places) verified(v engine.Verdict, l *ledger, now time.Time) {
+	if v == engine.Expired && now.Equal(l.previousUntil) {
+		m[placeGraceOver]++
+	}
 	m[placeVerdict+place(v-engine.Current)]++
 	if v == engine.Wrong && l.tries > 1 && l.triedAt != l.version {
 		m[placeTriesKept]++

@@ -42,6 +42,10 @@ func (r *run) pass(s *stream, l *ledger) {
 			r.now = next.UnixNano() + pick(s, 0, 0, 0, -1, 1, s.below(int64(guard)), s.below(int64(3*day)))
 		}
 	case 5:
+		if edge := l.previousUntil.UnixNano() + pick(s, int64(-1), 0, 0, 1); !l.previousUntil.IsZero() && edge > r.now && s.one(2) {
+			r.now = edge
+			return
+		}
 		if edge := since.Add(guard).UnixNano() + pick(s, int64(-1), 0, 1); edge > r.now && edge < r.now+int64(guard) {
 			r.now = edge
 		}
@@ -120,7 +124,7 @@ func (r *run) commit(l *ledger, after ledger, o *outcome, events []event.Changed
 	*l = after
 	r.written = append(r.written, events...)
 	if o != nil && replied {
-		r.expected = append(r.expected, engine.Observation{Kind: o.kind, Decision: o.decision()})
+		r.expected = append(r.expected, engine.Observation{Kind: o.kind, Decision: o.decision(), Lateness: o.lateness})
 	}
 	r.places.decided(o)
 	r.events++
