@@ -87,6 +87,9 @@ func (s *site) judge(req *http.Request, body string, a reply) {
 			s.t.Errorf("no problem, or another one than its header: %s", describe())
 		}
 	}
+	if s.statuses != nil {
+		s.statuses(req.Method, pathOf(req.URL.Path), a.status)
+	}
 	op, ok := openapi().paths[pathOf(req.URL.Path)][req.Method]
 	if !ok {
 		if a.status < 400 && req.Method != "HEAD" {

@@ -80,16 +80,17 @@ func (l *logs) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(l, ni
 
 // site is the endpoint on a real server.
 type site struct {
-	t      testing.TB
-	url    string
-	clock  *handClock
-	store  *memory.Store
-	engine *engine.Engine
-	dev    *auth.Dev
-	client *http.Client
-	log    logs
-	audit  logs
-	seen   sync.Map // Exchange without Took → how often
+	t        testing.TB
+	url      string
+	clock    *handClock
+	store    *memory.Store
+	engine   *engine.Engine
+	dev      *auth.Dev
+	client   *http.Client
+	log      logs
+	audit    logs
+	seen     sync.Map                              // Exchange without Took
+	statuses func(method, path string, status int) // told of each answer; nil: nobody
 }
 
 // setup changes how a site is made.
