@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -13,7 +14,15 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"cvvd": main})
+	testscript.Main(cleaning{m}, map[string]func(){"cvvd": main})
+}
+
+// cleaning removes the binary that tests have built.
+type cleaning struct{ m *testing.M }
+
+func (c cleaning) Run() int {
+	defer func() { os.RemoveAll(binaryDir) }()
+	return c.m.Run()
 }
 
 // TestScripts runs the command as its users do; each script tells what it shows.

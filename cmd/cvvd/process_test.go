@@ -20,16 +20,18 @@ import (
 
 // binary builds the command, once for all tests.
 var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "cvvd-test-")
-	if err != nil {
+	var err error
+	if binaryDir, err = os.MkdirTemp("", "cvvd-test-"); err != nil {
 		return "", err
 	}
-	name := filepath.Join(dir, "cvvd")
+	name := filepath.Join(binaryDir, "cvvd")
 	if out, err := exec.Command("go", "build", "-o", name, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return name, nil
 })
+
+var binaryDir string // removed by TestMain
 
 // process is a daemon that a test has started.
 type process struct {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/benbjohnson/clock"
+
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/event"
@@ -66,13 +68,21 @@ func TestReplicas(t *testing.T) {
 	}
 	command(t, env, "migrate")
 
+	// The cards were enrolled half an hour ago, and are due since 20 minutes.
+	then := clock.NewMock()
+	then.Set(time.Now().Add(-30 * time.Minute).Truncate(time.Microsecond))
+	past, err := postgres.Open(ctx, postgres.Options{URL: url, Clock: then})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer past.Close()
+	first := then.Now().UTC().Add(10 * time.Minute)
+	enrol(t, past, cards, first)
 	s, err := postgres.Open(ctx, postgres.Options{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	first := enrol(t, s, cards)
-	time.Sleep(time.Until(first)) // not for a condition: so that all are due at once
 
 	var replicas [3]*process
 	for i := range replicas {
@@ -172,8 +182,8 @@ func TestReplicas(t *testing.T) {
 
 const interval = time.Hour
 
-// enrol registers the cards, with a first slot that all share, and returns it.
-func enrol(t *testing.T, s store.Store, cards int) time.Time {
+// enrol registers the cards, with a first slot that all share.
+func enrol(t *testing.T, s store.Store, cards int, first time.Time) {
 	t.Helper()
 	ctx := context.Background()
 	keys, err := seal.NewKeyring(seal.Key{ID: 1, Secret: make([]byte, seal.KeySize)})
@@ -184,11 +194,6 @@ func enrol(t *testing.T, s store.Store, cards int) time.Time {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now, err := s.Now(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := now.Add(15 * time.Second).Truncate(time.Microsecond)
 	var wait sync.WaitGroup
 	for worker := range 8 {
 		wait.Go(func() {
@@ -206,5 +211,4 @@ func enrol(t *testing.T, s store.Store, cards int) time.Time {
 	if t.Failed() {
 		t.FailNow()
 	}
-	return first
 }
