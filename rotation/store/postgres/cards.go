@@ -14,7 +14,7 @@ import (
 // Card implements store.Store.
 func (s *Store) Card(ctx context.Context, id string) (c store.Card, err error) {
 	err = s.with(ctx, s.front, "card", func(conn *pgxpool.Conn) error {
-		rows, err := conn.Query(ctx, "SELECT "+columnNames+" FROM cards WHERE id = $1", clean(id))
+		rows, err := conn.Query(ctx, "SELECT "+columnNames+" FROM cards WHERE id = $1", id)
 		if err != nil {
 			return err
 		}
@@ -33,7 +33,7 @@ func (s *Store) Card(ctx context.Context, id string) (c store.Card, err error) {
 
 // Cards implements store.Store.
 func (s *Store) Cards(ctx context.Context, after string, limit int) ([]store.Card, error) {
-	return s.list(ctx, "cards", "SELECT "+columnNames+" FROM cards WHERE id > $1 ORDER BY id LIMIT $2", clean(after), max(limit, 0))
+	return s.list(ctx, "cards", "SELECT "+columnNames+" FROM cards WHERE id > $1 ORDER BY id LIMIT $2", after, max(limit, 0))
 }
 
 // Failing implements store.Store.
@@ -77,7 +77,7 @@ const aheadPage = 20_000
 // Ahead implements store.Store. Where few cards are ahead, it reads the whole
 // table, by pages: no index can hold what depends on the time.
 func (s *Store) Ahead(ctx context.Context, after string, limit int) (ids []string, err error) {
-	after, limit = clean(after), max(limit, 0)
+	limit = max(limit, 0)
 	for more := limit > 0; more && err == nil; {
 		err = s.with(ctx, s.back, "cards ahead", func(conn *pgxpool.Conn) error {
 			// The page's last id comes along as a row of its own, unless the

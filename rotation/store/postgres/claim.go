@@ -84,7 +84,6 @@ func (s *Store) claim(ctx context.Context, from int64, limit int, fn func(*store
 		committed = true
 		return 0, nil
 	}
-	keep := make([]*locked, 0, len(found))
 	at := s.at(now)
 	for _, l := range found {
 		l.tx.Now, l.tx.Slot = at, l.before.Next
@@ -92,9 +91,8 @@ func (s *Store) claim(ctx context.Context, from int64, limit int, fn func(*store
 			l.tx.Write, l.tx.Event = false, nil
 		}
 		l.tx.Answer = nil
-		keep = append(keep, l)
 	}
-	if err := s.commit(ctx, conn, keep, "", ""); err != nil {
+	if err := s.commit(ctx, conn, found, "", ""); err != nil {
 		return 0, err
 	}
 	committed = true

@@ -43,7 +43,7 @@ var columns = []column{
 	counts("tries", func(c *store.Card) *int { return &c.Tries }),
 	times("locked", func(c *store.Card) *time.Time { return &c.Locked }),
 	counts("failures", func(c *store.Card) *int { return &c.Failures }),
-	texts("failure", func(c *store.Card) *string { return &c.Failure }),
+	prose("failure", func(c *store.Card) *string { return &c.Failure }),
 }
 
 // columnNames are the columns, for a SELECT.
@@ -58,13 +58,22 @@ var columnNames = func() string {
 func texts(name string, field func(*store.Card) *string) column {
 	return column{
 		name, pgtype.TextOID,
-		func(a *array, c *store.Card) { a.text(clean(*field(c))) },
+		func(a *array, c *store.Card) { a.text(*field(c)) },
 		func(c *store.Card, v []byte) { *field(c) = string(v) },
 		func(a, b *store.Card) bool { return *field(a) == *field(b) },
 	}
 }
 
-// clean returns text that PostgreSQL takes.
+// prose is text for people, which may be anything.
+func prose(name string, field func(*store.Card) *string) column {
+	p := texts(name, field)
+	p.put = func(a *array, c *store.Card) { a.text(clean(*field(c))) }
+	return p
+}
+
+// clean returns text that PostgreSQL takes: UTF-8 without zeros. Ids and keys are
+// not cleaned, since two could become one; the database refuses what it can't
+// store.
 func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

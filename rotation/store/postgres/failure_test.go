@@ -293,6 +293,20 @@ func TestRowsMustBeFound(t *testing.T) {
 	consistent(t, url)
 }
 
+// Two ids that the database can't store must not become one that it can.
+func TestIDsThatAreNoTextAreRefused(t *testing.T) {
+	s := open(t, Options{URL: migrated(t, pgtest.Start(t))})
+	for _, id := range []string{"a\xff", "a\x00"} {
+		if err := s.Update(t.Context(), id, "", func(tx *store.Tx) error {
+			tx.Card.Version, tx.Write = 1, true
+			return nil
+		}); err == nil {
+			t.Errorf("%q was stored", id)
+		}
+	}
+	put(t, s, "a", time.Now())
+}
+
 func TestLeaseEndsWithItsConnection(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s, other := open(t, Options{URL: url}), open(t, Options{URL: url})

@@ -21,7 +21,7 @@ func (s *Store) Pending(ctx context.Context, limit int, except []string) (events
 	}
 	cards := &array{element: pgtype.TextOID}
 	for _, card := range except {
-		cards.text(clean(card))
+		cards.text(card)
 	}
 	err = s.with(ctx, s.back, "pending events", func(conn *pgxpool.Conn) error {
 		for {

@@ -90,7 +90,7 @@ type locked struct {
 	before store.Card // as stored, with bytes of its own
 	tid    [6]byte    // where its row is, which stays there while it is locked
 	exists bool
-	expiry bool // an answer is stored under the key, expired or not
+	kept   bool // an answer is stored under the key, expired or not
 }
 
 // read makes l of a row whose values are ctid and the columns.
@@ -116,14 +116,14 @@ func (s *Store) update(ctx context.Context, id, key string, fn func(*store.Tx) e
 	var now int64
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	b.Queue(lockSQL+columnNames+" FROM cards WHERE id = $1 FOR UPDATE", clean(id)).Query(func(rows pgx.Rows) error {
+	b.Queue(lockSQL+columnNames+" FROM cards WHERE id = $1 FOR UPDATE", id).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			l.read(rows.RawValues())
 		}
 		return rows.Err()
 	})
 	if key != "" {
-		b.Queue("SELECT request, body, expires FROM answers WHERE card = $1 AND key = $2", clean(id), clean(key)).Query(func(rows pgx.Rows) error {
+		b.Queue("SELECT request, body, expires FROM answers WHERE card = $1 AND key = $2", id, key).Query(func(rows pgx.Rows) error {
 			for rows.Next() {
 				values := rows.RawValues()
 				prior = &store.Answer{Body: append([]byte{}, values[1]...), Expires: instantOf(values[2])}
@@ -137,7 +137,7 @@ func (s *Store) update(ctx context.Context, id, key string, fn func(*store.Tx) e
 		return err
 	}
 	l.tx.Now = s.at(now)
-	l.expiry = prior != nil
+	l.kept = prior != nil
 	if prior != nil && prior.Expires.After(l.tx.Now) {
 		l.tx.Prior = prior
 	}
@@ -181,10 +181,10 @@ func (s *Store) commit(ctx context.Context, conn *pgxpool.Conn, cards []*locked,
 	if key != "" && cards[0].tx.Answer != nil {
 		a := cards[0].tx.Answer
 		sql := "INSERT INTO answers (card, key, request, body, expires) VALUES ($1, $2, $3, $4, $5)"
-		if cards[0].expiry {
+		if cards[0].kept {
 			sql = "UPDATE answers SET request = $3, body = $4, expires = $5 WHERE card = $1 AND key = $2"
 		}
-		b.Queue(sql, clean(id), clean(key), a.Request[:], append([]byte{}, a.Body...), a.Expires.UnixNano())
+		b.Queue(sql, id, key, a.Request[:], append([]byte{}, a.Body...), a.Expires.UnixNano())
 	}
 	b.Queue("COMMIT")
 	err := conn.SendBatch(ctx, b).Close()

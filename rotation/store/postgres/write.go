@@ -121,7 +121,7 @@ func queueEvents(b *pgx.Batch, cards []*locked) {
 	number, at := newArray(pgtype.Int8OID, n, 8), newArray(pgtype.Int8OID, n, 8)
 	for _, l := range cards {
 		if e := l.tx.Event; e != nil {
-			card.text(clean(e.Card))
+			card.text(e.Card)
 			number.int64(e.Number)
 			at.int64(e.At.UnixNano())
 			payload.bytes(e.Payload)
