@@ -91,6 +91,7 @@ type site struct {
 	audit    logs
 	seen     sync.Map                              // Exchange without Took
 	statuses func(method, path string, status int) // told of each answer; nil: nobody
+	unjudged bool                                  // answers are not held against the document, which takes a millisecond
 }
 
 // setup changes how a site is made.
@@ -254,7 +255,9 @@ func (s *site) send(r request) (reply, error) {
 			s.t.Errorf("%s %s: %v in %q", r.method, r.path, err, raw)
 		}
 	}
-	s.judge(req, r.body, a)
+	if !s.unjudged {
+		s.judge(req, r.body, a)
+	}
 	return a, nil
 }
 

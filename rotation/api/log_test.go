@@ -182,6 +182,7 @@ func TestLeaks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var engineLog logs
 			s := newSite(t, setup{engine: engine.Options{Generator: generator, Logger: engineLog.logger()}})
+			s.unjudged = true
 			token := s.token(append(allScopes, api.ScopeAnyAccount)...)
 			var answers strings.Builder
 			right := cvv
