@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"cvvrotation/sim/check"
+	"cvvrotation/sim/check/enginecheck"
 )
 
 func TestCheckUsage(t *testing.T) {
@@ -76,6 +77,29 @@ func TestCheckStatus(t *testing.T) {
 		}
 		if r.status != test.status || !strings.Contains(text.String(), test.says) {
 			t.Errorf("%s: status %d, want %d: %s", test.name, r.status, test.status, text.String())
+		}
+	}
+}
+
+// What the campaign of replicas must have met counts as well.
+func TestCheckReplicasStatus(t *testing.T) {
+	for _, test := range []struct {
+		runs   int64
+		status int
+		says   string
+	}{
+		{int64(presets["ci"].replicas), exitUnmet, "never met\n  a blue moon\n"},
+		{int64(presets["ci"].replicas) - 1, exitDone, "passed\n"},
+	} {
+		r := newReport(&checkOptions{workers: 1}, check.Bug{})
+		r.engine, r.atLeast = true, int64(presets["ci"].engineSeeds)
+		r.campaign(check.Result{Runs: r.atLeast, Places: []check.Place{{Sentence: "met", Met: 3}}})
+		r.replicas(1, enginecheck.Result{Runs: test.runs, Places: []check.Place{{Sentence: "met", Met: 1}, {Sentence: "a blue moon"}}})
+		r.settle(context.Background())
+		var text bytes.Buffer
+		r.text(&text)
+		if r.status != test.status || !strings.Contains(text.String(), test.says) {
+			t.Errorf("%d runs: status %d, want %d: %s", test.runs, r.status, test.status, text.String())
 		}
 	}
 }

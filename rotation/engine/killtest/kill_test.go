@@ -276,8 +276,9 @@ func (w *world) judge() {
 		w.t.Error(err)
 	}
 	if len(wrong) > 0 {
-		w.t.Logf("%d things are wrong; what the callers wrote down and the relay delivered is lost with the test's folders: "+
-			"run it again with the seed above and KILLS set higher, and look at what the first of them says", len(wrong))
+		w.t.Logf("%d things are wrong, of %d at most are told. Chance decides what a kill hits: to see it again, "+
+			"KILLS=300 go test ./rotation/engine/killtest -run '^%s$' -v, "+
+			"and look at the store's code between the steps that the first line is about", len(wrong), 20, w.t.Name())
 	}
 	if n := w.replayed(); w.killed.children >= 30 && n == 0 {
 		w.t.Error("no call was answered again after a kill: the test did not show what it is for")

@@ -22,8 +22,8 @@ type History struct {
 	// Complete says that every forced call that was made was answered in the
 	// end, so that a rotation without an answer is one too many.
 	Complete bool
-	// Delivered is the ids of events in the order in which a subscriber got
-	// them; nil: nobody has looked.
+	// Delivered is events, by card and number, in the order in which a
+	// subscriber got them; nil: nobody has looked.
 	Delivered []store.Event
 }
 
@@ -84,16 +84,21 @@ func Audit(h History) (wrong []error) {
 	if h.Delivered == nil {
 		return wrong
 	}
-	first := map[string]int64{}
+	got := map[string]map[int64]bool{}
 	for _, e := range h.Delivered {
-		if e.Number > first[e.Card]+1 {
-			say(e.Card, "event %d was delivered before event %d", e.Number, first[e.Card]+1)
+		if got[e.Card] == nil {
+			got[e.Card] = map[int64]bool{}
 		}
-		first[e.Card] = max(first[e.Card], e.Number)
+		if e.Number > 1 && !got[e.Card][e.Number-1] {
+			say(e.Card, "event %d was delivered before event %d", e.Number, e.Number-1)
+		}
+		got[e.Card][e.Number] = true
 	}
 	for _, c := range h.Cards {
-		if first[c.ID] != c.Events {
-			say(c.ID, "%d events were delivered, of %d", first[c.ID], c.Events)
+		for n := int64(1); n <= c.Events; n++ {
+			if !got[c.ID][n] {
+				say(c.ID, "event %d of %d was never delivered", n, c.Events)
+			}
 		}
 	}
 	return wrong
