@@ -25,13 +25,16 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	name := filepath.Join(binaryDir, "cvvd")
-	if out, err := exec.Command("go", "build", "-o", name, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", name, ".")...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return name, nil
 })
 
-var binaryDir string // removed by TestMain
+var (
+	binaryDir  string   // removed by TestMain
+	buildFlags []string // of go build
+)
 
 // process is a daemon that a test has started.
 type process struct {
@@ -127,12 +130,16 @@ func (p *process) wait(o *output, pattern string) []string {
 	}
 }
 
-// serving waits until the daemon serves, and returns it.
+// serving waits until the daemon is ready, and returns it.
 func (p *process) serving() *process {
 	p.t.Helper()
 	found := p.wait(p.log, `serving.*\bpci"?[=:]"?([0-9.:]+).*ops"?[=:]"?([0-9.:]+).*tls"?[=:](true|false)`)
 	scheme := map[string]string{"true": "https://", "false": "http://"}[found[3]]
 	p.pci, p.ops = scheme+found[1], "http://"+found[2]
+	until(p.t, "it is ready", func() bool {
+		status, _ := p.get(p.ops + "/readyz")
+		return status == 200
+	})
 	return p
 }
 
