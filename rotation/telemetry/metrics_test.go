@@ -92,6 +92,9 @@ func (w *world) use(t *testing.T) {
 	if _, err := w.engine.Force(ctx, engine.Ref{Card: "unknown"}, engine.ForceRequest{}); !errors.Is(err, store.ErrNotFound) {
 		t.Fatal(err)
 	}
+	if _, err := w.engine.Force(ctx, engine.Ref{Card: secretCard, Account: "other"}, engine.ForceRequest{}); !errors.Is(err, engine.ErrForbidden) {
+		t.Fatal(err)
+	}
 }
 
 // TestValues: what real operations leave in the metrics, counted by hand.
@@ -145,7 +148,7 @@ cvv_outbox_oldest_seconds 7203
 		`cvv_claim_duration_seconds_count 1`,
 		`cvv_store_duration_seconds_count{operation="claim",outcome="ok"} 1`,
 		`cvv_store_duration_seconds_count{operation="update",outcome="ok"} 6`,
-		`cvv_store_duration_seconds_count{operation="update",outcome="refused"} 1`,
+		`cvv_store_duration_seconds_count{operation="update",outcome="refused"} 2`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("no line %q", line)

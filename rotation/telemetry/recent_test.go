@@ -30,6 +30,8 @@ func TestRecent(t *testing.T) {
 			r.add(h.automatic, h.late)
 			all = append(all, h)
 		}
+		now = now.Add(rapid.SampledFrom([]time.Duration{0, 0, time.Minute, 59 * time.Minute, time.Hour, 2 * time.Hour}).Draw(t, "until asked"))
+		clk.Set(now)
 		var want Hour
 		var late []time.Duration
 		for _, h := range all {
