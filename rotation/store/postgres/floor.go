@@ -15,10 +15,12 @@ import (
 // A floor at "the last position seen" would lose events: a transaction that
 // took a position early may commit late. So the floor never passes a position
 // that a running transaction may hold. Each look notes the last position that
-// was given out, and then the newest transaction. Writers have locked a card,
-// and so have a transaction's number, before they take a position; so when all
-// transactions up to the noted one have ended, all positions up to the noted
-// one can be seen, or never will be.
+// was given out, and then a transaction's number of its own. Writers have locked a
+// card, and so have a number, before they take a position; so when all
+// transactions before the noted one have ended, all positions up to the noted
+// one can be seen, or never will be. A number of its own it must be: that after
+// the newest transaction to have ended (pg_snapshot_xmax) may run already, and
+// hold a position.
 type floor struct {
 	mu      sync.Mutex
 	low     int64 // nothing waits below it
@@ -34,7 +36,7 @@ const floorSweep = time.Minute
 type sight struct {
 	replays      int64
 	given        int64 // the last position that was given out
-	oldest, next int64 // the oldest transaction that runs, the next one
+	oldest, next int64 // the oldest transaction that runs, the number after all that could write before
 	waiting      int64 // the first position that waits, of any card
 }
 
@@ -42,7 +44,7 @@ type sight struct {
 func (s *sight) queue(b *pgx.Batch, from int64) {
 	b.Queue("SELECT n, CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM replays, outbox_position").
 		QueryRow(func(row pgx.Row) error { return row.Scan(&s.replays, &s.given) })
-	b.Queue("SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint FROM pg_current_snapshot() AS s").
+	b.Queue("SELECT pg_snapshot_xmin(s)::text::bigint, pg_current_xact_id()::text::bigint FROM pg_current_snapshot() AS s").
 		QueryRow(func(row pgx.Row) error { return row.Scan(&s.oldest, &s.next) })
 	b.Queue("SELECT coalesce((SELECT position FROM outbox WHERE position >= $1 ORDER BY position LIMIT 1), $2)", from, int64(math.MaxInt64)).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&s.waiting) })
