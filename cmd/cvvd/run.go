@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitDone
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintf(stderr, "error: %s\n", line)
+		fmt.Fprintf(stderr, "error: %s\n", strings.TrimSpace(line))
 	}
 	var advice hinted
 	if errors.As(err, &advice) {
