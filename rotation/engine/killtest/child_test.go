@@ -85,7 +85,13 @@ func (o *orders) open() (store.Store, *engine.Engine, error) {
 	if o.Path != "" {
 		s, err = sqlite.Open(ctx, o.Path, clock.New())
 	} else {
-		s, err = postgres.Open(ctx, postgres.Options{URL: o.URL})
+		// The server may just have been killed; it is started again.
+		for deadline := time.Now().Add(patience); ; {
+			s, err = postgres.Open(ctx, postgres.Options{URL: o.URL})
+			if err == nil || time.Now().After(deadline) {
+				break
+			}
+		}
 	}
 	if err != nil {
 		return nil, nil, err
