@@ -18,6 +18,7 @@ import (
 // cvvd with nothing else, copies the lines that it prints, and looks at what
 // happens; then ends it and starts it again.
 func TestNewcomer(t *testing.T) {
+	t.Parallel()
 	home := t.TempDir()
 	dir := filepath.Join(home, ".local", "state", "cvvd-dev")
 	env := []string{"HOME=" + home}

@@ -52,6 +52,7 @@ func settings(t *testing.T, more ...string) []string {
 // kills one of them in the midst of it. No slot is served twice, no rotation is
 // without its event, and no event is lost.
 func TestReplicas(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts a PostgreSQL and three daemons")
 	}

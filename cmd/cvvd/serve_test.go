@@ -57,6 +57,7 @@ func token(t *testing.T, scope string) string {
 // TestGraceful: a request that is under way when the signal comes is answered,
 // while /readyz already says no; and what it did is durable.
 func TestGraceful(t *testing.T) {
+	t.Parallel()
 	env := settings(t)
 	p := start(t, env, "serve").serving()
 	auth := token(t, "cards:register cvv:rotate")
@@ -113,6 +114,7 @@ func TestGraceful(t *testing.T) {
 // TestSecondSignal: who does not want to wait sends the signal again; and a
 // shutdown that takes too long ends by itself. Both are failures.
 func TestSecondSignal(t *testing.T) {
+	t.Parallel()
 	for name, more := range map[string]string{"second signal": "", "too long": "CVVD_LISTEN_SHUTDOWN=1s"} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, settings(t, "CVVD_LIMITS_REQUEST=60s", more), "serve").serving()
@@ -144,6 +146,7 @@ func TestSecondSignal(t *testing.T) {
 // TestSIGKILL kills the daemon again and again while callers force one card, and
 // finds everything that was answered.
 func TestSIGKILL(t *testing.T) {
+	t.Parallel()
 	env := settings(t, "CVVD_LIMITS_CARD_PER_SECOND=0", "CVVD_LIMITS_CALLER_PER_SECOND=0")
 	auth := token(t, "cards:register cvv:rotate")
 	answered := 0
@@ -192,6 +195,7 @@ func TestSIGKILL(t *testing.T) {
 // TestTLS: the PCI side with client certificates; a new certificate is taken at
 // SIGHUP, and so is a file of events that was moved away.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ca, caKey := certify(t, dir, "ca", nil, nil)
 	certify(t, dir, "server", ca, caKey)
@@ -291,6 +295,7 @@ func certify(t *testing.T, dir, name string, parent *x509.Certificate, parentKey
 
 // TestSupervisor: systemd is told of readiness, life and the end.
 func TestSupervisor(t *testing.T) {
+	t.Parallel()
 	dir, err := os.MkdirTemp("", "cvvd") // short enough for a socket's name
 	if err != nil {
 		t.Fatal(err)
@@ -327,6 +332,7 @@ func TestSupervisor(t *testing.T) {
 // TestTracesArrive: with an endpoint configured, the spans of a request and of
 // its store calls arrive before the daemon ends.
 func TestTracesArrive(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var received int
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -349,6 +355,7 @@ func TestTracesArrive(t *testing.T) {
 
 // TestPortTaken: what can't be served ends at once, and leaves nothing running.
 func TestPortTaken(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

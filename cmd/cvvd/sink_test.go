@@ -18,6 +18,7 @@ import (
 
 // TestSinks: events reach a webhook and a stream, as the configuration says.
 func TestSinks(t *testing.T) {
+	t.Parallel()
 	bodies := make(chan []byte, 10)
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
