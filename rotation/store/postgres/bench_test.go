@@ -25,7 +25,7 @@ var (
 // benchServer syncs to disk, and checkpoints rarely enough that none falls into
 // one benchmark and not into the other.
 func benchServer(b *testing.B) *pgtest.Server {
-	return pgtest.New(b, "fsync=on", "synchronous_commit=on", "shared_buffers=2GB", "max_wal_size=16GB", "checkpoint_timeout=1h", "autovacuum=off")
+	return pgtest.New(b, "fsync=on", "synchronous_commit=on", "shared_buffers=2GB", "max_wal_size=16GB", "min_wal_size=8GB", "checkpoint_timeout=1h", "autovacuum=off")
 }
 
 // dueSQL makes n cards that are all due, at instants of their own, as a random
@@ -140,6 +140,10 @@ func BenchmarkBacklog(b *testing.B) {
 		}
 		check(b, wal)
 	}
+	// Whoever comes first would pay for making the files of the log.
+	fill(b, conn, *benchCards)
+	oneUpdate(b, conn)
+
 	b.Run(fmt.Sprintf("claims/cards=%d", *benchCards), claims)
 
 	// Somebody holds a snapshot, a backup perhaps, so nothing dead goes away.
@@ -162,26 +166,32 @@ func BenchmarkBacklog(b *testing.B) {
 			fill(b, conn, *benchCards)
 			wal = lsn(b)
 			b.StartTimer()
-			if err := pgx.BeginFunc(b.Context(), conn, func(tx pgx.Tx) error {
-				now := time.Now().UnixNano()
-				if _, err := tx.Exec(b.Context(), `
-					UPDATE cards SET version = version + 1, events = events + 1,
-						state = $2, next = next + interval, due = due + interval,
-						previous_code = service_code, previous_sealed = sealed, previous_until = $1,
-						service_code = '221', sealed = $3, rotated = $1
-					WHERE due <= $1`, now, make([]byte, 38), make([]byte, 35)); err != nil {
-					return err
-				}
-				_, err := tx.Exec(b.Context(), `
-					INSERT INTO outbox (card, number, at, payload)
-					SELECT id, events, $1, $2 FROM cards WHERE rotated = $1`, now, make([]byte, 450))
-				return err
-			}); err != nil {
-				b.Fatal(err)
-			}
+			oneUpdate(b, conn)
 		}
 		check(b, wal)
 	})
+}
+
+// oneUpdate rotates all cards that are due in one transaction.
+func oneUpdate(b *testing.B, conn *pgx.Conn) {
+	b.Helper()
+	if err := pgx.BeginFunc(b.Context(), conn, func(tx pgx.Tx) error {
+		now := time.Now().UnixNano()
+		if _, err := tx.Exec(b.Context(), `
+			UPDATE cards SET version = version + 1, events = events + 1,
+				state = $2, next = next + interval, due = due + interval,
+				previous_code = service_code, previous_sealed = sealed, previous_until = $1,
+				service_code = '221', sealed = $3, rotated = $1
+			WHERE due <= $1`, now, make([]byte, 38), make([]byte, 35)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(b.Context(), `
+			INSERT INTO outbox (card, number, at, payload)
+			SELECT id, events, $1, $2 FROM cards WHERE rotated = $1`, now, make([]byte, 450))
+		return err
+	}); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // BenchmarkUpdate rotates cards one by one, from eight callers.
