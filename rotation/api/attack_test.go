@@ -375,6 +375,18 @@ func TestBodies(t *testing.T) {
 	for _, key := range []string{strings.Repeat("k", 256), "ключ"} {
 		s.do(request{method: "POST", path: "/v1/cards/a/cvv/rotate", header: []string{"Idempotency-Key", key}}).want(t, 400, "invalid-request", "header Idempotency-Key")
 	}
+	for _, keys := range [][]string{{"k", "k"}, {""}} {
+		req, _ := http.NewRequest("POST", s.url+"/v1/cards/a/cvv/rotate", nil)
+		req.Header = http.Header{"Authorization": {"Bearer " + s.token(allScopes...)}, "Idempotency-Key": keys}
+		resp, err := s.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 400 {
+			t.Errorf("idempotency keys %q: %d", keys, resp.StatusCode)
+		}
+	}
 	s.do(request{method: "POST", path: "/v1/cards/a/cvv/rotate", body: strings.Repeat(" ", api.MaxBody-2) + "{}"}).want(t, 200)
 	s.do(request{method: "POST", path: "/v1/cards/a/cvv/rotate", body: strings.Repeat(" ", api.MaxBody-1) + "{}"}).want(t, 413, "body-too-large")
 }
@@ -383,6 +395,9 @@ func TestBodies(t *testing.T) {
 // fraction of what they are, and others are served meanwhile.
 func TestSlowClients(t *testing.T) {
 	s := newSite(t, setup{server: func(srv *http.Server) {
+		if srv.ReadHeaderTimeout <= 0 || srv.ReadHeaderTimeout >= srv.ReadTimeout || srv.WriteTimeout <= srv.ReadTimeout {
+			t.Error("a header has less time than a request, and that less than its answer")
+		}
 		srv.ReadHeaderTimeout /= 50
 		srv.ReadTimeout /= 50
 		srv.WriteTimeout /= 50
