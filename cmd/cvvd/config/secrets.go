@@ -1,13 +1,10 @@
 package config
 
 import (
-	"bufio"
 	"context"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"cvvrotation/cvvgen"
@@ -15,55 +12,6 @@ import (
 	"cvvrotation/rotation/outbox/webhook"
 	"cvvrotation/rotation/seal"
 )
-
-// KMS opens keys that a key management system has wrapped, so that only
-// wrapped ones lie in files and variables. It is for programs that embed the
-// engine and bring the client of their system along.
-type KMS interface {
-	// Unwrap returns the key in the clear. Its error must not hold the key.
-	Unwrap(ctx context.Context, wrapped []byte) ([]byte, error)
-}
-
-// ParseKeys reads sealing keys: ID:BASE64, separated by white space, the current
-// one first; what follows a # in a line is a comment. With a kms the base64 is
-// of wrapped keys. Errors name the key's id or place, never the key.
-func ParseKeys(ctx context.Context, text string, kms KMS) (*seal.Keyring, error) {
-	var keys []seal.Key
-	defer func() {
-		for _, k := range keys {
-			clear(k.Secret)
-		}
-	}()
-	lines := bufio.NewScanner(strings.NewReader(text))
-	lines.Buffer(nil, maxFile)
-	for lines.Scan() {
-		line, _, _ := strings.Cut(lines.Text(), "#")
-		for word := range strings.FieldsSeq(line) {
-			id, encoded, ok := strings.Cut(word, ":")
-			number, err := strconv.ParseUint(id, 10, 32)
-			if !ok || err != nil || number == 0 {
-				return nil, fmt.Errorf("key number %d in the list: ID:BASE64 is needed, with an id of 1 to 4294967295", len(keys)+1)
-			}
-			secret, err := base64.StdEncoding.DecodeString(encoded)
-			if err != nil {
-				return nil, fmt.Errorf("key %d: no base64", number)
-			}
-			if kms != nil {
-				if secret, err = kms.Unwrap(ctx, secret); err != nil {
-					return nil, fmt.Errorf("key %d: unwrapping it: %w", number, err)
-				}
-			}
-			keys = append(keys, seal.Key{ID: uint32(number), Secret: secret})
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("a line is too long")
-	}
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("there is no key in it")
-	}
-	return seal.NewKeyring(keys[0], keys[1:]...)
-}
 
 // secret returns what is set directly, or the content of the file without the
 // white space around it. Exactly one of the two must be given.
@@ -140,12 +88,12 @@ func (c *Config) NATSURL() (string, error) {
 
 // Generator returns the generator of CVVs with its keys. A nil kms is for keys
 // in the clear.
-func (c *Config) Generator(ctx context.Context, kms KMS) (engine.Generator, error) {
+func (c *Config) Generator(ctx context.Context, kms seal.KMS) (engine.Generator, error) {
 	text, err := secret("keys.sealing", c.Keys.Sealing, c.Keys.SealingFile)
 	if err != nil {
 		return nil, err
 	}
-	ring, err := ParseKeys(ctx, text, kms)
+	ring, err := seal.ParseKeys(ctx, text, kms)
 	if err != nil {
 		return nil, &FieldError{"keys.sealing", err.Error()}
 	}

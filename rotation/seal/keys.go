@@ -1,0 +1,53 @@
+package seal
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// KMS opens keys that a key management system has wrapped, so that only wrapped
+// ones lie in files and variables.
+type KMS interface {
+	// Unwrap returns the key in the clear. Its error must not hold the key.
+	Unwrap(ctx context.Context, wrapped []byte) ([]byte, error)
+}
+
+// ParseKeys reads keys: ID:BASE64, separated by white space, the one that seals
+// first; what follows a # in a line is a comment. With a kms the base64 is of
+// wrapped keys; nil is for keys in the clear. The error matches ErrKey or is the
+// kms's, wrapped; it names the key's id or place, never the key.
+func ParseKeys(ctx context.Context, text string, kms KMS) (*Keyring, error) {
+	var keys []Key
+	defer func() {
+		for _, k := range keys {
+			clear(k.Secret)
+		}
+	}()
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		for word := range strings.FieldsSeq(line) {
+			id, encoded, ok := strings.Cut(word, ":")
+			number, err := strconv.ParseUint(id, 10, 32)
+			if !ok || err != nil || number == 0 {
+				return nil, fmt.Errorf("%w: key number %d in the list: ID:BASE64 is needed, with an id of 1 to 4294967295", ErrKey, len(keys)+1)
+			}
+			secret, err := base64.StdEncoding.DecodeString(encoded)
+			if err != nil {
+				return nil, fmt.Errorf("%w: key %d: no base64", ErrKey, number)
+			}
+			if kms != nil {
+				if secret, err = kms.Unwrap(ctx, secret); err != nil {
+					return nil, fmt.Errorf("seal: key %d: unwrapping it: %w", number, err)
+				}
+			}
+			keys = append(keys, Key{ID: uint32(number), Secret: secret})
+		}
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%w: there is no key in the list", ErrKey)
+	}
+	return NewKeyring(keys[0], keys[1:]...)
+}
