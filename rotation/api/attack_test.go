@@ -434,10 +434,12 @@ func TestSlowClients(t *testing.T) {
 	if r, err := s.engine.Show(t.Context(), ref("a"), 0); err != nil || r.Version != 2 {
 		t.Errorf("version %d, want 2: a slow client has rotated: %v", r.Version, err)
 	}
+	s.client.CloseIdleConnections() // before the server does, in the middle of a request
 	big := s.do(request{method: "GET", path: "/openapi.json", header: []string{"X-Filler", strings.Repeat("x", 12<<10)}})
 	big.want(t, 200)
 	req, _ := http.NewRequest("GET", s.url+"/openapi.json", nil)
 	req.Header.Set("X-Filler", strings.Repeat("x", 32<<10))
+	s.client.CloseIdleConnections()
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return // the server closed the connection while the header was still being sent
