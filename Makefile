@@ -8,6 +8,14 @@ help: ## list the targets
 demo: ## play the built-in scenarios
 	go run ./cmd/cvvsim scenarios
 
+.PHONY: serve
+serve: ## run the daemon in development mode
+	go run ./cmd/cvvd
+
+.PHONY: kill
+kill: ## the kill tests, 300 kills on each store
+	KILLS=300 go test -count=1 -v ./rotation/engine/killtest
+
 .PHONY: test
 test: ## run all tests
 	go test ./...
@@ -26,7 +34,7 @@ fuzz: ## fuzz each target with FUZZTIME inputs (default 20000x)
 
 .PHONY: bench
 bench: ## run the benchmarks of the README
-	go test -run '^$$' -bench . -benchmem ./rotation ./cvvgen ./sim/...
+	go test -run '^$$' -bench . -benchmem ./rotation/... ./cvvgen ./sim/...
 
 .PHONY: mutate
 mutate: ## mutation testing of the rules; ends with the score
@@ -34,7 +42,7 @@ mutate: ## mutation testing of the rules; ends with the score
 
 .PHONY: golden
 golden: ## write the golden files and the README's picture anew; review the difference
-	go test ./sim/stories ./sim/draw ./sim/check ./cmd/cvvsim -update
+	go test ./sim/stories ./sim/draw ./sim/check ./rotation/event ./cmd/cvvd/config ./cmd/cvvsim -update
 
 .PHONY: ci
 ci: ## all that continuous integration runs
