@@ -73,6 +73,19 @@ func (c *conn) exec(ctx context.Context, query string, args ...any) (int64, erro
 	return result.RowsAffected()
 }
 
+// begin starts a transaction that writes. After an error there is none: when ctx
+// ends, the driver says so also of a BEGIN that has taken place.
+func (c *conn) begin(ctx context.Context) error {
+	_, err := c.exec(ctx, "BEGIN IMMEDIATE")
+	if err != nil {
+		c.rollback()
+	}
+	return err
+}
+
+// rollback ends the transaction, if there is one; SQLite may have done it.
+func (c *conn) rollback() { _, _ = c.exec(context.Background(), "ROLLBACK") }
+
 // script runs statements that are needed once.
 func (c *conn) script(ctx context.Context, statements string) error {
 	_, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, statements, nil)

@@ -25,12 +25,9 @@ func openLock(ctx context.Context, path string, timeout int) (lock, error) {
 	return lock{c}, err
 }
 
-func (l lock) take(ctx context.Context) error {
-	_, err := l.exec(ctx, "BEGIN IMMEDIATE")
-	return err
-}
+func (l lock) take(ctx context.Context) error { return l.begin(ctx) }
 
-func (l lock) leave() { _, _ = l.exec(context.Background(), "ROLLBACK") }
+func (l lock) leave() { l.rollback() }
 
 // lease implements store.Lease.
 type lease struct {

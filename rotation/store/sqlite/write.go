@@ -150,8 +150,7 @@ func (s *Store) begin(ctx context.Context) error {
 		return err
 	}
 	defer s.turn.leave()
-	_, err := s.writer.exec(ctx, "BEGIN IMMEDIATE")
-	return err
+	return s.writer.begin(ctx)
 }
 
 // commit ends the transaction: rolls it back if there has been an error.
@@ -160,7 +159,7 @@ func (s *Store) commit(err error) error {
 		_, err = s.writer.exec(context.Background(), "COMMIT")
 	}
 	if err != nil {
-		_, _ = s.writer.exec(context.Background(), "ROLLBACK") // which SQLite may have done
+		s.writer.rollback()
 	}
 	return err
 }

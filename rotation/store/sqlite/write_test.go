@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -456,5 +457,32 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	if version(t, s, "A") != callers*each || version(t, s, "3") != each {
 		t.Error("updates were lost")
+	}
+}
+
+// TestAContextThatEndsDuringABegin leaves no transaction behind: the driver
+// returns the context's error also when the BEGIN has taken place, and then no
+// later one could.
+func TestAContextThatEndsDuringABegin(t *testing.T) {
+	s, err := Open(t.Context(), tempFile(t), clock.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i := range 300 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.Update(ctx, "cut off, perhaps", "", count)
+		}()
+		for range i % 50 {
+			runtime.Gosched() // so that it ends at another moment each time
+		}
+		cancel()
+		<-done
+		if err := s.Update(t.Context(), "afterwards", "", count); err != nil {
+			t.Fatalf("after %d: %v", i+1, err)
+		}
 	}
 }
