@@ -157,10 +157,26 @@ func (k *keySet) update(ctx context.Context) error {
 		}
 		k.generation.Add(1)
 		k.last = raw
-		k.log.InfoContext(ctx, "keys of tokens loaded", "keys", len(keys), "skipped", skipped)
+		args := []any{"keys", len(keys)}
+		if len(skipped) > 0 {
+			args = append(args, "skipped", skipped)
+		}
+		k.log.InfoContext(ctx, "keys of tokens loaded", args...)
 	}
 	k.loaded.Store(k.clock.Now().UnixNano())
 	return nil
+}
+
+// CheckKeySet reads a file and reports whether a [Verifier] could use it: a JSON
+// Web Key Set with at least one key that can verify a signature. The error says
+// what is wrong.
+func CheckKeySet(path string) error {
+	raw, err := readFile(path)
+	if err != nil {
+		return err
+	}
+	_, _, err = parseKeys(raw)
+	return err
 }
 
 // parseKeys returns the keys of a set that can verify a signature, and what the
@@ -181,8 +197,11 @@ func parseKeys(raw []byte) (keys []jwkset.JWK, skipped []string, err error) {
 		}
 		keys = append(keys, key)
 	}
-	if len(keys) == 0 {
-		return nil, nil, fmt.Errorf("%w: it has %d keys, skipped for %q", errNoKeys, len(set.Keys), skipped)
+	switch {
+	case len(set.Keys) == 0:
+		return nil, nil, fmt.Errorf("%w: it is empty", errNoKeys)
+	case len(keys) == 0:
+		return nil, nil, fmt.Errorf("%w: of its %d keys, skipped for %q", errNoKeys, len(set.Keys), skipped)
 	}
 	return keys, skipped, nil
 }

@@ -137,7 +137,11 @@ func (r *Relay) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		r.o.Logger.WarnContext(ctx, "the relay lost the lead of the outbox", "error", err)
+		var args []any
+		if err != nil {
+			args = []any{"error", err}
+		}
+		r.o.Logger.WarnContext(ctx, "the relay lost the lead of the outbox", args...)
 		r.sleep(ctx, r.o.MinBackoff) // a lease that does not last must not keep us spinning
 	}
 }

@@ -28,7 +28,7 @@ var (
 	ErrUnknownKey = errors.New("seal: sealed under a key that the keyring does not have")
 	// ErrOpen is for something that was altered, cut short, or sealed for
 	// something else.
-	ErrOpen = errors.New("seal: does not open: altered, or sealed for another card, version or purpose")
+	ErrOpen = errors.New("seal: does not open: altered, or sealed for another card, version or purpose, or with another key of the same id")
 )
 
 // KeySize is the length of a key in bytes.
