@@ -179,6 +179,15 @@ type answer struct {
 	header      http.Header
 }
 
+// problem is the kind of problem that the answer tells of, such as scope-missing;
+// "": none.
+func (a *answer) problem() string {
+	if p, ok := a.body.(problemBody); ok {
+		return p.Type[len(problemURI):]
+	}
+	return ""
+}
+
 func (a *answer) write(c *call) {
 	header := c.w.Header()
 	for name, values := range a.header {

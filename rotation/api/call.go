@@ -148,9 +148,9 @@ func checkName(name string) string {
 // record writes what an auditor wants to know: who, what, which card, and what
 // became of it. It comes before the answer.
 func (h *handler) record(c *call, a *answer) {
-	outcome := "done"
-	if a.status >= 400 {
-		outcome = a.body.(problemBody).Type[len(problemURI):]
+	outcome := a.problem()
+	if outcome == "" {
+		outcome = "done"
 	}
 	h.audit.InfoContext(c.r.Context(), "audit",
 		"operation", c.op.audited, "subject", c.caller.Subject, "account", c.caller.Account, "card", c.card,
@@ -169,6 +169,9 @@ func (h *handler) finish(c *call, a *answer) {
 	args := []any{
 		"method", x.Method, "route", x.Route, "status", x.Status, "took", x.Took,
 		"request_id", c.id, "subject", c.caller.Subject, "card", c.card,
+	}
+	if kind := a.problem(); kind != "" {
+		args = append(args, "problem", kind)
 	}
 	if c.reason != nil && a.status == http.StatusUnauthorized {
 		args = append(args, "reason", c.reason.Error()) // which the caller is not told

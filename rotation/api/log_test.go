@@ -93,8 +93,8 @@ func TestAccessLog(t *testing.T) {
 	}
 	if diff := cmp.Diff([]map[string]any{
 		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv/rotation", "status": 200.0, "took": 0.0, "request_id": "r-1", "subject": "svc-1", "card": "a"},
-		{"level": "INFO", "msg": "request", "method": "GET", "route": "", "status": 404.0, "took": 0.0, "request_id": "r-2", "subject": "", "card": ""},
-		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv", "status": 401.0, "took": 0.0, "request_id": "r-3", "subject": "", "card": "a", "reason": auth.ErrMalformed.Error()},
+		{"level": "INFO", "msg": "request", "method": "GET", "route": "", "status": 404.0, "took": 0.0, "request_id": "r-2", "subject": "", "card": "", "problem": "no-such-resource"},
+		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv", "status": 401.0, "took": 0.0, "request_id": "r-3", "subject": "", "card": "a", "problem": "unauthenticated", "reason": auth.ErrMalformed.Error()},
 	}, got); diff != "" {
 		t.Error(diff)
 	}
