@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
+	"cvvrotation/rotation/auth"
 )
 
 // Sections of the file that a command needs.
@@ -94,13 +95,10 @@ func (p *problems) isURL(field, value string, schemes ...string) {
 	p.need(field, err == nil && u.Host != "" && slices.Contains(schemes, u.Scheme), "a URL is needed that begins with "+strings.Join(schemes, ":// or ")+"://")
 }
 
-func (p *problems) readable(field, name string) {
-	f, err := os.Open(name)
-	if err != nil {
-		p.add(&FieldError{field, err.Error()})
-		return
-	}
-	f.Close()
+// isSafeURL wants what nobody on the way can read or alter.
+func (p *problems) isSafeURL(field, value string) {
+	u, err := url.Parse(value)
+	p.need(field, err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && IsLoopback(u.Hostname())), "an https URL is needed (http on loopback alone)")
 }
 
 func (p *problems) address(field, value string) (loopback bool) {
@@ -144,7 +142,8 @@ func (c *Config) checkStore(p *problems) {
 			p.add(err)
 			return
 		}
-		p.need("store.url", strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://"), "a URL is needed that begins with postgres://")
+		_, err = url.Parse(text)
+		p.need("store.url", err == nil && (strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://")), "a URL is needed that begins with postgres://, with % and the like in a password written as %25")
 	default:
 		p.oneOf("store.kind", c.Store.Kind, "sqlite", "postgres")
 	}
@@ -157,6 +156,9 @@ func (c *Config) checkEngine(p *problems) {
 	p.need("engine.grace", e.Grace.d >= 0 && e.Grace.d <= 24*time.Hour, "0s to 24h is needed")
 	p.need("engine.max_tries", e.MaxTries >= 1 && e.MaxTries <= 1000, "1 to 1000 is needed")
 	p.need("engine.workers", e.Workers >= 1 && e.Workers <= 64, "1 to 64 is needed")
+	if c.Store.Kind == "postgres" {
+		p.need("store.background", c.Store.Background < 3 || c.Store.Background >= e.Workers+2, fmt.Sprintf("%d or more is needed: two more than engine.workers", e.Workers+2))
+	}
 	p.need("engine.batch", e.Batch >= 1 && e.Batch <= 10000, "1 to 10000 is needed")
 	p.need("engine.poll", e.Poll.d >= 10*time.Millisecond && e.Poll.d <= time.Hour, "10ms to 1h is needed")
 	p.need("engine.sweep", e.Sweep.d >= time.Second, "1s or more is needed")
@@ -200,10 +202,11 @@ func (c *Config) checkAuth(p *problems) {
 	case a.JWKSURL != "" && a.JWKSFile != "":
 		p.add(&FieldError{"auth.jwks_url", "is given beside jwks_file: leave one out"})
 	case a.JWKSFile != "":
-		p.readable("auth.jwks_file", a.JWKSFile)
+		if err := auth.CheckKeySet(a.JWKSFile); err != nil {
+			p.add(&FieldError{"auth.jwks_file", err.Error()})
+		}
 	default:
-		u, _ := url.Parse(a.JWKSURL)
-		p.need("auth.jwks_url", u != nil && (u.Scheme == "https" || u.Scheme == "http" && IsLoopback(u.Hostname())), "an https URL is needed (http on loopback alone)")
+		p.isSafeURL("auth.jwks_url", a.JWKSURL)
 	}
 	p.need("auth.account_claim", a.AccountClaim != "", "is required")
 	p.need("auth.leeway", a.Leeway.d >= 0 && a.Leeway.d <= 5*time.Minute, "0s to 5m is needed")
@@ -238,7 +241,7 @@ func (c *Config) checkEvents(p *problems) {
 		if text, err := c.WebhookURL(); err != nil {
 			p.add(err)
 		} else {
-			p.isURL("events.webhook_url", text, "https", "http")
+			p.isSafeURL("events.webhook_url", text)
 		}
 		if _, err := c.WebhookSecrets(); err != nil {
 			p.add(err)

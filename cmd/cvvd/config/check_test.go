@@ -111,6 +111,17 @@ func TestCheck(t *testing.T) {
 		"store.background": func(c *Config, _ string) {
 			c.Store.Kind, c.Store.URL, c.Store.Background = "postgres", NewSecret("postgres://h/d"), 2
 		},
+		"store.background ": func(c *Config, _ string) {
+			c.Store.Kind, c.Store.URL, c.Engine.Workers = "postgres", NewSecret("postgres://h/d"), 3
+		},
+		"store.url ": func(c *Config, _ string) { c.Store.Kind, c.Store.URL = "postgres", NewSecret("postgres://u:p%@h/d") },
+		"auth.jwks_file ": func(c *Config, d string) {
+			c.Auth.JWKSURL, c.Auth.JWKSFile = "", d+"/jwks.json"
+			os.WriteFile(c.Auth.JWKSFile, []byte(`{"keys":[]}`), 0o600)
+		},
+		"events.webhook_url ": func(c *Config, _ string) {
+			c.Events.Sink, c.Events.WebhookURL, c.Events.WebhookSecret = "webhook", NewSecret("http://h.example"), NewSecret(whsec)
+		},
 		"events.max_attempts": func(c *Config, _ string) { c.Events.MaxAttempts = 0 },
 		"events.max_backoff":  func(c *Config, _ string) { c.Events.MaxBackoff.d = 0 },
 		"log.level":           func(c *Config, _ string) { c.Log.Level = "loud" },

@@ -15,7 +15,7 @@ import "time"
 // secret is a field that the file must not set.
 type Config struct {
 	Store   Store   `toml:"store" doc:"Where cards and events are kept."`
-	Keys    Keys    `toml:"keys" doc:"Keys that seal what is stored (AES-256-GCM). A key has an id, 1 to 4294967295, which is never used again.\nIn the file or variable: one ID:BASE64 a line or word, the current key first; the others only open what is sealed.\nA new one:  echo \"1:$(openssl rand -base64 32)\" > sealing.keys; chmod 600 sealing.keys"`
+	Keys    Keys    `toml:"keys" doc:"Keys that seal what is stored (AES-256-GCM). A key has an id, 1 to 4294967295, which is never used again.\nIn the file or variable: one ID:BASE64 a line or word, the current key first; the others only open what is sealed.\nA new one, in a file for you alone:\n(umask 077; echo \"1:$(openssl rand -base64 32)\" > sealing.keys)"`
 	CVV     CVV     `toml:"cvv" doc:"How CVVs are made."`
 	Rules   Rules   `toml:"rules" doc:"The rotation rules (docs/rules.md)."`
 	Engine  Engine  `toml:"engine" doc:"The engine that rotates."`
@@ -109,7 +109,7 @@ type Events struct {
 	WebhookURL        Secret   `toml:"webhook_url" doc:"webhook: where to POST to (Standard Webhooks), https. With a password only in the variable or webhook_url_file."`
 	WebhookURLFile    string   `toml:"webhook_url_file" doc:"webhook: a file with the URL, instead of webhook_url."`
 	WebhookSecret     Secret   `toml:"webhook_secret" doc:"webhook: the signing secrets, whsec_…, separated by white space; each signs." secret:"true"`
-	WebhookSecretFile string   `toml:"webhook_secret_file" doc:"webhook: a file with the secrets."`
+	WebhookSecretFile string   `toml:"webhook_secret_file" doc:"webhook: a file with the secrets. A new one:\n(umask 077; echo \"whsec_$(openssl rand -base64 32)\" > webhook.secret)"`
 	NATSURL           Secret   `toml:"nats_url" doc:"jetstream: nats://host:4222 or tls://…, several with commas. With a password only in the variable or nats_url_file."`
 	NATSURLFile       string   `toml:"nats_url_file" doc:"jetstream: a file with the URL, instead of nats_url."`
 	NATSCredentials   string   `toml:"nats_credentials" doc:"jetstream: a credentials file (JWT and seed); empty: none."`
