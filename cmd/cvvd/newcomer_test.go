@@ -71,7 +71,7 @@ func TestNewcomer(t *testing.T) {
 	if status, _ := first.get(first.ops + "/readyz"); status != 200 {
 		t.Errorf("not ready: %d", status)
 	}
-	if status, page := first.get(first.ops + "/"); status != 200 || !strings.Contains(page, "1 cards") {
+	if status, page := first.get(first.ops + "/"); status != 200 || !strings.Contains(page, ">1 card ·") {
 		t.Errorf("the status page: %d", status)
 	}
 	if status, metrics := first.get(first.ops + "/metrics"); status != 200 || !strings.Contains(metrics, `cvv_rotations_total{kind="forced",reason="guard",scenario="0"} 1`) {

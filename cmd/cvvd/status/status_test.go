@@ -111,7 +111,7 @@ func TestPage(t *testing.T) {
 	for _, want := range []string{
 		"cvvd v1.2.3", "2026-11-22 15:00:00 UTC", `<dt>Due now</dt><dd>20</dd>`, "the oldest for 2\u202fmin 23\u202fs",
 		`<dt>Failing cards</dt><dd>23</dd>`, `<dt>Events parked</dt><dd>2</dd>`, `<dt>Events waiting</dt><dd>433</dd>`,
-		"435 cards ·", "And 3 more.", "key 2 &lt;script&gt;", "in 7.0\u202fs", "<td>now</td>",
+		"435 cards ·", "2 events were given up", "And 3 more.", "key 2 &lt;script&gt;", "in 7.0\u202fs", "<td>now</td>",
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("no %q", want)

@@ -22,7 +22,7 @@ type view struct {
 	Uptime  time.Duration
 	Refresh int // seconds
 	Now     time.Time
-	Cards   string // how many are registered; "": not known
+	Cards   string // how many are registered, in words; "": not known
 	Down    bool   // the store does not answer
 	Notes   []note
 	Tiles   []tile
@@ -79,7 +79,7 @@ func (v *view) addStats(s store.Stats) {
 		backlog.Detail = "the oldest for " + duration(late)
 		if late > lateBacklog {
 			backlog.Attention = true
-			v.warn("%s cards are due, the oldest for %s: automatic rotations are not kept up with.", number(s.Backlog), duration(late))
+			v.warn("%s due, the oldest for %s: automatic rotations are not kept up with.", many(s.Backlog, "card is", "cards are"), duration(late))
 		}
 	}
 	fails := tile{Label: "Failing cards", Value: number(s.Failing), Detail: "none fails", Attention: s.Failing > 0}
@@ -92,16 +92,16 @@ func (v *view) addStats(s store.Stats) {
 		events.Detail = "the oldest for " + duration(late)
 		if late > lateEvents {
 			events.Attention = true
-			v.warn("%s events wait, the oldest for %s: their sink does not keep up, or there is none.", number(s.Pending), duration(late))
+			v.warn("%s, the oldest for %s: the sink does not keep up, or there is none.", many(s.Pending, "event waits", "events wait"), duration(late))
 		}
 	}
 	parked := tile{Label: "Events parked", Value: number(s.Parked), Detail: "none given up", Attention: s.Parked > 0}
 	if s.Parked > 0 {
 		parked.Detail = "cvvd events replay"
-		v.warn("%s events were given up: subscribers do not know of them until a replay.", number(s.Parked))
+		v.warn("%s given up, which subscribers do not know of until a replay.", many(s.Parked, "event was", "events were"))
 	}
 	v.Tiles = append([]tile{backlog}, append(v.Tiles, fails, events, parked)...)
-	v.Cards = number(s.Cards)
+	v.Cards = many(s.Cards, "card", "cards")
 	v.More = s.Failing
 }
 
@@ -159,6 +159,14 @@ func newChart(counts []int64, minute func(int) string) *chart {
 		c.Bars = append(c.Bars, bar{X: i * 10, Y: 100 - h, H: h, Minute: minute(i), Count: n})
 	}
 	return c
+}
+
+// many writes n with the words for one or for several.
+func many(n int64, one, several string) string {
+	if n == 1 {
+		several = one
+	}
+	return number(n) + " " + several
 }
 
 // number writes n with a narrow space between thousands.
