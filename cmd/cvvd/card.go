@@ -97,7 +97,10 @@ func (c *cli) cardDo(name string, do func(context.Context, *engine.Engine, strin
 // explain gives an error of the engine its status and advice.
 func explain(card string, err error) error {
 	var wrong *rotation.EventError
+	var usage usageError
 	switch {
+	case errors.As(err, &usage):
+		return err
 	case errors.Is(err, store.ErrNotFound):
 		return hinted{fmt.Errorf("card %s: %w", card, err), "cvvd card register makes it known"}
 	case errors.Is(err, engine.ErrInvalid), errors.As(err, &wrong):
@@ -108,6 +111,9 @@ func explain(card string, err error) error {
 
 func (f *cardFlags) schedule() (engine.IntervalRequest, error) {
 	r := engine.IntervalRequest{Interval: f.interval, Spread: f.spread}
+	if f.interval == 0 && (f.first != "" || f.spread) {
+		return r, refuse("such as --interval 24h", "--first and --spread need --interval")
+	}
 	if f.first != "" {
 		first, err := time.Parse(time.RFC3339Nano, f.first)
 		if err != nil {
@@ -197,6 +203,9 @@ func (c *cli) set(ctx context.Context, e *engine.Engine, card string, f *cardFla
 	schedule, err := f.schedule()
 	if err != nil {
 		return shown{}, err
+	}
+	if f.interval == 0 {
+		return shown{}, refuse("such as --interval 24h; cvvd card disable turns automatic rotation off", "--interval is needed")
 	}
 	s, err := e.SetInterval(ctx, engine.Ref{Card: card}, schedule)
 	return scheduleShown("interval set", s), err

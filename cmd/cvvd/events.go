@@ -108,7 +108,7 @@ func (c *cli) replayCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(c.stdout, "%d events wait to be delivered again\n", n)
+				_, err = fmt.Fprintf(c.stdout, "to be delivered again: %s\n", count(n, "event"))
 				return err
 			})
 		},

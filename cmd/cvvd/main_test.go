@@ -7,10 +7,13 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"cvvrotation/cmd/cvvd/config"
 )
 
 func TestMain(m *testing.M) {
@@ -88,6 +91,19 @@ func TestHelp(t *testing.T) {
 		}
 		if cmd.Name() != "help" {
 			visit(cmd, []string{cmd.Name()})
+		}
+	}
+}
+
+// TestLogDurations: they can be read without counting digits, in both formats.
+func TestLogDurations(t *testing.T) {
+	for format, want := range map[string]string{"json": `"in":"1.5s"`, "text": "in=1.5s"} {
+		var b bytes.Buffer
+		cfg := config.Default()
+		cfg.Log.Format = format
+		(&cli{stderr: &b}).logger(&cfg).Info("x", "in", 1500*time.Millisecond)
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s: no %s in %s", format, want, &b)
 		}
 	}
 }

@@ -66,9 +66,9 @@ func (c *cli) resealCommand() *cobra.Command {
 			defer stop()
 			return c.withEngine(ctx, &f, func(e *engine.Engine) error {
 				resealed, failed, err := e.Reseal(ctx)
-				fmt.Fprintf(c.stdout, "%d cards sealed anew, %d failed\n", resealed, failed)
+				fmt.Fprintf(c.stdout, "%s sealed anew, %d failed\n", count(resealed, "card"), failed)
 				if err == nil && failed > 0 {
-					err = hinted{fmt.Errorf("%d cards could not be opened; the log names them", failed), "keep the old keys in the list until none fails"}
+					err = hinted{fmt.Errorf("%s could not be opened; the log names them", count(failed, "card")), "keep the old keys in the list until none fails"}
 				}
 				return err
 			})

@@ -53,7 +53,7 @@ func (c *cli) load(ctx context.Context, f *configFlags, sections []string) (*con
 		err = loaded.Check(ctx, sections...)
 	}
 	if err != nil {
-		return nil, refuse("cvvd config check shows what is in effect; cvvd.example.toml documents every setting", "%w", err)
+		return nil, refuse("cvvd config check --print-defaults documents every setting", "%w", err)
 	}
 	return &loaded, nil
 }
@@ -144,9 +144,18 @@ func (c *cli) withEngine(ctx context.Context, f *configFlags, do func(*engine.En
 // logger logs to standard error as the configuration says.
 func (c *cli) logger(cfg *config.Config) *slog.Logger {
 	level, _ := cfg.Level() // checked
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	if cfg.Log.Format == "text" {
 		return slog.New(slog.NewTextHandler(c.stderr, options))
 	}
 	return slog.New(slog.NewJSONHandler(c.stderr, options))
+}
+
+// readable writes durations as people do, 1.5s, in JSON as in text: as JSON they
+// would be bare nanoseconds.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }

@@ -131,6 +131,8 @@ func group(name string, below ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:  name,
 		Args: cobra.ArbitraryArgs,
+		// Flags of a command whose name is misspelt are not what is wrong.
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			hint := fmt.Sprintf("run %s --help for the list", cmd.CommandPath())
 			if len(args) == 0 {

@@ -124,3 +124,11 @@ func (r shown) text(w io.Writer) error {
 	}
 	return t.Flush()
 }
+
+// count writes how many there are: 1 card, 2 cards.
+func count[N int | int64](n N, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
