@@ -22,6 +22,9 @@ var (
 	benchWorkers = flag.Int("workers", 2, "workers that claim in benchmarks")
 )
 
+// benchPayload is the length of an event of a card whose id is a UUID.
+const benchPayload = 635
+
 // benchServer syncs to disk, and checkpoints rarely enough that none falls into
 // one benchmark and not into the other.
 func benchServer(b *testing.B) *pgtest.Server {
@@ -63,7 +66,7 @@ func connect(tb testing.TB, url string) *pgx.Conn {
 }
 
 // rotate does to a card what a rotation of a random CVV does, in sizes: a state
-// of 38 bytes, a sealed value of 35, an event of 450.
+// of 38 bytes, a sealed value of 35, an event of benchPayload.
 func rotate(tx *store.Tx) error {
 	c := &tx.Card
 	c.Version++
@@ -77,7 +80,7 @@ func rotate(tx *store.Tx) error {
 	c.Sealed = append(make([]byte, 0, 35), c.Sealed...)
 	c.Sealed[c.Version%35]++
 	c.Rotated = tx.Now
-	payload := make([]byte, 450)
+	payload := make([]byte, benchPayload)
 	copy(payload, c.ID)
 	tx.Event = &store.Event{Card: c.ID, Number: c.Events, At: tx.Now, Payload: payload}
 	tx.Write = true
@@ -97,7 +100,7 @@ func BenchmarkBacklog(b *testing.B) {
 	check := func(b *testing.B, wal string) {
 		b.Helper()
 		var cards, events, bytes int64
-		if err := conn.QueryRow(b.Context(), "SELECT (SELECT count(*) FROM cards WHERE version = 2 AND octet_length(sealed) = 35 AND octet_length(previous_sealed) = 35), (SELECT count(*) FROM outbox WHERE octet_length(payload) = 450), pg_current_wal_lsn() - $1::text::pg_lsn", wal).
+		if err := conn.QueryRow(b.Context(), "SELECT (SELECT count(*) FROM cards WHERE version = 2 AND octet_length(sealed) = 35 AND octet_length(previous_sealed) = 35), (SELECT count(*) FROM outbox WHERE octet_length(payload) = 635), pg_current_wal_lsn() - $1::text::pg_lsn", wal).
 			Scan(&cards, &events, &bytes); err != nil {
 			b.Fatal(err)
 		}
@@ -187,7 +190,7 @@ func oneUpdate(b *testing.B, conn *pgx.Conn) {
 		}
 		_, err := tx.Exec(b.Context(), `
 			INSERT INTO outbox (card, number, at, payload)
-			SELECT id, events, $1, $2 FROM cards WHERE rotated = $1`, now, make([]byte, 450))
+			SELECT id, events, $1, $2 FROM cards WHERE rotated = $1`, now, make([]byte, benchPayload))
 		return err
 	}); err != nil {
 		b.Fatal(err)
@@ -227,7 +230,7 @@ func BenchmarkRelay(b *testing.B) {
 	}
 	s := open(b, Options{URL: url})
 	if _, err := connect(b, url).Exec(b.Context(), `INSERT INTO outbox (card, number, at, payload)
-		SELECT gen_random_uuid()::text, 1, i, convert_to(repeat('x', 450), 'UTF8')
+		SELECT gen_random_uuid()::text, 1, i, convert_to(repeat('x', 635), 'UTF8')
 		FROM generate_series(1, $1::bigint) AS i`, *benchCards); err != nil {
 		b.Fatal(err)
 	}

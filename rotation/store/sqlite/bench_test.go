@@ -22,7 +22,7 @@ const (
 	batch   = 1000
 	state   = 38
 	sealed  = 35
-	payload = 450
+	payload = 635
 )
 
 // filled returns a store with a fleet whose slots are spread over a day, in no

@@ -50,7 +50,7 @@ func rotate(tx *store.Tx) error {
 	c.Sealed = append([]byte{}, c.Sealed...)
 	c.Sealed[c.Version%35]++
 	c.Rotated = tx.Now
-	tx.Event = &store.Event{Card: c.ID, Number: c.Events, At: tx.Now, Payload: make([]byte, 450)}
+	tx.Event = &store.Event{Card: c.ID, Number: c.Events, At: tx.Now, Payload: make([]byte, 635)}
 	tx.Write = true
 	return nil
 }
