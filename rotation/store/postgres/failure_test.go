@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 
 	"cvvrotation/rotation/store"
@@ -419,4 +420,21 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 	<-lease.Lost()
 	goleak.VerifyNone(t, before)
+}
+
+// TestOutcome: what the server refused was not done, whatever language it speaks;
+// a server that stops during a commit leaves it open.
+func TestOutcome(t *testing.T) {
+	for _, test := range []struct {
+		err   pgconn.PgError
+		again bool
+	}{
+		{pgconn.PgError{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "23505"}, true},
+		{pgconn.PgError{Severity: "FEHLER", SeverityUnlocalized: "ERROR", Code: "40001"}, true},
+		{pgconn.PgError{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "57P01"}, false},
+	} {
+		if err := outcome(&test.err); again(err) != test.again {
+			t.Errorf("%s %s: %v, to be tried again: %t", test.err.Severity, test.err.Code, err, !test.again)
+		}
+	}
 }

@@ -187,9 +187,14 @@ func (s *Store) commit(ctx context.Context, conn *pgxpool.Conn, cards []*locked,
 		b.Queue(sql, id, key, a.Request[:], append([]byte{}, a.Body...), a.Expires.UnixNano())
 	}
 	b.Queue("COMMIT")
-	err := conn.SendBatch(ctx, b).Close()
+	return outcome(conn.SendBatch(ctx, b).Close())
+}
+
+// outcome tells an error of a commit after which nothing was done from one that
+// leaves it open. The server translates what else it calls an error.
+func outcome(err error) error {
 	var answer *pgconn.PgError
-	if err == nil || pgconn.SafeToRetry(err) || errors.As(err, &answer) && answer.Severity == "ERROR" {
+	if err == nil || pgconn.SafeToRetry(err) || errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR" {
 		return err
 	}
 	return &unknown{err}
