@@ -131,6 +131,7 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 		return err
 	}
 	d.pci = api.Server("", metrics.Handler(endpoint))
+	d.pci.WriteTimeout = max(d.pci.WriteTimeout, l.Request.Go()+5*time.Second) // it counts from the request's header on
 	if d.cert, d.pci.TLSConfig, err = newCertificate(d.cfg); err != nil {
 		return usageError{err}
 	}

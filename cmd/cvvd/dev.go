@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"cvvrotation/cmd/cvvd/config"
 )
@@ -16,7 +18,7 @@ import (
 // loadDev returns the configuration of development mode: everything in one
 // folder, which it makes, and on loopback. The environment overrides it, but not
 // that.
-func (c *cli) loadDev(dir string) (*config.Config, error) {
+func (c *cli) loadDev(ctx context.Context, dir string, sections []string) (*config.Config, error) {
 	if dir == "" {
 		dir = c.defaultDevDir()
 	}
@@ -44,6 +46,10 @@ func (c *cli) loadDev(dir string) (*config.Config, error) {
 		}
 	} else if cfg.Keys.Sealing.IsSet() {
 		cfg.Keys.SealingFile = ""
+	}
+	checked := slices.DeleteFunc(slices.Clone(sections), func(s string) bool { return s == "auth" }) // it has tokens of its own
+	if err := cfg.Check(ctx, checked...); err != nil {
+		return nil, refuse("unset the variable, or correct it", "%w", err)
 	}
 	return &cfg, nil
 }

@@ -43,7 +43,7 @@ func (c *cli) load(ctx context.Context, f *configFlags, sections []string) (*con
 	case f.devDir != "" && !f.dev:
 		return nil, refuse("add --dev", "--dev-dir is for development mode")
 	case f.dev:
-		return c.loadDev(f.devDir)
+		return c.loadDev(ctx, f.devDir, sections)
 	case name == "":
 		return nil, refuse("name one with --config or CVVD_CONFIG (cvvd config check --print-defaults > cvvd.toml writes one to begin with); to try cvvd out: --dev",
 			"there is no configuration file")

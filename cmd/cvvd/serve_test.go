@@ -12,6 +12,8 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -25,6 +27,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"cvvrotation/cmd/cvvd/config"
 )
 
 const issuer = "https://id.example"
@@ -108,6 +112,31 @@ func TestGraceful(t *testing.T) {
 	}
 	if log := p.log.String(); strings.Contains(log, auth) || strings.Contains(log, auth[strings.LastIndexByte(auth, '.'):]) {
 		t.Error("a token is in the log")
+	}
+}
+
+// TestAnAnswerHasTime: a request may take as long as limits.request says, and the
+// server does not hang up before it is answered.
+func TestAnAnswerHasTime(t *testing.T) {
+	t.Parallel()
+	for _, request := range []time.Duration{10 * time.Second, 5 * time.Minute} {
+		c := &cli{stdout: io.Discard, stderr: io.Discard, environ: []string{
+			"CVVD_LISTEN_PCI=127.0.0.1:0", "CVVD_LISTEN_OPS=127.0.0.1:0", "CVVD_LIMITS_REQUEST=" + request.String(),
+		}}
+		cfg, err := c.load(t.Context(), &configFlags{dev: true, devDir: t.TempDir()}, config.All)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := c.build(t.Context(), cfg, true, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.pci.WriteTimeout < request+5*time.Second {
+			t.Errorf("of %v, the server hangs up after %v", request, d.pci.WriteTimeout)
+		}
+		if err := d.close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

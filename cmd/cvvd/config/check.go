@@ -65,6 +65,7 @@ func (c *Config) Check(ctx context.Context, sections ...string) error {
 		case "tracing":
 			if c.Tracing.Endpoint != "" {
 				p.isURL("tracing.endpoint", c.Tracing.Endpoint, "http", "https")
+				p.isPublic("tracing.endpoint", c.Tracing.Endpoint)
 			}
 			p.need("tracing.share", c.Tracing.Share > 0 && c.Tracing.Share <= 1, "over 0 and up to 1 is needed")
 		}
@@ -99,6 +100,13 @@ func (p *problems) isURL(field, value string, schemes ...string) {
 func (p *problems) isSafeURL(field, value string) {
 	u, err := url.Parse(value)
 	p.need(field, err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && IsLoopback(u.Hostname())), "an https URL is needed (http on loopback alone)")
+}
+
+// isPublic is for URLs that are listed as they are.
+func (p *problems) isPublic(field, value string) {
+	if u, err := url.Parse(value); err == nil && u.Host != "" { // else it is refused already
+		p.need(field, u.User == nil && !hasPassword(value), "must hold no user, password or token: it is shown")
+	}
 }
 
 func (p *problems) address(field, value string) (loopback bool) {
@@ -207,6 +215,7 @@ func (c *Config) checkAuth(p *problems) {
 		}
 	default:
 		p.isSafeURL("auth.jwks_url", a.JWKSURL)
+		p.isPublic("auth.jwks_url", a.JWKSURL)
 	}
 	p.need("auth.account_claim", a.AccountClaim != "", "is required")
 	p.need("auth.leeway", a.Leeway.d >= 0 && a.Leeway.d <= 5*time.Minute, "0s to 5m is needed")
