@@ -97,6 +97,16 @@ func TestIdsThatLookLikePANs(t *testing.T) {
 			t.Errorf("%d digits: %v", n, err)
 		}
 	}
+	for _, id := range []string{"4111-1111-1111-1111", "4111.1111_1111:1111"} {
+		if _, err := f.Show(t.Context(), engine.Ref{Card: id}, 1); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	for _, id := range []string{"card-411111111111", "0191e7c5-7d3a-7b21-9e0f-123456789012"} {
+		if _, err := f.Show(t.Context(), engine.Ref{Card: id}, 1); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
 }
 
 // TestSpreadAtItsOwnSlot: at the very instant of its phase, the first slot is an

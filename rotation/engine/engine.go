@@ -34,6 +34,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -189,16 +190,15 @@ func checkName(field, name string) error {
 	return nil
 }
 
+// looksLikePAN reports whether id is 12 to 19 digits, however they are grouped.
 func looksLikePAN(id string) bool {
-	if len(id) < 12 || len(id) > 19 {
-		return false
-	}
-	for i := range len(id) {
-		if id[i] < '0' || id[i] > '9' {
-			return false
+	digits := strings.Map(func(r rune) rune {
+		if strings.ContainsRune("-_:.", r) {
+			return -1
 		}
-	}
-	return true
+		return r
+	}, id)
+	return len(digits) >= 12 && len(digits) <= 19 && strings.Trim(digits, "0123456789") == ""
 }
 
 // owned reports whether the card is there for ref.

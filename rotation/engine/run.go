@@ -19,8 +19,12 @@ const (
 	storeBackoff = 30 * time.Second
 )
 
+// lastClaim is how long a claim that has begun may take after Run was told to
+// end.
+const lastClaim = 10 * time.Second
+
 // Run claims due cards, oldest first, and rotates them, until ctx ends; a claim
-// that has begun is finished first. It sleeps until the next slot, but no longer
+// that has begun is finished first, if that takes no longer than 10 seconds. It sleeps until the next slot, but no longer
 // than Poll, and is woken when one of this engine's operations sets an earlier
 // one. Every Sweep it repairs, prunes and reports. It returns nil.
 //
@@ -41,9 +45,20 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 func (e *Engine) work(ctx context.Context) {
+	claims, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		timer := e.clock.Timer(lastClaim)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-claims.Done():
+		}
+	})()
 	failed := 0
 	for ctx.Err() == nil {
-		n, err := e.Tick(ctx)
+		n, err := e.Tick(claims)
 		var wait time.Duration
 		switch {
 		case err != nil && ctx.Err() != nil:

@@ -268,6 +268,47 @@ func until(t *testing.T, f *fixture, id string, version int64) {
 	}
 }
 
+// TestRunFinishesItsClaim that has begun when it is told to end, but does not wait
+// for ever for one that hangs.
+func TestRunFinishesItsClaim(t *testing.T) {
+	for _, hangs := range []bool{false, true} {
+		f := newFixture(t)
+		f.register(t, "A", time.Hour)
+		f.clock.Add(time.Hour)
+		begun, release := make(chan struct{}), make(chan struct{})
+		f.store.SetFaults(func(op memory.Op) memory.Fault {
+			if op.Call != memory.Claim {
+				return memory.Fault{}
+			}
+			close(begun)
+			return memory.Fault{Stall: release}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { f.Run(ctx); close(done) }()
+		<-begun
+		cancel()
+		want := int64(2)
+		if hangs {
+			want = 1
+			for ended := false; !ended; {
+				f.clock.Add(time.Second)
+				select {
+				case <-done:
+					ended = true
+				default:
+				}
+			}
+		} else {
+			close(release)
+		}
+		<-done
+		if v := f.card(t, "A").Version; v != want {
+			t.Errorf("hangs %t: version %d, want %d", hangs, v, want)
+		}
+	}
+}
+
 // TestRunSurvivesItsStore: errors are tried again.
 func TestRunSurvivesItsStore(t *testing.T) {
 	f := newFixture(t)
