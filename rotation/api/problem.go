@@ -122,7 +122,7 @@ func problemOf(err error) *problem {
 		return &problem{kind: kindKeyReused, detail: "use a new key for each request, and the same one to try a request again"}
 	case errors.Is(err, engine.ErrRegistered):
 		return &problem{kind: kindRegistered}
-	case errors.Is(err, auth.ErrNotReady), errors.Is(err, store.ErrClosed),
+	case errors.Is(err, auth.ErrNotReady), errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrUnavailable),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return &problem{
 			kind: kindUnavailable, retry: unavailableRetry,

@@ -59,6 +59,10 @@ func (e *Engine) work(ctx context.Context) {
 	failed := 0
 	for ctx.Err() == nil {
 		n, err := e.Tick(claims)
+		if err == nil && failed > 0 {
+			e.log.InfoContext(ctx, "claiming due cards works again", "failures", failed)
+			failed = 0
+		}
 		var wait time.Duration
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -68,10 +72,8 @@ func (e *Engine) work(ctx context.Context) {
 			wait = backoff(failed, storeBackoff)
 			e.log.ErrorContext(ctx, "claiming due cards failed; trying again", "in", wait, "error", err)
 		case n > 0:
-			failed = 0
 			continue
 		default:
-			failed = 0
 			wait = e.sleepFor(ctx)
 		}
 		e.sleep(ctx, wait)
@@ -136,7 +138,7 @@ func (e *Engine) Tick(ctx context.Context) (int, error) {
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("claiming due cards: %w", err)
+		return 0, err
 	}
 	all = all[len(all)-n:] // a store that had to try again has called once more for each
 	for _, c := range all {

@@ -28,6 +28,9 @@ var (
 	// ErrSchema is for a database whose schema is not the one that this
 	// program needs. The message says which is which and what to run.
 	ErrSchema = errors.New("schema of the database")
+	// ErrUnavailable is for a database that can't be reached at the moment.
+	// Trying again later may help.
+	ErrUnavailable = errors.New("the database can't be reached")
 	// ErrLeading is for a second relay of one outbox, while the first leads.
 	ErrLeading = errors.New("another relay leads the outbox")
 )

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"strconv"
 	"sync"
@@ -28,7 +27,7 @@ func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Tx) error) 
 		n, err := s.claim(ctx, from, limit, fn)
 		if err != nil {
 			s.cursor.reset()
-			return 0, fmt.Errorf("postgres: claim: %w", err)
+			return 0, failed("claim", err)
 		}
 		if n > 0 || from == everything {
 			return n, nil

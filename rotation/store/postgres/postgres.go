@@ -13,11 +13,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/benbjohnson/clock"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"cvvrotation/rotation/store"
@@ -141,9 +145,31 @@ func (s *Store) with(ctx context.Context, pool *pgxpool.Pool, what string, f fun
 		err = f(conn)
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("postgres: %s: %w", what, err)
+		return failed(what, err)
 	}
 	return err
+}
+
+// failed wraps an error, and tells a server that can't be reached from other
+// causes.
+func failed(what string, err error) error {
+	if unreachable(err) {
+		return fmt.Errorf("postgres: %s: %w: %w", what, store.ErrUnavailable, err)
+	}
+	return fmt.Errorf("postgres: %s: %w", what, err)
+}
+
+func unreachable(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.HasPrefix(answer.Code, "57P") // the server stops, or is not up yet
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return true
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // The database's time in nanoseconds: as the transaction began, which an index

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -35,7 +34,7 @@ func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Tx) e
 			return nil
 		}
 		if try == tries || !again(err) || !s.wait(ctx, try) {
-			return fmt.Errorf("postgres: update: %w", err)
+			return failed("update", err)
 		}
 	}
 }
