@@ -108,6 +108,9 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 	if d.engine, err = engine.New(engineOptions); err != nil {
 		return nil, err
 	}
+	if err := d.engine.CheckKeys(ctx); err != nil {
+		return nil, hinted{fmt.Errorf("the sealing keys: %w", err), "list the key that was in force before as well; cvvd help reseal says how keys change"}
+	}
 	return d, c.buildServers(d, registry, metrics, dev)
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"cvvrotation/rotation"
@@ -83,6 +84,28 @@ func (e *Engine) prune(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// CheckKeys opens what is sealed of a few cards, and returns an error if none of
+// it opens: the keys are then most likely not the ones that sealed it, and every
+// rotation from here on would be sealed with a wrong one. Call it before Run. The
+// error matches seal.ErrOpen or seal.ErrUnknownKey, or is the store's.
+func (e *Engine) CheckKeys(ctx context.Context) error {
+	const few = 16
+	cards, err := e.store.Cards(ctx, "", few)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for i := range cards {
+		if _, failed = e.generator.Open(ctx, &cards[i], false); failed == nil {
+			return nil
+		}
+	}
+	if failed != nil && unreadable(failed) {
+		return fmt.Errorf("none of the cards looked at (%d) can be opened: are these the keys that sealed them? %w", len(cards), failed)
+	}
+	return nil
 }
 
 // Reseal seals anew everything that is not sealed with the current key, and

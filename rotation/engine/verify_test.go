@@ -7,6 +7,7 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/seal"
 )
 
 // other returns a CVV that is none of these.
@@ -115,6 +116,40 @@ func TestVersionsAreBound(t *testing.T) {
 		t.Error("not rotated")
 	}
 	f.verify(t, b, f.cvv(t, b), engine.Current)
+}
+
+// TestCheckKeys: keys of which none fits are found out, also under an id that
+// does, and one damaged card is no reason to stop.
+func TestCheckKeys(t *testing.T) {
+	f := newFixture(t)
+	if err := f.CheckKeys(t.Context()); err != nil {
+		t.Errorf("without cards: %v", err)
+	}
+	for _, id := range []string{"A", "B"} {
+		f.register(t, id, time.Hour)
+	}
+	broken := f.card(t, "A")
+	broken.Sealed[20] ^= 1
+	f.store.Put(broken)
+	if err := f.CheckKeys(t.Context()); err != nil {
+		t.Errorf("with one damaged card: %v", err)
+	}
+	impostor, err := seal.NewKeyring(seal.Key{ID: 1, Secret: make([]byte, seal.KeySize)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		keys *seal.Keyring
+		want error
+	}{"another key under the same id": {impostor, seal.ErrOpen}, "another id": {keyring(t, 2), seal.ErrUnknownKey}} {
+		e, err := engine.New(engine.Options{Store: f.store, Generator: engine.Random(new(cvvgen.Random), c.keys)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.CheckKeys(t.Context()); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func TestReseal(t *testing.T) {
