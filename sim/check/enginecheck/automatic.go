@@ -36,7 +36,7 @@ func (r *run) deliver(s *stream, l *ledger, rep *replica, p *plan) {
 	if want == nil {
 		o, events, want = after.apply(t, model.Event{Kind: model.Auto, Slot: slot}, false, false)
 	}
-	r.note("  => %v, error %v", o.rule, err)
+	r.note("  => %s, %s", o.rule, ended(err))
 	done, replied := r.outcomeOf(p, "delivering", err, want)
 	if !done {
 		return
@@ -47,7 +47,7 @@ func (r *run) deliver(s *stream, l *ledger, rep *replica, p *plan) {
 		Scenario: o.Scenario, Missed: o.Missed, Version: after.version, Next: after.state.Next.Time, ServiceCode: got.ServiceCode,
 	}
 	if replied && got != expect {
-		r.violate(answersRight, "delivering was answered %+v, not %+v", got, expect)
+		r.violate(answersRight, "delivering was answered %s, not %s", said(got), said(expect))
 	}
 }
 
@@ -132,7 +132,7 @@ func (r *run) sweep(s *stream, rep *replica, p *plan) {
 	}
 	skipped := p.skip
 	err := r.call(p, func(ctx context.Context) error { return rep.engine.Sweep(ctx) })
-	r.note("replica %d sweeps: error %v", rep.number+1, err)
+	r.note("replica %d sweeps: %s", rep.number+1, ended(err))
 	kind := p.kind
 	if !p.fired {
 		kind = noFault

@@ -65,7 +65,7 @@ var bugs = []Bug{
 			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
 		}
 	})},
-	{Name: "event-twice", Sentence: "a forced call writes its event twice", store: wrapped(func(w *wrong) { w.after = w.writeAgain })},
+	{Name: "event-twice", Sentence: "an update writes its event twice", store: wrapped(func(w *wrong) { w.after = w.writeAgain })},
 	{Name: "event-beside", Sentence: "the event is written in a transaction of its own, after the card's", store: wrapped(func(w *wrong) { w.update = w.eventBeside })},
 	{Name: "number-per-attempt", Sentence: "an event takes its number when it is made, and a try that comes to nothing leaves a gap", store: wrapped(func(w *wrong) {
 		tried := map[string]int64{}

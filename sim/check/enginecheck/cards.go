@@ -13,6 +13,7 @@ import (
 	"cvvrotation/rotation/event"
 	"cvvrotation/rotation/store/memory"
 	"cvvrotation/sim/model"
+	"cvvrotation/sim/timeline"
 )
 
 func (r *run) register(s *stream, l *ledger, rep *replica, p *plan) {
@@ -47,7 +48,7 @@ func (r *run) register(s *stream, l *ledger, rep *replica, p *plan) {
 		done, events, want = after.interval(t, reg.Schedule)
 		o = &done
 	}
-	r.note("replica %d registers %s with %v: new %v, error %v", rep.number+1, ref.Card, words(reg.Schedule), created, err)
+	r.note("replica %d registers %s with %s: %s", rep.number+1, ref.Card, words(reg.Schedule), ended(err))
 	done, replied := r.outcomeOf(p, "registering "+ref.Card, err, want)
 	if !done {
 		return
@@ -86,10 +87,13 @@ func (r *run) drawInterval(s *stream, l *ledger) engine.IntervalRequest {
 }
 
 func words(req engine.IntervalRequest) string {
-	if req.First.IsZero() {
-		return "the interval " + req.Interval.String()
+	switch {
+	case req == engine.IntervalRequest{}:
+		return "no interval"
+	case req.First.IsZero():
+		return "the interval " + timeline.FormatDuration(req.Interval)
 	}
-	return "the interval " + req.Interval.String() + " from " + req.First.Format(time.RFC3339Nano) + " on"
+	return "the interval " + timeline.FormatDuration(req.Interval) + " from " + req.First.Format(time.RFC3339Nano) + " on"
 }
 
 func (r *run) setInterval(s *stream, l *ledger, rep *replica, p *plan) {
@@ -123,7 +127,7 @@ func (r *run) reschedule(l *ledger, p *plan, what string, ref engine.Ref,
 	if want == nil {
 		o, events, want = apply(&after, t)
 	}
-	r.note("  => %v, error %v", o.rule, err)
+	r.note("  => %s, %s", o.rule, ended(err))
 	done, replied := r.outcomeOf(p, what, err, want)
 	if !done {
 		return
@@ -155,7 +159,7 @@ func (r *run) show(s *stream, l *ledger, rep *replica, p *plan) {
 			got, err = rep.engine.Reveal(ctx, ref)
 			return err
 		})
-		r.note("replica %d reveals %s: error %v", rep.number+1, ref.Card, err)
+		r.note("replica %d reveals %s: %s", rep.number+1, ref.Card, ended(err))
 		if err == nil && want == nil && (!got.CVV.Equal(l.current()) || got.Version != l.version || !got.Next.Equal(l.state.Next.Time)) {
 			r.violate(answersRight, "revealing %s gave version %d, or a CVV of another version, not %d", ref.Card, got.Version, l.version)
 		}
@@ -167,7 +171,7 @@ func (r *run) show(s *stream, l *ledger, rep *replica, p *plan) {
 		got, err = rep.engine.Show(ctx, ref, slots)
 		return err
 	})
-	r.note("replica %d shows %s: error %v", rep.number+1, ref.Card, err)
+	r.note("replica %d shows %s: %s", rep.number+1, ref.Card, ended(err))
 	if err == nil && want == nil {
 		r.compareSchedule("showing "+ref.Card, got, l, slots)
 	}
@@ -212,7 +216,7 @@ func (r *run) verify(s *stream, l *ledger, rep *replica, p *plan) {
 	})
 	after := *l
 	want := after.verify(r.terms(l), presented)
-	r.note("  => %v, error %v; %d tries", got, err, after.tries)
+	r.note("  => %v, %s; %d tries", got, ended(err), after.tries)
 	done, replied := r.outcomeOf(p, "verifying", err, nil)
 	if !done {
 		return
@@ -228,7 +232,7 @@ func (r *run) verify(s *stream, l *ledger, rep *replica, p *plan) {
 func (r *run) unlock(l *ledger, rep *replica, p *plan) {
 	p.call = memory.Update
 	err := r.call(p, func(ctx context.Context) error { return rep.engine.Unlock(ctx, l.ref) })
-	r.note("replica %d unlocks %s: error %v", rep.number+1, l.ref.Card, err)
+	r.note("replica %d unlocks %s: %s", rep.number+1, l.ref.Card, ended(err))
 	if done, _ := r.outcomeOf(p, "unlocking", err, l.owned(l.ref)); done {
 		l.tries, l.locked = 0, time.Time{}
 	}

@@ -71,7 +71,7 @@ func (r *run) retry(rep *replica, p *plan) {
 func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.ForceRequest, p *plan) {
 	p.call = memory.Update
 	what := fmt.Sprintf("forcing %s with the key %q", ref.Card, req.Key)
-	r.note("replica %d forces %s, key %q, service code %q, compromised %v", rep.number+1, ref.Card, req.Key, req.ServiceCode, req.Compromised)
+	r.note("replica %d forces %s, %s", rep.number+1, ref.Card, wish(req))
 	var got engine.Rotation
 	err := r.call(p, func(ctx context.Context) (err error) {
 		got, err = rep.engine.Force(ctx, ref, req)
@@ -89,7 +89,7 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 		want = engine.ErrKeyReused
 		r.places[placeKeyReused]++
 	case known:
-		r.note("  => the answer of before, error %v", err)
+		r.note("  => was forced with this key before: %s", ended(err))
 		r.places[placeReplayed]++
 		if done, replied := r.blame(once, p, what, err, nil); done && replied {
 			expect := prior.rotation
@@ -103,7 +103,7 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 				l.answers[req.Key] = prior
 			}
 			if got != expect {
-				r.violate(once, "%s was answered %+v, and before %+v", what, got, expect)
+				r.violate(once, "%s was answered %s, and the first time %s", what, said(got), said(expect))
 			}
 		} else {
 			r.pending = append(r.pending, pending{l, ref, req})
@@ -116,7 +116,7 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 		}
 		after.chosen = req.ServiceCode
 	}
-	r.note("  => %v, version %d, error %v", o.rule, after.version, err)
+	r.note("  => %s, version %d, %s", o.rule, after.version, ended(err))
 	blame := answersRight
 	if want == engine.ErrKeyReused {
 		blame = once
@@ -134,7 +134,7 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 		Scenario: o.Scenario, Version: after.version, Next: after.state.Next.Time, ServiceCode: got.ServiceCode,
 	}
 	if replied && got != expect {
-		r.violate(answersRight, "%s was answered %+v, not %+v", what, got, expect)
+		r.violate(answersRight, "%s was answered %s, not %s", what, said(got), said(expect))
 	}
 	if replied {
 		r.answers = append(r.answers, got)

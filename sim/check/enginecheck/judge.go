@@ -167,7 +167,7 @@ func (r *run) relay(s *stream, rep *replica, p *plan) {
 		return
 	}
 	err = r.call(p, func(ctx context.Context) error { return rep.store.Settle(ctx, results) })
-	r.note("replica %d relays %d events: error %v", rep.number+1, len(results), err)
+	r.note("replica %d relays %d events: %s", rep.number+1, len(results), ended(err))
 	r.outcomeOf(p, "settling deliveries", err, nil)
 }
 
