@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/benbjohnson/clock"
+	"github.com/jackc/pgx/v5"
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
@@ -85,9 +86,25 @@ func TestReplicas(t *testing.T) {
 	}
 	defer s.Close()
 
+	// Nobody can claim before all are up: the first could be done by then.
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	held, err := conn.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := held.Exec(ctx, "LOCK TABLE cards IN EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
 	var replicas [3]*process
 	for i := range replicas {
 		replicas[i] = start(t, env, "serve").serving()
+	}
+	if err := held.Rollback(ctx); err != nil {
+		t.Fatal(err)
 	}
 	rotated := func(p *process) int {
 		_, metrics := p.get(p.ops + "/metrics")
