@@ -1,15 +1,14 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"cvvrotation/rotation/auth"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/store"
 )
 
 // call is a request on its way.
@@ -111,36 +110,14 @@ func (c *call) readQuery() error {
 
 // checkCard returns what is wrong with a card's id, "" when nothing is. It
 // comes before the engine's own check, to know what may be logged.
-func checkCard(id string) string {
-	if wrong := checkName(id); wrong != "" {
-		return wrong
-	}
-	digits := 0
-	for i := range len(id) {
-		switch c := id[i]; {
-		case '0' <= c && c <= '9':
-			digits++
-		case strings.IndexByte("-_:.", c) < 0:
-			return ""
-		}
-	}
-	if digits >= 12 && digits <= 19 {
-		return "must not be 12 to 19 digits: that could be a card number, and ids are in logs and events"
-	}
-	return ""
-}
+func checkCard(id string) string { return wrong(engine.CheckCard(id)) }
 
 // checkName returns what is wrong with a name that is stored and logged.
-func checkName(name string) string {
-	if len(name) == 0 || len(name) > store.MaxID {
-		return "must have 1 to 64 characters"
-	}
-	for i := range len(name) {
-		switch c := name[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == ':', c == '.' && i > 0:
-		default:
-			return "must consist of letters, digits and - _ : . (ASCII, no dot in front)"
-		}
+func checkName(name string) string { return wrong(engine.CheckName("", name)) }
+
+func wrong(err error) string {
+	if e, ok := errors.AsType[*engine.FieldError](err); ok {
+		return e.Detail
 	}
 	return ""
 }

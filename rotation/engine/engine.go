@@ -163,19 +163,31 @@ func (e *Engine) Store() store.Store { return e.store }
 // checkRef refuses ids that could not be stored or written into a path, and
 // those that look like a PAN.
 func checkRef(ref Ref) error {
-	if err := checkName("card", ref.Card); err != nil {
+	if err := CheckCard(ref.Card); err != nil {
 		return err
-	}
-	if looksLikePAN(ref.Card) {
-		return &FieldError{"card", "must not be 12 to 19 digits: that could be a card number, and ids are in logs and events"}
 	}
 	if ref.Account == "" {
 		return nil
 	}
-	return checkName("account", ref.Account)
+	return CheckName("account", ref.Account)
 }
 
-func checkName(field, name string) error {
+// CheckCard returns a *FieldError if id can't be the id of a card: it must be fit
+// for paths, logs and events, and so must not look like a PAN.
+func CheckCard(id string) error {
+	if err := CheckName("card", id); err != nil {
+		return err
+	}
+	if looksLikePAN(id) {
+		return &FieldError{"card", "must not be 12 to 19 digits: that could be a card number, and ids are in logs and events"}
+	}
+	return nil
+}
+
+// CheckName returns a *FieldError for the field if name is not fit for paths and
+// logs: 1 to store.MaxID letters, digits and - _ : . of ASCII, with no dot in
+// front.
+func CheckName(field, name string) error {
 	if len(name) == 0 || len(name) > store.MaxID {
 		return &FieldError{field, fmt.Sprintf("must have 1 to %d characters", store.MaxID)}
 	}
