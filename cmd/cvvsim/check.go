@@ -312,21 +312,28 @@ func (c *cli) exhaustive(ctx context.Context, o *checkOptions, p preset, system 
 func (c *cli) campaign(ctx context.Context, o *checkOptions, k check.Campaign, r *report) {
 	line := c.statusLine()
 	defer line.clear()
-	started := time.Now()
 	k.Workers, k.Twice = o.workers, o.twice
+	k.Progress, k.Each = c.watch(line, o, "")
+	r.campaign(k.Run(ctx))
+}
+
+// watch returns what shows a campaign's progress and its runs: nil for what
+// nobody looks at. What is shown begins with the kind of campaign.
+func (c *cli) watch(line *statusLine, o *checkOptions, kind string) (progress func(check.Progress), each func(check.Run)) {
+	started := time.Now()
 	if line.on {
-		k.Progress = func(p check.Progress) {
-			line.show("%s runs, %s events, %s a second, %d of %d situations met",
+		progress = func(p check.Progress) {
+			line.show("%s%s runs, %s events, %s a second, %d of %d situations met", kind,
 				grouped(p.Runs), grouped(p.Events), grouped(int64(float64(p.Events)/time.Since(started).Seconds())), p.Met, p.Places)
 		}
 	}
 	if o.verbose {
-		k.Each = func(run check.Run) {
+		each = func(run check.Run) {
 			line.clear()
-			fmt.Fprintf(c.stderr, "seed %d: hash %016x, %d events, %s\n", run.Seed, run.Hash, run.Events, run.Options)
+			fmt.Fprintf(c.stderr, "%sseed %d: hash %016x, %d events, %s\n", kind, run.Seed, run.Hash, run.Events, run.Options)
 		}
 	}
-	r.campaign(k.Run(ctx))
+	return progress, each
 }
 
 // statusLine is a line on a terminal that is written over; elsewhere nothing.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -70,20 +69,8 @@ func (c *cli) checkEngine(ctx context.Context, cmd *cobra.Command, o *checkOptio
 func (c *cli) replicas(ctx context.Context, o *checkOptions, k enginecheck.Campaign, r *report) {
 	line := c.statusLine()
 	defer line.clear()
-	started := time.Now()
 	k.Workers, k.Twice = o.workers, o.twice
-	if line.on {
-		k.Progress = func(p check.Progress) {
-			line.show("replicas: %s runs, %s events, %s a second, %d of %d situations met",
-				grouped(p.Runs), grouped(p.Events), grouped(int64(float64(p.Events)/time.Since(started).Seconds())), p.Met, p.Places)
-		}
-	}
-	if o.verbose {
-		k.Each = func(run check.Run) {
-			line.clear()
-			fmt.Fprintf(c.stderr, "replicas, seed %d: hash %016x, %d events, %s\n", run.Seed, run.Hash, run.Events, run.Options)
-		}
-	}
+	k.Progress, k.Each = c.watch(line, o, "replicas: ")
 	r.replicas(k.First, k.Run(ctx))
 }
 
