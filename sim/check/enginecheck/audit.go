@@ -109,7 +109,7 @@ type audited struct {
 	rules    model.Card
 	number   int64
 	version  int64
-	unnamed  bool // an automatic rotation named another slot than the next, so what is served is not known
+	inFlight time.Time // the newest instant at which an automatic rotation was held: it may have served any slot up to then
 	forced   map[int64]event.Changed
 	answered map[int64]bool
 }
@@ -134,21 +134,24 @@ func (a *audited) event(q store.Queued) error {
 	if c.Operation == event.Rotate && !c.Automatic {
 		a.forced[c.Version] = c
 	}
-	for i, e := range a.candidates(c) {
+	for _, e := range a.candidates(c) {
 		after := a.rules
 		out, err := after.Step(e)
 		if err != nil || !tells(c, out) {
 			continue
 		}
 		a.rules = after
-		a.unnamed = a.unnamed || c.Automatic && i > 0
+		if c.Automatic && c.Reason == rotation.ReasonGuard && c.At.After(a.inFlight) {
+			a.inFlight = c.At
+		}
 		return nil
 	}
 	return fmt.Errorf("the reference model decides nothing that it could tell of: %s", q.Payload)
 }
 
 // candidates are the events that c may be about. What slot an automatic rotation
-// named it does not say: the next one, or none, or one in flight.
+// named it does not say, and that decides nothing but what is served: a slot that
+// is due is served without being named, and another one is refused unless held.
 func (a *audited) candidates(c event.Changed) []model.Event {
 	switch {
 	case c.Operation == event.DeleteInterval:
@@ -163,11 +166,7 @@ func (a *audited) candidates(c event.Changed) []model.Event {
 	case !c.Automatic:
 		return []model.Event{{Kind: model.Forced, At: c.At}}
 	}
-	return []model.Event{
-		{Kind: model.Auto, At: c.At, Slot: a.rules.State().Next},
-		{Kind: model.Auto, At: c.At},
-		{Kind: model.Auto, At: c.At, Slot: model.At(c.At)},
-	}
+	return []model.Event{{Kind: model.Auto, At: c.At}}
 }
 
 // tells reports whether the event tells of that outcome.
@@ -199,8 +198,8 @@ func (a *audited) end(c *store.Card, at time.Time) error {
 		return fmt.Errorf("the next slot is %v, and %v in the state; its events say %v", c.Next, next, must.Next.Time)
 	case !start.Equal(must.GuardStart.Time) || kind != modelKinds[must.GuardKind]:
 		return fmt.Errorf("the guard started at %v by %v; its events say %v by %s", start, kind, must.GuardStart.Time, must.GuardKind)
-	case !a.unnamed && !served.Equal(must.Served.Time):
-		return fmt.Errorf("the newest slot served is %v; its events say %v", served, must.Served.Time)
+	case served.Before(must.Served.Time) || served.After(must.Served.Time) && served.After(a.inFlight):
+		return fmt.Errorf("the newest slot served is %v; its events say %v, or what was in flight until %v", served, must.Served.Time, a.inFlight)
 	case !c.Due.IsZero() && !c.Due.After(at):
 		return fmt.Errorf("it has been due since %v, and it is %v", c.Due, at)
 	}
