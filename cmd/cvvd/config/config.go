@@ -15,7 +15,7 @@ import "time"
 // secret is a field that the file must not set.
 type Config struct {
 	Store   Store   `toml:"store" doc:"Where cards and events are kept."`
-	Keys    Keys    `toml:"keys" doc:"Keys that seal what is stored (AES-256-GCM). A key has an id, 1 to 4294967295, which is never used again.\nIn the file or variable: one ID:BASE64 a line or word, the current key first; the others only open what is sealed.\nA new one, in a file for you alone:\n(umask 077; echo \"1:$(openssl rand -base64 32)\" > sealing.keys)"`
+	Keys    Keys    `toml:"keys" doc:"Keys that seal what is stored (XAES-256-GCM). A key has an id, 1 to 4294967295, which is never used again.\nIn the file or variable: one ID:BASE64 a line or word, the current key first; the others only open what is sealed.\nA new one, in a file for you alone:\n(umask 077; echo \"1:$(openssl rand -base64 32)\" > sealing.keys)"`
 	CVV     CVV     `toml:"cvv" doc:"How CVVs are made."`
 	Rules   Rules   `toml:"rules" doc:"The rotation rules (docs/rules.md)."`
 	Engine  Engine  `toml:"engine" doc:"The engine that rotates."`
