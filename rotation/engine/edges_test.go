@@ -11,6 +11,7 @@ import (
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/event"
 	"cvvrotation/rotation/store"
 )
 
@@ -153,17 +154,37 @@ func TestRegisteredAgainWithAnotherInterval(t *testing.T) {
 	}
 }
 
+// TestDisableReplacesADamagedSchedule: subscribers are told that rotation is off,
+// once, if they were told that it was on; the numbers go on.
 func TestDisableReplacesADamagedSchedule(t *testing.T) {
-	f := newFixture(t)
-	ref := f.register(t, "A", time.Hour)
-	c := f.card(t, "A")
-	c.State[5] ^= 1
-	f.store.Put(c)
-	if s, err := f.Disable(t.Context(), ref); err != nil || s.Interval != 0 {
-		t.Errorf("%+v, %v", s, err)
-	}
-	if r := f.force(t, ref, engine.ForceRequest{}); r.Rule != rotation.R1 {
-		t.Errorf("forced afterwards: %v", r.Rule)
+	for _, interval := range []time.Duration{0, time.Hour} {
+		f := newFixture(t)
+		ref := f.register(t, "A", interval)
+		f.force(t, ref, engine.ForceRequest{})
+		f.clock.Add(time.Minute)
+		want := len(f.events(t, "A"))
+		c := f.card(t, "A")
+		c.State[5] ^= 1
+		f.store.Put(c)
+		for range 2 {
+			if s, err := f.Disable(t.Context(), ref); err != nil || s.Interval != 0 || !s.Next.IsZero() {
+				t.Errorf("%+v, %v", s, err)
+			}
+		}
+		events := f.events(t, "A")
+		if interval != 0 {
+			want++
+			last := events[len(events)-1]
+			if last.Operation != event.DeleteInterval || last.Version != 2 || !last.At.Equal(f.clock.Now()) || last.Interval != 0 || !last.Next.IsZero() || last.Reason != rotation.ReasonRotationOff {
+				t.Errorf("the last event: %+v", last)
+			}
+		}
+		if len(events) != want || f.card(t, "A").Events != int64(want) {
+			t.Errorf("interval %v: %d events, the card counts %d, want %d", interval, len(events), f.card(t, "A").Events, want)
+		}
+		if r := f.force(t, ref, engine.ForceRequest{}); r.Rule != rotation.R1 {
+			t.Errorf("forced afterwards: %v", r.Rule)
+		}
 	}
 }
 

@@ -48,10 +48,11 @@ func (e *Engine) apply(ctx context.Context, tx *store.Tx, ch change) (rotation.D
 		}
 		c.Rotated = tx.Now
 	}
+	interval := c.Interval // which is there even where the state can't be read
 	changed := encodeState(c, after)
 	c.Failures, c.Failure = 0, ""
 	tx.Write = changed || decision.Rotate()
-	if op := operation(before, after, decision); op != "" {
+	if op := operation(interval, after, decision); op != "" {
 		c.Events++
 		tx.Event = e.encode(c, tx.Now, event.Changed{
 			Operation:   op,
@@ -67,15 +68,16 @@ func (e *Engine) apply(ctx context.Context, tx *store.Tx, ch change) (rotation.D
 	return decision, nil
 }
 
-// operation returns what subscribers are told of a decision; "" is nothing,
-// which is for what changed neither the CVV nor the schedule.
-func operation(before, after rotation.State, d rotation.Decision) event.Operation {
+// operation returns what subscribers are told of a decision, given the interval
+// before; "" is nothing, which is for what changed neither the CVV nor the
+// schedule.
+func operation(before time.Duration, after rotation.State, d rotation.Decision) event.Operation {
 	switch {
 	case d.Rotate():
 		return event.Rotate
 	case d.Reschedule():
 		return event.ChangeInterval
-	case before.Interval() != 0 && after.Interval() == 0:
+	case before != 0 && after.Interval() == 0:
 		return event.DeleteInterval
 	}
 	return ""
