@@ -138,6 +138,7 @@ var bugs = []Bug{
 	})},
 	{Name: "stale-reads", Sentence: "a replica shows a card as it last saw it", store: wrapped(func(w *wrong) { w.read = w.readOnce })},
 	{Name: "first-try-counts", Sentence: "when the store tries again, what the first try decided is stored", store: wrapped(func(w *wrong) { w.update = w.firstTry })},
+	{Name: "reseal-forgets", Sentence: "sealing anew leaves the CVV before as it was", generator: func(g engine.Generator) engine.Generator { return forgets{g} }},
 	{Name: "cvv-comes-back", Sentence: "now and then a CVV replaces itself", generator: func(g engine.Generator) engine.Generator { return comesBack{g} }},
 }
 
@@ -211,6 +212,17 @@ func (g comesBack) Draw(ctx context.Context, c *store.Card, code servicecode.Cod
 		}
 	}
 	return err
+}
+
+// forgets is a generator that does not seal anew the CVV before.
+type forgets struct{ engine.Generator }
+
+// Reseal implements engine.Generator.
+func (g forgets) Reseal(c *store.Card) (bool, error) {
+	before := c.PreviousSealed
+	changed, err := g.Generator.Reseal(c)
+	c.PreviousSealed = before
+	return changed, err
 }
 
 // wrong is a store that is wrong in one way.

@@ -31,8 +31,8 @@ func (r *run) force(s *stream, l *ledger, rep *replica, p *plan) {
 			code = ""
 		}
 	default:
-		r.keys++
-		req.Key = fmt.Sprintf("key-%d", r.keys)
+		r.keyed++
+		req.Key = fmt.Sprintf("key-%d", r.keyed)
 	}
 	req.ServiceCode, _ = servicecode.Parse(code)
 	if _, known := l.answers[req.Key]; r.o.derived && req.ServiceCode.IsValid() && !known {

@@ -8,16 +8,21 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/seal"
 	"cvvrotation/rotation/store"
 	"cvvrotation/servicecode"
 )
 
-// The generators of all runs, and what derived CVVs are derived from.
-var (
-	random  = engine.Random(new(cvvgen.Random), keys)
-	deriver = mustDeriver()
-	derived = engine.Derived(deriver, keys)
-)
+// deriver is what derived CVVs are derived from.
+var deriver = mustDeriver()
+
+// generator returns what a replica draws with whose keys are these.
+func (o options) generator(keys *seal.Keyring) engine.Generator {
+	if o.derived {
+		return engine.Derived(deriver, keys)
+	}
+	return engine.Random(new(cvvgen.Random), keys)
+}
 
 func mustDeriver() *cvvgen.Local {
 	pair, _ := hex.DecodeString("0123456789abcdeffedcba9876543210") // published, of no card

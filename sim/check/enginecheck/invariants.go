@@ -10,6 +10,7 @@ const (
 	stored
 	oneEvent
 	fresh
+	sealed
 	verdictsRight
 	observed
 	delivered
@@ -25,6 +26,7 @@ var invariants = [numInvariants]struct{ name, sentence string }{
 	stored:        {"stored", "What was answered is stored, what failed has left no trace, and a failing card is put off by its back-off."},
 	oneEvent:      {"one-event", "Every rotation, and every change of an interval, has exactly one event, which says what was decided; no event is without one."},
 	fresh:         {"fresh", "A CVV changes with its version and never otherwise, differs from the one before, and that one is what is kept as such."},
+	sealed:        {"sealed", "Whatever the keys of the replicas, all that is stored opens; after sealing anew it opens with the new key alone."},
 	verdictsRight: {"verdicts", "A CVV that is presented is judged as its version, the grace, the tries across rotations and the lock have it."},
 	observed:      {"observed", "The observer is told of every decision that was stored and answered, once."},
 	delivered:     {"delivered", "Every event is delivered at least once, and the first deliveries of a card's events are in order."},

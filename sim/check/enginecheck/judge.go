@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"time"
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/store"
@@ -199,8 +200,10 @@ func (r *run) settle() {
 	for range 3 {
 		for _, l := range r.cards {
 			l.lastAutomatic = l.automatic
-			if l.due.UnixNano() > r.now && !l.due.IsZero() {
-				r.now = l.due.UnixNano()
+			for _, at := range []time.Time{l.due, l.state.Next.Time} { // due for another try, its slot may be still ahead
+				if !at.IsZero() {
+					r.now = max(r.now, at.UnixNano())
+				}
 			}
 		}
 		for i := 0; len(r.dueCards()) > 0 && r.failure == nil; i++ {

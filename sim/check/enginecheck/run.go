@@ -27,12 +27,13 @@ type run struct {
 	jumped    time.Duration // what to take back of a jump
 	base      *memory.Store
 	replicas  []*replica
-	generator engine.Generator
+	generator engine.Generator    // which opens whatever is sealed
+	keys      [maxReplicas]uint32 // what each replica seals with: key 1 or 2; all open both
 	cards     []*ledger
 	poisoned  map[string]bool
 	claiming  bool
-	plan      *plan // what goes wrong with a call to come; nil: nothing
-	keys      int
+	plan      *plan     // what goes wrong with a call to come; nil: nothing
+	keyed     int       // keys of idempotency so far
 	pending   []pending // keyed calls that were not answered
 	sink      map[string]int64
 	answers   []engine.Rotation
@@ -90,14 +91,12 @@ func (r *run) perform(seed uint64, o options, steps []step) {
 	r.seed, r.o, r.ctx = seed, o, context.Background()
 	r.now, r.hash = start, mix(seed)
 	r.poisoned, r.sink = map[string]bool{}, map[string]int64{}
-	r.generator = failing{random, r}
-	if o.derived {
-		r.generator = failing{derived, r}
-	}
+	r.generator = o.generator(keyring(1, 2))
 	r.base = memory.New(wall{ns: &r.now})
 	r.base.SetFaults(r.faults)
 	r.replicas = make([]*replica, o.replicas)
 	for i := range r.replicas {
+		r.keys[i] = 1
 		r.start(i)
 	}
 	for i := range o.cards {
@@ -122,7 +121,7 @@ func (r *run) perform(seed uint64, o options, steps []step) {
 func (r *run) start(i int) {
 	clk := wall{ns: &r.now, by: int64(r.o.skew[i])}
 	var s store.Store = r.base
-	g := r.generator
+	var g engine.Generator = failing{r.o.generator(keyring(r.keys[i], 3-r.keys[i])), r}
 	if r.bug.store != nil {
 		s = r.bug.store(s, world{replica: i, clock: clk, grace: r.o.grace})
 	}

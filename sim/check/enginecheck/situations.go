@@ -37,6 +37,8 @@ const (
 	placeTriesKept
 	placeRedelivered
 	placeGraceOver
+	placeResealed
+	placeResealFailed
 
 	numPlaces
 )
@@ -60,6 +62,8 @@ var placeSentences = map[place]string{
 	placeTriesKept:      "a wrong CVV was presented, after another and a rotation in between",
 	placeRedelivered:    "an event was delivered again",
 	placeGraceOver:      "the CVV before was presented at the instant at which its grace ended",
+	placeResealed:       "a card was sealed anew with another key",
+	placeResealFailed:   "a card could not be sealed anew, and the others were",
 }
 
 func (p place) sentence() string {

@@ -105,11 +105,14 @@ func (r *run) operate(s *stream, l *ledger, p *plan, nested bool) {
 	case n < 93:
 		r.relay(s, rep, p)
 	case n < 95:
-		r.note("replica %d is killed, and starts again", rep.number+1)
+		r.keys[rep.number] = pick[uint32](s, 1, 1, 2)
+		r.note("replica %d is killed, and starts again; it seals with key %d", rep.number+1, r.keys[rep.number])
 		r.start(rep.number)
 	case n < 96:
 		r.note("the store is killed, and starts again")
 		r.reopen()
+	case n < 97:
+		r.reseal(rep, p)
 	case n < 98:
 		if r.o.poison {
 			r.poisoned[l.ref.Card] = !r.poisoned[l.ref.Card]

@@ -1,6 +1,7 @@
 package enginecheck
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,16 +35,24 @@ func (system) NewCard() check.Card { return newCard() }
 // theRef is the card of every store that has one card.
 var theRef = engine.Ref{Card: "card", Account: "account"}
 
-// keys seals whatever is sealed here; nothing of it is worth a secret.
-var keys = mustKeyring()
-
-func mustKeyring() *seal.Keyring {
-	keyring, err := seal.NewKeyring(seal.Key{ID: 1, Secret: make([]byte, seal.KeySize)})
+// keyring returns keys of those ids, the current one first. They seal whatever is
+// sealed here; nothing of it is worth a secret.
+func keyring(current uint32, others ...uint32) *seal.Keyring {
+	key := func(id uint32) seal.Key {
+		return seal.Key{ID: id, Secret: bytes.Repeat([]byte{byte(id)}, seal.KeySize)}
+	}
+	var more []seal.Key
+	for _, id := range others {
+		more = append(more, key(id))
+	}
+	keyring, err := seal.NewKeyring(key(current), more...)
 	if err != nil {
 		panic(err)
 	}
 	return keyring
 }
+
+var oneKey = keyring(1)
 
 // card is one card in an engine.
 type card struct {
@@ -72,7 +81,7 @@ func (c *card) renew(state []byte) {
 	c.store = memory.New(clk)
 	c.store.SetFaults(c.faults)
 	e, err := engine.New(engine.Options{
-		Store: c.store, Generator: engine.Random(new(cvvgen.Random), keys), Clock: clk, Observer: c,
+		Store: c.store, Generator: engine.Random(new(cvvgen.Random), oneKey), Clock: clk, Observer: c,
 	})
 	if err != nil {
 		panic(err) // the options are right

@@ -1,0 +1,67 @@
+package enginecheck
+
+import (
+	"context"
+
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/store/memory"
+)
+
+// reseal seals everything anew with a replica's key, and then opens it with that
+// key alone.
+func (r *run) reseal(rep *replica, p *plan) {
+	p.call = memory.Update
+	key := r.keys[rep.number]
+	alone := r.o.generator(keyring(key))
+	var before []*ledger // what the key alone does not open
+	for _, l := range r.cards {
+		if l.registered && !r.opens(alone, l) {
+			before = append(before, l)
+		}
+	}
+	var resealed, failed int
+	err := r.call(p, func(ctx context.Context) (err error) {
+		resealed, failed, err = rep.engine.Reseal(ctx)
+		return err
+	})
+	r.note("replica %d seals everything anew with key %d: %d cards, %d failed, %s", rep.number+1, key, resealed, failed, ended(err))
+	kind := p.kind
+	if !p.fired {
+		kind = noFault
+	}
+	if kind == faultStall || kind == faultKill {
+		return // the rest was given up
+	}
+	wantFailed := 0
+	if kind == faultBefore || kind == faultAfter {
+		wantFailed = 1
+	}
+	if err != nil || failed != wantFailed || kind != faultRace && resealed+failed != len(before) {
+		r.violate(answersRight, "sealing anew answered %d cards, %d failed, %v; there were %d to seal", resealed, failed, err, len(before))
+	}
+	r.places[placeResealed] += uint64(resealed)
+	if resealed > 0 && failed > 0 {
+		r.places[placeResealFailed]++
+	}
+	for _, l := range before {
+		theCall := p.card == l.ref.Card
+		if kind == faultBefore && theCall || kind == faultRace && !theCall { // the winner may have sealed another one with its key
+			continue
+		}
+		if !r.opens(alone, l) {
+			r.violate(sealed, "%s was sealed anew, and does not open with key %d alone", l.ref.Card, key)
+		}
+	}
+}
+
+// opens reports whether the generator opens all that is stored of a card.
+func (r *run) opens(g engine.Generator, l *ledger) bool {
+	c, err := r.base.Card(context.Background(), l.ref.Card)
+	if err != nil {
+		r.violate(stored, "%s was registered, and reading it gives %v", l.ref.Card, err)
+		return false
+	}
+	_, now := g.Open(context.Background(), &c, false)
+	_, before := g.Open(context.Background(), &c, true)
+	return now == nil && before == nil
+}
