@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -122,7 +121,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *handler) answer(c *call) (a *answer) {
 	defer func() {
 		if v := recover(); v != nil {
-			h.log.ErrorContext(c.r.Context(), "a request panicked", "request_id", c.id, "route", c.route(), "panic", typeName(v), "at", frames())
+			h.log.ErrorContext(c.r.Context(), "a request panicked", "request_id", c.id, "route", c.route(), engine.Panicked(v))
 			a = (&problem{kind: kindInternal}).answer(c.id)
 		}
 	}()
@@ -227,26 +226,4 @@ func requestID(r *http.Request) string {
 		return id
 	}
 	return rand.Text()
-}
-
-func typeName(v any) string {
-	if err, ok := v.(runtime.Error); ok {
-		return err.Error() // says which index or type, not what is in there
-	}
-	return "a value that is not shown"
-}
-
-// frames returns where the program is, without the arguments that a stack trace
-// shows.
-func frames() []string {
-	pcs := make([]uintptr, 24)
-	all := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
-	var list []string
-	for {
-		f, more := all.Next()
-		list = append(list, f.Function)
-		if !more {
-			return list
-		}
-	}
 }

@@ -33,7 +33,7 @@ func (e *Engine) Register(ctx context.Context, ref Ref, reg Registration) (s Sch
 	var wrote bool
 	var card store.Card
 	var seen *Observation
-	err = e.store.Update(ctx, ref.Card, "", func(tx *store.Tx) error {
+	err = e.locked(ctx, ref, "", func(tx *store.Tx) error {
 		c := &tx.Card
 		created = c.Version == 0
 		if created {
@@ -100,7 +100,7 @@ func (e *Engine) Reveal(ctx context.Context, ref Ref) (Revealed, error) {
 	if err != nil {
 		return Revealed{}, err
 	}
-	cvv, err := e.generator.Open(ctx, &c, false)
+	cvv, err := e.open(ctx, &c)
 	if err != nil {
 		return Revealed{}, err
 	}

@@ -23,7 +23,9 @@
 // # Secrets
 //
 // Nothing that is stored, logged, answered or told to an [Observer] holds a CVV
-// or a PAN in the clear, except the answer of [Engine.Reveal].
+// or a PAN in the clear, except the answer of [Engine.Reveal]. A panic, of a
+// Generator say, becomes an error: what it was panicked with could be printed.
+// The log has where it was.
 //
 // # Concurrency
 //

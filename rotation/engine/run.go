@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
@@ -164,9 +163,6 @@ func (e *Engine) claim(ctx context.Context, tx *store.Tx) (seen Observation, err
 		slot = tx.Card.Next
 	}
 	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic in the generator (%T)", r) // its value may hold anything
-		}
 		if err == nil {
 			return
 		}
@@ -179,6 +175,7 @@ func (e *Engine) claim(ctx context.Context, tx *store.Tx) (seen Observation, err
 		c.Due = tx.Now.Add(backoff(c.Failures, lastBackoff))
 		e.log.ErrorContext(ctx, "an automatic rotation failed; trying again", "card", c.ID, "failures", c.Failures, "at", c.Due, "error", c.Failure)
 	}()
+	defer e.contain(ctx, before.ID, &err)
 	decision, err := e.apply(ctx, tx, change{event: rotation.AutoSlot(tx.Now, slot)})
 	if err != nil {
 		return Observation{}, err

@@ -98,7 +98,7 @@ func (e *Engine) CheckKeys(ctx context.Context) error {
 	}
 	var failed error
 	for i := range cards {
-		if _, failed = e.generator.Open(ctx, &cards[i], false); failed == nil {
+		if _, failed = e.open(ctx, &cards[i]); failed == nil {
 			return nil
 		}
 	}
@@ -120,7 +120,7 @@ func (e *Engine) Reseal(ctx context.Context) (resealed, failed int, err error) {
 		}
 		for i := range cards {
 			after = cards[i].ID
-			if changed, err := e.generator.Reseal(&cards[i]); err == nil && !changed {
+			if changed, err := e.reseal(ctx, &cards[i]); err == nil && !changed {
 				continue // most are current; none of these is locked
 			}
 			err := e.update(ctx, Ref{Card: after}, "", func(tx *store.Tx) (err error) {
