@@ -75,6 +75,9 @@ func Migrate(ctx context.Context, url string) error {
 		return fmt.Errorf("postgres: migrate: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	if err := checkServer(ctx, conn); err != nil {
+		return fmt.Errorf("postgres: migrate: %w", err)
+	}
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		return migrate(ctx, tx, firstSchema(config.ConnConfig.RuntimeParams["search_path"]))
 	})
@@ -133,9 +136,7 @@ func newer(version int) error {
 
 // checkSchema returns an error that matches store.ErrSchema unless the database
 // has the schema that this program works with.
-func checkSchema(ctx context.Context, db interface {
-	QueryRow(context.Context, string, ...any) pgx.Row
-}) error {
+func checkSchema(ctx context.Context, db querier) error {
 	var version int
 	err := db.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM migrations").Scan(&version)
 	var pgErr *pgconn.PgError

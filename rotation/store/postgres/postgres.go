@@ -29,9 +29,12 @@ import (
 
 // Options say how to open a database.
 type Options struct {
-	// URL is the database's: postgres://user:password@host:5432/database.
-	// Settings of the session can be given as parameters: search_path for a
-	// schema of its own, statement_timeout (30 s unless set) and so on.
+	// URL is the database's:
+	// postgres://user:password@host:5432/database?sslmode=verify-full. Unless the
+	// host is this machine, it must decide whether the connection is encrypted,
+	// or PGSSLMODE must. Settings of the session can be given as parameters:
+	// search_path for a schema of its own, statement_timeout (30 s unless set),
+	// synchronous_commit (on unless it is remote_apply) and so on.
 	URL string
 
 	// Clock is the store's time, for tests. nil: the database's clock.
@@ -64,7 +67,10 @@ type Store struct {
 }
 
 // Open opens the database, which must have the schema of this program: the
-// error matches store.ErrSchema where it does not, and says what to run.
+// error matches store.ErrSchema where it does not, and says what to run. A server
+// that runs with fsync or full_page_writes off is refused, unless the setting
+// cvvd.fsync or cvvd.full_page_writes is off as well, which says that this is
+// known.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{clock: o.Clock, timer: clock.New(), leases: make(map[*lease]struct{})}
 	var err error
@@ -76,7 +82,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s.lease = s.back.Config().ConnConfig
-	if err := checkSchema(ctx, s.front); err != nil {
+	err = checkServer(ctx, s.front)
+	if err == nil {
+		err = checkSchema(ctx, s.front)
+	}
+	if err != nil {
 		s.front.Close()
 		s.back.Close()
 		return nil, fmt.Errorf("postgres: open: %w", err)

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
@@ -27,6 +28,10 @@ func TestPasswordsStaySecret(t *testing.T) {
 		"postgres://127.0.0.1:1/db?sslkey=/nowhere&sslcert=/nowhere&sslpassword=hunter2&password=hunter2",
 		"postgres://u:hunter2@127.0.0.1:1/db?pool_max_conns=hunter2",
 		"postgres://u:hunter2@/db?host=/nowhere",
+		"postgres://u:very@hunter2@127.0.0.1:1/db",
+		"postgres://u:1/hunter2@127.0.0.1:1/db?sslmode=disable",
+		"postgres://u:1?hunter2@127.0.0.1:1/db?sslmode=disable",
+		"postgres://u:hunter2@127.0.0.1:1/db?synchronous_commit=hunter2",
 		"host=127.0.0.1 port=1 password=hunter2",
 		"host=127.0.0.1 port=1 password='hunter2",
 		"u:hunter2@127.0.0.1/db",
@@ -35,11 +40,11 @@ func TestPasswordsStaySecret(t *testing.T) {
 		strings.Replace(pgtest.Start(t), "postgres@", "nobody:hunter2@", 1),
 	} {
 		_, openErr := Open(t.Context(), Options{URL: url})
-		for call, err := range map[string]error{"Open": openErr, "Migrate": Migrate(t.Context(), url)} {
+		for call, err := range map[string]error{"Open": openErr, "Migrate": Migrate(t.Context(), url), "CheckURL": CheckURL(url)} {
 			shown := strings.ReplaceAll(url, secret, "…")
-			if err == nil {
+			if err == nil && call != "CheckURL" {
 				t.Errorf("%s(%s) worked", call, shown)
-			} else if strings.Contains(err.Error(), secret) {
+			} else if err != nil && strings.Contains(err.Error(), secret) {
 				t.Errorf("%s(%s) shows the password: %s", call, shown, strings.ReplaceAll(err.Error(), secret, "…"))
 			}
 		}
@@ -51,6 +56,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		"postgres://u:p@127.0.0.1:port/db":                      "like postgres://",
 		"postgres://u:secret@127.0.0.1/db?sslmode=perhaps":      "sslmode",
 		"postgres://u:secret@127.0.0.1/db?connect_timeout=soon": "connect_timeout",
+		"postgres://u:sec@ret@127.0.0.1/db":                     "%40",
 	} {
 		if _, err := parse(url); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want something with %q", url, err, want)
@@ -66,5 +72,18 @@ func TestSessionsCanBeSet(t *testing.T) {
 	got := c.ConnConfig.RuntimeParams
 	if got["statement_timeout"] != "1min" || got["search_path"] != "cards" || got["application_name"] != "cvvd" {
 		t.Errorf("parameters %v", got)
+	}
+}
+
+// Commits may wait for more than the disk, and not for less.
+func TestCommitsCanNotBeWeakened(t *testing.T) {
+	for level, ok := range map[string]bool{
+		"on": true, "ON": true, "remote_apply": true,
+		"off": false, "local": false, "remote_write": false, "0": false, "": false, "on; SELECT 1": false,
+	} {
+		err := CheckURL("postgres://127.0.0.1/d?synchronous_commit=" + url.QueryEscape(level))
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "on or remote_apply") {
+			t.Errorf("synchronous_commit=%s: %v", level, err)
+		}
 	}
 }

@@ -3,7 +3,9 @@
 // test process, however that ends.
 //
 // Where no PostgreSQL is installed, a test is skipped and says how to install
-// it; with the environment variable CI set, it fails.
+// it; with the environment variable CI set, it fails. PGTEST_BIN=/folder/bin
+// takes the programs in that folder, of another version, which the user that
+// runs them must be able to read.
 package pgtest
 
 import (
@@ -42,7 +44,7 @@ func Start(t testing.TB) string {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.server == nil {
-		s, err := start(programs(t), "fsync=off")
+		s, err := start(programs(t), "fsync=off", "cvvd.fsync=off") // which says that this is known
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,10 +76,16 @@ func New(t testing.TB, settings ...string) *Server {
 	return s
 }
 
-// programs returns the folder of PostgreSQL's programs, of the newest version
-// there is.
+// programs returns the folder of PostgreSQL's programs: PGTEST_BIN, or that of
+// the newest version there is.
 func programs(t testing.TB) string {
 	t.Helper()
+	if bin := os.Getenv("PGTEST_BIN"); bin != "" {
+		if _, err := os.Stat(filepath.Join(bin, "initdb")); err != nil {
+			t.Fatalf("PGTEST_BIN: %v", err)
+		}
+		return bin
+	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	slices.SortFunc(found, func(a, b string) int { return major(b) - major(a) })
 	if path, err := exec.LookPath("initdb"); err == nil {
