@@ -18,6 +18,7 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/auth"
+	"cvvrotation/rotation/store/postgres"
 )
 
 // Sections of the file that a command needs.
@@ -150,8 +151,9 @@ func (c *Config) checkStore(p *problems) {
 			p.add(err)
 			return
 		}
-		_, err = url.Parse(text)
-		p.need("store.url", err == nil && (strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://")), "a URL is needed that begins with postgres://, with % and the like in a password written as %25")
+		if err := postgres.CheckURL(text); err != nil {
+			p.add(&FieldError{"store.url", err.Error()})
+		}
 	default:
 		p.oneOf("store.kind", c.Store.Kind, "sqlite", "postgres")
 	}

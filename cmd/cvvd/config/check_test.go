@@ -43,7 +43,7 @@ func TestCheck(t *testing.T) {
 		"store.url_file": func(c *Config, _ string) { c.Store.Kind = "postgres" },
 		"store.url":      func(c *Config, _ string) { c.Store.Kind, c.Store.URL = "postgres", NewSecret("host=x") },
 		"store.connections": func(c *Config, _ string) {
-			c.Store.Kind, c.Store.URL, c.Store.Connections = "postgres", NewSecret("postgres://h/d"), -1
+			c.Store.Kind, c.Store.URL, c.Store.Connections = "postgres", NewSecret("postgres://h/d?sslmode=disable"), -1
 		},
 		"keys.sealing_file":        func(c *Config, _ string) { c.Keys.SealingFile = "" },
 		"keys.sealing_file ":       func(c *Config, d string) { c.Keys.SealingFile = filepath.Join(d, "none") },
@@ -112,12 +112,18 @@ func TestCheck(t *testing.T) {
 		},
 		"listen.drain": func(c *Config, _ string) { c.Listen.Drain = c.Listen.Shutdown },
 		"store.background": func(c *Config, _ string) {
-			c.Store.Kind, c.Store.URL, c.Store.Background = "postgres", NewSecret("postgres://h/d"), 2
+			c.Store.Kind, c.Store.URL, c.Store.Background = "postgres", NewSecret("postgres://h/d?sslmode=disable"), 2
 		},
 		"store.background ": func(c *Config, _ string) {
-			c.Store.Kind, c.Store.URL, c.Engine.Workers = "postgres", NewSecret("postgres://h/d"), 3
+			c.Store.Kind, c.Store.URL, c.Engine.Workers = "postgres", NewSecret("postgres://h/d?sslmode=disable"), 3
 		},
 		"store.url ": func(c *Config, _ string) { c.Store.Kind, c.Store.URL = "postgres", NewSecret("postgres://u:p%@h/d") },
+		"store.url  ": func(c *Config, _ string) {
+			c.Store.Kind, c.Store.URL = "postgres", NewSecret("postgres://db.example/d")
+		},
+		"store.url   ": func(c *Config, _ string) {
+			c.Store.Kind, c.Store.URL = "postgres", NewSecret("postgres://127.0.0.1/d?synchronous_commit=off")
+		},
 		"auth.jwks_file ": func(c *Config, d string) {
 			c.Auth.JWKSURL, c.Auth.JWKSFile = "", d+"/jwks.json"
 			os.WriteFile(c.Auth.JWKSFile, []byte(`{"keys":[]}`), 0o600)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -55,6 +56,9 @@ func parse(text string) (*pgxpool.Config, error) {
 		return nil, fmt.Errorf("postgres: the database's URL: %s", reason(u, err))
 	}
 	conn := &config.ConnConfig.Config
+	if undecided(conn) {
+		return nil, errors.New("postgres: the database's URL leaves it open whether the connection is encrypted: write sslmode=verify-full, or sslmode=disable to do without; with prefer, allow or nothing, whoever is on the way decides")
+	}
 	for name, value := range parameters {
 		if _, ok := conn.RuntimeParams[name]; !ok {
 			conn.RuntimeParams[name] = value
@@ -68,6 +72,26 @@ func parse(text string) (*pgxpool.Config, error) {
 	}
 	config.PingTimeout = 5 * time.Second
 	return config, nil
+}
+
+// undecided reports whether a connection to another machine may be encrypted or
+// not, as whoever is on the way likes. That is what PostgreSQL's clients do
+// unless told otherwise.
+func undecided(c *pgconn.Config) bool {
+	encrypted, plain := false, false
+	for _, way := range append([]*pgconn.FallbackConfig{{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig}}, c.Fallbacks...) {
+		if network, _ := pgconn.NetworkAddress(way.Host, way.Port); network == "unix" || isLoopback(way.Host) {
+			continue
+		}
+		encrypted = encrypted || way.TLSConfig != nil
+		plain = plain || way.TLSConfig == nil
+	}
+	return encrypted && plain
+}
+
+// isLoopback reports whether the host is this machine for sure.
+func isLoopback(host string) bool {
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 // commitDurably makes a commit be answered when it is on disk, and on that of

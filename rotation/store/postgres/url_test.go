@@ -2,8 +2,12 @@ package postgres
 
 import (
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"cvvrotation/rotation/store/postgres/pgtest"
 )
@@ -31,6 +35,7 @@ func TestPasswordsStaySecret(t *testing.T) {
 		"postgres://u:very@hunter2@127.0.0.1:1/db",
 		"postgres://u:1/hunter2@127.0.0.1:1/db?sslmode=disable",
 		"postgres://u:1?hunter2@127.0.0.1:1/db?sslmode=disable",
+		"postgres://u:hunter2@db.example/db",
 		"postgres://u:hunter2@127.0.0.1:1/db?synchronous_commit=hunter2",
 		"host=127.0.0.1 port=1 password=hunter2",
 		"host=127.0.0.1 port=1 password='hunter2",
@@ -72,6 +77,94 @@ func TestSessionsCanBeSet(t *testing.T) {
 	got := c.ConnConfig.RuntimeParams
 	if got["statement_timeout"] != "1min" || got["search_path"] != "cards" || got["application_name"] != "cvvd" {
 		t.Errorf("parameters %v", got)
+	}
+}
+
+// A connection that leaves this machine is encrypted, or is said not to be:
+// nobody on the way decides it.
+func TestEncryptionIsDecided(t *testing.T) {
+	services := filepath.Join(t.TempDir(), "services")
+	if err := os.WriteFile(services, []byte("[open]\nhost=db.example\n[tls]\nhost=db.example\nsslmode=verify-full\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ url, env, want string }{
+		{"db.example/d", "", "refused"},
+		{"db.example:5433/d?sslmode=", "", "refused"},
+		{"db.example/d?sslmode=prefer", "", "refused"},
+		{"db.example/d?sslmode=allow", "", "refused"},
+		{"db.example/d?sslmode=disable", "", "plain"},
+		{"db.example/d?sslmode=require", "", "encrypted"},
+		{"db.example/d?ssl=true", "", "encrypted"},
+		{"db.example/d?sslnegotiation=direct", "", "encrypted"},
+		{"db.example/d?sslmode=verify-ca", "", "encrypted"},
+		{"db.example/d?sslmode=verify-full", "", "verified"},
+		{"db.example/d?sslrootcert=system", "", "verified"},
+
+		{"192.0.2.7/d", "", "refused"},
+		{"0.0.0.0/d", "", "refused"},
+		{"[2001:db8::7]/d", "", "refused"},
+		{"[2001:db8::7]:5433/d?sslmode=verify-full", "", "verified"},
+		{"localhost.example/d", "", "refused"},
+		{"localhost/d", "", "either"},
+		{"127.0.0.1/d", "", "either"},
+		{"127.8.8.8:5433/d", "", "either"},
+		{"[::1]/d", "", "either"},
+		{"[::1]:5433/d?sslmode=disable", "", "plain"},
+		{"localhost/d?sslmode=verify-full", "", "verified"},
+		{"/d?host=/run/postgresql", "", "plain"},
+		{"/d?host=/run/postgresql&sslmode=verify-full", "", "plain"},
+
+		{"db1.example,db2.example/d", "", "refused"},
+		{"db1.example:5432,db2.example:5433/d?sslmode=verify-full", "", "verified"},
+		{"db1.example,db2.example/d?sslmode=disable", "", "plain"},
+		{"127.0.0.1,db.example/d", "", "refused"},
+		{"db.example,127.0.0.1/d", "", "refused"},
+		{"/d?host=/run/postgresql,db.example", "", "refused"},
+		{"/d?host=/run/postgresql,db.example&sslmode=verify-full", "", "either"}, // plain to the socket alone
+		{"/d?host=::1,2001:db8::7", "", "refused"},
+		{"/d?host=::1,localhost", "", "either"},
+
+		{"db.example/d", "PGSSLMODE=verify-full", "verified"},
+		{"db.example/d", "PGSSLMODE=disable", "plain"},
+		{"db.example/d", "PGSSLMODE=prefer", "refused"},
+		{"db.example/d?sslmode=prefer", "PGSSLMODE=verify-full", "refused"},
+		{"/d", "PGHOST=db.example", "refused"},
+		{"/d", "PGHOST=127.0.0.1", "either"},
+		{"/d?service=open", "PGSERVICEFILE=" + services, "refused"},
+		{"/d?service=tls", "PGSERVICEFILE=" + services, "verified"},
+	} {
+		t.Run(test.url+" "+test.env, func(t *testing.T) {
+			for _, name := range []string{"PGHOST", "PGSSLMODE", "PGSERVICE"} {
+				t.Setenv(name, "")
+			}
+			if name, value, ok := strings.Cut(test.env, "="); ok {
+				t.Setenv(name, value)
+			}
+			c, err := parse("postgres://" + test.url)
+			if err != nil {
+				if test.want != "refused" || !strings.Contains(err.Error(), "sslmode=verify-full, or sslmode=disable") {
+					t.Errorf("%v; want it %s", err, test.want)
+				}
+				return
+			}
+			ways := map[string]bool{}
+			for _, way := range append(c.ConnConfig.Fallbacks, &pgconn.FallbackConfig{TLSConfig: c.ConnConfig.TLSConfig}) {
+				switch {
+				case way.TLSConfig == nil:
+					ways["plain"] = true
+				case way.TLSConfig.InsecureSkipVerify:
+					ways["encrypted"] = true
+				default:
+					ways["verified"] = true
+				}
+			}
+			if either := test.want == "either" && len(ways) == 2; !either && (len(ways) != 1 || !ways[test.want]) {
+				t.Errorf("it is %v, want %s", ways, test.want)
+			}
+		})
+	}
+	if err := CheckURL("host=db.example sslmode=verify-full"); err == nil {
+		t.Error("what is no URL was accepted")
 	}
 }
 
