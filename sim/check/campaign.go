@@ -2,10 +2,8 @@ package check
 
 import (
 	"context"
-	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -20,11 +18,10 @@ type Campaign struct {
 	Workers int           // goroutines; 0: one for each processor
 	Twice   bool          // do each run twice and compare the trace hashes
 
-	// Progress is called now and then with what has been done; nil: never.
-	Progress func(Progress)
-	// Each is called after each run, one call at a time, in no order of the
+	// Both are called after each run, one call at a time, in no order of the
 	// seeds; nil: never.
-	Each func(Run)
+	Progress func(Progress)
+	Each     func(Run)
 }
 
 // Progress is how far a campaign has got.
@@ -73,18 +70,11 @@ func (r Result) Never() []Place {
 	return slices.DeleteFunc(slices.Clone(r.Places), func(p Place) bool { return p.Met > 0 })
 }
 
-// batch is how many seeds a worker takes up at a time.
-const batch = 16
-
 // hunt is a campaign under way.
 type hunt struct {
 	Campaign
-	started time.Time
-	taken   atomic.Uint64 // seeds taken up, from First on
-	lowest  atomic.Uint64 // the lowest seed with a finding
-
 	mu     sync.Mutex
-	found  *finding // of that seed
+	found  *finding // of the lowest seed
 	result Result
 	places places
 }
@@ -101,19 +91,15 @@ type finding struct {
 // Run does the campaign. When ctx ends it returns what it has by then, with
 // Stopped set.
 func (c Campaign) Run(ctx context.Context) Result {
-	h := &hunt{Campaign: c, started: time.Now()}
-	h.lowest.Store(^uint64(0))
-	if h.Workers <= 0 {
-		h.Workers = runtime.GOMAXPROCS(0)
-	}
-	var group sync.WaitGroup
-	for range h.Workers {
-		group.Go(func() { h.work(ctx) })
-	}
-	group.Wait()
+	h := &hunt{Campaign: c}
+	started := time.Now()
+	Seeds{c.First, c.Last, c.For, c.Workers}.Run(ctx, func() func(uint64) bool {
+		host := &host{system: h.System, guard: h.System.Guard(), bug: h.Bug.host}
+		return func(seed uint64) bool { return h.one(host, seed) }
+	})
 
 	r := h.result
-	r.FirstSeed, r.Elapsed = h.First, time.Since(h.started)
+	r.FirstSeed, r.Elapsed = h.First, time.Since(started)
 	for p, met := range h.places {
 		r.Places = append(r.Places, Place{place(p).sentence(), met})
 	}
@@ -127,43 +113,8 @@ func (c Campaign) Run(ctx context.Context) Result {
 	return r
 }
 
-// work takes up one batch of seeds after the other.
-func (h *hunt) work(ctx context.Context) {
-	host := &host{system: h.System, guard: h.System.Guard(), bug: h.Bug.host}
-	for ctx.Err() == nil && (h.For == 0 || time.Since(h.started) < h.For) {
-		from := h.taken.Add(batch) - batch
-		if from > h.Last-h.First {
-			return
-		}
-		upTo := min(from+batch-1, h.Last-h.First)
-		for i := from; i <= upTo && ctx.Err() == nil; i++ {
-			if seed := h.First + i; seed < h.lowest.Load() {
-				h.one(host, seed)
-			}
-		}
-		h.mu.Lock()
-		h.collect(host)
-		h.mu.Unlock()
-	}
-}
-
-// collect adds up what the host has met, and reports it.
-func (h *hunt) collect(host *host) {
-	met := 0
-	for p, n := range host.places {
-		h.places[p] += n
-		if h.places[p] > 0 {
-			met++
-		}
-	}
-	host.places = places{}
-	if h.Progress != nil {
-		h.Progress(Progress{h.result.Runs, h.result.Events, met, len(h.places)})
-	}
-}
-
-// one does the run of one seed.
-func (h *hunt) one(host *host, seed uint64) {
+// one does the run of one seed, and reports whether it found something.
+func (h *hunt) one(host *host, seed uint64) bool {
 	f := &finding{seed: seed, options: drawOptions(seed)}
 	host.run(seed, f.options)
 	hash, events := host.hash, host.events
@@ -184,11 +135,22 @@ func (h *hunt) one(host *host, seed uint64) {
 	h.result.Events += int64(events)
 	h.result.LastSeed = max(h.result.LastSeed, seed)
 	h.result.Hash += mix(hash)
-	if (f.failure != nil || f.unstable != nil) && seed < h.lowest.Load() {
-		h.lowest.Store(seed)
+	met := 0
+	for p, n := range host.places {
+		if h.places[p] += n; h.places[p] > 0 {
+			met++
+		}
+	}
+	host.places = places{}
+	found := f.failure != nil || f.unstable != nil
+	if found && (h.found == nil || seed < h.found.seed) {
 		h.found = f
+	}
+	if h.Progress != nil {
+		h.Progress(Progress{h.result.Runs, h.result.Events, met, len(h.places)})
 	}
 	if h.Each != nil {
 		h.Each(Run{seed, hash, events, f.options.String()})
 	}
+	return found
 }

@@ -2,10 +2,8 @@ package enginecheck
 
 import (
 	"context"
-	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"cvvrotation/sim/check"
@@ -21,7 +19,7 @@ type Campaign struct {
 	Workers int           // goroutines; 0: one for each processor
 	Twice   bool          // do each run twice and compare the trace hashes
 
-	Progress func(check.Progress) // called now and then; nil: never
+	Progress func(check.Progress) // called after each run; nil: never
 	Each     func(check.Run)      // called after each run, in no order of the seeds; nil: never
 }
 
@@ -51,23 +49,16 @@ type Failure struct {
 
 // Run does the campaign, until it is done or ctx ends.
 func (c Campaign) Run(ctx context.Context) Result {
-	h := &hunt{Campaign: c, started: time.Now()}
-	h.lowest.Store(^uint64(0))
-	if h.Workers <= 0 {
-		h.Workers = runtime.GOMAXPROCS(0)
-	}
-	var group sync.WaitGroup
-	for range h.Workers {
-		group.Go(func() { h.work(ctx) })
-	}
-	group.Wait()
+	h := &hunt{Campaign: c}
+	started := time.Now()
+	check.Seeds{First: c.First, Last: c.Last, For: c.For, Workers: c.Workers}.Run(ctx, func() func(uint64) bool { return h.one })
 	res := h.result
-	res.Elapsed = time.Since(h.started)
+	res.Elapsed = time.Since(started)
 	for p, met := range h.places {
 		res.Places = append(res.Places, check.Place{Sentence: place(p).sentence(), Met: met})
 	}
-	if h.broken {
-		res.Failure = shrink(c.Bug, h.lowest.Load())
+	if h.found && res.Unstable == nil {
+		res.Failure = shrink(c.Bug, h.lowest)
 	}
 	return res
 }
@@ -81,31 +72,18 @@ func Situations() []string {
 	return all
 }
 
+// hunt is a campaign under way.
 type hunt struct {
 	Campaign
-	started time.Time
-	taken   atomic.Uint64
-	lowest  atomic.Uint64 // the lowest seed with a finding
-
 	mu     sync.Mutex
-	broken bool // of that seed, and not unstable
+	found  bool
+	lowest uint64 // the lowest seed with a finding
 	result Result
 	places places
 }
 
-func (h *hunt) work(ctx context.Context) {
-	for ctx.Err() == nil && (h.For == 0 || time.Since(h.started) < h.For) {
-		i := h.taken.Add(1) - 1
-		if i > h.Last-h.First {
-			return
-		}
-		if seed := h.First + i; seed < h.lowest.Load() {
-			h.one(seed)
-		}
-	}
-}
-
-func (h *hunt) one(seed uint64) {
+// one does the run of one seed, and reports whether it found something.
+func (h *hunt) one(seed uint64) bool {
 	o := drawOptions(seed)
 	r := &run{bug: h.Bug}
 	r.perform(seed, o, stepsOf(o))
@@ -129,9 +107,9 @@ func (h *hunt) one(seed uint64) {
 			met++
 		}
 	}
-	if (r.failure != nil || unstable != nil) && seed < h.lowest.Load() {
-		h.lowest.Store(seed)
-		h.broken, h.result.Unstable = unstable == nil, unstable
+	found := r.failure != nil || unstable != nil
+	if found && (!h.found || seed < h.lowest) {
+		h.found, h.lowest, h.result.Unstable = true, seed, unstable
 	}
 	if h.Progress != nil {
 		h.Progress(check.Progress{Runs: h.result.Runs, Events: h.result.Events, Met: met, Places: len(r.places)})
@@ -139,6 +117,7 @@ func (h *hunt) one(seed uint64) {
 	if h.Each != nil {
 		h.Each(check.Run{Seed: seed, Hash: r.hash, Events: int(r.events), Options: o.String()})
 	}
+	return found
 }
 
 // shrink takes steps, and then faults, out of a failing run for as long as it
