@@ -239,4 +239,10 @@ func TestPlans(t *testing.T) {
 	if !strings.Contains(plan, "Tid Scan") || strings.Contains(plan, "Seq Scan") {
 		t.Errorf("a batch is planned so:\n%s", plan)
 	}
+	held := newArray(25, 1, 8)
+	held.text("card")
+	plan = explain(pendingSQL(256), int64(0), held)
+	if !strings.Contains(plan, "Index Scan using outbox_pkey") || !strings.Contains(plan, "hashed SubPlan") || strings.Contains(plan, "Sort") {
+		t.Errorf("events that wait are looked for so:\n%s", plan)
+	}
 }
