@@ -124,6 +124,8 @@ func TestDeliveredAndNotRecorded(t *testing.T) {
 		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
 		write(t, s, "a", 2)
 		time.Sleep(time.Minute)
+		write(t, s, "b", 1) // which would only be delivered twice
+		time.Sleep(time.Minute)
 		if n := sink.all(); n != 2 {
 			t.Errorf("%d deliveries while they could not be recorded", n)
 		}
@@ -134,7 +136,7 @@ func TestDeliveredAndNotRecorded(t *testing.T) {
 		_, stop = start(t, outbox.Options{Outbox: s, Sink: sink})
 		time.Sleep(time.Second)
 		stop()
-		if diff := cmp.Diff([]string{"a.1", "a.2", "a.1", "a.2"}, sink.taken()); diff != "" || waiting(s) != 0 {
+		if diff := cmp.Diff([]string{"a.1", "a.2", "a.1", "a.2", "b.1"}, sink.taken()); diff != "" || waiting(s) != 0 {
 			t.Error(diff)
 		}
 	})

@@ -13,8 +13,10 @@ import (
 // others, and report to it through finished.
 type term struct {
 	*Relay
-	sink context.Context // of deliveries; ended by cut
-	cut  context.CancelFunc
+	sink  context.Context // of deliveries; ended by cut
+	cut   context.CancelFunc
+	store context.Context // of their record; ended by leave
+	leave context.CancelFunc
 
 	busy     map[string]bool  // cards whose events are in flight, or not recorded yet
 	held     map[string]*hold // cards whose next event has failed
@@ -31,8 +33,9 @@ type term struct {
 	down     time.Time // since when it takes nothing; zero: it works
 	failure  string    // the last one, while it is down
 
-	results     []result // to be recorded
-	settled     []string // cards that are no longer busy when they are
+	unrecorded  outcomes  // to be recorded next
+	recording   *outcomes // being recorded, while other events are read and delivered; nil: none
+	recorded    chan error
 	storeErrs   int      // failures of the store in a row
 	storeBackAt time.Time
 }
@@ -51,6 +54,12 @@ type result struct {
 	record bool
 }
 
+// outcomes is what became of events.
+type outcomes struct {
+	results []result
+	cards   []string // no longer busy when the store knows
+}
+
 // batch is a batch of events, before and after the sink has had it.
 type batch struct {
 	events []store.Queued
@@ -62,10 +71,12 @@ type batch struct {
 func (r *Relay) serve(ctx context.Context, lease store.Lease) error {
 	t := &term{
 		Relay: r, busy: map[string]bool{}, held: map[string]*hold{},
-		finished: make(chan batch, r.o.Lanes), more: true,
+		finished: make(chan batch, r.o.Lanes), recorded: make(chan error, 1), more: true,
 	}
 	t.sink, t.cut = context.WithCancel(context.WithoutCancel(ctx))
 	defer t.cut()
+	t.store, t.leave = context.WithCancel(context.WithoutCancel(ctx))
+	defer t.leave()
 	for {
 		t.settle(ctx)
 		t.fetch(ctx)
@@ -74,6 +85,8 @@ func (r *Relay) serve(ctx context.Context, lease store.Lease) error {
 		select {
 		case b := <-t.finished:
 			t.finish(ctx, b)
+		case err := <-t.recorded:
+			t.settled(ctx, err)
 		case <-t.wake:
 			t.more = true
 		case <-timer.C: // a poll, or the end of a delay
@@ -99,11 +112,11 @@ func (t *term) fetch(ctx context.Context) {
 	if !now.Before(t.pollAt) {
 		t.more, t.pollAt = true, now.Add(t.o.Poll)
 	}
-	if now.Before(t.pausedTo) || now.Before(t.storeBackAt) {
+	if now.Before(t.pausedTo) || now.Before(t.storeBackAt) || t.storeErrs > 0 && t.recording != nil {
 		return
 	}
 	except, held := t.except(now)
-	for t.more && t.inFlight < t.o.Lanes && held < t.o.MaxHeld {
+	for t.more && t.inFlight < t.o.Lanes && held < t.o.MaxHeld && len(t.unrecorded.results) < t.o.Lanes*t.o.Batch {
 		limit := t.o.Batch
 		if t.pauses > 0 { // one event tells whether the sink is back
 			if limit = 1; t.inFlight > 0 {
@@ -168,13 +181,15 @@ func (t *term) wait() time.Duration {
 			next = pause
 		}
 	}
+	if len(t.unrecorded.cards) > 0 && t.recording == nil && t.storeBackAt.Before(next) {
+		next = t.storeBackAt // which does not wait for a sink that rests
+	}
 	return max(next.Sub(now), 1)
 }
 
 // finish takes note of what became of a batch.
 func (t *term) finish(ctx context.Context, b batch) {
 	t.inFlight--
-	t.more = true // perhaps later events of the same cards
 	for len(b.errs) < len(b.events) {
 		b.errs = append(b.errs, errors.New("the sink said nothing of the event"))
 	}
@@ -189,7 +204,7 @@ func (t *term) finish(ctx context.Context, b batch) {
 	var unavailable, last error
 	stopped := map[string]bool{}
 	for i, e := range b.events {
-		t.settled = append(t.settled, e.Card)
+		t.unrecorded.cards = append(t.unrecorded.cards, e.Card)
 		err := b.errs[i]
 		r := result{Outcome{Event: e, Err: err, Lag: max(now.Sub(e.At), 0)}, true}
 		switch {
@@ -213,7 +228,7 @@ func (t *term) finish(ctx context.Context, b batch) {
 			last = err
 			t.hold(&r, b.taken, now)
 		}
-		t.results = append(t.results, r)
+		t.unrecorded.results = append(t.unrecorded.results, r)
 	}
 	switch {
 	case unavailable != nil:
@@ -287,14 +302,15 @@ func (t *term) resume(ctx context.Context, now time.Time) {
 	}
 }
 
-// settle records what has become of events, and then lets the next ones of their
-// cards follow.
+// settle begins to record what has become of events, unless it is at it already.
 func (t *term) settle(ctx context.Context) {
-	if t.o.Clock.Now().Before(t.storeBackAt) {
+	if t.recording != nil || len(t.unrecorded.cards) == 0 || t.o.Clock.Now().Before(t.storeBackAt) {
 		return
 	}
+	now := t.unrecorded
+	t.recording, t.unrecorded = &now, outcomes{}
 	var deliveries []store.Delivery
-	for _, r := range t.results {
+	for _, r := range t.recording.results {
 		if !r.record {
 			continue
 		}
@@ -304,24 +320,34 @@ func (t *term) settle(ctx context.Context) {
 		}
 		deliveries = append(deliveries, d)
 	}
-	if len(deliveries) > 0 {
-		if err := t.o.Outbox.Settle(ctx, deliveries); err != nil {
-			t.storeFailed(ctx, "deliveries could not be recorded", err)
-			return
-		}
-		t.storeErrs = 0
+	if len(deliveries) == 0 {
+		t.settled(ctx, nil)
+		return
 	}
-	for _, r := range t.results {
+	go func() { t.recorded <- t.o.Outbox.Settle(t.store, deliveries) }()
+}
+
+// settled ends what settle began: the next events of the cards may follow.
+func (t *term) settled(ctx context.Context, err error) {
+	done := *t.recording
+	t.recording = nil
+	if err != nil {
+		t.unrecorded = outcomes{append(done.results, t.unrecorded.results...), append(done.cards, t.unrecorded.cards...)}
+		t.storeFailed(ctx, "deliveries could not be recorded", err)
+		return
+	}
+	t.storeErrs = 0
+	for _, r := range done.results {
 		if r.Status == store.Parked {
 			t.o.Logger.ErrorContext(ctx, "an event is parked", "event", r.Event.ID(),
 				"position", r.Event.Position, "attempts", r.Event.Attempts+1, "error", reason(r.Err))
 		}
 		t.o.Observe(r.Outcome)
 	}
-	for _, card := range t.settled {
+	for _, card := range done.cards {
 		delete(t.busy, card)
 	}
-	t.results, t.settled = t.results[:0], t.settled[:0]
+	t.more = true // perhaps later events of the same cards
 }
 
 func (t *term) storeFailed(ctx context.Context, what string, err error) {
@@ -338,6 +364,7 @@ func (t *term) storeFailed(ctx context.Context, what string, err error) {
 func (t *term) drain(ctx context.Context) error {
 	ctx, cancel := t.o.Clock.WithTimeout(context.WithoutCancel(ctx), 2*t.o.Grace)
 	defer cancel()
+	context.AfterFunc(ctx, t.leave)
 	grace := t.o.Clock.Timer(t.o.Grace)
 	defer grace.Stop()
 	for t.inFlight > 0 {
@@ -345,19 +372,26 @@ func (t *term) drain(ctx context.Context) error {
 		case b := <-t.finished:
 			t.finish(ctx, b)
 			t.settle(ctx)
+		case err := <-t.recorded:
+			t.settled(ctx, err)
 		case <-grace.C:
 			t.cut()
 		}
 	}
-	for {
-		t.storeBackAt = time.Time{}
-		if t.settle(ctx); len(t.results) == 0 {
+	for tries := 0; ; tries++ {
+		if t.recording != nil {
+			t.settled(ctx, <-t.recorded)
+		}
+		switch {
+		case len(t.unrecorded.cards) == 0:
 			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("outbox: deliveries could not be recorded (%d): they will be made again", len(t.unrecorded.results))
+		case tries > 0:
+			t.sleep(ctx, t.backoff(tries, t.o.MaxPause))
 		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("outbox: deliveries could not be recorded (%d): they will be made again", len(t.results))
-		}
-		t.sleep(ctx, t.backoff(t.storeErrs, t.o.MaxPause))
+		t.storeBackAt = time.Time{}
+		t.settle(ctx)
 	}
 }
 
