@@ -36,7 +36,7 @@ type term struct {
 	unrecorded  outcomes  // to be recorded next
 	recording   *outcomes // being recorded, while other events are read and delivered; nil: none
 	recorded    chan error
-	storeErrs   int      // failures of the store in a row
+	storeErrs   int // failures of the store in a row
 	storeBackAt time.Time
 }
 
