@@ -28,18 +28,18 @@ func OpenAPI() []byte { return slices.Clone(document) }
 type operation struct {
 	method, route string
 	scope         string // "": no token is needed
-	audited       string // what the audit log calls it; "": it is not recorded there
+	audited       string // what the audit log calls it; "": it changes and reveals nothing
 	query         string // the one query parameter that it takes; "": none
 	handle        func(*handler, *call) (*answer, error)
 }
 
 var operations = []operation{
-	{"POST", "/v1/cards/{cardId}/cvv/rotate", ScopeRotate, "", "", (*handler).rotate},
+	{"POST", "/v1/cards/{cardId}/cvv/rotate", ScopeRotate, "rotate", "", (*handler).rotate},
 	{"GET", "/v1/cards/{cardId}/cvv/rotation", ScopeRead, "", "slots", (*handler).showSchedule},
-	{"PATCH", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, "", "", (*handler).setSchedule},
-	{"DELETE", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, "", "", (*handler).deleteSchedule},
+	{"PATCH", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, "set_interval", "", (*handler).setSchedule},
+	{"DELETE", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, "disable", "", (*handler).deleteSchedule},
 	{"GET", "/v1/cards/{cardId}/cvv", ScopeReveal, "reveal", "", (*handler).reveal},
-	{"POST", "/v1/cards/{cardId}/cvv/verify", ScopeVerify, "", "", (*handler).verify},
+	{"POST", "/v1/cards/{cardId}/cvv/verify", ScopeVerify, "verify", "", (*handler).verify},
 	{"POST", "/v1/cards/{cardId}/cvv/unlock", ScopeUnlock, "unlock", "", (*handler).unlock},
 	{"PUT", "/v1/cards/{cardId}", ScopeRegister, "register", "", (*handler).register},
 	{"GET", "/openapi.json", "", "", "", (*handler).openAPI},
@@ -109,9 +109,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := h.answer(c)
 	if c.op != nil {
 		r.Pattern = c.op.method + " " + c.op.route // for those who measure around this handler
-		if c.op.audited != "" {
-			h.record(c, a)
-		}
+		a = h.record(c, a)
 	}
 	a.write(c)
 	h.finish(c, a)

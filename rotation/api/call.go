@@ -18,10 +18,12 @@ type call struct {
 	id      string // the request's
 	started time.Time
 	op      *operation  // nil: the path leads nowhere
-	caller  auth.Caller // zero until the token is accepted
+	known   bool        // the token is accepted
+	caller  auth.Caller // zero until then
 	card    string      // "" until it is checked
 	query   url.Values
-	reason  error // of an answer that is a problem
+	effect  engine.Effect // what the engine did
+	reason  error         // of an answer that is a problem
 }
 
 func (c *call) route() string {
@@ -59,6 +61,7 @@ func (h *handler) admit(c *call) error {
 	if c.caller, err = h.auth.Authenticate(c.r.Context(), token); err != nil {
 		return err
 	}
+	c.known = true
 	if wait := h.perCaller.take(c.caller.Subject, h.clock.Now()); wait > 0 {
 		return &problem{kind: kindTooMany, retry: wait, detail: "from this caller"}
 	}
@@ -82,10 +85,11 @@ func (c *call) anyAccount() bool { return c.caller.Has(ScopeAnyAccount) }
 
 // ref names the call's card, for the engine.
 func (c *call) ref() engine.Ref {
-	if c.anyAccount() {
-		return engine.Ref{Card: c.card}
+	ref := engine.Ref{Card: c.card, Effect: &c.effect}
+	if !c.anyAccount() {
+		ref.Account = c.caller.Account
 	}
-	return engine.Ref{Card: c.card, Account: c.caller.Account}
+	return ref
 }
 
 // readQuery refuses query parameters other than the operation's: what is in a
@@ -120,18 +124,6 @@ func wrong(err error) string {
 		return e.Detail
 	}
 	return ""
-}
-
-// record writes what an auditor wants to know: who, what, which card, and what
-// became of it. It comes before the answer.
-func (h *handler) record(c *call, a *answer) {
-	outcome := a.problem()
-	if outcome == "" {
-		outcome = "done"
-	}
-	h.audit.InfoContext(c.r.Context(), "audit",
-		"operation", c.op.audited, "subject", c.caller.Subject, "account", c.caller.Account, "card", c.card,
-		"outcome", outcome, "status", a.status, "request_id", c.id)
 }
 
 // methods are those that logs and metrics tell apart.

@@ -45,7 +45,8 @@ func (h *handler) register(c *call) (*answer, error) {
 	if hours == 0 && reg.Schedule != (engine.IntervalRequest{}) {
 		return nil, invalid(bodyError("cvv_rotation_interval_hours", "is required with cvv_first_rotation_date and spread: "+wantHours))
 	}
-	ref := engine.Ref{Card: c.card, Account: c.caller.Account}
+	ref := c.ref()
+	ref.Account = c.caller.Account
 	if account != "" && string(account) != ref.Account {
 		if !c.anyAccount() {
 			return nil, engine.ErrForbidden

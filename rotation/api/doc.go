@@ -32,8 +32,14 @@
 //
 // # Secrets
 //
-// A CVV leaves by GET /v1/cards/{cardId}/cvv alone, which is recorded in the
-// audit log before it is answered. Tokens, bodies, CVVs and PANs are in no log
-// and no error. Card ids are in logs unless they look like a PAN, which is
-// refused.
+// A CVV leaves by GET /v1/cards/{cardId}/cvv alone. Tokens, bodies, idempotency
+// keys, CVVs and PANs are in no log and no error. Card ids are in logs unless they
+// look like a PAN, which is refused.
+//
+// # Audit
+//
+// Who changed a card, revealed a CVV or tried to is in the audit log before it is
+// answered: see [Record]. What can't be recorded is not revealed. A verdict is
+// there when it locks the card. The engine's own rotations are nobody's, and are
+// events alone.
 package api

@@ -123,7 +123,10 @@ func newSite(t testing.TB, o setup) *site {
 	if o.auth == nil {
 		o.auth = s.dev
 	}
-	o.api.Clock, o.api.Logger, o.api.Audit = s.clock, s.log.logger(), s.audit.logger()
+	o.api.Clock, o.api.Logger = s.clock, s.log.logger()
+	if o.api.Audit == nil {
+		o.api.Audit = s.audit.logger()
+	}
 	o.api.Observe = func(x api.Exchange) {
 		x.Took = 0
 		s.seen.Store(x, true)

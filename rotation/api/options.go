@@ -38,7 +38,7 @@ type Authenticator interface {
 type Options struct {
 	Clock     clock.Clock    // for durations and rates; nil: the real one
 	Logger    *slog.Logger   // a record for each request, and errors; nil: none
-	Audit     *slog.Logger   // a record for each attempt to reveal a CVV, unlock or register a card; nil: Logger
+	Audit     *slog.Logger   // a Record for each attempt to change a card or reveal its CVV, whatever the level; nil: Logger
 	Timeout   time.Duration  // for one request, after which it is answered 503; 0: 10s
 	PerCard   Rate           // requests for one card by one account; zero: no limit
 	PerCaller Rate           // requests by one subject; zero: no limit

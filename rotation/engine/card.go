@@ -92,11 +92,14 @@ type Revealed struct {
 	Next        time.Time // the next automatic rotation; zero: none
 }
 
-// Reveal returns the current CVV. Who asked for it is the caller's to record.
+// Reveal returns the current CVV. Who asked for it is the caller's to record: see
+// Ref.Effect.
 //
 // The error matches store.ErrNotFound, ErrForbidden or ErrInvalid.
 func (e *Engine) Reveal(ctx context.Context, ref Ref) (Revealed, error) {
 	c, err := e.read(ctx, ref)
+	found := Effect{Account: c.Account, Before: c.Version}
+	ref.tell(found)
 	if err != nil {
 		return Revealed{}, err
 	}
@@ -104,6 +107,8 @@ func (e *Engine) Reveal(ctx context.Context, ref Ref) (Revealed, error) {
 	if err != nil {
 		return Revealed{}, err
 	}
+	found.Version, found.Interval = c.Version, c.Interval
+	ref.tell(found)
 	return Revealed{CVV: cvv, Version: c.Version, ServiceCode: c.ServiceCode, Rotated: c.Rotated, Next: c.Next}, nil
 }
 

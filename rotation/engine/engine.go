@@ -74,8 +74,9 @@ func (e *FieldError) Unwrap() error { return ErrInvalid }
 
 // Ref names a card.
 type Ref struct {
-	Card    string // the card's id
-	Account string // whose card it must be; "" is anybody's, for operators
+	Card    string  // the card's id
+	Account string  // whose card it must be; "" is anybody's, for operators
+	Effect  *Effect // where Reveal and what changes a card say what they did; nil: nobody asks
 }
 
 // Options is what an Engine works with.

@@ -137,11 +137,3 @@ func (e *Engine) update(ctx context.Context, ref Ref, key string, fn func(*store
 		return fn(tx)
 	})
 }
-
-// locked runs fn on a card under its lock, whether it is there or not.
-func (e *Engine) locked(ctx context.Context, ref Ref, key string, fn func(*store.Tx) error) error {
-	return e.store.Update(ctx, ref.Card, key, func(tx *store.Tx) (err error) {
-		defer e.contain(ctx, ref.Card, &err)
-		return fn(tx)
-	})
-}
