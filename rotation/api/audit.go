@@ -63,7 +63,7 @@ func (r Record) Write(ctx context.Context, log *slog.Logger, now time.Time) erro
 	add(e.Version > 0 && !e.At.IsZero(), slog.Bool("changed", e.Changed))
 	add(e.Before > 0, slog.Int64("version_before", e.Before))
 	add(e.Version > 0, slog.Int64("version", e.Version))
-	add(e.Interval > 0, slog.String("interval", e.Interval.String()))
+	add(e.Interval > 0, slog.Float64("interval_hours", e.Interval.Hours()))
 	add(e.Locked, slog.Bool("locked", true))
 	add(e.Replayed, slog.Bool("replayed", true))
 	text("detail", r.Detail)

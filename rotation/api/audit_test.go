@@ -25,7 +25,7 @@ import (
 // auditKeys are the names in an audit record, in their order.
 var auditKeys = []string{
 	"time", "level", "msg", "operation", "outcome", "card", "account", "at", "changed", "version_before", "version",
-	"interval", "locked", "replayed", "detail", "by", "subject", "subject_account", "sudo_user", "from", "request_id",
+	"interval_hours", "locked", "replayed", "detail", "by", "subject", "subject_account", "sudo_user", "from", "request_id",
 }
 
 // shown writes records without what is the same in all of them, and fails the
@@ -47,7 +47,7 @@ func shown(t *testing.T, log *logs) (list []string) {
 			t.Error(r)
 		}
 		text := fmt.Sprintf("%v/%v %v %v %v:", r["subject_account"], r["subject"], r["operation"], r["card"], r["outcome"])
-		for _, key := range []string{"account", "at", "changed", "version_before", "version", "interval", "locked", "replayed"} {
+		for _, key := range []string{"account", "at", "changed", "version_before", "version", "interval_hours", "locked", "replayed"} {
 			if v, ok := r[key]; ok {
 				text += fmt.Sprintf(" %s=%v", key, v)
 			}
@@ -109,18 +109,18 @@ func TestAudit(t *testing.T) {
 
 	const three, four = "at=2026-11-22T15:00:00Z", "at=2026-11-22T16:00:00Z"
 	if diff := cmp.Diff([]string{
-		"acme/svc-1 register a done: account=acme " + three + " changed=true version=1 interval=24h0m0s",
-		"acme/svc-1 register a done: account=acme " + three + " changed=false version_before=1 version=1 interval=24h0m0s",
+		"acme/svc-1 register a done: account=acme " + three + " changed=true version=1 interval_hours=24",
+		"acme/svc-1 register a done: account=acme " + three + " changed=false version_before=1 version=1 interval_hours=24",
 		"other/eve register a other-account: account=acme " + three + " version_before=1",
 		"/desk register b done: account=acme " + three + " changed=true version=1",
-		"acme/svc-1 rotate a done: account=acme " + four + " changed=true version_before=1 version=2 interval=24h0m0s",
-		"acme/svc-1 rotate a done: account=acme " + four + " changed=false version_before=2 version=2 interval=24h0m0s replayed=true",
+		"acme/svc-1 rotate a done: account=acme " + four + " changed=true version_before=1 version=2 interval_hours=24",
+		"acme/svc-1 rotate a done: account=acme " + four + " changed=false version_before=2 version=2 interval_hours=24 replayed=true",
 		"acme/svc-1 rotate a idempotency-key-reused: account=acme " + four + " version_before=2",
-		"/desk rotate a done: account=acme " + four + " changed=true version_before=2 version=3 interval=24h0m0s",
+		"/desk rotate a done: account=acme " + four + " changed=true version_before=2 version=3 interval_hours=24",
 		"other/eve rotate a other-account: account=acme " + four + " version_before=3",
 		"acme/svc-1 rotate a invalid-request:",
-		"acme/svc-1 set_interval a done: account=acme " + four + " changed=true version_before=3 version=3 interval=1h0m0s",
-		"acme/svc-1 set_interval a done: account=acme " + four + " changed=false version_before=3 version=3 interval=1h0m0s",
+		"acme/svc-1 set_interval a done: account=acme " + four + " changed=true version_before=3 version=3 interval_hours=1",
+		"acme/svc-1 set_interval a done: account=acme " + four + " changed=false version_before=3 version=3 interval_hours=1",
 		"acme/svc-1 set_interval a scope-missing:",
 		"acme/svc-1 disable a done: account=acme " + four + " changed=true version_before=3 version=3",
 		"acme/svc-1 disable a done: account=acme " + four + " changed=false version_before=3 version=3",
