@@ -30,7 +30,7 @@ func (c *cli) announce(d *daemon, issuer *auth.Dev) error {
 	url := func(l net.Listener) string { return "http://" + l.Addr().String() }
 	var b strings.Builder
 	if err := announceTemplate.Execute(&b, map[string]string{
-		"Dir": filepath.Dir(d.cfg.Store.Path), "URL": url(d.onPCI), "Ops": url(d.onOps), "Events": d.cfg.Events.File, "Token": token,
+		"Dir": filepath.Dir(d.cfg.Store.Path), "URL": url(d.onPCI), "Ops": url(d.onOps), "Events": d.cfg.Events.File, "Audit": d.cfg.Log.AuditFile, "Token": token,
 	}); err != nil {
 		return err
 	}

@@ -12,8 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cvvrotation/cmd/cvvd/config"
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
+	"cvvrotation/rotation/api"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/store"
 	"cvvrotation/servicecode"
@@ -40,20 +42,20 @@ type cardFlags struct {
 
 func (c *cli) cardCommand() *cobra.Command {
 	return group("card",
-		c.cardDo("register", c.register, scheduleFlags, func(cmd *cobra.Command, f *cardFlags) {
+		c.cardDo("register", "register", c.register, scheduleFlags, func(cmd *cobra.Command, f *cardFlags) {
 			cmd.Flags().StringVar(&f.account, "account", "", "")
 			cmd.Flags().StringVar(&f.code, "service-code", "", "")
 			cmd.Flags().BoolVar(&f.particulars, "particulars", false, "")
 		}),
-		c.cardDo("show", c.show, func(cmd *cobra.Command, f *cardFlags) { cmd.Flags().IntVar(&f.slots, "slots", 5, "") }),
-		c.cardDo("force", c.force, func(cmd *cobra.Command, f *cardFlags) {
+		c.cardDo("show", "", c.show, func(cmd *cobra.Command, f *cardFlags) { cmd.Flags().IntVar(&f.slots, "slots", 5, "") }),
+		c.cardDo("force", "rotate", c.force, func(cmd *cobra.Command, f *cardFlags) {
 			cmd.Flags().StringVar(&f.code, "service-code", "", "")
 			cmd.Flags().BoolVar(&f.compromised, "compromised", false, "")
 			cmd.Flags().StringVar(&f.key, "key", "", "")
 		}),
-		c.cardDo("set", c.set, scheduleFlags),
-		c.cardDo("disable", c.disable),
-		c.cardDo("unlock", c.unlock),
+		c.cardDo("set", "set_interval", c.set, scheduleFlags),
+		c.cardDo("disable", "disable", c.disable),
+		c.cardDo("unlock", "unlock", c.unlock),
 	)
 }
 
@@ -63,8 +65,9 @@ func scheduleFlags(cmd *cobra.Command, f *cardFlags) {
 	cmd.Flags().BoolVar(&f.spread, "spread", false, "")
 }
 
-// cardDo makes a command on one card. What it returns is printed.
-func (c *cli) cardDo(name string, do func(context.Context, *engine.Engine, string, *cardFlags) (shown, error), flags ...func(*cobra.Command, *cardFlags)) *cobra.Command {
+// cardDo makes a command on one card. audited is what the audit log calls it; "":
+// it changes nothing. What do returns is printed.
+func (c *cli) cardDo(name, audited string, do func(context.Context, *engine.Engine, engine.Ref, *cardFlags) (shown, error), flags ...func(*cobra.Command, *cardFlags)) *cobra.Command {
 	var f cardFlags
 	cmd := &cobra.Command{
 		Use:  name + " CARD",
@@ -73,12 +76,29 @@ func (c *cli) cardDo(name string, do func(context.Context, *engine.Engine, strin
 			if !slices.Contains(outputs, cobra.Completion(f.output)) {
 				return refuse("run "+cmd.CommandPath()+" --help", "-o %s: one of %s is needed", f.output, strings.Join(outputs, ", "))
 			}
-			return c.withEngine(cmd.Context(), &f.config, func(e *engine.Engine) error {
-				result, err := do(cmd.Context(), e, args[0], &f)
-				if err != nil {
-					return explain(args[0], err)
+			return c.withEngine(cmd.Context(), &f.config, func(cfg *config.Config, e *engine.Engine) error {
+				ref := engine.Ref{Card: args[0], Account: f.account}
+				var result shown
+				try := func(r *api.Record) (err error) {
+					if engine.CheckCard(ref.Card) == nil { // else it could be a PAN
+						r.Card = ref.Card
+					}
+					ref.Effect = &r.Effect
+					if result, err = do(cmd.Context(), e, ref, &f); err != nil {
+						return explain(ref.Card, err)
+					}
+					return nil
 				}
-				if f.output == "json" {
+				var err error
+				if audited == "" {
+					err = try(new(api.Record))
+				} else {
+					err = c.audited(cmd.Context(), cfg, audited, false, try)
+				}
+				switch {
+				case err != nil:
+					return err
+				case f.output == "json":
 					return json.NewEncoder(c.stdout).Encode(result)
 				}
 				return result.text(c.stdout)
@@ -134,7 +154,7 @@ func (f *cardFlags) serviceCode() (code servicecode.Code, err error) {
 	return code, err
 }
 
-func (c *cli) register(ctx context.Context, e *engine.Engine, card string, f *cardFlags) (shown, error) {
+func (c *cli) register(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (shown, error) {
 	schedule, err := f.schedule()
 	if err != nil {
 		return shown{}, err
@@ -149,7 +169,7 @@ func (c *cli) register(ctx context.Context, e *engine.Engine, card string, f *ca
 			return shown{}, err
 		}
 	}
-	s, created, err := e.Register(ctx, engine.Ref{Card: card, Account: f.account}, reg)
+	s, created, err := e.Register(ctx, ref, reg)
 	if err != nil {
 		return shown{}, err
 	}
@@ -185,21 +205,21 @@ func (c *cli) readParticulars() (p cvvgen.Card, err error) {
 	return p, nil
 }
 
-func (c *cli) show(ctx context.Context, e *engine.Engine, card string, f *cardFlags) (shown, error) {
-	s, err := e.Show(ctx, engine.Ref{Card: card}, f.slots)
+func (c *cli) show(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (shown, error) {
+	s, err := e.Show(ctx, ref, f.slots)
 	return scheduleShown("", s), err
 }
 
-func (c *cli) force(ctx context.Context, e *engine.Engine, card string, f *cardFlags) (shown, error) {
+func (c *cli) force(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (shown, error) {
 	code, err := f.serviceCode()
 	if err != nil {
 		return shown{}, err
 	}
-	r, err := e.Force(ctx, engine.Ref{Card: card}, engine.ForceRequest{ServiceCode: code, Compromised: f.compromised, Key: f.key})
+	r, err := e.Force(ctx, ref, engine.ForceRequest{ServiceCode: code, Compromised: f.compromised, Key: f.key})
 	return rotationShown(r), err
 }
 
-func (c *cli) set(ctx context.Context, e *engine.Engine, card string, f *cardFlags) (shown, error) {
+func (c *cli) set(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (shown, error) {
 	schedule, err := f.schedule()
 	if err != nil {
 		return shown{}, err
@@ -207,19 +227,19 @@ func (c *cli) set(ctx context.Context, e *engine.Engine, card string, f *cardFla
 	if f.interval == 0 {
 		return shown{}, refuse("such as --interval 24h; cvvd card disable turns automatic rotation off", "--interval is needed")
 	}
-	s, err := e.SetInterval(ctx, engine.Ref{Card: card}, schedule)
+	s, err := e.SetInterval(ctx, ref, schedule)
 	return scheduleShown("interval set", s), err
 }
 
-func (c *cli) disable(ctx context.Context, e *engine.Engine, card string, _ *cardFlags) (shown, error) {
-	s, err := e.Disable(ctx, engine.Ref{Card: card})
+func (c *cli) disable(ctx context.Context, e *engine.Engine, ref engine.Ref, _ *cardFlags) (shown, error) {
+	s, err := e.Disable(ctx, ref)
 	return scheduleShown("automatic rotation is off", s), err
 }
 
-func (c *cli) unlock(ctx context.Context, e *engine.Engine, card string, _ *cardFlags) (shown, error) {
-	if err := e.Unlock(ctx, engine.Ref{Card: card}); err != nil {
+func (c *cli) unlock(ctx context.Context, e *engine.Engine, ref engine.Ref, _ *cardFlags) (shown, error) {
+	if err := e.Unlock(ctx, ref); err != nil {
 		return shown{}, err
 	}
-	s, err := e.Show(ctx, engine.Ref{Card: card}, 1)
+	s, err := e.Show(ctx, ref, 1)
 	return scheduleShown("unlocked", s), err
 }

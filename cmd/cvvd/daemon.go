@@ -31,6 +31,7 @@ import (
 type daemon struct {
 	cfg        *config.Config
 	log        *slog.Logger
+	audit      *auditLog
 	supervisor supervisor
 	store      store.Store
 	engine     *engine.Engine
@@ -65,6 +66,10 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 	}
 	d.closing(d.onOps.Close)
 
+	if d.audit, err = c.openAudit(cfg, true); err != nil {
+		return nil, err
+	}
+	d.closing(d.audit.Close)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	options := telemetry.Options{Registerer: registry}
@@ -119,6 +124,10 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 	if err != nil {
 		return err
 	}
+	issuer := d.cfg.Auth.Issuer
+	if dev {
+		issuer = auth.DevIssuer
+	}
 	l := &d.cfg.Limits
 	rate := func(perSecond float64, burst int) api.Rate {
 		if perSecond == 0 {
@@ -127,7 +136,7 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 		return api.Rate{PerSecond: perSecond, Burst: burst}
 	}
 	endpoint, err := api.New(d.engine, authenticator, api.Options{
-		Logger: d.log, Timeout: l.Request.Go(),
+		Logger: d.log, Audit: d.audit.With("issuer", issuer), Timeout: l.Request.Go(),
 		PerCard: rate(l.CardPerSecond, l.CardBurst), PerCaller: rate(l.CallerPerSecond, l.CallerBurst),
 	})
 	if err != nil {
@@ -297,6 +306,7 @@ func (d *daemon) reload() {
 	if d.cert != nil {
 		d.cert.reload(d.log)
 	}
+	d.audit.reopen(d.log)
 	if file, ok := d.sink.(interface{ Reopen() error }); ok {
 		if err := file.Reopen(); err != nil {
 			d.log.Error("the file of events could not be opened again; the one before stays", "error", err)

@@ -30,7 +30,7 @@ func (c *cli) loadDev(ctx context.Context, dir string, sections []string) (*conf
 	cfg.Keys.SealingFile = filepath.Join(dir, "sealing.keys")
 	cfg.Listen.PCI, cfg.Listen.Ops = devPCI, devOps
 	cfg.Events.Sink, cfg.Events.File = "jsonl", filepath.Join(dir, "events.jsonl")
-	cfg.Log.Level, cfg.Log.Format = "info", "text"
+	cfg.Log.Level, cfg.Log.Format, cfg.Log.AuditFile = "info", "text", filepath.Join(dir, "audit.jsonl")
 	if err := cfg.Override(c.environ); err != nil {
 		return nil, refuse("unset it, or correct it", "%w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cvvrotation/cmd/cvvd/config"
+	"cvvrotation/rotation/api"
 	"cvvrotation/rotation/store"
 )
 
@@ -103,8 +104,13 @@ func (c *cli) replayCommand() *cobra.Command {
 			if !set("from") || !set("to") || from < 1 || to < from {
 				return refuse("cvvd events tail shows positions", "--from and --to are needed: positions from 1, both inclusive")
 			}
-			return c.withStore(cmd.Context(), &f, func(_ *config.Config, s store.Store) error {
-				n, err := s.Replay(cmd.Context(), from, to)
+			return c.withStore(cmd.Context(), &f, func(cfg *config.Config, s store.Store) error {
+				var n int64
+				err := c.audited(cmd.Context(), cfg, "replay_events", false, func(r *api.Record) (err error) {
+					n, err = s.Replay(cmd.Context(), from, to)
+					r.Detail = fmt.Sprintf("positions %d to %d: %s", from, to, count(n, "event"))
+					return err
+				})
 				if err != nil {
 					return err
 				}

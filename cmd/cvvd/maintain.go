@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cvvrotation/cmd/cvvd/config"
+	"cvvrotation/rotation/api"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/store/postgres"
 )
@@ -27,26 +28,12 @@ func (c *cli) migrateCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := c.interruptible(cmd.Context())
 			defer stop()
-			cfg, err := c.load(ctx, &f, []string{"store"})
+			cfg, err := c.load(ctx, &f, []string{"store", "log"})
 			if err != nil {
 				return err
 			}
-			if cfg.Store.Kind == "postgres" {
-				url, err := cfg.PostgresURL()
-				if err != nil {
-					return err
-				}
-				if err := postgres.Migrate(ctx, url); err != nil {
-					return fmt.Errorf("migrating: %w", err)
-				}
-			} else { // opening does it
-				s, err := openStore(ctx, cfg, true)
-				if err != nil {
-					return err
-				}
-				if err := s.Close(); err != nil {
-					return err
-				}
+			if err := c.audited(ctx, cfg, "migrate", true, func(*api.Record) error { return migrate(ctx, cfg) }); err != nil {
+				return err
 			}
 			_, err = fmt.Fprintln(c.stdout, "the schema is the one that this program needs")
 			return err
@@ -54,6 +41,24 @@ func (c *cli) migrateCommand() *cobra.Command {
 	}
 	f.add(cmd)
 	return cmd
+}
+
+func migrate(ctx context.Context, cfg *config.Config) error {
+	if cfg.Store.Kind == "postgres" {
+		url, err := cfg.PostgresURL()
+		if err != nil {
+			return err
+		}
+		if err := postgres.Migrate(ctx, url); err != nil {
+			return fmt.Errorf("migrating: %w", err)
+		}
+		return nil
+	}
+	s, err := openStore(ctx, cfg, true) // which does it
+	if err != nil {
+		return err
+	}
+	return s.Close()
 }
 
 func (c *cli) resealCommand() *cobra.Command {
@@ -64,8 +69,13 @@ func (c *cli) resealCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := c.interruptible(cmd.Context())
 			defer stop()
-			return c.withEngine(ctx, &f, func(e *engine.Engine) error {
-				resealed, failed, err := e.Reseal(ctx)
+			return c.withEngine(ctx, &f, func(cfg *config.Config, e *engine.Engine) error {
+				var resealed, failed int
+				err := c.audited(ctx, cfg, "reseal", false, func(r *api.Record) (err error) {
+					resealed, failed, err = e.Reseal(ctx)
+					r.Detail = fmt.Sprintf("%s sealed anew, %d failed", count(resealed, "card"), failed)
+					return err
+				})
 				fmt.Fprintf(c.stdout, "%s sealed anew, %d failed\n", count(resealed, "card"), failed)
 				if err == nil && failed > 0 {
 					err = hinted{fmt.Errorf("%s could not be opened; the log names them", count(failed, "card")), "keep the old keys in the list until none fails"}

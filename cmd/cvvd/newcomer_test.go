@@ -114,7 +114,14 @@ func TestNewcomer(t *testing.T) {
 	}
 	_, secret, _ := strings.Cut(strings.TrimSpace(string(key)), ":")
 	token := strings.TrimPrefix(strings.TrimSpace(lines[0]), "TOKEN=")
-	for name, text := range map[string]string{"first log": first.log.String(), "second log": second.log.String()} {
+	audit, err := os.ReadFile(filepath.Join(dir, "audit.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(audit), "\n"); n != 4 { // registered, rotated, revealed; and what the operator did
+		t.Errorf("%d records in the audit log", n)
+	}
+	for name, text := range map[string]string{"first log": first.log.String(), "second log": second.log.String(), "audit log": string(audit)} {
 		for what, hidden := range map[string]string{"token": token, "token's signature": token[strings.LastIndexByte(token, '.'):], "sealing key": secret,
 			"CVV": `cvv=` + revealed.CVV, "another CVV": `"cvv":"`} {
 			if strings.Contains(text, hidden) {
@@ -122,7 +129,7 @@ func TestNewcomer(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{".", "sealing.keys", "cvvd.db", "events.jsonl"} {
+	for _, name := range []string{".", "sealing.keys", "cvvd.db", "events.jsonl", "audit.jsonl"} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)

@@ -127,7 +127,7 @@ func (c *cli) withStore(ctx context.Context, f *configFlags, do func(*config.Con
 }
 
 // withEngine makes an engine on the store for one command.
-func (c *cli) withEngine(ctx context.Context, f *configFlags, do func(*engine.Engine) error) error {
+func (c *cli) withEngine(ctx context.Context, f *configFlags, do func(*config.Config, *engine.Engine) error) error {
 	return c.withStore(ctx, f, func(cfg *config.Config, s store.Store) error {
 		options, err := engineOptions(ctx, cfg, s, c.logger(cfg))
 		if err != nil {
@@ -137,7 +137,7 @@ func (c *cli) withEngine(ctx context.Context, f *configFlags, do func(*engine.En
 		if err != nil {
 			return err
 		}
-		return do(e)
+		return do(cfg, e)
 	})
 }
 

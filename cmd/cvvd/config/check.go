@@ -63,6 +63,11 @@ func (c *Config) Check(ctx context.Context, sections ...string) error {
 				p.add(err)
 			}
 			p.oneOf("log.format", c.Log.Format, "json", "text")
+			if c.Log.AuditFile != "" {
+				if _, err := os.Stat(filepath.Dir(c.Log.AuditFile)); err != nil {
+					p.add(&FieldError{"log.audit_file", err.Error()})
+				}
+			}
 		case "tracing":
 			if c.Tracing.Endpoint != "" {
 				p.isURL("tracing.endpoint", c.Tracing.Endpoint, "http", "https")

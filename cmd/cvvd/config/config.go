@@ -23,7 +23,7 @@ type Config struct {
 	Auth    Auth    `toml:"auth" doc:"Who may call the endpoint: the bearer tokens (JWT) of one issuer."`
 	Limits  Limits  `toml:"limits" doc:"Limits of the endpoint. They hold for each process."`
 	Events  Events  `toml:"events" doc:"Where \"Card CVV changed\" goes."`
-	Log     Log     `toml:"log" doc:"Logs, on standard error."`
+	Log     Log     `toml:"log" doc:"Logs, on standard error; and audit records: who changed which card, or revealed its CVV."`
 	Tracing Tracing `toml:"tracing" doc:"OpenTelemetry traces."`
 }
 
@@ -122,8 +122,9 @@ type Events struct {
 
 // Log is the section [log].
 type Log struct {
-	Level  string `toml:"level" doc:"debug, info, warn or error."`
-	Format string `toml:"format" doc:"json or text."`
+	Level     string `toml:"level" doc:"debug, info, warn or error."`
+	Format    string `toml:"format" doc:"json or text."`
+	AuditFile string `toml:"audit_file" doc:"File that audit records are appended to, as JSON lines, by the daemon and by operators' commands; opened anew on SIGHUP. Empty: standard error, among the logs, where a command's record stays on the operator's terminal."`
 }
 
 // Tracing is the section [tracing].
