@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -72,6 +73,123 @@ func TestPoison(t *testing.T) {
 		for i, lag := range lags {
 			if lag != 0 {
 				t.Fatalf("event %d of the others was %v late", i, lag)
+			}
+		}
+	})
+}
+
+// TestPoisonThatLooksLikeAnOutage: a receiver breaks down over one event, and
+// whatever stands before it says that it is unavailable. The events of others go on,
+// and in the end the event is parked.
+func TestPoisonThatLooksLikeAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := &script{answer: func(e store.Queued, _ int) error {
+			if e.ID() == "poison.1" {
+				return fmt.Errorf("502: %w", outbox.ErrUnavailable)
+			}
+			return nil
+		}}
+		var longest time.Duration
+		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 6, Observe: func(o outbox.Outcome) {
+			if o.Event.Card != "poison" {
+				longest = max(longest, o.Lag)
+			}
+		}})
+		write(t, s, "poison", 2)
+		for i := range 600 {
+			write(t, s, fmt.Sprintf("good-%d", i%20), 1)
+			r.Wake()
+			time.Sleep(time.Second)
+		}
+		stop()
+		if longest > 10*time.Second {
+			t.Errorf("one of the others was %v late", longest)
+		}
+		if st := statuses(s); st["poison.1"] != store.Parked || st["poison.2"] != store.Delivered || waiting(s) != 0 {
+			t.Errorf("poison.1 is %v, poison.2 %v; %d wait", st["poison.1"], st["poison.2"], waiting(s))
+		}
+		if e := s.Written(0)[0]; e.Failure != "502: unavailable" || e.Attempts != 6 {
+			t.Errorf("stored: %d attempts, %q", e.Attempts, e.Failure)
+		}
+		if err := orderFault(sink.taken(), s); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestOutageWithOneCard: nothing else shows that the sink is back, and the one event
+// that probes does so often enough.
+func TestOutageWithOneCard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		began := time.Now()
+		sink := &script{answer: func(store.Queued, int) error {
+			if time.Since(began) < time.Hour {
+				return outbox.ErrUnavailable
+			}
+			return nil
+		}}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 3})
+		write(t, s, "a", 3)
+		time.Sleep(time.Hour + 31*time.Second)
+		stop()
+		if n := sink.all(); n > 300 || waiting(s) != 0 {
+			t.Errorf("%d tries, %v", n, statuses(s))
+		}
+		for _, e := range s.Written(0) {
+			if e.Attempts != 0 {
+				t.Errorf("%s: %d attempts counted", e.ID(), e.Attempts)
+			}
+		}
+	})
+}
+
+// TestAfterAnOutage: the events that probed in vain are not kept waiting for all the
+// others.
+func TestAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		began := time.Now()
+		sink := &script{answer: func(store.Queued, int) error {
+			if time.Sleep(time.Second); time.Since(began) < time.Minute {
+				return outbox.ErrUnavailable
+			}
+			return nil
+		}}
+		for i := range 100 {
+			write(t, s, fmt.Sprintf("card-%d", i), 1)
+		}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Batch: 1, Lanes: 1})
+		time.Sleep(2 * time.Minute)
+		if taken := sink.taken(); len(taken) < 4 || !slices.Contains(taken[:4], "card-0.1") {
+			t.Errorf("the oldest event is not among the first of %v", taken)
+		}
+		stop()
+	})
+}
+
+// TestOverload: a sink that takes a few of each batch and has no room for the rest
+// is none that tells of poison.
+func TestOverload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := sinkFunc(func(_ context.Context, events []store.Queued) []error {
+			errs := make([]error, len(events))
+			for i := 1; i < len(errs); i++ {
+				errs[i] = outbox.ErrUnavailable
+			}
+			return errs
+		})
+		for i := range 60 {
+			write(t, s, fmt.Sprintf("card-%d", i), 1)
+		}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 2})
+		time.Sleep(10 * time.Minute)
+		stop()
+		for _, e := range s.Written(0) {
+			if e.Status != store.Delivered || e.Attempts != 0 {
+				t.Errorf("%s is %v after %d attempts", e.ID(), e.Status, e.Attempts)
 			}
 		}
 	})

@@ -21,7 +21,10 @@
 //     is more likely to have a wrong address or secret: from the second one on
 //     it is not believed until it takes an event.
 //   - The sink's, says the sink (ErrUnavailable): everything pauses, then one
-//     event probes whether the sink is back. Nothing is counted.
+//     event probes whether the sink is back, after another pause one of another
+//     card, and so on. Nothing is counted, unless an event probes in vain once
+//     more after the sink has taken others: perhaps a receiver breaks down over
+//     this one, and what stands before it says that it is unavailable.
 //   - Unknown, which is any other error. It counts as an attempt only if the
 //     sink took some other event since the card's last failure; if it takes
 //     nothing from anybody, it is taken to be unavailable. After MaxAttempts of

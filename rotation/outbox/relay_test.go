@@ -2,6 +2,7 @@ package outbox_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -372,6 +373,8 @@ func TestLogSaysWhatAPersonNeeds(t *testing.T) {
 				return outbox.ErrRejected
 			case time.Since(e.At) < time.Minute:
 				return outbox.ErrUnavailable
+			case time.Since(e.At) < 2*time.Minute:
+				return &outbox.Unavailable{Err: errors.New("for another reason")}
 			}
 			return nil
 		}}
@@ -381,7 +384,7 @@ func TestLogSaysWhatAPersonNeeds(t *testing.T) {
 		write(t, s, "a", 1)
 		time.Sleep(5 * time.Minute)
 		stop()
-		for _, want := range []string{"the relay leads", "parked", "event=bad.1", "takes no events", "takes events again"} {
+		for _, want := range []string{"the relay leads", "parked", "event=bad.1", "error=unavailable", `takes no events" error="for another reason"`, "takes events again"} {
 			if strings.Count(log.String(), want) != 1 {
 				t.Errorf("%q is not there once in\n%s", want, log.String())
 			}

@@ -20,6 +20,7 @@ type term struct {
 
 	busy     map[string]bool  // cards whose events are in flight, or not recorded yet
 	held     map[string]*hold // cards whose next event has failed
+	probed   map[string]bool  // cards whose event has probed in vain since the sink took the last one
 	inFlight int              // batches
 	finished chan batch
 	more     bool      // there may be events that wait and are not held
@@ -65,12 +66,13 @@ type batch struct {
 	events []store.Queued
 	errs   []error
 	taken  int64 // the term's, at the start
+	probe  bool  // one event, which tells whether the sink is back
 }
 
 // serve delivers until ctx ends or the lease is lost.
 func (r *Relay) serve(ctx context.Context, lease store.Lease) error {
 	t := &term{
-		Relay: r, busy: map[string]bool{}, held: map[string]*hold{},
+		Relay: r, busy: map[string]bool{}, held: map[string]*hold{}, probed: map[string]bool{},
 		finished: make(chan batch, r.o.Lanes), recorded: make(chan error, 1), more: true,
 	}
 	t.sink, t.cut = context.WithCancel(context.WithoutCancel(ctx))
@@ -130,6 +132,11 @@ func (t *term) fetch(ctx context.Context) {
 		}
 		t.storeErrs = 0
 		t.pollAt = now.Add(t.o.Poll)
+		if len(events) == 0 && len(t.probed) > 0 { // all have: from the first one on again
+			clear(t.probed)
+			except, held = t.except(now)
+			continue
+		}
 		if t.more = len(events) == limit; len(events) == 0 {
 			return
 		}
@@ -140,7 +147,7 @@ func (t *term) fetch(ctx context.Context) {
 			}
 		}
 		t.inFlight++
-		b := batch{events: events, taken: t.taken}
+		b := batch{events: events, taken: t.taken, probe: t.pauses > 0}
 		go func() {
 			b.errs = t.o.Sink.Deliver(t.sink, b.events)
 			t.finished <- b
@@ -151,8 +158,11 @@ func (t *term) fetch(ctx context.Context) {
 // except returns the cards that are not to be delivered now, and how many of
 // them are held back. It forgets cards whose event nobody sees any more.
 func (t *term) except(now time.Time) (cards []string, held int) {
-	cards = make([]string, 0, len(t.busy)+len(t.held))
+	cards = make([]string, 0, len(t.busy)+len(t.held)+len(t.probed))
 	for card := range t.busy {
+		cards = append(cards, card)
+	}
+	for card := range t.probed {
 		cards = append(cards, card)
 	}
 	for card, h := range t.held {
@@ -223,6 +233,12 @@ func (t *term) finish(ctx context.Context, b batch) {
 		case errors.Is(err, ErrUnavailable):
 			stopped[e.Card] = true
 			unavailable, r.record = err, false
+			if b.probe {
+				t.probed[e.Card] = true // another one is next: it may be this event's fault
+				if t.hold(&r, b.taken, now); !r.record {
+					t.held[e.Card].until = now
+				}
+			}
 		default:
 			stopped[e.Card] = true
 			last = err
@@ -277,9 +293,12 @@ func (t *term) pause(ctx context.Context, now time.Time, why error, nothing bool
 	if end := now.Add(d); end.After(t.pausedTo) {
 		t.pausedTo = end
 	}
+	told := t.failure
 	t.failure = reason(why)
 	if nothing && t.down.IsZero() {
-		t.down = now
+		t.down, told = now, ""
+	}
+	if !t.down.IsZero() && t.failure != told {
 		t.o.Logger.WarnContext(ctx, "the sink takes no events", "error", t.failure)
 	}
 }
@@ -291,6 +310,7 @@ func (t *term) resume(ctx context.Context, now time.Time) {
 		return
 	}
 	t.pauses = 0
+	clear(t.probed)
 	for _, h := range t.held {
 		if !h.counted {
 			h.until, h.failures = now, 0
