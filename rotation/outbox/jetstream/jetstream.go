@@ -15,7 +15,16 @@
 // the stream says otherwise) the stream drops what comes again. Of a card, one
 // event is on its way at a time: the next one is published when the stream has
 // acknowledged it. So a failure never lets a later one overtake. Different cards
-// are published at the same time.
+// are published at the same time. What comes again after the window, as after an
+// outage in which an acknowledgement was lost, is in the stream twice.
+//
+// # Permissions
+//
+// Where the server restricts its users, this one must be allowed to publish to
+// Prefix.*, $JS.API.STREAM.INFO.Stream and $JS.API.STREAM.NAMES, to
+// $JS.API.STREAM.CREATE.Stream where Options say Create, and to subscribe to
+// _INBOX.>. What is missing is in the error, after Timeout: the server answers
+// nothing.
 package jetstream
 
 import (
@@ -116,7 +125,7 @@ func (s *Sink) Check(ctx context.Context) error {
 
 func (s *Sink) findStream(ctx context.Context) error {
 	if !s.conn.IsConnected() {
-		return nats.ErrDisconnected // at once, and not after the timeout
+		return s.explained(nats.ErrDisconnected) // at once, and not after the timeout
 	}
 	_, err := s.js.Stream(ctx, s.o.Stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) && s.o.Create {
@@ -126,13 +135,32 @@ func (s *Sink) findStream(ctx context.Context) error {
 		})
 	}
 	if err != nil {
-		return err
+		return s.explained(err)
 	}
 	name, err := s.js.StreamNameBySubject(ctx, s.subject("any"))
 	if err == nil && name != s.o.Stream || errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("it does not take the subjects %s.*", s.o.Prefix)
 	}
-	return err
+	return s.explained(err)
+}
+
+// explained adds why there is no connection, or no answer, to an error that says
+// only this: the server tells apart from the call that we may not make it.
+func (s *Sink) explained(err error) error {
+	if err == nil {
+		return nil
+	}
+	why := s.conn.LastError()
+	switch {
+	case !s.conn.IsConnected():
+		err = nats.ErrDisconnected
+	case !errors.Is(why, nats.ErrPermissionViolation) || !errors.Is(err, jetstream.ErrAsyncPublishTimeout) && !errors.Is(err, context.DeadlineExceeded):
+		return err
+	}
+	if why == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, why)
 }
 
 // subject returns where the events of a card go.
@@ -215,5 +243,5 @@ func (s *Sink) failure(err error) error {
 	s.checking.Lock()
 	s.checked = false // perhaps somebody has deleted it
 	s.checking.Unlock()
-	return &outbox.Unavailable{Err: fmt.Errorf("jetstream: %w", err)}
+	return &outbox.Unavailable{Err: fmt.Errorf("jetstream: %w", s.explained(err))}
 }

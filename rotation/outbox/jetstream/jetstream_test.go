@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -84,9 +85,9 @@ func queued(card string, number int64) store.Queued {
 }
 
 // stored reads the stream from the outside and returns the messages in order.
-func stored(t testing.TB, url, stream string) []*natsjs.RawStreamMsg {
+func stored(t testing.TB, url, stream string, options ...nats.Option) []*natsjs.RawStreamMsg {
 	t.Helper()
-	conn, err := nats.Connect(url)
+	conn, err := nats.Connect(url, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,6 +332,34 @@ func TestAnotherStream(t *testing.T) {
 	}
 	if m := stored(t, s.ClientURL(), "OTHER"); len(m) != 0 {
 		t.Error(ids(m))
+	}
+}
+
+// TestAfterTheWindow: what comes again then is stored again, right after the first,
+// and never behind a later event of its card.
+func TestAfterTheWindow(t *testing.T) {
+	s := run(t, t.TempDir(), -1, nil)
+	conn := dial(t, s.ClientURL())
+	js, err := natsjs.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := natsjs.StreamConfig{Name: "CARD_CVV", Subjects: []string{"card.cvv.changed.v1.*"}, Duplicates: 100 * time.Millisecond}
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	sink := newSink(t, conn, jetstream.Options{})
+	waitFor(t, "second copy", func() bool { // as of a relay that could not record the first
+		if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
+			t.Fatal(err)
+		}
+		return len(stored(t, s.ClientURL(), "CARD_CVV")) == 2
+	})
+	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 2)})[0]; err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(stored(t, s.ClientURL(), "CARD_CVV")); !slices.Equal(got, []string{"a.1", "a.1", "a.2"}) {
+		t.Error(got)
 	}
 }
 
