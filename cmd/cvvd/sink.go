@@ -13,7 +13,7 @@ import (
 )
 
 // openSink opens the sink that the configuration names; nil when it names none.
-// It connects to nothing yet.
+// It needs no receiver that is there yet.
 func openSink(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (outbox.Sink, error) {
 	e := &cfg.Events
 	switch e.Sink {
@@ -25,16 +25,18 @@ func openSink(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (outbox
 	case "webhook":
 		url, err1 := cfg.WebhookURL()
 		secrets, err2 := cfg.WebhookSecrets()
+		secured, err3 := cfg.SinkTLS()
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return nil, err
+		}
+		return webhook.New(webhook.Options{URL: url, Secrets: secrets, TLS: secured})
+	case "jetstream":
+		url, err1 := cfg.NATSURL()
+		secured, err2 := cfg.SinkTLS()
 		if err := errors.Join(err1, err2); err != nil {
 			return nil, err
 		}
-		return webhook.New(webhook.Options{URL: url, Secrets: secrets})
-	case "jetstream":
-		url, err := cfg.NATSURL()
-		if err != nil {
-			return nil, err
-		}
-		conn, err := jetstream.Dial(jetstream.Server{URL: url, Credentials: e.NATSCredentials, Name: "cvvd", Logger: logger})
+		conn, err := jetstream.Dial(jetstream.Server{URL: url, Credentials: e.NATSCredentials, TLS: secured, Name: "cvvd", Logger: logger})
 		if err != nil {
 			return nil, err
 		}

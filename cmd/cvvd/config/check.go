@@ -18,6 +18,7 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/auth"
+	"cvvrotation/rotation/outbox/jetstream"
 	"cvvrotation/rotation/store/postgres"
 )
 
@@ -273,12 +274,21 @@ func (c *Config) checkEvents(p *problems) {
 		p.need("events.nats_stream", e.NATSStream != "", "is required")
 		p.need("events.nats_prefix", e.NATSPrefix != "", "is required")
 		if e.NATSCredentials != "" {
-			if err := private(e.NATSCredentials); err != nil {
+			err := private(e.NATSCredentials)
+			if err == nil {
+				err = jetstream.CheckCredentials(e.NATSCredentials)
+			}
+			if err != nil {
 				p.add(&FieldError{"events.nats_credentials", err.Error()})
 			}
 		}
 	default:
 		p.oneOf("events.sink", e.Sink, "none", "jsonl", "webhook", "jetstream")
+	}
+	if e.Sink == "webhook" || e.Sink == "jetstream" {
+		if _, err := c.SinkTLS(); err != nil {
+			p.add(err)
+		}
 	}
 }
 
@@ -321,14 +331,53 @@ func (c *Config) TLS() (*tls.Config, error) {
 	if l.ClientCAFile == "" {
 		return t, nil
 	}
-	pem, err := readFile(l.ClientCAFile)
-	if err != nil {
-		return nil, &FieldError{"listen.client_ca_file", err.Error()}
-	}
-	t.ClientCAs = x509.NewCertPool()
-	if !t.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, &FieldError{"listen.client_ca_file", "holds no certificate"}
+	if t.ClientCAs, err = authorities("listen.client_ca_file", l.ClientCAFile); err != nil {
+		return nil, err
 	}
 	t.ClientAuth = tls.RequireAndVerifyClientCert
 	return t, nil
+}
+
+// SinkTLS returns how a sink speaks TLS; nil where nothing is set. It reads the
+// files, and those of the client's certificate again for each connection.
+func (c *Config) SinkTLS() (*tls.Config, error) {
+	e := &c.Events
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if e.TLSCAFile != "" {
+		var err error
+		if t.RootCAs, err = authorities("events.tls_ca_file", e.TLSCAFile); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case e.TLSCertFile != "" && e.TLSKeyFile != "":
+		if err := private(e.TLSKeyFile); err != nil {
+			return nil, &FieldError{"events.tls_key_file", err.Error()}
+		}
+		if _, err := tls.LoadX509KeyPair(e.TLSCertFile, e.TLSKeyFile); err != nil {
+			return nil, &FieldError{"events.tls_cert_file", err.Error()}
+		}
+		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(e.TLSCertFile, e.TLSKeyFile)
+			return &pair, err
+		}
+	case e.TLSCertFile != "" || e.TLSKeyFile != "":
+		return nil, &FieldError{"events.tls_cert_file", "must be given together with tls_key_file"}
+	case e.TLSCAFile == "":
+		return nil, nil
+	}
+	return t, nil
+}
+
+// authorities reads certificates that others must be issued by.
+func authorities(field, file string) (*x509.CertPool, error) {
+	pem, err := readFile(file)
+	if err != nil {
+		return nil, &FieldError{field, err.Error()}
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, &FieldError{field, "holds no certificate"}
+	}
+	return pool, nil
 }

@@ -2,8 +2,14 @@ package config
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +31,8 @@ func good(t *testing.T) (c Config, dir string) {
 	}
 	return c, dir
 }
+
+func jetstreamTo(c *Config) { c.Events.Sink, c.Events.NATSURL = "jetstream", NewSecret("nats://h") }
 
 // TestCheck: a good configuration passes; each mistake is one error that names
 // its field.
@@ -107,6 +115,17 @@ func TestCheck(t *testing.T) {
 		"events.nats_prefix": func(c *Config, _ string) {
 			c.Events.Sink, c.Events.NATSURL, c.Events.NATSPrefix = "jetstream", NewSecret("nats://h,nats://i"), ""
 		},
+		"events.nats_credentials":  func(c *Config, d string) { jetstreamTo(c); c.Events.NATSCredentials = d + "/none" },
+		"events.nats_credentials ": func(c *Config, _ string) { jetstreamTo(c); c.Events.NATSCredentials = c.Keys.SealingFile },
+		"events.tls_ca_file":       func(c *Config, d string) { jetstreamTo(c); c.Events.TLSCAFile = d + "/none" },
+		"events.tls_ca_file ":      func(c *Config, _ string) { jetstreamTo(c); c.Events.TLSCAFile = c.Keys.SealingFile },
+		"events.tls_cert_file":     func(c *Config, _ string) { jetstreamTo(c); c.Events.TLSCertFile = "x" },
+		"events.tls_cert_file ":    func(c *Config, _ string) { jetstreamTo(c); c.Events.TLSKeyFile = "x" },
+		"events.tls_cert_file  ": func(c *Config, d string) {
+			jetstreamTo(c)
+			c.Events.TLSCertFile, c.Events.TLSKeyFile = d+"/none", c.Keys.SealingFile
+		},
+		"events.tls_key_file": func(c *Config, d string) { jetstreamTo(c); c.Events.TLSCertFile, c.Events.TLSKeyFile = "x", d+"/none" },
 		"events.webhook_secret": func(c *Config, _ string) {
 			c.Events.Sink, c.Events.WebhookURL, c.Events.WebhookSecret = "webhook", NewSecret("https://h"), NewSecret("whsec_x")
 		},
@@ -152,4 +171,73 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
+}
+
+// TestSinkTLS: a client certificate that is replaced is presented from the next
+// connection on; one that is gone is an error then.
+func TestSinkTLS(t *testing.T) {
+	c, dir := good(t)
+	if got, err := c.SinkTLS(); got != nil || err != nil {
+		t.Error(got, err)
+	}
+	c.Events.TLSCertFile, c.Events.TLSKeyFile = filepath.Join(dir, "client.pem"), filepath.Join(dir, "client.key")
+	c.Events.TLSCAFile = c.Events.TLSCertFile
+	first := certify(t, &c)
+	got, err := c.SinkTLS()
+	if err != nil || !got.RootCAs.Equal(first) {
+		t.Fatal(err)
+	}
+	for range 2 {
+		presented, err := got.GetClientCertificate(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool := x509.NewCertPool()
+		pool.AddCert(presented.Leaf)
+		if !pool.Equal(first) {
+			t.Error("another certificate is presented")
+		}
+		first = certify(t, &c)
+	}
+	if err := os.Remove(c.Events.TLSKeyFile); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := got.GetClientCertificate(nil); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	certify(t, &c)
+	if err := os.Chmod(c.Events.TLSKeyFile, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var named *FieldError
+	if _, err := c.SinkTLS(); !errors.As(err, &named) || named.Field != "events.tls_key_file" {
+		t.Error("a key that everybody can read:", err)
+	}
+}
+
+// certify writes a client certificate and its key, and returns it.
+func certify(t *testing.T, c *Config) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
+	for file, b := range map[string][]byte{c.Events.TLSCertFile: text, c.Events.TLSKeyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})} {
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(text)
+	return pool
 }

@@ -110,9 +110,12 @@ type Events struct {
 	WebhookURLFile    string   `toml:"webhook_url_file" doc:"webhook: a file with the URL, instead of webhook_url."`
 	WebhookSecret     Secret   `toml:"webhook_secret" doc:"webhook: the signing secrets, whsec_…, separated by white space; each signs." secret:"true"`
 	WebhookSecretFile string   `toml:"webhook_secret_file" doc:"webhook: a file with the secrets. A new one:\n(umask 077; echo \"whsec_$(openssl rand -base64 32)\" > webhook.secret)"`
-	NATSURL           Secret   `toml:"nats_url" doc:"jetstream: nats://host:4222 or tls://…, several with commas. With a password only in the variable or nats_url_file."`
+	TLSCAFile         string   `toml:"tls_ca_file" doc:"webhook, jetstream: authorities, PEM, one of which has issued the receiver's certificate; empty: the system's."`
+	TLSCertFile       string   `toml:"tls_cert_file" doc:"webhook, jetstream: certificate chain to present to the receiver, PEM; empty: none. It and its key are read anew for each connection."`
+	TLSKeyFile        string   `toml:"tls_key_file" doc:"webhook, jetstream: its private key, PEM."`
+	NATSURL           Secret   `toml:"nats_url" doc:"jetstream: nats://host:4222, or tls://… which insists on TLS, as nats:// does with one of the files above; several with commas. With a password only in the variable or nats_url_file."`
 	NATSURLFile       string   `toml:"nats_url_file" doc:"jetstream: a file with the URL, instead of nats_url."`
-	NATSCredentials   string   `toml:"nats_credentials" doc:"jetstream: a credentials file (JWT and seed); empty: none."`
+	NATSCredentials   string   `toml:"nats_credentials" doc:"jetstream: a credentials file (JWT and seed), read anew for each connection; empty: none."`
 	NATSStream        string   `toml:"nats_stream" doc:"jetstream: the stream."`
 	NATSPrefix        string   `toml:"nats_prefix" doc:"jetstream: the subjects are PREFIX.00 to PREFIX.ff, by a hash of the card."`
 	NATSCreate        bool     `toml:"nats_create" doc:"jetstream: make the stream if it is not there."`
