@@ -120,7 +120,7 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 }
 
 func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *telemetry.Metrics, dev bool) error {
-	authenticator, err := c.authenticator(d, dev)
+	authenticator, err := c.authenticator(d, registry, dev)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 
 // authenticator returns who judges tokens: in development mode an issuer of our
 // own, which announce then shows a token of.
-func (c *cli) authenticator(d *daemon, dev bool) (api.Authenticator, error) {
+func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, dev bool) (api.Authenticator, error) {
 	if dev {
 		issuer := auth.NewDev(clock.New())
 		d.announce = func() error { return c.announce(d, issuer) }
@@ -179,6 +179,14 @@ func (c *cli) authenticator(d *daemon, dev bool) (api.Authenticator, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "cvv_token_keys_age_seconds", Help: "Since the keys of tokens were last loaded; -1: never yet.",
+	}, func() float64 {
+		if !d.verifier.Ready() {
+			return -1
+		}
+		return clock.New().Since(d.verifier.Loaded()).Seconds()
+	}))
 	return d.verifier, nil
 }
 
@@ -200,12 +208,17 @@ func (d *daemon) close() error {
 // longer than the configuration says. A part that fails ends all.
 func (d *daemon) run(running, patient context.Context, stop context.CancelCauseFunc) error {
 	var parts sync.WaitGroup
+	var mu sync.Mutex
+	var failed []error // of parts
 	start := func(f func(context.Context) error) (end context.CancelFunc, done chan struct{}) {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(running))
 		done = make(chan struct{})
 		parts.Go(func() {
 			defer close(done)
 			if err := f(ctx); err != nil {
+				mu.Lock()
+				failed = append(failed, err)
+				mu.Unlock()
 				stop(err)
 			}
 		})
@@ -225,7 +238,8 @@ func (d *daemon) run(running, patient context.Context, stop context.CancelCauseF
 		return d.verifier.Run(ctx)
 	})
 	endWatch, _ := start(func(ctx context.Context) error {
-		d.supervisor.watch(ctx, d.alive)
+		// A database that is down is no reason to be restarted: that mends nothing.
+		d.supervisor.watch(ctx, func(ctx context.Context) { d.alive(ctx) })
 		return nil
 	})
 	start(func(context.Context) error { return served(d.ops.Serve(d.onOps)) })
@@ -238,9 +252,7 @@ func (d *daemon) run(running, patient context.Context, stop context.CancelCauseF
 	d.log.Info("serving", "version", version(), "pci", d.onPCI.Addr().String(), "ops", d.onOps.Addr().String(),
 		"tls", d.cert != nil, "store", d.cfg.Store.Kind, "sink", d.cfg.Events.Sink)
 	if d.announce != nil {
-		if err := d.announce(); err != nil {
-			stop(err)
-		}
+		start(func(context.Context) error { return d.announce() })
 	}
 	d.supervisor.tell("READY=1")
 	<-running.Done()
@@ -279,10 +291,9 @@ func (d *daemon) run(running, patient context.Context, stop context.CancelCauseF
 		closeErr = d.close()
 	}()
 	wait(all)
-	err := context.Cause(running)
-	if errors.Is(err, context.Canceled) {
-		err = nil
-	}
+	mu.Lock()
+	err := errors.Join(failed...)
+	mu.Unlock()
 	if ctx.Err() != nil {
 		return errors.Join(err, context.Cause(ctx))
 	}
@@ -305,6 +316,9 @@ func served(err error) error {
 func (d *daemon) reload() {
 	if d.cert != nil {
 		d.cert.reload(d.log)
+	}
+	if d.verifier != nil {
+		d.verifier.Reload()
 	}
 	d.audit.reopen(d.log)
 	if file, ok := d.sink.(interface{ Reopen() error }); ok {

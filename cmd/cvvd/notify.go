@@ -37,17 +37,16 @@ func (s supervisor) tell(state string) {
 	conn.Write([]byte(state))
 }
 
-// watch gives signs of life while alive says so, until ctx ends.
-func (s supervisor) watch(ctx context.Context, alive func(context.Context) bool) {
+// watch gives signs of life while try comes back, until ctx ends.
+func (s supervisor) watch(ctx context.Context, try func(context.Context)) {
 	if s.socket == "" || s.every == 0 {
 		return
 	}
 	ticker := clock.New().Ticker(s.every)
 	defer ticker.Stop()
 	for {
-		if alive(ctx) {
-			s.tell("WATCHDOG=1")
-		}
+		try(ctx)
+		s.tell("WATCHDOG=1")
 		select {
 		case <-ctx.Done():
 			return

@@ -47,6 +47,7 @@ func (c *cli) serve(ctx context.Context, o *serveOptions) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	defer c.onAbort()()
 
 	d, err := c.build(running, cfg, o.dev, logger)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,7 +20,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,6 +30,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
 
 	"cvvrotation/cmd/cvvd/config"
 )
@@ -358,6 +362,25 @@ func TestSupervisor(t *testing.T) {
 	}
 }
 
+// TestAbort: what ends a daemon that hangs gets to know where, and nothing else.
+func TestAbort(t *testing.T) {
+	t.Parallel()
+	p := start(t, settings(t), "serve").serving()
+	var status *exec.ExitError
+	if err := p.end(syscall.SIGABRT); !errors.As(err, &status) || status.ExitCode() != exitFailed {
+		t.Error(err)
+	}
+	log := p.log.String()
+	for _, want := range []string{"error: aborted", "main.(*daemon).run", "engine.(*Engine).Run", "/daemon.go:"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("it does not tell of %s:\n%s", want, log)
+		}
+	}
+	if values := regexp.MustCompile(`rax |\(0x|\{0x`).FindString(log); values != "" {
+		t.Errorf("it shows values: %q:\n%s", values, log)
+	}
+}
+
 // TestTracesArrive: with an endpoint configured, the spans of a request and of
 // its store calls arrive before the daemon ends.
 func TestTracesArrive(t *testing.T) {
@@ -396,5 +419,43 @@ func TestPortTaken(t *testing.T) {
 		if exitCode(p.err) != exitFailed || !strings.Contains(p.log.String(), "address already in use") {
 			t.Errorf("%v: %s", p.err, p.log)
 		}
+	}
+}
+
+// TestAlerts: what the alerts and the page about them ask for is there.
+func TestAlerts(t *testing.T) {
+	t.Parallel()
+	p := start(t, settings(t), "serve").serving()
+	auth := token(t, "cards:register cvv:rotate")
+	p.send("PUT", p.pci+"/v1/cards/a", auth, "")
+	p.send("POST", p.pci+"/v1/cards/a/cvv/rotate", auth, "")
+	_, metrics := p.get(p.ops + "/metrics")
+	for _, file := range []string{"deploy/alerts.yaml", "../../docs/operating.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := regexp.MustCompile(`\bcvv_[a-z_]+`).FindAllString(string(text), -1)
+		if len(names) == 0 {
+			t.Errorf("%s asks for %d metrics", file, len(names))
+		}
+		for _, name := range names {
+			if !strings.Contains(metrics, "# TYPE "+name+" ") {
+				t.Errorf("%s asks for %s, which there is not", file, name)
+			}
+		}
+	}
+	// Each alert says what to do, and nothing is said of others.
+	alerts, _ := os.ReadFile("deploy/alerts.yaml")
+	manual, _ := os.ReadFile("../../docs/operating.md")
+	var defined, explained []string
+	for _, m := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(string(alerts), -1) {
+		defined = append(defined, m[1])
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(CVV\\w+)`").FindAllStringSubmatch(string(manual), -1) {
+		explained = append(explained, m[1])
+	}
+	if diff := cmp.Diff(defined, explained); diff != "" {
+		t.Errorf("alerts.yaml against operating.md: %s", diff)
 	}
 }

@@ -51,6 +51,21 @@ func TestKeyRotation(t *testing.T) {
 	}
 }
 
+// The issuer puts another key under the same id, and somebody says so: nothing in
+// a token would.
+func TestReload(t *testing.T) {
+	before, after := newKey(t, "the same", "ES256"), newKey(t, "the same", "ES256")
+	s := newServer(t, jwks(before.jwk()))
+	v := start(t, config(s.URL))
+	old, fresh := before.sign(t, claims()), after.sign(t, claims())
+	accepts(t, v, old, nil)
+	s.set(after.jwk())
+	accepts(t, v, fresh, auth.ErrSignature)
+	v.Reload()
+	until(t, "the new key counts", func() bool { _, err := v.Authenticate(t.Context(), fresh); return err == nil })
+	accepts(t, v, old, auth.ErrSignature)
+}
+
 // Thousands of made-up key ids neither keep a new key out nor load the issuer.
 func TestKeyFlood(t *testing.T) {
 	old, fresh := newKey(t, "old", "EdDSA"), newKey(t, "new", "EdDSA")

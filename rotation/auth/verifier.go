@@ -140,6 +140,11 @@ func (v *Verifier) Run(ctx context.Context) error {
 	return nil
 }
 
+// Reload has Run load the keys again, for when they were changed by hand. A key that
+// is withdrawn, or has another value under the id of an old one, counts no later than
+// Config.Refresh anyway.
+func (v *Verifier) Reload() { v.keys.ask() }
+
 // Ready reports whether keys have been loaded.
 func (v *Verifier) Ready() bool { return !v.Loaded().IsZero() }
 
