@@ -181,6 +181,11 @@ func (s *Store) setUp(ctx context.Context) error {
 			return fmt.Errorf("schema %s: %w", files[i].Name(), err)
 		}
 	}
+	// What a process had written when it was killed, SQLite takes for committed,
+	// synced or not. A checkpoint syncs it, before anybody is told of it.
+	if err := w.script(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+		return err
+	}
 	return check(ctx, w, append(forWriter[:len(forWriter):len(forWriter)], pragma{"journal_mode", "wal"}))
 }
 

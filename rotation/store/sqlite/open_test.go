@@ -231,6 +231,24 @@ func TestOpenAtTheSameTime(t *testing.T) {
 	}
 }
 
+// What operators look at must open also while a process is stuck in a transaction.
+func TestOpenWhileAnotherWrites(t *testing.T) {
+	path := tempFile(t)
+	s := mustOpen(t, path, clock.NewMock())
+	put(t, s, "A")
+	c, err := connect(t.Context(), dsn(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.script(t.Context(), "BEGIN IMMEDIATE; DELETE FROM card"); err != nil {
+		t.Fatal(err)
+	}
+	if got := version(t, mustOpen(t, path, clock.NewMock()), "A"); got != 1 {
+		t.Errorf("version %d", got)
+	}
+}
+
 func TestOpenObeysContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
