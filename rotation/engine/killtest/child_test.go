@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -35,11 +36,18 @@ func TestMain(m *testing.M) {
 	if text := os.Getenv(childVariable); text != "" {
 		var o orders
 		err := json.Unmarshal([]byte(text), &o)
-		if err == nil {
+		switch {
+		case err != nil:
+		case o.Calls > 0:
+			err = o.errand()
+		default:
 			err = o.child()
 		}
-		fmt.Println(err)
-		os.Exit(1)
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
@@ -59,7 +67,10 @@ type orders struct {
 	Life      int    // the number of the process, of all that there were
 	Seed      uint64
 	Answered  [callers]int // calls of each caller that were answered before
-	Bug       string       // of enginecheck, to show that it is found
+	Calls     int          // how many calls each makes: it is an errand; 0: any number, until it is killed
+	Pragmas   []string     // for SQLite's connections, once the store is open
+	Close     bool         // the store in the end
+	Bug       string       // of enginecheck, or "hasty", to show that it is found
 }
 
 // acknowledged is a line about a call that was answered.
@@ -107,6 +118,8 @@ func (o *orders) open() (store.Store, *engine.Engine, error) {
 	seen := s
 	if bug, ok := enginecheck.FindBug(o.Bug); ok {
 		seen = bug.Wrap(s, o.Life)
+	} else if o.Bug == "hasty" {
+		seen = hasty{s}
 	}
 	e, err := engine.New(engine.Options{
 		Store: seen, Generator: engine.Random(new(cvvgen.Random), keys), Rules: rules,
@@ -117,10 +130,7 @@ func (o *orders) open() (store.Store, *engine.Engine, error) {
 
 // child does as it is ordered until it is killed, or its parent is.
 func (o *orders) child() error {
-	go func() {
-		io.Copy(io.Discard, os.Stdin) // the parent's end of it is gone with the parent
-		os.Exit(3)
-	}()
+	endWithParent()
 	s, e, err := o.open()
 	if err != nil {
 		return err
@@ -142,11 +152,18 @@ func (o *orders) child() error {
 	go func() { failed <- e.Run(ctx) }()
 	go func() { failed <- relay.Run(ctx) }()
 	for caller := range callers {
-		go func() { failed <- o.force(ctx, e, caller, file) }()
+		go func() { failed <- o.force(ctx, e, caller, o.Answered[caller], math.MaxInt, file) }()
 	}
 	go func() { failed <- o.reschedule(ctx, e, file) }()
 	fmt.Println("ready")
 	return <-failed
+}
+
+func endWithParent() {
+	go func() {
+		io.Copy(io.Discard, os.Stdin) // the parent's end of it is gone with the parent
+		os.Exit(3)
+	}()
 }
 
 // sink is a file that this child alone has, or one that several append to.
@@ -176,9 +193,10 @@ func note(f *os.File, a acknowledged) error {
 	return err
 }
 
-// force calls, one call after the other, each until it is answered.
-func (o *orders) force(ctx context.Context, e *engine.Engine, caller int, file *os.File) error {
-	for n := o.Answered[caller]; ; n++ {
+// force makes a caller's calls from the first one up to the last, exclusive, one
+// after the other, each until it is answered.
+func (o *orders) force(ctx context.Context, e *engine.Engine, caller, first, last int, file *os.File) error {
+	for n := first; n < last; n++ {
 		ref, req := o.call(caller, n)
 		result, err := e.Force(ctx, ref, req)
 		for ; err != nil; result, err = e.Force(ctx, ref, req) {
@@ -192,6 +210,7 @@ func (o *orders) force(ctx context.Context, e *engine.Engine, caller int, file *
 			return err
 		}
 	}
+	return nil
 }
 
 // call is call number n of a caller, the same whichever child makes it.
@@ -216,9 +235,9 @@ func hash(seed uint64, text string) uint64 {
 	return x ^ x>>29
 }
 
-// reschedule changes intervals.
+// reschedule changes intervals, until ctx ends.
 func (o *orders) reschedule(ctx context.Context, e *engine.Engine, file *os.File) error {
-	for n := 0; ; n++ {
+	for n := 0; ctx.Err() == nil; n++ {
 		h := hash(o.Seed, fmt.Sprint("interval ", o.Child, os.Getpid(), n))
 		ref := refOf(h >> 8)
 		var s engine.Schedule
@@ -238,6 +257,7 @@ func (o *orders) reschedule(ctx context.Context, e *engine.Engine, file *os.File
 		}
 		time.Sleep(5 * time.Millisecond) // there is to be more else
 	}
+	return nil
 }
 
 // readLines calls f with every whole line of a file; one that a kill cut short

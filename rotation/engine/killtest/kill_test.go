@@ -34,7 +34,7 @@ func TestSQLite(t *testing.T) {
 	w := newWorld(t, 1)
 	w.orders.Path = filepath.Join(t.TempDir(), "cards.db")
 	w.register()
-	for range kills(t, 36) {
+	for range number(t, "KILLS", 36) {
 		w.life()
 	}
 	w.judge()
@@ -49,7 +49,7 @@ func TestPostgreSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.register()
-	n := kills(t, 36)
+	n := number(t, "KILLS", 36)
 	for i := range n {
 		w.life()
 		if i == n/3 || i == 2*n/3 {
@@ -87,15 +87,15 @@ func TestFinds(t *testing.T) {
 	}
 }
 
-// kills returns how often to kill.
-func kills(t *testing.T, standard int) int {
-	text := os.Getenv("KILLS")
+// number returns how often to do something, which an environment variable may say.
+func number(t *testing.T, variable string, standard int) int {
+	text := os.Getenv(variable)
 	if text == "" {
 		return standard
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("KILLS=%q: a positive number is needed", text)
+		t.Fatalf("%s=%q: a positive number is needed", variable, text)
 	}
 	return n
 }
@@ -143,11 +143,16 @@ func (w *world) register() {
 	}
 	defer s.Close()
 	for i := range cards {
-		interval := guard + time.Duration(20*(i+1))*time.Millisecond
-		if _, _, err := e.Register(context.Background(), refOf(uint64(i)), engine.Registration{Schedule: engine.IntervalRequest{Interval: interval}}); err != nil {
+		if _, err := register(e, i); err != nil {
 			w.t.Fatal(err)
 		}
 	}
+}
+
+func register(e *engine.Engine, i int) (engine.Schedule, error) {
+	interval := guard + time.Duration(20*(i+1))*time.Millisecond
+	s, _, err := e.Register(context.Background(), refOf(uint64(i)), engine.Registration{Schedule: engine.IntervalRequest{Interval: interval}})
+	return s, err
 }
 
 // life starts the children that are missing, and kills one after a while.

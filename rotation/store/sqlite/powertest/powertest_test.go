@@ -1,0 +1,123 @@
+package powertest
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// childVariable makes the test binary a program to trace, with the folder that it
+// names.
+const childVariable = "POWERTEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childVariable); dir != "" {
+		if err := child(dir); err != nil {
+			os.Stderr.WriteString(err.Error())
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func child(dir string) error {
+	a, err := os.OpenFile(filepath.Join(dir, "a"), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	_, e1 := a.WriteAt([]byte("synced"), 2)
+	e2 := a.Sync()
+	_, e3 := os.Stdout.WriteString("told")
+	_, e4 := a.WriteAt([]byte("x"), 0)
+	e5 := a.Truncate(5)
+	e6 := os.WriteFile(filepath.Join(dir, "kept"), nil, 0o600)
+	e7 := d.Sync()
+	e8 := os.Remove(filepath.Join(dir, "kept"))
+	return errors.Join(e1, e2, e3, e4, e5, e6, e7, e8)
+}
+
+// A real program, whose cuts are known.
+func TestTrace(t *testing.T) {
+	dir := t.TempDir()
+	before := Image{"a": []byte("--------")}
+	if err := before.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"="+dir)
+	r, err := Trace(t, dir, cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := NewDisk(before)
+	if err := d.Play(r, func(moment int) bool { return moment < r.Says()[0] }); err != nil {
+		t.Fatal(err)
+	}
+	if got := left(d.Cut(Nothing, nil)); got != "a=--synced" || d.Said() != "told" {
+		t.Errorf("when it was told, %q, there is %q", d.Said(), got)
+	}
+	d = NewDisk(before)
+	if err := d.Play(r, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := left(d.Cut(Nothing, nil)); got != "a=--synced kept=" {
+		t.Errorf("in the end there is at least %q", got)
+	}
+	if got := left(d.Cut(Everything, nil)); got != "a=x-syn" {
+		t.Errorf("in the end there is at most %q", got)
+	}
+	if string(before["a"]) != "--------" {
+		t.Error("an image that was given has changed")
+	}
+}
+
+// What the model does not know does not pass for something else.
+func TestTraceIsCompared(t *testing.T) {
+	for _, command := range []string{
+		"printf x >$0/a",        // through a copy of the descriptor
+		"ln $0/a $0/b",          // two names
+		"mv $0/a $0/b",          // another name
+		"mkdir $0/b",            // a folder below
+		"printf x | dd of=$0/a", // which cuts the file when it opens it
+	} {
+		dir := t.TempDir()
+		if err := (Image{"a": []byte("12345")}).Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Trace(t, dir, exec.Command("/bin/sh", "-c", command, dir)); err == nil {
+			t.Errorf("%s: passes", command)
+		}
+	}
+	if _, err := Trace(t, t.TempDir(), exec.Command("/bin/sh", "-c", "echo why; exit 3")); err == nil || !strings.Contains(err.Error(), "exit status 3: why") {
+		t.Errorf("a program that fails: %v", err)
+	}
+}
+
+func TestParse(t *testing.T) {
+	for lines, want := range map[string]string{
+		`1 fsync(5) = 0`:                             "",
+		`1 +++ exited with 0 +++`:                    "",
+		`1 write(1, "\x61" <unfinished ...>`:         "",
+		`1 fsync(5) = ?`:                             "",
+		`1 pwrite64(5, "\x61"..., 4096, 0) = 1`:      "no whole call",
+		`1 fsync(5`:                                  "no whole call",
+		`1 <... fsync resumed>) = 0`:                 "end of no call",
+		"1 fsync(5) = 0\n1 <... fsync resumed>) = 0": "end of no call",
+		`1 fsync(5) 0`:                               "end of no call",
+		`1 fsync(5) = zero`:                          "invalid syntax",
+		`strace: what`:                               "no whole call",
+	} {
+		_, err := parse(strings.NewReader(lines))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", lines, err, want)
+		}
+	}
+}
