@@ -288,7 +288,10 @@ func (w *world) trace(image powertest.Image, told string) *powertest.Run {
 // on returns orders for a folder with these files, and with what was told.
 func (o orders) on(t *testing.T, image powertest.Image, told string) orders {
 	t.Helper()
-	o.Dir = t.TempDir()
+	var err error
+	if o.Dir, err = filepath.EvalSymlinks(t.TempDir()); err != nil { // SQLite does so, too
+		t.Fatal(err)
+	}
 	o.Path = filepath.Join(o.Dir, "cards.db")
 	var answers, events []byte
 	for line := range strings.Lines(told) {
@@ -298,7 +301,7 @@ func (o orders) on(t *testing.T, image powertest.Image, told string) orders {
 			answers = append(answers, line...)
 		}
 	}
-	if err := errors.Join(image.Write(o.Dir), os.WriteFile(o.answersFile(), answers, 0o600), os.WriteFile(o.eventsFile(), events, 0o600)); err != nil {
+	if err = errors.Join(image.Write(o.Dir), os.WriteFile(o.answersFile(), answers, 0o600), os.WriteFile(o.eventsFile(), events, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	return o
