@@ -206,6 +206,12 @@ type Outbox interface {
 	// whatever became of them, in the order of positions.
 	Log(ctx context.Context, after int64, limit int) ([]Queued, error)
 
+	// Expire deletes events for good that were never delivered: of up to limit
+	// that wait, those with the lowest positions, the ones whose At is before
+	// the instant given. It returns how many. It is for an outbox that nobody
+	// delivers from.
+	Expire(ctx context.Context, before time.Time, limit int) (int, error)
+
 	// Replay makes delivered and parked events with positions from first to
 	// last, inclusive, wait again, as if they had never been tried: with
 	// their positions, ids and payloads. It returns how many.

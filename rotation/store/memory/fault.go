@@ -18,6 +18,7 @@ const (
 	Settle
 	Replay
 	Prune
+	Expire
 	Lead
 	Now
 	Card

@@ -96,6 +96,23 @@ func (s *Store) Log(ctx context.Context, after int64, limit int) (events []store
 	return events, err
 }
 
+// Expire implements store.Outbox.
+func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	err = s.do(ctx, Op{Call: Expire}, func() {
+		kept := s.waiting[:0]
+		for i, p := range s.waiting {
+			if e := &s.log[p-1]; i < limit && e.At.Before(before) {
+				e.pruned = true
+				n++
+			} else {
+				kept = append(kept, p)
+			}
+		}
+		s.waiting = kept
+	})
+	return n, err
+}
+
 // Replay implements store.Outbox.
 func (s *Store) Replay(ctx context.Context, first, last int64) (n int64, err error) {
 	err = s.do(ctx, Op{Call: Replay}, func() {

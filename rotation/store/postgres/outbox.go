@@ -143,6 +143,22 @@ func (s *Store) Log(ctx context.Context, after int64, limit int) (events []store
 	return events, err
 }
 
+// Expire implements store.Outbox.
+func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	if limit <= 0 {
+		return 0, ctx.Err()
+	}
+	err = s.with(ctx, s.back, "expire", func(conn *pgxpool.Conn) error {
+		tag, err := conn.Exec(ctx, `
+			DELETE FROM outbox WHERE position = ANY (ARRAY(
+				SELECT position FROM (SELECT position, at FROM outbox ORDER BY position LIMIT `+strconv.Itoa(limit)+`) AS first
+				WHERE at < $1))`, before.UnixNano())
+		n = int(tag.RowsAffected())
+		return err
+	})
+	return n, err
+}
+
 // Replay implements store.Outbox. Other processes' relays notice it at their
 // next look at the outbox.
 func (s *Store) Replay(ctx context.Context, first, last int64) (n int64, err error) {

@@ -15,7 +15,9 @@ const (
 
 	delivered = `UPDATE event SET status = 1, since = ? WHERE position = ? AND status = 0`
 	failed    = `UPDATE event SET status = ?, since = ?, attempts = attempts + 1, failure = ? WHERE position = ? AND status = 0`
-	replay    = `UPDATE event SET status = 0, since = ?, attempts = 0, failure = '' WHERE position BETWEEN ? AND ? AND status <> 0`
+	expire    = `DELETE FROM event WHERE position IN (
+		SELECT position FROM (SELECT position, at FROM event WHERE status = 0 ORDER BY position LIMIT ?) WHERE at < ?)`
+	replay = `UPDATE event SET status = 0, since = ?, attempts = 0, failure = '' WHERE position BETWEEN ? AND ? AND status <> 0`
 
 	pruneAnswers = `DELETE FROM answer WHERE (card, key) IN (
 		SELECT card, key FROM answer WHERE expires <= ? ORDER BY expires LIMIT ?)`
@@ -90,6 +92,14 @@ func (s *Store) Settle(ctx context.Context, results []store.Delivery) error {
 		return 0, nil
 	})
 	return err
+}
+
+// Expire implements store.Outbox.
+func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (int, error) {
+	n, err := s.change(ctx, func(c *conn) (int64, error) {
+		return c.exec(context.Background(), expire, rows(limit), bound(before))
+	})
+	return int(n), err
 }
 
 // Replay implements store.Outbox. All the events are changed in one transaction,

@@ -15,7 +15,7 @@ func TestPlans(t *testing.T) {
 	s := mustOpen(t, tempFile(t), clock.NewMock())
 	for _, query := range []string{
 		selectCard, selectDue, insertCard, updateCard, selectAnswer, upsertAnswer, insertEvent,
-		delivered, failed, replay, pruneAnswers, pruneEvents, selectPending, selectLog,
+		delivered, failed, replay, expire, pruneAnswers, pruneEvents, selectPending, selectLog,
 		selectCards, selectFailing, selectNextDue, countDue, selectStats,
 		selectAhead,
 	} {

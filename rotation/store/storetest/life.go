@@ -33,6 +33,10 @@ var calls = []struct {
 		_, err := s.Prune(ctx, epoch.Add(time.Hour), 10)
 		return err
 	}},
+	{"Expire", true, func(ctx context.Context, s store.Store) error {
+		_, err := s.Expire(ctx, epoch.Add(time.Hour), 10)
+		return err
+	}},
 	{"Lead", true, func(ctx context.Context, s store.Store) error {
 		lease, err := s.Lead(ctx)
 		if err == nil {

@@ -34,7 +34,7 @@ func histories(t *testing.T, h Harness) {
 		defer m.tidy()
 		actions := map[string]func(*rapid.T){
 			"update": m.update, "claim": m.claim, "clock": m.clock, "settle": m.settle,
-			"replay": m.replay, "prune": m.prune, "look": m.look, "leases": m.lead,
+			"replay": m.replay, "prune": m.prune, "expire": m.expire, "look": m.look, "leases": m.lead,
 		}
 		if f.reopen != nil {
 			actions["open again"] = m.openAgain
@@ -279,6 +279,27 @@ func (m *model) prune(rt *rapid.T) {
 	n, err := m.Prune(m.ctx, before, 1000)
 	m.must(err)
 	m.same("number pruned", n, want)
+}
+
+func (m *model) expire(rt *rapid.T) {
+	m.learn()
+	before := m.now().Add(rapid.SampledFrom([]time.Duration{-time.Hour, 0, 1}).Draw(rt, "before"))
+	limit := rapid.SampledFrom([]int{1, 3, 1000}).Draw(rt, "limit")
+	want, seen := 0, 0
+	m.events = slices.DeleteFunc(m.events, func(e *written) bool {
+		if e.Status != store.Waiting {
+			return false
+		}
+		seen++
+		old := seen <= limit && e.At.Before(before)
+		if old {
+			want++
+		}
+		return old
+	})
+	n, err := m.Expire(m.ctx, before, limit)
+	m.must(err)
+	m.same("number expired", n, want)
 }
 
 func (m *model) lead(rt *rapid.T) {

@@ -289,6 +289,56 @@ var outboxTests = []test{
 		f.equal("a nanosecond later", n, 1)
 	}},
 
+	{"Expire deletes events that wait and are old, of up to limit that wait first, for good", func(f *fixture) {
+		var e []store.Queued
+		for i := range 6 {
+			f.clk.Set(epoch.Add(time.Duration(i) * time.Minute))
+			e = append(e, f.write([]string{"a", "b"}[i%2], "e"+strconv.Itoa(i))...)
+		}
+		f.settle(e[0], store.Delivered, "")
+		f.settle(e[1], store.Parked, "no")
+		f.settle(e[2], store.Waiting, "not yet")
+		expire := func(before time.Time, limit int) int {
+			f.Helper()
+			n, err := f.Expire(f.Context(), before, limit)
+			f.must(err)
+			return n
+		}
+		f.equal("limit 0", expire(epoch.Add(time.Hour), 0), 0)
+		f.equal("at the instant of the first that waits", expire(e[2].At, 10), 0)
+		f.equal("a nanosecond later", expire(e[2].At.Add(1), 10), 1)
+		f.equal("waits", names(f.pending(10)), "e3 e4 e5")
+		f.equal("the first of two that are old", expire(e[4].At.Add(1), 1), 1)
+		f.equal("waits then", names(f.pending(10)), "e4 e5")
+		f.equal("log of a", names(f.eventsOf("a")), "e0 e4")
+		f.equal("log of b", names(f.eventsOf("b")), "e1 e5")
+
+		f.settle(e[2], store.Delivered, "")
+		f.equal("replayed", f.replay(0, math.MaxInt64), int64(2))
+		f.equal("waits at last", names(f.pending(10)), "e0 e1 e4 e5")
+		f.equal("all", expire(epoch.Add(time.Hour), 10), 4)
+		f.equal("nothing waits", f.pending(10), []store.Queued{})
+		stats, err := f.Stats(f.Context())
+		f.must(err)
+		f.equal("pending", stats.Pending, int64(0))
+		if p := f.write("a", "new")[0].Position; p <= e[5].Position {
+			f.Errorf("position %d after %d", p, e[5].Position)
+		}
+	}},
+
+	{"Expire looks at no more than limit events, also where the first of them are not old", func(f *fixture) {
+		f.clk.Set(epoch.Add(time.Hour)) // a clock that was wrong
+		f.write("a", "1", "2")
+		f.clk.Set(epoch)
+		f.write("a", "3")
+		for n := range 2 { // of a limit of 2, then of 3
+			got, err := f.Expire(f.Context(), epoch.Add(time.Minute), 2+n)
+			f.must(err)
+			f.equal("expired", got, n)
+		}
+		f.equal("waits", names(f.pending(10)), "1 2")
+	}},
+
 	{"positions are never used again", func(f *fixture) {
 		e := f.write("a", "1", "2", "3")
 		for i := range e {
