@@ -227,7 +227,7 @@ func (d *daemon) run(running, patient context.Context, stop context.CancelCauseF
 	endEngine, engineDone := start(d.engine.Run)
 	endRelay, relayDone := start(func(ctx context.Context) error {
 		if d.relay == nil {
-			return nil
+			return d.expire(ctx)
 		}
 		return d.relay.Run(ctx)
 	})

@@ -66,7 +66,7 @@ type Engine struct {
 	Batch      int      `toml:"batch" doc:"Cards in a claim."`
 	Poll       Duration `toml:"poll" doc:"Longest sleep before looking what other replicas have scheduled."`
 	Sweep      Duration `toml:"sweep" doc:"Time between two sweeps, which repair what a wrong clock has set and delete what is old."`
-	KeepEvents Duration `toml:"keep_events" doc:"How long delivered events are kept for a replay."`
+	KeepEvents Duration `toml:"keep_events" doc:"How long delivered events are kept for a replay, and events without a sink for one."`
 }
 
 // Listen is the section [listen].
@@ -104,7 +104,7 @@ type Limits struct {
 // Events is the section [events].
 type Events struct {
 	Source            string   `toml:"source" doc:"source of the events (CloudEvents), a URI reference."`
-	Sink              string   `toml:"sink" doc:"none: they stay in the outbox until there is one. jsonl, webhook or jetstream."`
+	Sink              string   `toml:"sink" doc:"none: they wait in the outbox until there is one, for engine.keep_events at most, and are then deleted. jsonl, webhook or jetstream."`
 	File              string   `toml:"file" doc:"jsonl: the file, opened anew on SIGHUP; -: standard output."`
 	WebhookURL        Secret   `toml:"webhook_url" doc:"webhook: where to POST to (Standard Webhooks), https. With a password only in the variable or webhook_url_file."`
 	WebhookURLFile    string   `toml:"webhook_url_file" doc:"webhook: a file with the URL, instead of webhook_url."`
