@@ -16,6 +16,10 @@ serve: ## run the daemon in development mode
 kill: ## the kill tests, 300 kills on each store
 	KILLS=300 go test -count=1 -v ./rotation/engine/killtest
 
+.PHONY: power
+power: ## the power cuts of SQLite, 3000 of them (needs strace)
+	CUTS=3000 go test -count=1 -run Power ./rotation/engine/killtest
+
 .PHONY: test
 test: ## run all tests
 	go test ./...
