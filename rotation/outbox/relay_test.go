@@ -85,6 +85,27 @@ func TestSleepsByTheClockGiven(t *testing.T) {
 	t.Error("never delivered")
 }
 
+// TestAnEventFromTheFuture, as a clock that steps back leaves it, is delivered at
+// once, and was not delivered before it happened.
+func TestAnEventFromTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		if err := s.Update(context.Background(), "a", "", func(tx *store.Tx) error {
+			tx.Event = &store.Event{Card: "a", Number: 1, At: tx.Now.Add(time.Hour), Payload: []byte("{}")}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		lag := time.Duration(-1)
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: &script{}, Observe: func(o outbox.Outcome) { lag = o.Lag }})
+		synctest.Wait()
+		stop()
+		if waiting(s) != 0 || lag != 0 {
+			t.Errorf("lag %v, %v", lag, statuses(s))
+		}
+	})
+}
+
 // TestReplay: a person brings back what was parked, and what was delivered.
 func TestReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
