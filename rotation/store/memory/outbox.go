@@ -46,12 +46,16 @@ func (s *Store) Written(after int64) []store.Queued {
 
 // Pending implements store.Outbox.
 func (s *Store) Pending(ctx context.Context, limit int, except []string) (events []store.Queued, err error) {
+	out := make(map[string]bool, len(except))
+	for _, card := range except {
+		out[card] = true
+	}
 	err = s.do(ctx, Op{Call: Pending}, func() {
 		for _, p := range s.waiting {
 			if len(events) >= limit {
 				return
 			}
-			if e := &s.log[p-1]; !slices.Contains(except, e.Card) {
+			if e := &s.log[p-1]; !out[e.Card] {
 				events = append(events, e.copy())
 			}
 		}
