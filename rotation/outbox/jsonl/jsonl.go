@@ -93,14 +93,21 @@ func heal(f *os.File) error {
 	if _, err := f.ReadAt(tail, from); err != nil {
 		return err
 	}
-	begin := bytes.LastIndexByte(tail, '\n') + 1
-	last := tail[begin:]
+	// A power cut may keep the end of a write and lose what is before it, which then
+	// reads as zeros. That write was not synced, so all of it will come again.
+	whole, hole := tail, bytes.IndexByte(tail, 0)
+	if hole >= 0 {
+		whole = tail[:hole]
+	}
+	begin := bytes.LastIndexByte(whole, '\n') + 1
+	lines := bytes.TrimSuffix(whole, []byte("\n"))
+	last := lines[bytes.LastIndexByte(lines, '\n')+1:]
 	switch {
-	case len(last) == 0:
+	case begin == len(tail):
 		return nil
-	case last[0] != '{' || begin == 0 && from > 0:
+	case len(last) > 0 && last[0] != '{' || begin == 0 && from > 0:
 		return ErrNotLines
-	case json.Valid(last): // only its end is missing
+	case hole < 0 && json.Valid(last): // only its end is missing
 		_, err = f.Write([]byte{'\n'})
 	default:
 		err = f.Truncate(from + int64(begin))

@@ -111,6 +111,33 @@ func TestHealing(t *testing.T) {
 	}
 }
 
+// TestHoles leaves zeros anywhere in a file of lines, as a power cut does that
+// kept a later part of a write and not an earlier one.
+func TestHoles(t *testing.T) {
+	whole := "{\"id\":\"a.1\"}\n{\"id\":\"a.2\"}\n{\"id\":\"a.3\"}\n"
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	for from := range len(whole) {
+		for to := from + 1; to <= len(whole); to++ {
+			text := whole[:from] + strings.Repeat("\x00", to-from) + whole[to:]
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := open(t, path)
+			kept := whole[:strings.LastIndexByte(whole[:from], '\n')+1]
+			if diff := cmp.Diff(kept, content(t, path)); diff != "" {
+				t.Fatalf("zeros from %d to %d: %s", from, to, diff)
+			}
+			for i := strings.Count(kept, "\n") + 1; i <= 3; i++ {
+				deliver(t, s, queued("a", int64(i)))
+			}
+			if diff := cmp.Diff(whole, content(t, path)); diff != "" {
+				t.Fatalf("zeros from %d to %d, and then: %s", from, to, diff)
+			}
+			s.Close()
+		}
+	}
+}
+
 // TestForeignFilesAreLeftAlone: what is not ours is not cut off.
 func TestForeignFilesAreLeftAlone(t *testing.T) {
 	dir := t.TempDir()
@@ -118,6 +145,7 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 		"text":         "Dear diary,\ntoday I",
 		"one line":     "secret",
 		"an image":     "\x89PNG\r\n\x1a\n\x00\x00",
+		"a database":   "SQLite format 3\x00\x10\x00",
 		"endless line": strings.Repeat("{", 2<<20),
 	} {
 		path := filepath.Join(dir, name)
