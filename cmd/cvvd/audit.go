@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/user"
@@ -64,19 +65,28 @@ func (a *auditLog) reopen(logger *slog.Logger) {
 	logger.Info("the audit log was opened again")
 }
 
-// appended is a file that other processes append to as well: each Write is whole.
+// appended is a file of lines that other processes append to as well: each Write
+// is whole. What a disk that was full took of a line is ended before the next one.
 type appended struct {
 	path  string
 	flags int
 
 	mu   sync.Mutex
-	file *os.File
+	file io.WriteCloser
+	torn bool // the last line has no end
 }
 
-func (a *appended) Write(b []byte) (int, error) {
+func (a *appended) Write(line []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.file.Write(b)
+	if a.torn {
+		line = append([]byte{'\n'}, line...)
+	}
+	n, err := a.file.Write(line)
+	if n > 0 {
+		a.torn = line[n-1] != '\n'
+	}
+	return n, err
 }
 
 // Reopen opens the file and closes the one before, which stays after an error.
@@ -90,7 +100,7 @@ func (a *appended) Reopen() error {
 	if a.file != nil {
 		a.file.Close()
 	}
-	a.file = f
+	a.file, a.torn = f, false
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -128,5 +129,42 @@ func TestAuditFull(t *testing.T) {
 	}
 	if !strings.Contains(command(t, env, "card", "show", "a"), "version 3") {
 		t.Error("it was not done")
+	}
+}
+
+// small is a file on a disk with room for a few bytes.
+type small struct {
+	bytes.Buffer
+	room int
+}
+
+func (s *small) Write(b []byte) (int, error) {
+	n, _ := s.Buffer.Write(b[:min(len(b), s.room)])
+	if s.room -= n; n < len(b) {
+		return n, syscall.ENOSPC
+	}
+	return n, nil
+}
+
+func (s *small) Close() error { return nil }
+
+// TestAuditTorn: what a full disk took of a record does not spoil the next one.
+func TestAuditTorn(t *testing.T) {
+	disk := &small{room: 5}
+	a := &appended{file: disk}
+	write := func(line string, want error) {
+		t.Helper()
+		if _, err := a.Write([]byte(line)); err != want {
+			t.Errorf("%q: %v, want %v", line, err, want)
+		}
+	}
+	write("1\n", nil)
+	write("2222\n", syscall.ENOSPC)
+	write("3\n", syscall.ENOSPC) // nothing of it
+	disk.room = 100
+	write("4\n", nil)
+	write("5\n", nil)
+	if got, want := disk.String(), "1\n222\n4\n5\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
