@@ -142,7 +142,7 @@ func (h *handler) finish(c *call, a *answer) {
 	if kind := a.problem(); kind != "" {
 		args = append(args, "problem", kind)
 	}
-	if c.reason != nil && a.status == http.StatusUnauthorized {
+	if c.reason != nil && (a.status == http.StatusUnauthorized || a.status == http.StatusServiceUnavailable) {
 		args = append(args, "reason", c.reason.Error()) // which the caller is not told
 	}
 	h.log.InfoContext(c.r.Context(), "request", args...)

@@ -100,6 +100,9 @@ func TestStoreErrors(t *testing.T) {
 		if strings.Contains(a.raw, err.Error()) {
 			t.Error(a.raw)
 		}
+		if log := s.log.String(); !strings.Contains(log, err.Error()) {
+			t.Errorf("the log has no reason: %s", log)
+		}
 	}
 }
 
