@@ -2,7 +2,8 @@
 // stream such as standard output.
 //
 // In a file, an event counts as delivered when it is on the disk: each batch is
-// synced. What a crash left of a line is healed when the file is opened.
+// synced. What a crash left of a line is healed when the file is opened. A file
+// that was moved away or deleted is made anew for the next batch.
 package jsonl
 
 import (
@@ -12,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -55,7 +57,7 @@ func Open(path string) (*Sink, error) {
 	return s, nil
 }
 
-// Reopen opens the file by its name again, after it was moved away, and closes the
+// Reopen opens the file by its name again, after it was replaced, and closes the
 // one before; for a stream it does nothing. After an error the sink goes on with
 // the one before.
 func (s *Sink) Reopen() error {
@@ -64,6 +66,11 @@ func (s *Sink) Reopen() error {
 	if s.path == "" {
 		return nil
 	}
+	return s.open()
+}
+
+// open opens the file by its name, with the mutex held.
+func (s *Sink) open() error {
 	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("jsonl: %w", err)
@@ -169,6 +176,11 @@ func (s *Sink) write(b []byte) (int, error) {
 		return n, err
 	case s.file == nil:
 		return 0, os.ErrClosed
+	}
+	if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) { // else a deleted file would swallow events
+		if err := s.open(); err != nil {
+			return 0, err
+		}
 	}
 	info, err := s.file.Stat()
 	if err != nil {

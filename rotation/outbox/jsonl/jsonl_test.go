@@ -60,7 +60,13 @@ func TestFile(t *testing.T) {
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
-	deliver(t, s, queued("a", 3)) // still into the one that was moved away
+	deliver(t, s, queued("a", 3)) // into a new one
+	if err := os.Rename(path, path+".2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil { // as logrotate does
+		t.Fatal(err)
+	}
 	if err := s.Reopen(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +77,10 @@ func TestFile(t *testing.T) {
 	if diff := cmp.Diff(`{"id":"a.1"}
 {"id":"b.1"}
 {"id":"a.2"}
-{"id":"a.3"}
 `, content(t, path+".1")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff("{\"id\":\"a.3\"}\n", content(t, path+".2")); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff("{\"id\":\"a.4\"}\n", content(t, path)); diff != "" {
@@ -84,6 +92,30 @@ func TestFile(t *testing.T) {
 	deliver(t, open(t, path), queued("a", 5))
 	if got := content(t, path); strings.Count(got, "\n") != 2 {
 		t.Errorf("not appended: %s", got)
+	}
+}
+
+// TestADeletedFile swallows nothing, and a folder that is gone is an outage.
+func TestADeletedFile(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "events")
+	path := filepath.Join(folder, "events.jsonl")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path)
+	deliver(t, s, queued("a", 1))
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Deliver(t.Context(), []store.Queued{queued("a", 2)})[0]; !errors.Is(err, outbox.ErrUnavailable) {
+		t.Error(err)
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	deliver(t, s, queued("a", 2))
+	if diff := cmp.Diff("{\"id\":\"a.2\"}\n", content(t, path)); diff != "" {
+		t.Error(diff)
 	}
 }
 
