@@ -299,7 +299,7 @@ func (d *daemon) run(running, patient context.Context, stop context.CancelCauseF
 	}
 	err = errors.Join(err, closeErr)
 	if err == nil {
-		d.log.Info("shut down; nothing is left undone")
+		d.log.Info("shut down; nothing was cut off")
 	}
 	return err
 }

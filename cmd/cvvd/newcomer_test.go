@@ -77,13 +77,15 @@ func TestNewcomer(t *testing.T) {
 	if status, metrics := first.get(first.ops + "/metrics"); status != 200 || !strings.Contains(metrics, `cvv_rotations_total{kind="forced",reason="guard",scenario="0"} 1`) {
 		t.Errorf("the metrics: %d", status)
 	}
+	file := filepath.Join(dir, "events.jsonl")
+	until(t, "the events are delivered", func() bool { return len(readEvents(t, file)) == 2 })
 	if err := first.end(syscall.SIGTERM); err != nil {
 		t.Fatalf("ended with %v", err)
 	}
-	if log := first.log.String(); !strings.Contains(log, "nothing is left undone") {
+	if log := first.log.String(); !strings.Contains(log, "nothing was cut off") {
 		t.Error("it does not say that it shut down in good order")
 	}
-	events := readEvents(t, filepath.Join(dir, "events.jsonl"))
+	events := readEvents(t, file)
 	if len(events) != 2 || events[0].Operation != event.ChangeInterval || events[1].Operation != event.Rotate || events[1].Version != 2 {
 		t.Errorf("events: %+v", events)
 	}
@@ -102,7 +104,7 @@ func TestNewcomer(t *testing.T) {
 	if status, _ := second.get(second.pci + "/v1/cards/demo/cvv"); status != http.StatusUnauthorized {
 		t.Errorf("without a token: %d", status)
 	}
-	until(t, "the operator's event is delivered", func() bool { return len(readEvents(t, filepath.Join(dir, "events.jsonl"))) == 3 })
+	until(t, "the operator's event is delivered", func() bool { return len(readEvents(t, file)) == 3 })
 	if err := second.end(syscall.SIGINT); err != nil {
 		t.Fatalf("ended with %v", err)
 	}
