@@ -107,9 +107,10 @@ func (h *handler) record(c *call, a *answer) *answer {
 		return a
 	}
 	h.log.ErrorContext(ctx, "the audit log does not take records; here is one", "request_id", c.id, "error", err)
-	r.Write(ctx, h.log, h.clock.Now())
 	if _, ok := a.body.(revealed); ok {
-		return (&problem{kind: kindUnavailable, retry: unavailableRetry, detail: "nothing was revealed"}).answer(c.id)
+		a = (&problem{kind: kindUnavailable, retry: unavailableRetry, detail: "nothing was revealed"}).answer(c.id)
+		r.Outcome = a.problem()
 	}
+	r.Write(ctx, h.log, h.clock.Now())
 	return a
 }

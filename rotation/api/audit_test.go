@@ -195,7 +195,7 @@ func TestAuditFails(t *testing.T) {
 	}
 	s.do(request{method: "POST", path: "/v1/cards/a/cvv/rotate"}).want(t, 200)
 	s.do(request{method: "GET", path: "/v1/cards/b/cvv"}).want(t, 404)
-	for want, n := range map[string]int{"the disk is full": 3, `"msg":"audit"`: 3, `"operation":"rotate"`: 1, `"status":503`: 1} {
+	for want, n := range map[string]int{"the disk is full": 3, `"msg":"audit"`: 3, `"operation":"rotate"`: 1, `"status":503`: 1, `"operation":"reveal","outcome":"unavailable"`: 1} {
 		if got := strings.Count(s.log.String(), want); got != n {
 			t.Errorf("%s: %d times in the log, want %d", want, got, n)
 		}
