@@ -41,20 +41,15 @@ func kill9(t *testing.T, url string) {
 	if err := syscall.Kill(server, syscall.SIGSTOP); err != nil { // or it starts another one meanwhile
 		t.Fatal(err)
 	}
+	until(t, func() bool { return stateOf(server) == "T" }, "process %d does not stop", server) // it may be starting one now
 	all := append([]int{server}, childrenOf(t, server)...)
 	for _, pid := range all {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
 			t.Fatal(err)
 		}
 	}
-	deadline := time.Now().Add(patience)
 	for _, pid := range all {
-		for !gone(pid) {
-			if time.Now().After(deadline) {
-				t.Fatalf("process %d outlives its kill", pid)
-			}
-			time.Sleep(time.Millisecond) // nobody tells when another's child has gone
-		}
+		until(t, func() bool { return stateOf(pid) == "" }, "process %d outlives its kill", pid)
 	}
 	// Where nobody asks how the processes have ended, the next server takes
 	// them for alive.
@@ -90,12 +85,24 @@ func childrenOf(t *testing.T, parent int) (all []int) {
 	return all
 }
 
-// gone reports whether a process has ended, though nobody may have asked how.
-func gone(pid int) bool {
+// stateOf returns the letter of a process's state, T when it is stopped; "" when it
+// has ended, though nobody may have asked how.
+func stateOf(pid int) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return true
+		return ""
 	}
 	_, rest, _ := strings.Cut(string(text), ") ")
-	return strings.HasPrefix(rest, "Z")
+	state, _, _ := strings.Cut(rest, " ")
+	return strings.Trim(state, "ZX")
+}
+
+// until waits for what nobody tells of another's child.
+func until(t *testing.T, is func() bool, otherwise string, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf(otherwise, pid)
+		}
+	}
 }
