@@ -25,6 +25,11 @@ func Expire(ctx context.Context, o store.Outbox, before time.Time) (deleted int,
 	}
 	defer lease.Release()
 	for {
+		select {
+		case <-lease.Lost(): // a relay may lead by now
+			return deleted, nil
+		default:
+		}
 		n, err := o.Expire(ctx, before, expirePage)
 		deleted += n
 		if err != nil || n == 0 {

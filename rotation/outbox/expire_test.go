@@ -84,3 +84,18 @@ func TestExpire(t *testing.T) {
 		}
 	})
 }
+
+// TestExpireThatLosesTheLead stops: a relay may deliver from then on.
+func TestExpireThatLosesTheLead(t *testing.T) {
+	s := newStore()
+	write(t, s, "a", 2500)
+	s.SetFaults(func(op memory.Op) (f memory.Fault) {
+		if op.Call == memory.Expire {
+			s.LoseLease()
+		}
+		return f
+	})
+	if n, err := outbox.Expire(context.Background(), s, time.Now().Add(time.Hour)); n != 1000 || err != nil {
+		t.Errorf("%d expired, %v", n, err)
+	}
+}
