@@ -79,9 +79,19 @@ func (r *Relay) serve(ctx context.Context, lease store.Lease) error {
 	defer t.cut()
 	t.store, t.leave = context.WithCancel(context.WithoutCancel(ctx))
 	defer t.leave()
+	leads, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { // beside the loop, which a store that hangs holds up
+		select {
+		case <-lease.Lost():
+			t.cut()
+			stop()
+		case <-leads.Done():
+		}
+	}()
 	for {
 		t.settle(ctx)
-		t.fetch(ctx)
+		t.fetch(leads)
 		t.publish()
 		timer := t.o.Clock.Timer(t.wait())
 		select {
@@ -93,11 +103,7 @@ func (r *Relay) serve(ctx context.Context, lease store.Lease) error {
 			t.more = true
 		case <-timer.C: // a poll, or the end of a delay
 			t.more = true
-		case <-lease.Lost():
-			timer.Stop()
-			t.cut()
-			return t.drain(ctx)
-		case <-ctx.Done():
+		case <-leads.Done():
 			timer.Stop()
 			return t.drain(ctx)
 		}

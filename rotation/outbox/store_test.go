@@ -95,6 +95,45 @@ func TestAHangingStore(t *testing.T) {
 	}
 }
 
+// TestALeaseLostWhileTheStoreHangs: deliveries are cut off, and when the store goes on,
+// what it had been asked for is left to the next relay.
+func TestALeaseLostWhileTheStoreHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		began := time.Now()
+		reads := 0
+		s.SetFaults(func(op memory.Op) (f memory.Fault) {
+			if op.Call == memory.Pending {
+				if reads++; reads == 2 {
+					f.Stall = make(chan struct{})
+				}
+			}
+			return f
+		})
+		var cut time.Duration // until the first delivery was cut off
+		sink := &script{answer: func(store.Queued, int) error { return nil }}
+		first := true
+		slow := sinkFunc(func(ctx context.Context, events []store.Queued) []error {
+			if !first {
+				return sink.Deliver(ctx, events)
+			}
+			first = false
+			<-ctx.Done()
+			cut = time.Since(began)
+			return []error{ctx.Err()}
+		})
+		write(t, s, "a", 1)
+		write(t, s, "b", 1)
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: slow, Batch: 1})
+		time.Sleep(time.Second)
+		s.LoseLease()
+		time.Sleep(time.Minute)
+		if err := stop(); err != nil || cut != time.Second || waiting(s) != 0 {
+			t.Errorf("%v; cut off after %v; %v", err, cut, statuses(s))
+		}
+	})
+}
+
 // TestARestingSink is no reason to wait with the record of what it took.
 func TestARestingSink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
