@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/user"
@@ -66,7 +67,8 @@ func (a *auditLog) reopen(logger *slog.Logger) {
 }
 
 // appended is a file of lines that other processes append to as well: each Write
-// is whole. What a disk that was full took of a line is ended before the next one.
+// is whole. What a disk that was full took of a line is ended before the next one. A
+// file that was moved away or deleted is made anew, by who may make it.
 type appended struct {
 	path  string
 	flags int
@@ -79,6 +81,11 @@ type appended struct {
 func (a *appended) Write(line []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if _, err := os.Stat(a.path); errors.Is(err, fs.ErrNotExist) { // else a deleted file would swallow records
+		if err := a.open(); err != nil {
+			return 0, err
+		}
+	}
 	if a.torn {
 		line = append([]byte{'\n'}, line...)
 	}
@@ -91,12 +98,16 @@ func (a *appended) Write(line []byte) (int, error) {
 
 // Reopen opens the file and closes the one before, which stays after an error.
 func (a *appended) Reopen() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.open()
+}
+
+func (a *appended) open() error {
 	f, err := os.OpenFile(a.path, a.flags, 0o600)
 	if err != nil {
 		return err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	if a.file != nil {
 		a.file.Close()
 	}

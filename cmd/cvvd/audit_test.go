@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,7 +153,7 @@ func (s *small) Close() error { return nil }
 // TestAuditTorn: what a full disk took of a record does not spoil the next one.
 func TestAuditTorn(t *testing.T) {
 	disk := &small{room: 5}
-	a := &appended{file: disk}
+	a := &appended{path: t.TempDir(), file: disk}
 	write := func(line string, want error) {
 		t.Helper()
 		if _, err := a.Write([]byte(line)); err != want {
@@ -166,5 +168,31 @@ func TestAuditTorn(t *testing.T) {
 	write("5\n", nil)
 	if got, want := disk.String(), "1\n222\n4\n5\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestAuditDeleted: a file that was deleted swallows no record. The daemon makes it
+// anew; an operator's command must not, and says that it could not record.
+func TestAuditDeleted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	daemons := &appended{path: path, flags: os.O_WRONLY | os.O_APPEND | os.O_CREATE}
+	operators := &appended{path: path, flags: os.O_WRONLY | os.O_APPEND}
+	for _, a := range []*appended{daemons, operators} {
+		if err := a.Reopen(); err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := operators.Write([]byte("1\n")); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	if _, err := daemons.Write([]byte("2\n")); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(path); string(text) != "2\n" || err != nil {
+		t.Errorf("%q, %v", text, err)
 	}
 }

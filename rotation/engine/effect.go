@@ -8,7 +8,8 @@ import (
 )
 
 // Effect is what an operation has found of a card and done to it, for an audit
-// log. Its zero value is that there is no such card, or that none was looked at.
+// log. Where there is no such card it has At alone; its zero value is that none was
+// looked at.
 //
 // An operation that fails tells what it found, and leaves Version and what
 // follows zero: nothing was done, unless the outcome is unknown (store.Store).

@@ -64,6 +64,7 @@ func (c *Config) Check(ctx context.Context, sections ...string) error {
 				p.add(err)
 			}
 			p.oneOf("log.format", c.Log.Format, "json", "text")
+			p.need("log.audit_file", c.Log.AuditFile != "-", "must be a file, or empty for standard error")
 			if c.Log.AuditFile != "" {
 				if _, err := os.Stat(filepath.Dir(c.Log.AuditFile)); err != nil {
 					p.add(&FieldError{"log.audit_file", err.Error()})

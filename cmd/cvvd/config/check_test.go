@@ -153,6 +153,7 @@ func TestCheck(t *testing.T) {
 		"events.max_attempts": func(c *Config, _ string) { c.Events.MaxAttempts = 0 },
 		"events.max_backoff":  func(c *Config, _ string) { c.Events.MaxBackoff.d = 0 },
 		"log.level":           func(c *Config, _ string) { c.Log.Level = "loud" },
+		"log.audit_file ":     func(c *Config, d string) { c.Log.AuditFile = "-" },
 		"log.audit_file":      func(c *Config, d string) { c.Log.AuditFile = d + "/none/x" },
 		"log.format":          func(c *Config, _ string) { c.Log.Format = "xml" },
 		"tracing.endpoint":    func(c *Config, _ string) { c.Tracing.Endpoint = "localhost:4318" },
