@@ -319,6 +319,10 @@ func TestAnotherStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// With its last stream the server removes, a little later, the folder of all.
+	if _, err := js.CreateStream(t.Context(), natsjs.StreamConfig{Name: "LAST"}); err != nil {
+		t.Fatal(err)
+	}
 	if err := js.DeleteStream(t.Context(), "CARD_CVV"); err != nil {
 		t.Fatal(err)
 	}
