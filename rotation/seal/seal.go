@@ -7,12 +7,11 @@
 // keys, add the new one as the first, open and seal again what is stored
 // ([Keyring.Current] tells what needs it), then take the old one out.
 //
-// A key is good for 2⁸⁰ seals. AES-256-GCM alone allows random nonces 2³² (NIST
+// A key is good for more seals than there will be. AES-256-GCM alone allows random nonces 2³² (NIST
 // SP 800-38D, 8.3), which ten million cards use up in 18 days of hourly rotations.
 package seal
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -79,8 +78,9 @@ func NewKeyring(first Key, others ...Key) (*Keyring, error) {
 func (r *Keyring) Seal(plaintext, context []byte) []byte {
 	b := make([]byte, 4+nonceSize, Overhead+len(plaintext))
 	binary.BigEndian.PutUint32(b, r.current)
-	rand.Read(b[4:]) // never fails
-	return r.keys[r.current].seal(b, b[4:], plaintext, context)
+	key := r.keys[r.current]
+	key.nonce(b[4:])
+	return key.seal(b, b[4:], plaintext, context)
 }
 
 // Open returns what was sealed for context. The error matches ErrUnknownKey or

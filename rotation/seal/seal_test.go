@@ -81,7 +81,7 @@ func TestKeyChange(t *testing.T) {
 func TestNonceIsFresh(t *testing.T) {
 	r, seen := ring(t, 1), map[string]bool{}
 	for range 1000 {
-		seen[string(r.Seal([]byte("123"), nil)[4:16])] = true
+		seen[string(r.Seal([]byte("123"), nil)[4:28])] = true
 	}
 	if len(seen) != 1000 {
 		t.Errorf("%d nonces in 1000 seals", len(seen))

@@ -2,8 +2,10 @@ package seal
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha3"
 	"encoding/hex"
+	"sync"
 	"testing"
 )
 
@@ -55,5 +57,55 @@ func TestXAESAccumulated(t *testing.T) {
 	const want = "e6b9edf2df6cec60c8cbd864e2211b597fb69a529160cd040d56c0c210081939"
 	if got := hex.EncodeToString(sum); got != want {
 		t.Errorf("%s, not %s", got, want)
+	}
+}
+
+// Nonces share their first half, and so a derived key, for as often as it is good
+// for, whoever asks for them at the same time; their second halves are all fresh.
+func TestNonces(t *testing.T) {
+	x := newXAES(make([]byte, KeySize))
+	draw := func(n int) (firsts, seconds map[string]bool) {
+		firsts, seconds = map[string]bool{}, map[string]bool{}
+		var mu sync.Mutex
+		var group sync.WaitGroup
+		for range 4 {
+			group.Go(func() {
+				for range n / 4 {
+					nonce := make([]byte, nonceSize)
+					x.nonce(nonce)
+					mu.Lock()
+					firsts[string(nonce[:halfSize])], seconds[string(nonce[halfSize:])] = true, true
+					mu.Unlock()
+				}
+			})
+		}
+		group.Wait()
+		return firsts, seconds
+	}
+	x.nonce(make([]byte, nonceSize))
+	if firsts, seconds := draw(1000); len(firsts) != 1 || len(seconds) != 1000 {
+		t.Errorf("%d first halves, %d second halves", len(firsts), len(seconds))
+	}
+	x.sealing.Load().left.Store(500)
+	if firsts, seconds := draw(1000); len(firsts) < 2 || len(firsts) > 5 || len(seconds) != 1000 {
+		t.Errorf("%d first halves after the end of one, %d second halves", len(firsts), len(seconds))
+	}
+}
+
+// What is remembered of one half is never used for another.
+func TestRemembered(t *testing.T) {
+	x := newXAES(make([]byte, KeySize))
+	var nonces [300][nonceSize]byte
+	for round := range 3 {
+		for i := range nonces {
+			nonce := nonces[(i*(round+1))%len(nonces)][:]
+			if round == 0 {
+				rand.Read(nonce)
+			}
+			want := newXAES(make([]byte, KeySize)).seal(nil, nonce, []byte("123"), nil)
+			if got := x.seal(nil, nonce, []byte("123"), nil); !bytes.Equal(got, want) {
+				t.Fatalf("sealed otherwise in round %d", round)
+			}
+		}
 	}
 }
