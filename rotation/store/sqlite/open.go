@@ -101,6 +101,9 @@ func open(ctx context.Context, path string, clk clock.Clock) (_ *Store, err erro
 	if err := s.setUp(ctx); err != nil {
 		return nil, err
 	}
+	if err := syncLog(path); err != nil {
+		return nil, err
+	}
 	for range readers {
 		c, err := connect(ctx, dsn(path, forReader...))
 		if err != nil {
@@ -181,12 +184,29 @@ func (s *Store) setUp(ctx context.Context) error {
 			return fmt.Errorf("schema %s: %w", files[i].Name(), err)
 		}
 	}
-	// What a process had written when it was killed, SQLite takes for committed,
-	// synced or not. A checkpoint syncs it, before anybody is told of it.
-	if err := w.script(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+	return check(ctx, w, append(forWriter[:len(forWriter):len(forWriter)], pragma{"journal_mode", "wal"}))
+}
+
+// syncLog syncs the write-ahead log and its name. What a process had written when it
+// was killed, SQLite takes for committed, synced or not; so this comes before anybody
+// is told of it. A checkpoint would not do: it syncs nothing while a reader elsewhere
+// keeps it from copying, and wants room on the disk. On the log nobody has locks that
+// closing it would end.
+func syncLog(path string) error {
+	path, err := filepath.EvalSymlinks(path) // as SQLite does
+	if err != nil {
 		return err
 	}
-	return check(ctx, w, append(forWriter[:len(forWriter):len(forWriter)], pragma{"journal_mode", "wal"}))
+	for _, name := range []string{path + "-wal", filepath.Dir(path)} {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // schemaVersion returns the version of the database's schema, 0 for a new

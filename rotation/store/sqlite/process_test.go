@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,11 +18,16 @@ import (
 	"go.uber.org/goleak"
 
 	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/store/sqlite/powertest"
 )
 
 // childVariable makes the test binary another process with the file that it
-// names, which does what its standard input says, a word a line.
-const childVariable = "CVV_SQLITE_TEST_CHILD"
+// names, which does what its standard input says, a word a line; with openVariable
+// it opens the file and ends.
+const (
+	childVariable = "CVV_SQLITE_TEST_CHILD"
+	openVariable  = "CVV_SQLITE_TEST_OPEN"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childVariable); path != "" {
@@ -41,6 +47,9 @@ func child(path string) error {
 		return err
 	}
 	fmt.Println("open")
+	if os.Getenv(openVariable) != "" {
+		return nil
+	}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		var err error
 		switch in.Text() {
@@ -237,4 +246,32 @@ func TestProcessThatKeepsTheDatabaseIsReported(t *testing.T) {
 		}
 		put(t, s, "A")
 	})
+}
+
+// TestOpenSyncs what a process may have left unsynced when it was killed, also while
+// a reader elsewhere keeps a checkpoint from doing so.
+func TestOpenSyncs(t *testing.T) {
+	powertest.Need(t)
+	path := tempFile(t)
+	s := mustOpen(t, path, clock.NewMock())
+	put(t, s, "A")
+	with(t, path, "PRAGMA wal_checkpoint(PASSIVE)")
+	reader, err := connect(t.Context(), dsn(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if err := reader.script(t.Context(), "BEGIN; SELECT count(*) FROM card"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "B")
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"="+path, openVariable+"=1")
+	run, err := powertest.Trace(t, filepath.Dir(path), cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(run.Syncs()); n != 2 {
+		t.Errorf("%d syncs, not of the log and the folder", n)
+	}
 }
