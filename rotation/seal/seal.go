@@ -7,8 +7,9 @@
 // keys, add the new one as the first, open and seal again what is stored
 // ([Keyring.Current] tells what needs it), then take the old one out.
 //
-// A key is good for more seals than there will be. AES-256-GCM alone allows random nonces 2³² (NIST
-// SP 800-38D, 8.3), which ten million cards use up in 18 days of hourly rotations.
+// A key is good for more seals than there will be. AES-256-GCM alone allows random
+// nonces 2³² (NIST SP 800-38D, 8.3), which ten million cards use up in 18 days of
+// hourly rotations.
 package seal
 
 import (
