@@ -29,18 +29,7 @@ func TestSinks(t *testing.T) {
 	}))
 	defer hook.Close()
 
-	broker, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	broker.Start()
-	defer func() {
-		broker.Shutdown()
-		broker.WaitForShutdown()
-	}()
-	if !broker.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
+	broker := startNATS(t, &server.Options{})
 	conn, err := nats.Connect(broker.ClientURL())
 	if err != nil {
 		t.Fatal(err)
@@ -102,4 +91,23 @@ func TestSinks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// startNATS starts a NATS server with JetStream, and what the options say besides.
+func startNATS(t *testing.T, o *server.Options) *server.Server {
+	t.Helper()
+	o.Host, o.Port, o.JetStream, o.StoreDir, o.NoLog, o.NoSigs = "127.0.0.1", -1, true, t.TempDir(), true, true
+	broker, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker.Start()
+	t.Cleanup(func() {
+		broker.Shutdown()
+		broker.WaitForShutdown()
+	})
+	if !broker.ReadyForConnections(patience) {
+		t.Fatal("the NATS server does not start")
+	}
+	return broker
 }

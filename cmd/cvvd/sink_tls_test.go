@@ -54,8 +54,7 @@ func TestSecuredSinks(t *testing.T) {
 	hook.StartTLS()
 	defer hook.Close()
 
-	options := &server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-		TLS: true, TLSVerify: true, TLSTimeout: 10, TLSConfig: receiver.Clone()}
+	options := &server.Options{TLS: true, TLSVerify: true, TLSTimeout: 10, TLSConfig: receiver.Clone()}
 	user, seed := entrust(t, options)
 	creds, err := jwt.FormatUserConfig(user, []byte(seed))
 	if err != nil {
@@ -64,18 +63,7 @@ func TestSecuredSinks(t *testing.T) {
 	if err := os.WriteFile(at("nats.creds"), creds, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	broker, err := server.NewServer(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	broker.Start()
-	defer func() {
-		broker.Shutdown()
-		broker.WaitForShutdown()
-	}()
-	if !broker.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
+	broker := startNATS(t, options)
 	conn, err := nats.Connect(broker.ClientURL(), nats.UserJWTAndSeed(user, seed), nats.Secure(&tls.Config{RootCAs: roots, Certificates: pair("client")}))
 	if err != nil {
 		t.Fatal(err)

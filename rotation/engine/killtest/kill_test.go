@@ -174,6 +174,22 @@ func (w *world) life() {
 	w.killed.children++
 }
 
+// childOf returns the command that starts a child with its orders.
+func childOf(t *testing.T, o orders) *exec.Cmd {
+	t.Helper()
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
+	return cmd
+}
+
 func (w *world) start(i int) {
 	w.t.Helper()
 	o := w.orders
@@ -185,16 +201,7 @@ func (w *world) start(i int) {
 			o.Answered[a.Caller]++
 		}
 	})
-	text, err := json.Marshal(o)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
+	cmd := childOf(w.t, o)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

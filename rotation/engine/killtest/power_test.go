@@ -3,11 +3,9 @@ package killtest
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -268,16 +266,7 @@ func (w *world) trace(image powertest.Image, told string) *powertest.Run {
 	if err := errors.Join(os.Remove(o.answersFile()), os.Remove(o.eventsFile())); err != nil {
 		w.t.Fatal(err)
 	}
-	text, err := json.Marshal(o)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
+	cmd := childOf(w.t, o)
 	run, err := powertest.Trace(w.t, o.Dir, cmd)
 	if err != nil {
 		w.t.Fatal(err)
