@@ -203,13 +203,16 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 func TestAFileThatCannotGrow(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
 	s := open(t, path)
-	deliver(t, s, queued("a", 1))
+	// The limit is one of the whole process, which writes files of its own, of what
+	// it has opened: they are shorter.
+	first := queued(strings.Repeat("a", 1<<19), 1)
+	deliver(t, s, first)
 	var before syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
 		t.Skip("no limits here:", err)
 	}
 	limit := before
-	limit.Cur = 30 // the first event of the batch fits, and a part of the second
+	limit.Cur = uint64(len(first.Payload) + 18) // the first event of the batch fits, and a part of the second
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		t.Skip("no limits here:", err)
 	}
@@ -222,12 +225,12 @@ func TestAFileThatCannotGrow(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if diff := cmp.Diff("{\"id\":\"a.1\"}\n", content(t, path)); diff != "" {
-		t.Error(diff)
+	if content(t, path) != string(first.Payload)+"\n" {
+		t.Error("something of the batch is in the file, or the event before it is not")
 	}
 	deliver(t, s, queued("a", 2), queued("a", 3))
-	if got := content(t, path); strings.Count(got, "\n") != 3 {
-		t.Error(got)
+	if n := strings.Count(content(t, path), "\n"); n != 3 {
+		t.Errorf("%d lines", n)
 	}
 }
 
