@@ -3,7 +3,7 @@
 //
 // # What it decides
 //
-// A card's CVV rotates on a schedule and at once when somebody forces it. Each
+// A card's CVV rotates on a schedule and at once when a call forces it. Each
 // rotation asks for a new scheduling, and a guard of two minutes keeps
 // schedulings apart: within it the CVV still rotates, but the schedule stays.
 // [Rules.Decide] is the whole of it: the rules, a card's [State] and an [Event]
@@ -14,34 +14,44 @@
 //
 // # What it leaves to you
 //
-// Time, storage and digits: you read the clock, keep the State of each card,
-// arm a timer for [State.Next], and draw the new CVV (package cvvgen). A
+// Time, storage and digits: you keep the [State] of each card, read the clock,
+// wake when [State.Next] has come, and draw the new CVV (package cvvgen). A
 // complete loop:
 //
-//	state, decision, err := rules.Decide(load(card), rotation.AutoSlot(now, slot))
+//	lock the card and load its state
+//	now := time.Now()
+//	event, due := state.Due(now) // or rotation.Forced(now), when a call asks for it
+//	if !due {
+//		return nil
+//	}
+//	state, decision, err := rules.Decide(state, event)
 //	if err != nil {
 //		return err // the state is as it was
 //	}
 //	if decision.Rotate() {
 //		draw a new CVV
 //	}
-//	store state and CVV in one transaction
+//	store state, CVV and Next in one transaction
 //	if next, ok := state.Next(); ok {
-//		arm the card's timer for next
+//		wake for the card at next
 //	}
 //
 // # Your duties, in this order
 //
-//  1. Apply the events of one card ONE AT A TIME, each to the state that the one
-//     before left. Cards are independent of each other.
-//  2. Read the clock once an event, BEFORE Decide, and pass that instant.
+//  1. Apply the events of one card ONE AT A TIME, each to the state that the
+//     previous one left. Cards are independent of each other.
+//  2. Read the clock once for each event, AFTER you hold the card and BEFORE
+//     Decide, and pass that instant.
 //  3. PERSIST the new state, with the new CVV, BEFORE you act on it: before you
 //     answer, publish or arm. A crash in between then repeats nothing.
-//  4. Arm the timer AFTER that, for Next, and let it deliver [AutoSlot] with the
-//     slot that it was armed for. It may fire late, twice or after the schedule
-//     has moved: the slot tells these apart. It must not be lost, so re-arm from
-//     the stored states AFTER a restart, also where Next has passed.
-//  5. Never compute a slot yourself. A slot is Next, or is not one.
+//  4. Wake for the card AFTER that, at Next, by a timer or by polling a column
+//     that holds Next. Waking late, early or twice does no harm. A wake-up must
+//     not be lost, so re-arm from the stored states AFTER a restart, also where
+//     Next has passed.
+//  5. When you wake, apply what [State.Due] returns for the STORED state. Never
+//     take a slot from a column or compute one: a column with microseconds
+//     rounds Next, and then no delivery ever matches it (R13). [AutoSlot] is for
+//     a timer or a queue that carries the slot itself, to the nanosecond.
 //
 // # Time
 //
@@ -49,7 +59,7 @@
 // reading is ignored. Durations are exact: 24h is 86,400 s, and daylight saving
 // moves nothing. Time may step back: by less than the guard it counts as
 // within the guard, by more the rules apply to the new time, so that a card
-// whose clock was once far ahead heals at its next forced event (R20). Watch for
+// whose clock was once far ahead recovers at its next forced event (R20). Watch for
 // a Next more than an interval ahead: no timer comes before it.
 //
 // # Concurrency

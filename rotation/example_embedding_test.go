@@ -21,7 +21,7 @@ type issuer struct {
 
 // apply is all that a service does with an event.
 func (s *issuer) apply(id string, e rotation.Event) (rotation.Decision, error) {
-	c := s.cards[id] // in a transaction, in real life
+	c := s.cards[id] // in a transaction that locks the card, in real life
 	state, decision, err := s.rules.Decide(c.state, e)
 	if err != nil {
 		return decision, err // nothing has changed
@@ -30,11 +30,20 @@ func (s *issuer) apply(id string, e rotation.Event) (rotation.Decision, error) {
 	if decision.Rotate() {
 		c.cvv = s.random.Next(c.cvv) // never the value that it replaces
 	}
-	s.cards[id] = c // persist BEFORE acting on it: answer, publish, arm
-	if next, ok := state.Next(); ok {
-		fmt.Println("deliver AutoSlot at", next.Format(time.DateTime))
-	}
+	s.cards[id] = c // persist BEFORE acting on it: answer, publish, wake
 	return decision, nil
+}
+
+// poll rotates the cards that are due.
+func (s *issuer) poll(now time.Time) error {
+	for id, c := range s.cards { // in real life, those whose column next_at has come
+		if e, due := c.state.Due(now); due {
+			if _, err := s.apply(id, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func Example_embedding() {
@@ -45,16 +54,18 @@ func Example_embedding() {
 		rotation.Forced(threePM),
 		rotation.Forced(threePM.Add(time.Minute)),
 	} {
-		decision, err := s.apply("card-1", e)
-		fmt.Println(decision, err)
+		fmt.Println(s.apply("card-1", e))
 	}
+	fmt.Println(s.cards["card-1"].state.Next())
+	fmt.Println(s.poll(threePM.Add(24 * time.Hour)))
+	fmt.Println(s.cards["card-1"].state.Next())
 	fmt.Println(s.cards["card-1"].cvv)
 	// Output:
-	// deliver AutoSlot at 2026-11-23 09:00:00
 	// R8 interval_set <nil>
-	// deliver AutoSlot at 2026-11-23 15:00:00
 	// R3 scheduled <nil>
-	// deliver AutoSlot at 2026-11-23 15:00:00
 	// R2 guard, scenario 3 <nil>
+	// 2026-11-23 15:00:00 +0000 UTC true
+	// <nil>
+	// 2026-11-24 15:00:00 +0000 UTC true
 	// [redacted]
 }

@@ -37,6 +37,9 @@ func (r Rules) Explain(s State, e Event) string {
 	if d.Scenario != 0 {
 		fmt.Fprintf(&b, " (scenario %d)", d.Scenario)
 	}
+	if gap := lostPrecision(s, e); gap != 0 {
+		fmt.Fprintf(&b, "; the slot is %s from the next one: a column or a message has rounded it, use State.Due", short(gap.Abs()))
+	}
 	return b.String()
 }
 
@@ -120,6 +123,18 @@ func outcome(d Decision) string {
 	default: // R13
 		return "nothing done, the schedule has moved on"
 	}
+}
+
+// lostPrecision returns how far the slot that e names is from the next slot of
+// s, if that is less than a second: such a slot was the next one before a column,
+// a client or a message rounded it. It returns 0 otherwise, and where slots
+// themselves are that close to each other.
+func lostPrecision(s State, e Event) time.Duration {
+	gap := time.Duration(e.extra - s.next)
+	if e.form != formAutoSlot || s.interval() == 0 || gap.Abs() >= min(time.Second, s.Interval()/2) {
+		return 0
+	}
+	return gap
 }
 
 // stamp is the instant as RFC 3339, UTC, without needless digits.

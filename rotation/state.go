@@ -52,13 +52,30 @@ func (s *State) serve(slot int64) {
 func (s State) Interval() time.Duration { return time.Duration(s.interval()) }
 
 // Next returns the next slot, in UTC: the one instant worth waking for. It is
-// false when automatic rotation is off. Arm one timer for it and deliver
-// [AutoSlot] with it; a slot in the past is overdue and wants delivery at once.
+// false when automatic rotation is off. Arm one timer for it, and apply what
+// [State.Due] returns when it fires; a slot in the past is overdue and wants
+// delivery at once.
 func (s State) Next() (slot time.Time, ok bool) {
 	if s.interval() == 0 {
 		return time.Time{}, false
 	}
 	return fromNanos(s.next), true
+}
+
+// Due returns the event to apply when the next slot has come: [AutoSlot] of now
+// and Next if Next is not after now. It is false while the slot lies ahead and
+// when automatic rotation is off.
+//
+// Call it on the state as loaded, while you hold the card. Then a poller rotates
+// once, whatever the precision of the column by which it found the card; a slot
+// that comes back from a column may have been rounded, and is superseded (R13)
+// if it was. An instant now after the year 2200 is due and refused by
+// [Rules.Decide].
+func (s State) Due(now time.Time) (Event, bool) {
+	if s.interval() == 0 || fromNanos(s.next).After(now) {
+		return Event{}, false
+	}
+	return Event{form: formAutoSlot, at: toNanos(now), extra: s.next}, true
 }
 
 // Guard returns the instant at which the guard started and the kind of event

@@ -26,6 +26,13 @@ type Finding struct {
 	Verdict     Verdict
 	Differences []timeline.Difference // when it Differs; none where no rule at all decides so
 	Explanation string                // when it Differs: the rule and a sentence
+
+	// LostPrecision is how far the slot that the entry names, or the next slot that
+	// it records, is from the right one, where that is less than a second: a
+	// column, a client or a message has rounded it. 0 otherwise. It comes with any
+	// verdict: a poller that delivers such slots is superseded each time, and the
+	// rules agree that nothing happens.
+	LostPrecision time.Duration
 }
 
 // Verifier holds recorded decisions against the rules, card by card. It is for
@@ -83,6 +90,7 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 		return v.judgeOldSlot(c, e, after, d), nil
 	}
 	f := v.compare(c, e, after, d)
+	f.LostPrecision = lostPrecision(c.state, after, e)
 	c.state = after
 	c.oldSlots = c.oldSlots && d.Rule != rotation.R5 // by R19, the newest is known now
 	if f.Verdict == Differs && c.learned {
@@ -100,7 +108,22 @@ func (v *Verifier) compare(c *recorded, e timeline.Entry, after rotation.State, 
 	if len(differences) == 0 {
 		return Finding{Verdict: Agrees}
 	}
-	return Finding{Differs, differences, d.Rule.String() + ": " + v.rules.Explain(c.state, e.Event)}
+	return Finding{Verdict: Differs, Differences: differences, Explanation: d.Rule.String() + ": " + v.rules.Explain(c.state, e.Event)}
+}
+
+// lostPrecision returns the gap between the slot that e names and the next slot
+// before it, or else between the next slot that e records and that after it.
+func lostPrecision(before, after rotation.State, e timeline.Entry) time.Duration {
+	limit := func(s rotation.State) time.Duration { return min(time.Second, s.Interval()/2) }
+	if slot, named := e.Event.Slot(); named {
+		if next, on := before.Next(); on && slot.Sub(next).Abs() < limit(before) && !slot.Equal(next) {
+			return slot.Sub(next)
+		}
+	}
+	if next, on := after.Next(); on && !e.Expect.Next.IsZero() && e.Expect.Next.Sub(next).Abs() < limit(after) {
+		return e.Expect.Next.Sub(next)
+	}
+	return 0
 }
 
 // judgeOldSlot judges the delivery of a slot that the schedule has left and that

@@ -85,6 +85,10 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 		if total.judged == 0 {
 			fmt.Fprintln(c.stderr, "note: nothing was judged: no event says what is expected of it")
 		}
+		if total.imprecise > 0 {
+			fmt.Fprintf(c.stderr, "warning: %d events have a slot or next less than a second from the right one (first: %s): a column or a message has rounded it. "+
+				"Deliver what State.Due returns for the stored state.\n", total.imprecise, total.firstImprecise)
+		}
 		if skipped > 0 {
 			fmt.Fprintf(c.stderr, "note: %d lines without an event were passed over\n", skipped)
 		}
@@ -104,6 +108,9 @@ type tally struct {
 	events, judged, differing, unknown int
 
 	limit, printed int // of the differing events; no limit when 0
+
+	imprecise      int    // events whose slot or next was rounded
+	firstImprecise string // file, line and card of the first
 }
 
 func (v *tally) String() string {
@@ -119,6 +126,11 @@ func (v *tally) file(out *bufio.Writer, r *timeline.Reader, name string, rules r
 			return err
 		}
 		v.events++
+		if f.LostPrecision != 0 {
+			if v.imprecise++; v.imprecise == 1 {
+				v.firstImprecise = fmt.Sprintf("%s:%d, card %s", name, e.Line, e.Card)
+			}
+		}
 		switch f.Verdict {
 		case sim.Agrees:
 			v.judged++
