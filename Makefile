@@ -10,23 +10,23 @@ demo: ## play the built-in scenarios
 
 .PHONY: serve
 serve: ## run the daemon in development mode
-	go run ./cmd/cvvd
+	go run ./rotation/service/cmd/cvvd
 
 .PHONY: kill
 kill: ## the kill tests, 300 kills on each store
-	KILLS=300 go test -count=1 -v ./rotation/engine/killtest
+	KILLS=300 go test -count=1 -v ./rotation/service/internal/killtest
 
 .PHONY: power
 power: ## the power cuts of SQLite, 3000 of them (needs strace)
-	CUTS=3000 go test -count=1 -run Power ./rotation/engine/killtest
+	CUTS=3000 go test -count=1 -run Power ./rotation/service/internal/killtest
 
 .PHONY: test
 test: ## run all tests
-	go test ./...
+	go test work
 
 .PHONY: race
 race: ## run all tests with the race detector (needs a C compiler)
-	go test -race ./...
+	go test -race work
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
@@ -38,7 +38,7 @@ fuzz: ## fuzz each target with FUZZTIME inputs (default 20000x)
 
 .PHONY: bench
 bench: ## run the benchmarks of the README
-	go test -run '^$$' -bench . -benchmem ./rotation/... ./cvvgen ./sim/...
+	go test -run '^$$' -bench . -benchmem ./rotation/... ./rotation/service/... ./cvvgen ./sim/...
 
 .PHONY: mutate
 mutate: ## mutation testing of the rules; ends with the score
@@ -46,7 +46,7 @@ mutate: ## mutation testing of the rules; ends with the score
 
 .PHONY: golden
 golden: ## write the golden files and the README's picture anew; review the difference
-	go test ./sim/stories ./sim/draw ./sim/check ./rotation/event ./cmd/cvvd/config ./cmd/cvvsim -update
+	go test ./sim/stories ./sim/draw ./sim/check ./rotation/service ./rotation/service/cmd/cvvd/config ./cmd/cvvsim -update
 
 .PHONY: ci
 ci: ## all that continuous integration runs

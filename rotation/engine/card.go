@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"cvvrotation/cvvgen"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 )
 

@@ -11,8 +11,8 @@ import (
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/event"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/store"
 )
 
 // TestCompromisedWithinGrace: neither the value that was compromised nor the one

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/store"
 )
 
 // Effect is what an operation has found of a card and done to it, for an audit

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/memory"
 )
 
 // TestEffects: what each operation tells an audit log, done and refused.

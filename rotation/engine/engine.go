@@ -43,7 +43,7 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"cvvrotation/rotation"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/store"
 )
 
 var (

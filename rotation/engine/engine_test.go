@@ -13,10 +13,10 @@ import (
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/event"
-	"cvvrotation/rotation/seal"
-	"cvvrotation/rotation/store"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/seal"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/seal"
 )
 
 // A card is registered, forced twice, and rotated at its slot.

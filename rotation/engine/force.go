@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 )
 

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"cvvrotation/cvvgen"
-	"cvvrotation/rotation/seal"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 )
 

@@ -11,10 +11,10 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/event"
-	"cvvrotation/rotation/seal"
-	"cvvrotation/rotation/store"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/rotation/engine/store"
 )
 
 var threePM = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)

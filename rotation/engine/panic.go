@@ -8,7 +8,7 @@ import (
 	"runtime"
 
 	"cvvrotation/cvvgen"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/store"
 )
 
 // Panicked is what a log may say of a panic, in the deferred function that has

@@ -11,7 +11,7 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 )
 

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
-	"cvvrotation/rotation/event"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 )
 

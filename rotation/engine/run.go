@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/store"
 )
 
 // The back-off of a card whose automatic rotation fails, and of a store that

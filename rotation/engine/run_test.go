@@ -12,8 +12,8 @@ import (
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/store"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 )
 

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/store"
 )
 
 // IntervalRequest turns automatic rotation on, or changes its interval.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/store"
 )
 
 const sweepPage = 1000

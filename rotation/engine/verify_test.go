@@ -7,7 +7,7 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/seal"
+	"cvvrotation/rotation/engine/seal"
 )
 
 // other returns a CVV that is none of these.

@@ -6,8 +6,8 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/event"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/sim/model"
 )
 

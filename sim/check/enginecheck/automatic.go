@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/event"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/sim/model"
 )
 

@@ -12,8 +12,8 @@ import (
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/event"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 )
 

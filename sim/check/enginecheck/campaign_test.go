@@ -9,8 +9,8 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/event"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/store"
 )
 
 // The engine holds, every situation is met, and what comes out is the same the

@@ -10,8 +10,8 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/event"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/sim/model"
 	"cvvrotation/sim/timeline"
 )

@@ -1,5 +1,5 @@
 // Package enginecheck hunts for mistakes in the engine (rotation/engine), over
-// the store in memory (rotation/store/memory), which plays the faults of
+// the store in memory (rotation/engine/memory), which plays the faults of
 // databases.
 //
 // [System] puts the engine behind the interface of package check, so that every

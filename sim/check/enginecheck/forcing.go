@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/event"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/servicecode"
 	"cvvrotation/sim/model"
 )

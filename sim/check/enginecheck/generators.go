@@ -8,8 +8,8 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/seal"
-	"cvvrotation/rotation/store"
+	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 )
 

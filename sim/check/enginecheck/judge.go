@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
-	"cvvrotation/rotation/store"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 	"cvvrotation/sim/check"
 	"cvvrotation/sim/model"

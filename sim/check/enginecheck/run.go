@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/event"
-	"cvvrotation/rotation/store"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/sim/model"
 )
 

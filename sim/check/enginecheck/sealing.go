@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/memory"
 )
 
 // reseal seals everything anew with a replica's key, and then opens it with that

@@ -6,7 +6,7 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/memory"
 )
 
 // place is a situation that a campaign must have met.

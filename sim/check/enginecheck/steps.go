@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/event"
+	"cvvrotation/rotation/engine/event"
 )
 
 // one does one step and judges it.

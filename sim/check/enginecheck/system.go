@@ -10,9 +10,9 @@ import (
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/seal"
-	"cvvrotation/rotation/store"
-	"cvvrotation/rotation/store/memory"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/sim/check"
 )
 

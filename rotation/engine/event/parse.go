@@ -1,0 +1,324 @@
+package event
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"cvvrotation/rotation"
+	"cvvrotation/rotation/engine/store"
+)
+
+// ErrEvent is what Parse finds wrong: the input is no "Card CVV changed" event
+// of this version. The message names the member, never a value.
+var ErrEvent = errors.New(`not a "Card CVV changed" event`)
+
+// Parse reads an event. It accepts what [Changed.AppendJSON] writes, in any
+// order and with white space, and extension attributes that others may have
+// added to the envelope. Anything else is an error that matches ErrEvent: a
+// member that is unknown, missing or there twice, and values that contradict
+// each other.
+func Parse(b []byte) (Changed, error) {
+	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(b))}
+	p.object(p.attribute)
+	if p.err == nil {
+		if _, err := p.dec.ReadToken(); err != io.EOF {
+			p.fail("there is more after the event")
+		}
+	}
+	if p.err == nil {
+		p.check()
+	}
+	if p.err != nil {
+		return Changed{}, p.err
+	}
+	return p.Changed, nil
+}
+
+// parser keeps the first error and does nothing more after it.
+type parser struct {
+	Changed
+	dec *jsontext.Decoder
+	err error
+
+	seen map[string]bool
+	id   string
+	kind string // cvv_rotation_type; empty: not there
+}
+
+var required = []string{
+	"specversion", "id", "source", "type", "subject", "partitionkey", "time", "datacontenttype", "data",
+	"card_id", "account_id", "event_number", "operation_type", "cvv_version", "cvv_next_rotation_date",
+	"cvv_rotation_interval_hours", "rescheduled", "reason", "scenario",
+}
+
+func (p *parser) fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = fmt.Errorf("event: %w: %s", ErrEvent, fmt.Sprintf(format, args...))
+	}
+}
+
+// object reads an object and calls member with each name, which reads the value.
+func (p *parser) object(member func(name string)) {
+	if p.dec.PeekKind() != '{' {
+		p.fail("a JSON object is needed at byte %d", p.dec.InputOffset())
+		return
+	}
+	p.token()
+	for p.err == nil && p.dec.PeekKind() != '}' {
+		name := p.token()
+		if p.err == nil {
+			member(name.String())
+		}
+	}
+	p.token()
+}
+
+func (p *parser) token() jsontext.Token {
+	if p.err != nil {
+		return jsontext.Token{}
+	}
+	t, err := p.dec.ReadToken()
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		p.fail("a member stands twice, after byte %d", p.dec.InputOffset())
+	case err != nil: // whose text could quote a value
+		p.fail("broken JSON after byte %d", p.dec.InputOffset())
+	}
+	return t
+}
+
+// attribute reads a member of the envelope.
+func (p *parser) attribute(name string) {
+	switch name {
+	case "specversion":
+		p.constant(name, "1.0")
+	case "type":
+		p.constant(name, Type)
+	case "datacontenttype":
+		p.constant(name, "application/json")
+	case "id":
+		p.id = p.text(name)
+	case "source":
+		p.Source = p.text(name)
+		if _, err := url.Parse(p.Source); err != nil || p.Source == "" || strings.Contains(p.Source, `\`) {
+			p.fail("source must be a URI reference")
+		}
+	case "subject", "partitionkey":
+		p.card(name)
+	case "time":
+		p.At = p.instant(name)
+	case "data":
+		p.object(p.datum)
+	default:
+		p.extension(name)
+	}
+	p.see(name)
+}
+
+// extension passes over an attribute that is not ours.
+func (p *parser) extension(name string) {
+	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789") != "" || name == "" {
+		p.fail("unknown member in the envelope, before byte %d", p.dec.InputOffset())
+		return
+	}
+	switch t := p.token(); t.Kind() {
+	case '"', 't', 'f':
+	case '0':
+		if _, err := strconv.ParseInt(t.String(), 10, 64); err != nil {
+			p.fail("an extension attribute must be a string, a boolean or an integer, before byte %d", p.dec.InputOffset())
+		}
+	default:
+		p.fail("an extension attribute must be a string, a boolean or an integer, before byte %d", p.dec.InputOffset())
+	}
+}
+
+// datum reads a member of data.
+func (p *parser) datum(name string) {
+	switch name {
+	case "card_id":
+		p.card(name)
+	case "account_id":
+		if p.Account = p.text(name); p.Account != "" && !isName(p.Account) {
+			p.fail("account_id is not the name of an account")
+		}
+	case "event_number":
+		p.Number = p.count(name, 1)
+	case "operation_type":
+		p.Operation = Operation(p.text(name))
+	case "cvv_rotation_type":
+		p.kind = p.text(name)
+	case "cvv_version":
+		p.Version = p.count(name, 1)
+	case "cvv_next_rotation_date":
+		if p.dec.PeekKind() == 'n' {
+			p.token()
+		} else {
+			p.Next = p.instant(name)
+		}
+	case "cvv_rotation_interval_hours":
+		p.Interval = p.hours(name)
+	case "rescheduled":
+		p.Rescheduled = p.bool(name)
+	case "reason":
+		if err := p.Reason.UnmarshalText([]byte(p.text(name))); err != nil {
+			p.fail("reason is an unknown word")
+		}
+	case "scenario":
+		p.Scenario = int(p.count(name, 0))
+	case "missed":
+		p.Missed = p.count(name, 0)
+	case "compromised":
+		p.Compromised = p.bool(name)
+	case "repaired":
+		p.Repaired = p.bool(name)
+	default:
+		p.fail("unknown member in data, before byte %d", p.dec.InputOffset())
+	}
+	p.see(name)
+}
+
+func (p *parser) see(name string) {
+	if p.seen == nil {
+		p.seen = make(map[string]bool, 24)
+	}
+	p.seen[name] = true
+}
+
+func (p *parser) text(name string) string {
+	t := p.token()
+	if p.err == nil && t.Kind() != '"' {
+		p.fail("%s must be a string", name)
+	}
+	if p.err != nil {
+		return ""
+	}
+	return t.String()
+}
+
+func (p *parser) constant(name, want string) {
+	if p.text(name) != want {
+		p.fail("%s must be %s", name, want)
+	}
+}
+
+// card reads the card's id, which stands in an event three times.
+func (p *parser) card(name string) {
+	switch id := p.text(name); {
+	case p.Card == "" && isName(id):
+		p.Card = id
+	case p.Card != id || id == "":
+		p.fail("%s is not the id of the event's card", name)
+	}
+}
+
+func (p *parser) instant(name string) time.Time {
+	text := p.text(name)
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || t.IsZero() || t.UTC().Format(time.RFC3339Nano) != text {
+		p.fail("%s must be an instant in UTC, such as 2026-11-22T15:00:00Z", name)
+	}
+	return t.UTC()
+}
+
+func (p *parser) count(name string, least int64) int64 {
+	t := p.token()
+	if p.err != nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(t.String(), 10, 64)
+	if t.Kind() != '0' || err != nil || n < least {
+		p.fail("%s must be an integer from %d", name, least)
+	}
+	return n
+}
+
+func (p *parser) bool(name string) bool {
+	t := p.token()
+	if k := t.Kind(); p.err == nil && k != 't' && k != 'f' {
+		p.fail("%s must be true or false", name)
+	}
+	return p.err == nil && t.Bool()
+}
+
+func (p *parser) hours(name string) time.Duration {
+	t := p.token()
+	if p.err != nil || t.Kind() == 'n' {
+		return 0
+	}
+	hours, err := strconv.ParseFloat(t.String(), 64)
+	interval := time.Duration(math.Round(min(max(hours, 0), 1e6)*3600e6)) * time.Microsecond
+	if t.Kind() != '0' || err != nil || interval <= 0 || hours > rotation.MaxInterval.Hours() {
+		p.fail("%s must be a number of hours up to ten years, or null", name)
+	}
+	return interval
+}
+
+// check finds what is missing and what contradicts itself.
+func (p *parser) check() {
+	for _, name := range required {
+		if !p.seen[name] {
+			p.fail("%s is missing", name)
+		}
+	}
+	if p.id != p.Card+"."+strconv.FormatInt(p.Number, 10) {
+		p.fail("id is not that of the card and event_number")
+	}
+	p.Automatic = p.kind == "AUTOMATIC"
+	rotate, change := p.Operation == Rotate, p.Operation == ChangeInterval
+	for _, rule := range []struct {
+		ok   bool
+		what string
+	}{
+		{rotate || change || p.Operation == DeleteInterval, "operation_type is an unknown word"},
+		{rotate == (p.kind != ""), "cvv_rotation_type belongs to ROTATE_CVV"},
+		{p.kind == "" && !p.seen["cvv_rotation_type"] || p.kind == "MANUAL" || p.Automatic, "cvv_rotation_type must be AUTOMATIC or MANUAL"},
+		{p.Automatic == p.seen["missed"], "missed belongs to AUTOMATIC"},
+		{p.Compromised == p.seen["compromised"] && (!p.Compromised || p.kind == "MANUAL"), "compromised is true and belongs to MANUAL"},
+		{p.Repaired == p.seen["repaired"] && (!p.Repaired || change), "repaired is true and belongs to CHANGE_CVV_ROTATION"},
+		{p.Scenario <= 3 && (p.Scenario == 0 || p.Reason == rotation.ReasonGuard), "scenario is 1 to 3 with the reason guard, else 0"},
+		{p.reasonFits(), "reason does not fit the operation"},
+		{p.Rescheduled == (p.Reason == rotation.ReasonScheduled || p.Reason == rotation.ReasonIntervalSet), "rescheduled does not fit the reason"},
+		{p.Next.IsZero() == (p.Interval == 0), "cvv_next_rotation_date and cvv_rotation_interval_hours are null together"},
+		{(p.Interval == 0) == (p.Reason == rotation.ReasonRotationOff), "cvv_rotation_interval_hours does not fit the reason"},
+	} {
+		if !rule.ok {
+			p.fail("%s", rule.what)
+		}
+	}
+}
+
+func (p *parser) reasonFits() bool {
+	switch p.Reason {
+	case rotation.ReasonScheduled, rotation.ReasonGuard:
+		return p.Operation == Rotate
+	case rotation.ReasonRotationOff:
+		return p.Operation == DeleteInterval || p.Operation == Rotate && !p.Automatic
+	case rotation.ReasonIntervalSet:
+		return p.Operation == ChangeInterval
+	}
+	return false
+}
+
+// isName reports whether s can be the id of a card.
+func isName(s string) bool {
+	if s == "" || len(s) > store.MaxID || s[0] == '.' {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-_:.", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,68 @@
+package memory_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/store"
+)
+
+// BenchmarkUpdate is what the store adds to a function that changes one of
+// 100,000 cards and writes an event, with a hook for faults.
+func BenchmarkUpdate(b *testing.B) {
+	s := fill(b, 100_000)
+	s.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{} })
+	ids := make([]string, 1000)
+	for i := range ids {
+		ids[i] = "card-" + strconv.Itoa(i*97)
+	}
+	e := store.Event{Card: "card", Payload: make([]byte, 500)}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if n%100_000 == 99_999 {
+			b.StopTimer()
+			s = fill(b, 100_000)
+			b.StartTimer()
+		}
+		if err := s.Update(b.Context(), ids[n%len(ids)], "", func(tx *store.Tx) error {
+			tx.Card.Due = tx.Card.Due.Add(time.Hour)
+			tx.Write, tx.Event = true, &e
+			return nil
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkClaim claims 1 of 100,000 cards that are due, and puts it at the end.
+func BenchmarkClaim(b *testing.B) {
+	s := fill(b, 100_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		if n, err := s.Claim(b.Context(), 1, func(tx *store.Tx) error {
+			tx.Card.Due = tx.Card.Due.Add(100_000 * time.Millisecond)
+			tx.Write = true
+			return nil
+		}); n != 1 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
+
+func fill(b *testing.B, n int) *memory.Store {
+	clk := clock.NewMock()
+	start := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
+	s := memory.New(clk)
+	clk.Set(start.Add(10_000 * time.Hour)) // all are due, however often claimed
+	for i := range n {
+		s.Put(store.Card{
+			ID: "card-" + strconv.Itoa(i), Version: 1, State: make([]byte, 45), Sealed: make([]byte, 35),
+			Due: start.Add(time.Duration(i) * time.Millisecond),
+		})
+	}
+	return s
+}

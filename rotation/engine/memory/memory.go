@@ -1,0 +1,180 @@
+// Package memory is a store in memory, for tests and examples. It keeps the
+// whole contract of package store but durability beyond the process, and it can
+// be told to fail in the ways in which databases do: see [Fault].
+//
+// What a disk would hold outlives the Store: [Store.Reopen] gives it to the next
+// one, as when a process was killed and another one starts.
+package memory
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+// Store is a store.Store in memory. Make one with [New].
+//
+// One mutex is all its locks, so functions given to Update and Claim run one
+// after the other, and must not call the store.
+type Store struct {
+	clk    clock.Clock
+	faults atomic.Pointer[func(Op) Fault]
+	*disk
+
+	// Under the disk's mutex.
+	closed bool // no call may begin
+	dead   bool // and none may go on
+	calls  int  // that have begun
+	idle   *sync.Cond
+}
+
+var _ store.Store = (*Store)(nil)
+
+// disk is what outlives a Store.
+type disk struct {
+	mu      sync.Mutex
+	rows    map[string]*row
+	ids     []string // of the cards, in order unless shuffled
+	shuffle bool
+	due     index
+	answers map[answerKey]store.Answer
+	log     []entry // the position is the place, from 1
+	waiting []int64 // positions in order
+	leader  *lease
+}
+
+type answerKey struct{ card, key string }
+
+// New returns an empty store whose time is the clock's.
+func New(clk clock.Clock) *Store {
+	return open(clk, &disk{
+		rows:    make(map[string]*row),
+		answers: make(map[answerKey]store.Answer),
+	})
+}
+
+func open(clk clock.Clock, d *disk) *Store {
+	return &Store{clk: clk, disk: d, idle: sync.NewCond(&d.mu)}
+}
+
+// Reopen returns a new store with the content of s and without its faults. It
+// is what a process finds that starts after s was closed, or after the process
+// with s was killed: s can do nothing any more, its calls that have not
+// committed yet fail with store.ErrClosed, and its lease is lost.
+func (s *Store) Reopen(clk clock.Clock) *Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed, s.dead = true, true
+	s.endLease(s.leader)
+	return open(clk, s.disk)
+}
+
+// Close implements store.Store. The second time it does nothing.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for s.calls > 0 {
+		s.idle.Wait()
+	}
+	if s.leader != nil && s.leader.store == s {
+		s.endLease(s.leader)
+	}
+	return nil
+}
+
+// begin starts a call, which end ends unless there is an error.
+func (s *Store) begin(ctx context.Context, op Op) (Fault, error) {
+	if err := ctx.Err(); err != nil {
+		return Fault{}, err
+	}
+	s.mu.Lock()
+	closed := s.closed
+	if !closed {
+		s.calls++
+	}
+	s.mu.Unlock()
+	if closed {
+		return Fault{}, store.ErrClosed
+	}
+	f := s.fault(op)
+	if err := f.stall(ctx); err != nil {
+		s.end()
+		return Fault{}, err
+	}
+	return f, nil
+}
+
+func (s *Store) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls--
+	if s.calls == 0 {
+		s.idle.Broadcast()
+	}
+}
+
+// do runs f under the mutex, as a call that changes or reads what is stored,
+// with the faults of op around it.
+func (s *Store) do(ctx context.Context, op Op, f func()) error {
+	fault, err := s.begin(ctx, op)
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	return s.commit(fault, f)
+}
+
+// commit runs f under the mutex, unless the fault is before it or the store is
+// dead by now.
+func (s *Store) commit(fault Fault, f func()) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return store.ErrClosed
+	}
+	if fault.Before != nil {
+		return fault.Before
+	}
+	f()
+	return fault.After
+}
+
+// now is the store's time: UTC, and without a reading of the monotonic clock,
+// which no database would keep.
+func (s *Store) now() time.Time { return instant(s.clk.Now()) }
+
+// instant returns t as a database returns it.
+func instant(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return time.Unix(0, t.UnixNano()).UTC()
+}
+
+// Now implements store.Store.
+func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
+	err = s.do(ctx, Op{Call: Now}, func() { now = s.now() })
+	return now, err
+}
+
+// copyCard returns c with instants as stored and bytes of its own.
+func copyCard(c store.Card) store.Card {
+	c.State = bytes.Clone(c.State)
+	c.Sealed = bytes.Clone(c.Sealed)
+	c.PreviousSealed = bytes.Clone(c.PreviousSealed)
+	c.Identity = bytes.Clone(c.Identity)
+	c.Next = instant(c.Next)
+	c.Due = instant(c.Due)
+	c.PreviousUntil = instant(c.PreviousUntil)
+	c.Created = instant(c.Created)
+	c.Rotated = instant(c.Rotated)
+	c.Locked = instant(c.Locked)
+	return c
+}

@@ -1,0 +1,90 @@
+package outbox_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/jsonl"
+	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/engine/seal"
+)
+
+// TestFromTheEngineToTheLine runs engine, store, relay and sink for a day. Each
+// line is read back as what the engine did, in order and at once.
+func TestFromTheEngineToTheLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		var lines bytes.Buffer
+		relay, stop := start(t, outbox.Options{Outbox: s, Sink: jsonl.New(&lines), Poll: time.Hour, Observe: func(o outbox.Outcome) {
+			if o.Err != nil || o.Lag > time.Second {
+				t.Errorf("%s: %v, after %v", o.Event.ID(), o.Err, o.Lag)
+			}
+		}})
+		keys, err := seal.NewKeyring(seal.Key{ID: 1, Secret: bytes.Repeat([]byte{7}, seal.KeySize)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := engine.New(engine.Options{
+			Store: s, Generator: engine.Random(new(cvvgen.Random), keys), Written: relay.Wake,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		for i := range 5 {
+			ref := engine.Ref{Card: fmt.Sprintf("card-%d", i), Account: "acme"}
+			schedule := engine.IntervalRequest{Interval: time.Duration(i+1) * time.Hour}
+			if _, _, err := e.Register(ctx, ref, engine.Registration{Schedule: schedule}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			time.Sleep(8*time.Hour + time.Second)
+			if _, err := e.Force(ctx, engine.Ref{Card: "card-0"}, engine.ForceRequest{Compromised: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := e.Disable(ctx, engine.Ref{Card: "card-1"}); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		<-done
+		synctest.Wait()
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+
+		last := map[string]event.Changed{}
+		forced, n := 0, 0
+		for line := range bytes.Lines(lines.Bytes()) {
+			n++
+			c, err := event.Parse(line)
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			before, ok := last[c.Card]
+			if c.Number != before.Number+1 || c.At.Before(before.At) {
+				t.Errorf("%s comes after number %d", line, before.Number)
+			}
+			if ok && c.Version-before.Version != map[bool]int64{true: 1}[c.Operation == event.Rotate] {
+				t.Errorf("%s comes after version %d", line, before.Version)
+			}
+			if c.Compromised && !c.Automatic {
+				forced++
+			}
+			last[c.Card] = c
+		}
+		if n != len(s.Written(0)) || n < 5+24+12+8+6+4 || forced != 3 || last["card-1"].Operation != event.DeleteInterval {
+			t.Errorf("%d lines for %d events, %d of them forced; last of card-1 %+v", n, len(s.Written(0)), forced, last["card-1"])
+		}
+	})
+}

@@ -1,0 +1,49 @@
+package outbox_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/rotation/engine/jsonl"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/engine/store"
+)
+
+// Events go to standard output. In a service, engine.Options.Written is
+// relay.Wake.
+func Example() {
+	s := memory.New(clock.New())
+	ctx, cancel := context.WithCancel(context.Background())
+	relay, err := outbox.New(outbox.Options{
+		Outbox: s,
+		Sink:   jsonl.New(os.Stdout),
+		Observe: func(o outbox.Outcome) {
+			if o.Event.Number == 2 {
+				cancel()
+			}
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	for range 2 {
+		s.Update(ctx, "card_7", "", func(tx *store.Tx) error { // by the engine
+			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
+			tx.Event = &store.Event{
+				Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now,
+				Payload: fmt.Appendf(nil, `{"id":"card_7.%d"}`, tx.Card.Events),
+			}
+			return nil
+		})
+	}
+	if err := relay.Run(ctx); err != nil {
+		panic(err)
+	}
+	// Output:
+	// {"id":"card_7.1"}
+	// {"id":"card_7.2"}
+}

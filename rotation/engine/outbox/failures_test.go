@@ -1,0 +1,478 @@
+package outbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/engine/store"
+)
+
+// TestPoison: an event that fails for ever is parked after MaxAttempts, with
+// growing delays, and holds up nobody but its card.
+func TestPoison(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := &script{answer: func(e store.Queued, _ int) error {
+			if e.ID() == "poison.1" {
+				return errBroken
+			}
+			return nil
+		}}
+		var lags []time.Duration
+		var parked []outbox.Outcome
+		r, stop := start(t, outbox.Options{
+			Outbox: s, Sink: sink, MaxAttempts: 6, MinBackoff: time.Second, MaxBackoff: 8 * time.Second,
+			Observe: func(o outbox.Outcome) {
+				if o.Event.Card == "good" {
+					lags = append(lags, o.Lag)
+				}
+				if o.Status == store.Parked {
+					parked = append(parked, o)
+				}
+			},
+		})
+		write(t, s, "poison", 2)
+		for range 600 {
+			write(t, s, "good", 1)
+			r.Wake()
+			time.Sleep(100 * time.Millisecond)
+		}
+		stop()
+		tries := sink.of("poison.1")
+		if len(tries) < 6 || len(tries) > 7 { // the first may not count: nothing was taken before
+			t.Fatalf("%d tries", len(tries))
+		}
+		for i, want := range []time.Duration{1, 2, 4, 8, 8} {
+			got := tries[i+1].at.Sub(tries[i].at)
+			if want *= time.Second; got < want/2 || got > want {
+				t.Errorf("delay %d is %v, not between %v and %v", i+1, got, want/2, want)
+			}
+		}
+		if len(parked) != 1 || parked[0].Event.ID() != "poison.1" || !errors.Is(parked[0].Err, errBroken) {
+			t.Errorf("parked: %v", parked)
+		}
+		if st := statuses(s); st["poison.1"] != store.Parked || st["poison.2"] != store.Delivered {
+			t.Error("poison.1 is", st["poison.1"], "and poison.2", st["poison.2"])
+		}
+		if e := s.Written(0)[0]; e.Failure != "broken" || e.Attempts != 6 {
+			t.Errorf("stored: %d attempts, %q", e.Attempts, e.Failure)
+		}
+		if len(lags) != 600 {
+			t.Errorf("%d of the others delivered", len(lags))
+		}
+		for i, lag := range lags {
+			if lag != 0 {
+				t.Fatalf("event %d of the others was %v late", i, lag)
+			}
+		}
+	})
+}
+
+// TestPoisonThatLooksLikeAnOutage: a receiver breaks down over one event, and
+// whatever stands before it says that it is unavailable. The events of others go on,
+// and in the end the event is parked.
+func TestPoisonThatLooksLikeAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := &script{answer: func(e store.Queued, _ int) error {
+			if e.ID() == "poison.1" {
+				return fmt.Errorf("502: %w", outbox.ErrUnavailable)
+			}
+			return nil
+		}}
+		var longest time.Duration
+		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 6, Observe: func(o outbox.Outcome) {
+			if o.Event.Card != "poison" {
+				longest = max(longest, o.Lag)
+			}
+		}})
+		write(t, s, "poison", 2)
+		for i := range 600 {
+			write(t, s, fmt.Sprintf("good-%d", i%20), 1)
+			r.Wake()
+			time.Sleep(time.Second)
+		}
+		stop()
+		if longest > 10*time.Second {
+			t.Errorf("one of the others was %v late", longest)
+		}
+		if st := statuses(s); st["poison.1"] != store.Parked || st["poison.2"] != store.Delivered || waiting(s) != 0 {
+			t.Errorf("poison.1 is %v, poison.2 %v; %d wait", st["poison.1"], st["poison.2"], waiting(s))
+		}
+		if e := s.Written(0)[0]; e.Failure != "502: unavailable" || e.Attempts != 6 {
+			t.Errorf("stored: %d attempts, %q", e.Attempts, e.Failure)
+		}
+		if err := orderFault(sink.taken(), s); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestOutageWithOneCard: nothing else shows that the sink is back, and the one event
+// that probes does so often enough.
+func TestOutageWithOneCard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		began := time.Now()
+		sink := &script{answer: func(store.Queued, int) error {
+			if time.Since(began) < time.Hour {
+				return outbox.ErrUnavailable
+			}
+			return nil
+		}}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 3})
+		write(t, s, "a", 3)
+		time.Sleep(time.Hour + 31*time.Second)
+		stop()
+		if n := sink.all(); n > 300 || waiting(s) != 0 {
+			t.Errorf("%d tries, %v", n, statuses(s))
+		}
+		for _, e := range s.Written(0) {
+			if e.Attempts != 0 {
+				t.Errorf("%s: %d attempts counted", e.ID(), e.Attempts)
+			}
+		}
+	})
+}
+
+// TestAfterAnOutage: the events that probed in vain are not kept waiting for all the
+// others.
+func TestAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		began := time.Now()
+		sink := &script{answer: func(store.Queued, int) error {
+			if time.Sleep(time.Second); time.Since(began) < time.Minute {
+				return outbox.ErrUnavailable
+			}
+			return nil
+		}}
+		for i := range 100 {
+			write(t, s, fmt.Sprintf("card-%d", i), 1)
+		}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Batch: 1, Lanes: 1})
+		time.Sleep(2 * time.Minute)
+		if taken := sink.taken(); len(taken) < 4 || !slices.Contains(taken[:4], "card-0.1") {
+			t.Errorf("the oldest event is not among the first of %v", taken)
+		}
+		stop()
+	})
+}
+
+// TestOverload: a sink that takes a few of each batch and has no room for the rest
+// is none that tells of poison.
+func TestOverload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := sinkFunc(func(_ context.Context, events []store.Queued) []error {
+			errs := make([]error, len(events))
+			for i := 1; i < len(errs); i++ {
+				errs[i] = outbox.ErrUnavailable
+			}
+			return errs
+		})
+		for i := range 60 {
+			write(t, s, fmt.Sprintf("card-%d", i), 1)
+		}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 2})
+		time.Sleep(10 * time.Minute)
+		stop()
+		for _, e := range s.Written(0) {
+			if e.Status != store.Delivered || e.Attempts != 0 {
+				t.Errorf("%s is %v after %d attempts", e.ID(), e.Status, e.Attempts)
+			}
+		}
+	})
+}
+
+// TestLonePoison: nothing else is there to tell whose fault it is. It is not
+// parked, and what comes later is not made to wait for it.
+func TestLonePoison(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := &script{answer: func(e store.Queued, _ int) error {
+			if e.Card == "poison" {
+				return errBroken
+			}
+			return nil
+		}}
+		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 2})
+		write(t, s, "poison", 1)
+		time.Sleep(time.Hour)
+		if st := statuses(s); st["poison.1"] != store.Waiting {
+			t.Error("parked although nothing showed that the sink works")
+		}
+		if got := r.State(); got.Held != 1 || !got.Down.IsZero() {
+			t.Errorf("%+v", got)
+		}
+		write(t, s, "good", 1)
+		r.Wake()
+		synctest.Wait()
+		if st := statuses(s); st["good.1"] != store.Delivered {
+			t.Error("the good event waits for the poison")
+		}
+		time.Sleep(20 * time.Minute)
+		write(t, s, "good", 1)
+		time.Sleep(20 * time.Minute)
+		if st := statuses(s); st["poison.1"] != store.Parked {
+			t.Error("not parked although others were taken between two failures:", st["poison.1"])
+		}
+		stop()
+	})
+}
+
+func TestRejectedIsParkedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := &script{answer: func(e store.Queued, _ int) error {
+			if e.Number == 2 {
+				return fmt.Errorf("%w: too\nlong \xff%s", outbox.ErrRejected, strings.Repeat("x", 1000))
+			}
+			return nil
+		}}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		write(t, s, "a", 3)
+		time.Sleep(2 * time.Second)
+		stop()
+		want := map[string]store.Status{"a.1": store.Delivered, "a.2": store.Parked, "a.3": store.Delivered}
+		if diff := cmp.Diff(want, statuses(s)); diff != "" {
+			t.Error(diff)
+		}
+		if f := s.Written(0)[1].Failure; len(f) > 310 || !strings.HasPrefix(f, "rejected: too long  x") {
+			t.Errorf("%d bytes: %q", len(f), f)
+		}
+		if n := len(sink.of("a.2")); n != 1 {
+			t.Errorf("tried %d times", n)
+		}
+	})
+}
+
+// TestRejectionsInARow: the first is believed, the second only after the sink has
+// taken an event.
+func TestRejectionsInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := &script{answer: func(e store.Queued, _ int) error {
+			if e.Card == "good" {
+				return nil
+			}
+			return outbox.ErrRejected
+		}}
+		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		for _, c := range []struct {
+			card string
+			want map[string]store.Status
+		}{
+			{"bad", map[string]store.Status{"bad.1": store.Parked}},
+			{"worse", map[string]store.Status{"bad.1": store.Parked, "worse.1": store.Waiting}},
+			{"good", map[string]store.Status{"bad.1": store.Parked, "worse.1": store.Parked, "good.1": store.Delivered}},
+		} {
+			write(t, s, c.card, 1)
+			r.Wake()
+			time.Sleep(11 * time.Minute)
+			if diff := cmp.Diff(c.want, statuses(s)); diff != "" {
+				t.Error(c.card, diff)
+			}
+		}
+		stop()
+	})
+}
+
+// TestOutage: for an hour the sink takes nothing. Nothing is parked, the tries
+// are few, and half a minute after its end everything has gone out, in order.
+func TestOutage(t *testing.T) {
+	for name, failure := range map[string]error{
+		"and says so":      fmt.Errorf("connection refused: %w", outbox.ErrUnavailable),
+		"and fails each":   errBroken,
+		"and rejects each": outbox.ErrRejected, // as with a wrong secret
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStore()
+				var down atomic.Bool
+				sink := &script{answer: func(store.Queued, int) error {
+					if down.Load() {
+						return failure
+					}
+					return nil
+				}}
+				r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 3})
+				write(t, s, "card-0", 1)
+				time.Sleep(2 * time.Second)
+				down.Store(true)
+				for i := range 600 {
+					write(t, s, fmt.Sprintf("card-%d", i%50), 1)
+					time.Sleep(6 * time.Second)
+				}
+				if n := sink.all(); n > 400 {
+					t.Errorf("%d tries in an hour", n)
+				}
+				if got := r.State(); got.Down.IsZero() || got.Failure == "" || !got.Leading {
+					t.Errorf("%+v", got)
+				}
+				down.Store(false)
+				time.Sleep(31 * time.Second)
+				synctest.Wait()
+				parked := 0
+				for id, st := range statuses(s) {
+					if st == store.Parked && errors.Is(failure, outbox.ErrRejected) {
+						parked++
+					} else if st != store.Delivered {
+						t.Errorf("%s: %v", id, st)
+					}
+				}
+				if parked > 1 {
+					t.Errorf("%d events were parked", parked)
+				}
+				if err := orderFault(sink.taken(), s); err != nil {
+					t.Error(err)
+				}
+				if got := r.State(); !got.Down.IsZero() || got.Held != 0 {
+					t.Errorf("%+v", got)
+				}
+				stop()
+			})
+		})
+	}
+}
+
+func TestTheSinksWishIsRespected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := &script{answer: func(_ store.Queued, try int) error {
+			if try == 1 {
+				return fmt.Errorf("too many: %w", &outbox.Unavailable{Err: errBroken, After: 7 * time.Minute})
+			}
+			return nil
+		}}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		write(t, s, "a", 1)
+		time.Sleep(8 * time.Minute)
+		stop()
+		tries := sink.of("a.1")
+		if len(tries) != 2 || tries[1].at.Sub(tries[0].at) < 7*time.Minute || tries[1].at.Sub(tries[0].at) > 7*time.Minute+time.Second {
+			t.Error(tries)
+		}
+	})
+}
+
+// TestASinkThatForgets: fewer errors than events, and success after failure.
+func TestASinkThatForgets(t *testing.T) {
+	for _, failure := range []error{errBroken, outbox.ErrUnavailable, outbox.ErrHeld} {
+		aSinkThatForgets(t, failure)
+	}
+}
+
+func aSinkThatForgets(t *testing.T, failure error) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		var first atomic.Bool
+		sink := sinkFunc(func(_ context.Context, events []store.Queued) []error {
+			if first.CompareAndSwap(false, true) {
+				return []error{failure, nil} // for three events of one card
+			}
+			return make([]error, len(events))
+		})
+		write(t, s, "a", 3)
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		time.Sleep(time.Millisecond)
+		if waiting(s) != 3 && !errors.Is(failure, outbox.ErrHeld) {
+			t.Error("what comes after a failure was recorded as delivered:", statuses(s))
+		}
+		time.Sleep(time.Minute)
+		stop()
+		if waiting(s) != 0 {
+			t.Error(statuses(s))
+		}
+	})
+}
+
+// TestFailingTogether: batches that fail at the same time are one failure of the
+// sink, and one event probes it, not four batches.
+func TestFailingTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		began := time.Now()
+		sink := &script{answer: func(store.Queued, int) error {
+			time.Sleep(10 * time.Millisecond)
+			if time.Since(began) < time.Minute {
+				return outbox.ErrUnavailable
+			}
+			return nil
+		}}
+		for i := range 8 {
+			write(t, s, fmt.Sprintf("card-%d", i), 1)
+		}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Batch: 1, Lanes: 4})
+		time.Sleep(1100 * time.Millisecond)
+		if n := sink.all(); n != 5 {
+			t.Errorf("%d tries after a second, not 4 and a probe", n)
+		}
+		time.Sleep(2 * time.Minute)
+		stop()
+		if waiting(s) != 0 {
+			t.Error(statuses(s))
+		}
+	})
+}
+
+// TestMaxHeld: with too many cards held back all wait, until a delay ends.
+func TestMaxHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := &script{answer: func(e store.Queued, _ int) error {
+			if e.Card != "good" {
+				return errBroken
+			}
+			return nil
+		}}
+		write(t, s, "good", 1)
+		write(t, s, "p1", 1)
+		write(t, s, "p2", 1)
+		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxHeld: 2, MinBackoff: 10 * time.Second})
+		synctest.Wait()
+		write(t, s, "good", 1)
+		r.Wake()
+		time.Sleep(4 * time.Second)
+		if waiting(s) != 3 {
+			t.Error("held too many:", statuses(s))
+		}
+		time.Sleep(7 * time.Second)
+		if waiting(s) != 2 {
+			t.Error("the good event still waits:", statuses(s))
+		}
+		stop()
+	})
+}
+
+// TestForgets: a failing event that somebody else settled leaves nothing behind.
+func TestForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := &script{answer: func(store.Queued, int) error { return errBroken }}
+		write(t, s, "a", 1)
+		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		time.Sleep(time.Minute)
+		if n := r.State().Held; n != 1 {
+			t.Error("held:", n)
+		}
+		if err := s.Settle(context.Background(), []store.Delivery{{Position: 1, Status: store.Delivered}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if n := r.State().Held; n != 0 {
+			t.Error("held:", n)
+		}
+		stop()
+	})
+}

@@ -1,0 +1,414 @@
+package outbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/benbjohnson/clock"
+	"github.com/google/go-cmp/cmp"
+
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/engine/store"
+)
+
+// In a bubble of synctest the real clock is virtual: an hour passes at once,
+// as soon as everybody sleeps.
+
+func TestDeliversAtOnceWhenWoken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, sink := newStore(), &script{}
+		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Poll: time.Hour})
+		synctest.Wait()
+		before := time.Now()
+		write(t, s, "a", 3)
+		write(t, s, "b", 1)
+		r.Wake()
+		synctest.Wait()
+		if got := sink.taken(); len(got) != 4 || !time.Now().Equal(before) {
+			t.Errorf("taken %v, after %v", got, time.Since(before))
+		}
+		if waiting(s) != 0 {
+			t.Error(statuses(s))
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestFindsWhatNobodyToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, sink := newStore(), &script{}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Poll: 3 * time.Second})
+		synctest.Wait()
+		write(t, s, "a", 1)
+		time.Sleep(3*time.Second + 1)
+		synctest.Wait()
+		if len(sink.taken()) != 1 {
+			t.Error("a poll did not find the event")
+		}
+		stop()
+	})
+}
+
+func TestSleepsByTheClockGiven(t *testing.T) {
+	mock := clock.NewMock()
+	s := memory.New(mock)
+	got := make(chan string, 1)
+	sink := &script{answer: func(e store.Queued, _ int) error {
+		got <- e.ID()
+		return nil
+	}}
+	_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Clock: mock, Poll: time.Hour})
+	defer stop()
+	write(t, s, "a", 1) // before or after the relay's first look
+	for range 1000 {
+		select {
+		case id := <-got:
+			if id != "a.1" {
+				t.Error(id)
+			}
+			return
+		default:
+			mock.Add(time.Hour) // the relay may not have armed its timer yet
+		}
+	}
+	t.Error("never delivered")
+}
+
+// TestAnEventFromTheFuture, as a clock that steps back leaves it, is delivered at
+// once, and was not delivered before it happened.
+func TestAnEventFromTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		if err := s.Update(context.Background(), "a", "", func(tx *store.Tx) error {
+			tx.Event = &store.Event{Card: "a", Number: 1, At: tx.Now.Add(time.Hour), Payload: []byte("{}")}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		lag := time.Duration(-1)
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: &script{}, Observe: func(o outbox.Outcome) { lag = o.Lag }})
+		synctest.Wait()
+		stop()
+		if waiting(s) != 0 || lag != 0 {
+			t.Errorf("lag %v, %v", lag, statuses(s))
+		}
+	})
+}
+
+// TestReplay: a person brings back what was parked, and what was delivered.
+func TestReplay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		var mended atomic.Bool
+		sink := &script{answer: func(e store.Queued, _ int) error {
+			if e.Number == 2 && !mended.Load() {
+				return outbox.ErrRejected
+			}
+			return nil
+		}}
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		write(t, s, "a", 3)
+		time.Sleep(time.Minute)
+		mended.Store(true)
+		if n, err := s.Replay(context.Background(), 2, 3); n != 2 || err != nil {
+			t.Error(n, err)
+		}
+		time.Sleep(time.Minute)
+		stop()
+		if diff := cmp.Diff([]string{"a.1", "a.3", "a.2", "a.3"}, sink.taken()); diff != "" || waiting(s) != 0 {
+			t.Error(diff, statuses(s))
+		}
+	})
+}
+
+// TestDeliveredAndNotRecorded: the store fails for good just when deliveries are
+// to be recorded, as in a crash. The next relay makes them again.
+func TestDeliveredAndNotRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, sink := newStore(), &script{}
+		s.SetFaults(func(op memory.Op) memory.Fault {
+			if op.Call == memory.Settle {
+				return memory.Fault{Before: memory.ErrInjected}
+			}
+			return memory.Fault{}
+		})
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		write(t, s, "a", 2)
+		time.Sleep(time.Minute)
+		write(t, s, "b", 1) // which would only be delivered twice
+		time.Sleep(time.Minute)
+		if n := sink.all(); n != 2 {
+			t.Errorf("%d deliveries while they could not be recorded", n)
+		}
+		if err := stop(); err == nil || !strings.Contains(err.Error(), "(2)") {
+			t.Errorf("Run: %v", err)
+		}
+		s.SetFaults(nil)
+		_, stop = start(t, outbox.Options{Outbox: s, Sink: sink})
+		time.Sleep(time.Second)
+		stop()
+		if diff := cmp.Diff([]string{"a.1", "a.2", "a.1", "a.2", "b.1"}, sink.taken()); diff != "" || waiting(s) != 0 {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestHandOver: a second relay takes over when the first one stops, and when it
+// loses its lease; at no time do both deliver.
+func TestHandOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		var mu sync.Mutex
+		var who []string
+		relay := func(name string) (*outbox.Relay, func() error) {
+			return start(t, outbox.Options{Outbox: s, LeadRetry: 5 * time.Second, Sink: &script{answer: func(store.Queued, int) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if n := len(who); n == 0 || who[n-1] != name {
+					who = append(who, name)
+				}
+				return nil
+			}}})
+		}
+		first, stopFirst := relay("first")
+		synctest.Wait()
+		second, stopSecond := relay("second")
+		synctest.Wait()
+		if !first.State().Leading || second.State().Leading {
+			t.Error("the wrong one leads")
+		}
+		write(t, s, "a", 1)
+		time.Sleep(10 * time.Second)
+		stopFirst()
+		write(t, s, "a", 1)
+		time.Sleep(6 * time.Second)
+		third, stopThird := relay("third")
+		synctest.Wait()
+		s.LoseLease() // the second one's; it waits a second before it asks again
+		time.Sleep(10 * time.Second)
+		write(t, s, "a", 1)
+		time.Sleep(10 * time.Second)
+		if second.State().Leading == third.State().Leading {
+			t.Error("not one leader")
+		}
+		stopSecond()
+		stopThird()
+		if len(who) < 2 || who[0] != "first" || who[1] != "second" || waiting(s) != 0 {
+			t.Error(who, statuses(s))
+		}
+	})
+}
+
+// TestLostLeaseEndsDeliveries: what is in flight is cut off, and what was taken
+// before is recorded.
+func TestLostLeaseEndsDeliveries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		began := make(chan struct{})
+		sink := sinkFunc(func(ctx context.Context, events []store.Queued) []error {
+			errs := make([]error, len(events))
+			if len(events) > 1 {
+				close(began)
+				<-ctx.Done()
+				for i := 1; i < len(errs); i++ {
+					errs[i] = fmt.Errorf("sending: %w", ctx.Err())
+				}
+			}
+			return errs
+		})
+		write(t, s, "a", 1)
+		write(t, s, "b", 1)
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		<-began
+		blocker := make(chan struct{})
+		s.SetFaults(func(op memory.Op) memory.Fault { // nobody leads for a while
+			if op.Call == memory.Lead {
+				return memory.Fault{Stall: blocker}
+			}
+			return memory.Fault{}
+		})
+		s.LoseLease()
+		synctest.Wait()
+		want := map[string]store.Status{"a.1": store.Delivered, "b.1": store.Waiting}
+		if diff := cmp.Diff(want, statuses(s)); diff != "" {
+			t.Error(diff)
+		}
+		if n := s.Written(0)[1].Attempts; n != 0 {
+			t.Errorf("being cut off counted as %d attempts", n)
+		}
+		close(blocker)
+		time.Sleep(10 * time.Second)
+		stop()
+		if waiting(s) != 0 {
+			t.Error("b.1 was lost")
+		}
+	})
+}
+
+type sinkFunc func(ctx context.Context, events []store.Queued) []error
+
+func (f sinkFunc) Deliver(ctx context.Context, events []store.Queued) []error { return f(ctx, events) }
+
+func (f sinkFunc) Close() error { return nil }
+
+// TestStop: what is in flight finishes within the grace and is recorded; what
+// does not is cut off, and counts as not tried.
+func TestStop(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		takes  time.Duration
+		status store.Status
+		after  time.Duration
+	}{
+		{"in time", 3 * time.Second, store.Delivered, 3 * time.Second},
+		{"too slow", time.Hour, store.Waiting, 10 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStore()
+				sink := sinkFunc(func(ctx context.Context, events []store.Queued) []error {
+					select {
+					case <-time.After(c.takes):
+						return make([]error, len(events))
+					case <-ctx.Done():
+						return []error{ctx.Err()}
+					}
+				})
+				write(t, s, "a", 1)
+				_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Grace: 10 * time.Second})
+				synctest.Wait()
+				before := time.Now()
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+				if got := time.Since(before); got != c.after {
+					t.Errorf("stopped after %v", got)
+				}
+				if e := s.Written(0)[0]; e.Status != c.status || e.Attempts != 0 {
+					t.Errorf("%v, %d attempts", e.Status, e.Attempts)
+				}
+				if l, err := s.Lead(context.Background()); err != nil {
+					t.Error("the lead was not given up:", err)
+				} else {
+					l.Release()
+				}
+			})
+		})
+	}
+}
+
+func TestASlowBatchHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		sink := sinkFunc(func(_ context.Context, events []store.Queued) []error {
+			if events[0].Card == "slow" {
+				time.Sleep(time.Minute)
+			}
+			return make([]error, len(events))
+		})
+		write(t, s, "slow", 1)
+		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Poll: time.Hour})
+		synctest.Wait()
+		write(t, s, "slow", 1)
+		write(t, s, "quick", 1)
+		r.Wake()
+		synctest.Wait()
+		want := map[string]store.Status{"slow.1": store.Waiting, "slow.2": store.Waiting, "quick.1": store.Delivered}
+		if diff := cmp.Diff(want, statuses(s)); diff != "" {
+			t.Error(diff)
+		}
+		time.Sleep(3 * time.Minute)
+		stop()
+		if waiting(s) != 0 {
+			t.Error(statuses(s))
+		}
+	})
+}
+
+// TestALeaseThatDoesNotLast must not keep the relay spinning.
+func TestALeaseThatDoesNotLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &flapping{Store: newStore()}
+		_, stop := start(t, outbox.Options{Outbox: o, Sink: &script{}})
+		time.Sleep(10 * time.Second)
+		stop()
+		if n := o.leads.Load(); n < 5 || n > 12 {
+			t.Errorf("asked %d times in 10 s", n)
+		}
+	})
+}
+
+type flapping struct {
+	*memory.Store
+	leads atomic.Int64
+}
+
+func (f *flapping) Lead(ctx context.Context) (store.Lease, error) {
+	if f.leads.Add(1) > 100 {
+		time.Sleep(time.Second)
+	}
+	l, err := f.Store.Lead(ctx)
+	f.LoseLease()
+	return l, err
+}
+
+func TestOptions(t *testing.T) {
+	good := outbox.Options{Outbox: newStore(), Sink: &script{}}
+	if _, err := outbox.New(good); err != nil {
+		t.Error(err)
+	}
+	for what, change := range map[string]func(*outbox.Options){
+		"no outbox":        func(o *outbox.Options) { o.Outbox = nil },
+		"no sink":          func(o *outbox.Options) { o.Sink = nil },
+		"negative batch":   func(o *outbox.Options) { o.Batch = -1 },
+		"negative lanes":   func(o *outbox.Options) { o.Lanes = -1 },
+		"negative grace":   func(o *outbox.Options) { o.Grace = -1 },
+		"min over maximum": func(o *outbox.Options) { o.MinBackoff = time.Hour },
+	} {
+		bad := good
+		change(&bad)
+		if _, err := outbox.New(bad); err == nil {
+			t.Error(what)
+		}
+	}
+}
+
+func TestLogSaysWhatAPersonNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		s := newStore()
+		sink := &script{answer: func(e store.Queued, _ int) error {
+			switch {
+			case e.Card == "bad":
+				return outbox.ErrRejected
+			case time.Since(e.At) < time.Minute:
+				return outbox.ErrUnavailable
+			case time.Since(e.At) < 2*time.Minute:
+				return &outbox.Unavailable{Err: errors.New("for another reason")}
+			}
+			return nil
+		}}
+		write(t, s, "bad", 1)
+		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		synctest.Wait()
+		write(t, s, "a", 1)
+		time.Sleep(5 * time.Minute)
+		stop()
+		for _, want := range []string{"the relay leads", "parked", "event=bad.1", "error=unavailable", `takes no events" error="for another reason"`, "takes events again"} {
+			if strings.Count(log.String(), want) != 1 {
+				t.Errorf("%q is not there once in\n%s", want, log.String())
+			}
+		}
+	})
+}

@@ -1,0 +1,207 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+// calls are all methods of a store; those that change something say so.
+var calls = []struct {
+	name    string
+	changes bool
+	call    func(context.Context, store.Store) error
+}{
+	{"Now", false, func(ctx context.Context, s store.Store) error { _, err := s.Now(ctx); return err }},
+	{"Card", false, func(ctx context.Context, s store.Store) error { _, err := s.Card(ctx, "a"); return err }},
+	{"Update", true, func(ctx context.Context, s store.Store) error { return s.Update(ctx, "a", "key", change) }},
+	{"Claim", true, func(ctx context.Context, s store.Store) error { _, err := s.Claim(ctx, 10, change); return err }},
+	{"NextDue", false, func(ctx context.Context, s store.Store) error { _, _, err := s.NextDue(ctx); return err }},
+	{"Ahead", false, func(ctx context.Context, s store.Store) error { _, err := s.Ahead(ctx, "", 10); return err }},
+	{"Cards", false, func(ctx context.Context, s store.Store) error { _, err := s.Cards(ctx, "", 10); return err }},
+	{"Failing", false, func(ctx context.Context, s store.Store) error { _, err := s.Failing(ctx, 10); return err }},
+	{"DueCounts", false, func(ctx context.Context, s store.Store) error {
+		_, err := s.DueCounts(ctx, epoch, time.Minute, 10)
+		return err
+	}},
+	{"Stats", false, func(ctx context.Context, s store.Store) error { _, err := s.Stats(ctx); return err }},
+	{"Prune", true, func(ctx context.Context, s store.Store) error {
+		_, err := s.Prune(ctx, epoch.Add(time.Hour), 10)
+		return err
+	}},
+	{"Expire", true, func(ctx context.Context, s store.Store) error {
+		_, err := s.Expire(ctx, epoch.Add(time.Hour), 10)
+		return err
+	}},
+	{"Lead", true, func(ctx context.Context, s store.Store) error {
+		lease, err := s.Lead(ctx)
+		if err == nil {
+			lease.Release()
+		}
+		return err
+	}},
+	{"Pending", false, func(ctx context.Context, s store.Store) error { _, err := s.Pending(ctx, 10, nil); return err }},
+	{"Settle", true, func(ctx context.Context, s store.Store) error {
+		return s.Settle(ctx, []store.Delivery{{Position: 2, Status: store.Delivered}})
+	}},
+	{"Log", false, func(ctx context.Context, s store.Store) error { _, err := s.Log(ctx, 0, 10); return err }},
+	{"Replay", true, func(ctx context.Context, s store.Store) error { _, err := s.Replay(ctx, 1, 10); return err }},
+}
+
+// change changes all that a Tx can.
+func change(tx *store.Tx) error {
+	tx.Card.Version++
+	tx.Event = event(tx, "changed")
+	tx.Answer = &store.Answer{Expires: tx.Now.Add(time.Hour)}
+	tx.Write = true
+	return nil
+}
+
+// furnish stores something of every kind: a card that is due, an answer, events
+// delivered, waiting after a failure, parked and new.
+func (f *fixture) furnish() {
+	f.Helper()
+	f.put(due("a", epoch))
+	f.put(full("b"))
+	f.answer("b", "key", answerOf("b"))
+	e := f.write("a", "1", "2", "3", "4")
+	f.settle(e[0], store.Delivered, "")
+	f.settle(e[1], store.Waiting, "not yet")
+	f.settle(e[2], store.Parked, "no")
+}
+
+// content is all that a store shows of what it keeps.
+func (f *fixture) content() string {
+	f.Helper()
+	cards, err := f.Cards(f.Context(), "", 100)
+	f.must(err)
+	log, err := f.Log(f.Context(), 0, 100)
+	f.must(err)
+	pending, err := f.Pending(f.Context(), 100, nil)
+	f.must(err)
+	next, ok, err := f.NextDue(f.Context())
+	f.must(err)
+	return fmt.Sprintf("cards %+v\nlog %+v\npending %+v\nnext due %v %t\nanswer %+v", cards, log, pending, next, ok, f.ask("b", "key"))
+}
+
+var lifeTests = []test{
+	{"after Close every call is ErrClosed", func(f *fixture) {
+		f.furnish()
+		f.must(f.Close())
+		for _, c := range calls {
+			f.Run(c.name, func(t *testing.T) {
+				if err := c.call(t.Context(), f.Store); !errors.Is(err, store.ErrClosed) {
+					t.Errorf("got %v, want %v", err, store.ErrClosed)
+				}
+			})
+		}
+		f.promptly("second Close", func() {
+			if err := f.Close(); err != nil && !errors.Is(err, store.ErrClosed) {
+				f.Errorf("second Close: %v", err)
+			}
+		})
+	}},
+
+	{"a call that would change something does nothing when its context has ended", func(f *fixture) {
+		f.furnish()
+		want := f.content()
+		ctx, cancel := context.WithCancel(f.Context())
+		cancel()
+		for _, c := range calls {
+			if c.changes {
+				f.Run(c.name, func(t *testing.T) {
+					if err := c.call(ctx, f.Store); !errors.Is(err, context.Canceled) {
+						t.Errorf("got %v, want %v", err, context.Canceled)
+					}
+				})
+			}
+		}
+		f.equal("content", f.content(), want)
+	}},
+
+	{"Close waits for calls that have begun", func(f *fixture) {
+		f.put(due("a", time.Time{}))
+		begun, finish := make(chan struct{}, 100), make(chan struct{})
+		result := make(chan error, 1)
+		go func() {
+			result <- f.Update(context.Background(), "a", "", func(tx *store.Tx) error {
+				begun <- struct{}{}
+				<-finish
+				return change(tx)
+			})
+		}()
+		<-begun
+		closed := make(chan error, 1)
+		go func() { closed <- f.Close() }()
+		select {
+		case <-closed:
+			f.Error("Close returned during an update")
+		case <-time.After(20 * time.Millisecond):
+		}
+		close(finish)
+		f.promptly("update and Close", func() {
+			if err := <-result; err != nil {
+				f.Errorf("update that had begun before Close: %v", err)
+			}
+			if err := <-closed; err != nil {
+				f.Errorf("Close: %v", err)
+			}
+		})
+		if f.reopen == nil {
+			return
+		}
+		f.Store = f.reopen()
+		if v := f.card("a").Version; v != 2 {
+			f.Errorf("Version %d, want 2", v)
+		}
+	}},
+
+	{"Close ends the lease, and the next process may lead", func(f *fixture) {
+		lease, err := f.Lead(f.Context())
+		f.must(err)
+		f.promptly("Close", func() { f.must(f.Close()) })
+		f.promptly("Lost", func() { <-lease.Lost() })
+		lease.Release()
+		if f.reopen == nil {
+			return
+		}
+		f.Store = f.reopen()
+		lease, err = f.Lead(f.Context())
+		f.must(err)
+		lease.Release()
+	}},
+
+	{"what a method reports as done is there when the store is opened again", func(f *fixture) {
+		if f.reopen == nil {
+			f.Skip("nothing survives this store")
+		}
+		f.furnish()
+		want := f.content()
+		f.must(f.Close())
+		f.Store = f.reopen()
+		f.equal("content", f.content(), want)
+		f.equal("claimed", f.claim(10, nil), []string{"a"})
+		f.equal("replayed", f.replay(0, 100), int64(2))
+	}},
+
+	{"positions are never used again, even when all events are pruned and the store is opened again", func(f *fixture) {
+		if f.reopen == nil {
+			f.Skip("nothing survives this store")
+		}
+		e := f.write("a", "1", "2", "3")
+		for i := range e {
+			f.settle(e[i], store.Delivered, "")
+		}
+		_, err := f.Prune(f.Context(), epoch.Add(time.Hour), 10)
+		f.must(err)
+		f.must(f.Close())
+		f.Store = f.reopen()
+		if p := f.write("a", "4")[0].Position; p <= e[2].Position {
+			f.Errorf("position %d after %d", p, e[2].Position)
+		}
+	}},
+}

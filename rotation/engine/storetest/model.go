@@ -1,0 +1,341 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/servicecode"
+)
+
+// histories tries random calls, one after the other, and compares all that the
+// store shows with a model of maps and slices. The flags of rapid say how many
+// histories: -rapid.checks, -rapid.steps. They share a store, each with cards
+// of its own; what one leaves behind is never due, and delivered.
+func histories(t *testing.T, h Harness) {
+	f := open(t, h)
+	n := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		n++
+		m := &model{
+			fixture: f, rt: rt, ctx: context.Background(), prefix: "h" + strconv.Itoa(n) + "-",
+			cards: map[string]store.Card{}, answers: map[string]store.Answer{},
+		}
+		f.clk.Set(epoch)
+		m.start = m.lastPosition()
+		defer m.tidy()
+		actions := map[string]func(*rapid.T){
+			"update": m.update, "claim": m.claim, "clock": m.clock, "settle": m.settle,
+			"replay": m.replay, "prune": m.prune, "expire": m.expire, "look": m.look, "leases": m.lead,
+		}
+		if f.reopen != nil {
+			actions["open again"] = m.openAgain
+		}
+		rt.Repeat(actions)
+		m.look(rt)
+	})
+}
+
+// model is what a store should hold.
+type model struct {
+	*fixture
+	rt     *rapid.T
+	ctx    context.Context
+	prefix string
+	start  int64 // positions of others
+
+	cards   map[string]store.Card
+	answers map[string]store.Answer // by card and key
+	events  []*written
+}
+
+// written is an event of the model; the position is the store's.
+type written struct {
+	store.Queued
+	delivered time.Time
+}
+
+func (m *model) must(err error) {
+	if err != nil {
+		m.rt.Fatal(err)
+	}
+}
+
+func (m *model) same(what string, got, want any) {
+	if diff := gocmp.Diff(want, got, alike...); diff != "" {
+		m.rt.Fatalf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// drawn is what a function does to a card.
+type drawn struct {
+	Fails, Writes, Tells, Answers bool
+	Next, Due                     time.Time
+	Sealed                        []byte
+	Failures                      int
+	Keep                          time.Duration
+}
+
+func (m *model) draw(rt *rapid.T, label string) drawn {
+	at := rapid.SampledFrom([]time.Duration{-2 * time.Hour, -time.Minute, -1, 0, 1, time.Minute, time.Hour, time.Hour + 1, 0x7fff})
+	instant := func(label string) time.Time {
+		d := at.Draw(rt, label)
+		if d == 0x7fff {
+			return time.Time{}
+		}
+		return m.now().Add(d)
+	}
+	return drawn{
+		Fails: rapid.IntRange(0, 5).Draw(rt, label+" fails") == 5, Writes: rapid.IntRange(0, 3).Draw(rt, label+" writes") < 3,
+		Tells: rapid.Bool().Draw(rt, label+" tells"), Answers: rapid.Bool().Draw(rt, label+" answers"),
+		Next: instant(label + " next"), Due: instant(label + " due"),
+		Sealed:   rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(rt, label+" sealed"),
+		Failures: rapid.IntRange(0, 2).Draw(rt, label+" failures"),
+		Keep:     rapid.SampledFrom([]time.Duration{1, time.Minute, 24 * time.Hour}).Draw(rt, label+" keep"),
+	}
+}
+
+// change is the function given to the store: what it does depends on d and the
+// card alone.
+func (d drawn) change(tx *store.Tx) error {
+	c := &tx.Card
+	c.Version++
+	c.Account, c.State, c.Created = "account", []byte{byte(c.Version)}, epoch
+	c.Next, c.Due, c.Interval = d.Next, d.Due, time.Hour
+	if d.Next.IsZero() {
+		c.Interval = 0
+	}
+	c.PreviousSealed, c.Sealed, c.Failures = c.Sealed, d.Sealed, d.Failures
+	c.PreviousUntil, c.Rotated, c.Tries = tx.Now.Add(d.Keep), tx.Now, int(c.Version)
+	c.PreviousCode, c.ServiceCode = c.ServiceCode, servicecode.CVV2()
+	c.Failure = strconv.Itoa(d.Failures)
+	if tx.Write = d.Writes; d.Writes && d.Tells {
+		tx.Event = event(tx, c.ID+" in version "+strconv.FormatInt(c.Version, 10))
+	}
+	if d.Answers {
+		tx.Answer = &store.Answer{Request: [32]byte{byte(c.Version)}, Body: d.Sealed, Expires: tx.Now.Add(d.Keep)}
+	}
+	if d.Fails {
+		return errFails
+	}
+	return nil
+}
+
+var errFails = errors.New("fn fails")
+
+// apply does to the model what change asks for.
+func (m *model) apply(id, key string, d drawn) {
+	tx := &store.Tx{Now: m.now(), Card: m.cardOr(id)}
+	if d.change(tx) != nil {
+		return
+	}
+	if tx.Write {
+		m.cards[id] = tx.Card
+	}
+	if tx.Event != nil {
+		m.events = append(m.events, &written{Queued: store.Queued{Event: *tx.Event}})
+	}
+	if tx.Answer != nil && key != "" {
+		m.answers[id+" "+key] = *tx.Answer
+	}
+}
+
+func (m *model) cardOr(id string) store.Card {
+	if c, ok := m.cards[id]; ok {
+		return c
+	}
+	return store.Card{ID: id}
+}
+
+func (m *model) id(rt *rapid.T) string {
+	return m.prefix + rapid.SampledFrom([]string{"a", "A", "b", "b.1", "c"}).Draw(rt, "card")
+}
+
+func (m *model) update(rt *rapid.T) {
+	id := m.id(rt)
+	key := rapid.SampledFrom([]string{"", "k", "K"}).Draw(rt, "key")
+	d := m.draw(rt, "fn")
+	var seen store.Tx
+	err := m.Update(m.ctx, id, key, func(tx *store.Tx) error {
+		seen = *tx
+		return d.change(tx)
+	})
+	if want := map[bool]error{true: errFails}[d.Fails]; err != want {
+		rt.Fatalf("error %v, want %v", err, want)
+	}
+	want := store.Tx{Now: m.now(), Card: m.cardOr(id)}
+	if a, ok := m.answers[id+" "+key]; ok && m.now().Before(a.Expires) {
+		want.Prior = &a
+	}
+	m.same("what fn was given", seen, want)
+	m.apply(id, key, d)
+}
+
+func (m *model) claim(rt *rapid.T) {
+	limit := rapid.IntRange(0, 6).Draw(rt, "limit")
+	plan := map[string]drawn{}
+	var want []time.Time
+	for _, id := range m.ids() {
+		if c := m.cards[id]; !c.Due.IsZero() && !c.Due.After(m.now()) {
+			plan[id] = m.draw(rt, id)
+			want = append(want, c.Due)
+		}
+	}
+	slices.SortFunc(want, time.Time.Compare)
+	want = want[:min(limit, len(want))]
+	var claimed []string
+	var dues []time.Time
+	n, err := m.Claim(m.ctx, limit, func(tx *store.Tx) error {
+		c := m.cards[tx.Card.ID]
+		m.same("what fn was given", *tx, store.Tx{Now: m.now(), Card: c, Slot: c.Next})
+		claimed = append(claimed, tx.Card.ID)
+		dues = append(dues, tx.Card.Due)
+		return plan[tx.Card.ID].change(tx)
+	})
+	m.must(err)
+	m.same("instants claimed", dues, want)
+	m.same("number claimed", n, len(want))
+	for i, id := range claimed {
+		if slices.Contains(claimed[:i], id) {
+			rt.Fatalf("%s claimed twice", id)
+		}
+		m.apply(id, "", plan[id])
+	}
+}
+
+func (m *model) clock(rt *rapid.T) {
+	step := rapid.SampledFrom([]time.Duration{1, time.Minute, time.Hour, -time.Minute}).Draw(rt, "step")
+	m.clk.Set(m.clk.Now().Add(step))
+}
+
+func (m *model) settle(rt *rapid.T) {
+	m.learn()
+	var results []store.Delivery
+	for _, e := range m.events {
+		if rapid.Bool().Draw(rt, e.ID()) {
+			d := store.Delivery{Position: e.Position, Status: store.Status(rapid.IntRange(0, 2).Draw(rt, "status"))}
+			if d.Status != store.Delivered {
+				d.Failure = "failure of " + e.ID()
+			}
+			results = append(results, d)
+			if e.Status == store.Waiting {
+				if e.Status = d.Status; d.Status == store.Delivered {
+					e.delivered = m.now()
+				} else {
+					e.Attempts++
+					e.Failure = d.Failure
+				}
+			}
+		}
+	}
+	m.must(m.Settle(m.ctx, results))
+}
+
+func (m *model) replay(rt *rapid.T) {
+	m.learn()
+	if len(m.events) == 0 {
+		return
+	}
+	place := rapid.IntRange(0, len(m.events)-1)
+	first := m.events[place.Draw(rt, "first")].Position
+	last := m.events[place.Draw(rt, "last")].Position
+	want := int64(0)
+	for _, e := range m.events {
+		if e.Position >= first && e.Position <= last && e.Status != store.Waiting {
+			e.Status, e.Attempts, e.Failure = store.Waiting, 0, ""
+			want++
+		}
+	}
+	n, err := m.Replay(m.ctx, first, last)
+	m.must(err)
+	m.same("number replayed", n, want)
+}
+
+func (m *model) prune(rt *rapid.T) {
+	m.learn()
+	before := m.now().Add(rapid.SampledFrom([]time.Duration{-time.Hour, 0, 1}).Draw(rt, "before"))
+	want := 0
+	for k, a := range m.answers {
+		if !m.now().Before(a.Expires) {
+			delete(m.answers, k)
+			want++
+		}
+	}
+	m.events = slices.DeleteFunc(m.events, func(e *written) bool {
+		old := e.Status == store.Delivered && e.delivered.Before(before)
+		if old {
+			want++
+		}
+		return old
+	})
+	n, err := m.Prune(m.ctx, before, 1000)
+	m.must(err)
+	m.same("number pruned", n, want)
+}
+
+func (m *model) expire(rt *rapid.T) {
+	m.learn()
+	before := m.now().Add(rapid.SampledFrom([]time.Duration{-time.Hour, 0, 1}).Draw(rt, "before"))
+	limit := rapid.SampledFrom([]int{1, 3, 1000}).Draw(rt, "limit")
+	want, seen := 0, 0
+	m.events = slices.DeleteFunc(m.events, func(e *written) bool {
+		if e.Status != store.Waiting {
+			return false
+		}
+		seen++
+		old := seen <= limit && e.At.Before(before)
+		if old {
+			want++
+		}
+		return old
+	})
+	n, err := m.Expire(m.ctx, before, limit)
+	m.must(err)
+	m.same("number expired", n, want)
+}
+
+func (m *model) lead(rt *rapid.T) {
+	lease, err := m.Lead(m.ctx)
+	m.must(err)
+	if _, err := m.Lead(m.ctx); !errors.Is(err, store.ErrLeading) {
+		rt.Fatalf("second relay: %v", err)
+	}
+	lease.Release()
+}
+
+func (m *model) openAgain(rt *rapid.T) {
+	if rapid.IntRange(0, 9).Draw(rt, "open again") < 9 {
+		return
+	}
+	m.must(m.Close())
+	m.fixture.Store = m.reopen()
+}
+
+// tidy leaves nothing that the next history could meet.
+func (m *model) tidy() {
+	for id := range m.cards {
+		_ = m.Update(m.ctx, id, "", func(tx *store.Tx) error {
+			tx.Card.Next, tx.Card.Due, tx.Card.Failures = time.Time{}, time.Time{}, 0
+			tx.Write = true
+			return nil
+		})
+	}
+	m.clk.Set(epoch.Add(100 * 24 * time.Hour))
+	_, _ = m.Replay(m.ctx, m.start, math.MaxInt64)
+	if pending, err := m.Pending(m.ctx, 10_000, nil); err == nil {
+		results := make([]store.Delivery, len(pending))
+		for i, e := range pending {
+			results[i] = store.Delivery{Position: e.Position, Status: store.Delivered}
+		}
+		_ = m.Settle(m.ctx, results)
+	}
+	_, _ = m.Prune(m.ctx, m.now().Add(1), 10_000)
+}

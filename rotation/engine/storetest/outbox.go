@@ -1,0 +1,414 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+// write makes events for a card, which is made if need be, and returns them as
+// the log has them.
+func (f *fixture) write(id string, payloads ...string) []store.Queued {
+	f.Helper()
+	for _, p := range payloads {
+		f.update(id, func(tx *store.Tx) {
+			if tx.Card.Version == 0 {
+				tx.Card = due(id, time.Time{})
+			}
+			tx.Event, tx.Write = event(tx, p), true
+		})
+	}
+	events := f.eventsOf(id)
+	return events[len(events)-len(payloads):]
+}
+
+// pending returns the events that wait.
+func (f *fixture) pending(limit int, except ...string) []store.Queued {
+	f.Helper()
+	events, err := f.Pending(f.Context(), limit, except)
+	f.must(err)
+	return events
+}
+
+// settle records what became of an event.
+func (f *fixture) settle(e store.Queued, s store.Status, failure string) {
+	f.Helper()
+	f.must(f.Settle(f.Context(), []store.Delivery{{Position: e.Position, Status: s, Failure: failure}}))
+}
+
+// replay makes events wait again and returns how many.
+func (f *fixture) replay(first, last int64) int64 {
+	f.Helper()
+	n, err := f.Replay(f.Context(), first, last)
+	f.must(err)
+	return n
+}
+
+// names returns the payloads.
+func names(events []store.Queued) string {
+	var s []string
+	for _, e := range events {
+		s = append(s, string(e.Payload))
+	}
+	return strings.Join(s, " ")
+}
+
+var outboxTests = []test{
+	{"an event waits as it was written, to the byte and the nanosecond", func(f *fixture) {
+		payload := make([]byte, 100_000)
+		for i := range payload {
+			payload[i] = byte(i * 7)
+		}
+		want := store.Event{Card: "A.b:c", Number: 1<<40 + 1, At: epoch.Add(7), Payload: payload}
+		f.put(due(want.Card, time.Time{}))
+		f.update(want.Card, func(tx *store.Tx) {
+			in := want
+			in.At = in.At.In(time.FixedZone("elsewhere", 3600))
+			tx.Event = &in
+		})
+		for what, get := range map[string]func() ([]store.Queued, error){
+			"Pending": func() ([]store.Queued, error) { return f.Pending(f.Context(), 10, nil) },
+			"Log":     func() ([]store.Queued, error) { return f.Log(f.Context(), 0, 10) },
+		} {
+			events, err := get()
+			f.must(err)
+			if len(events) != 1 {
+				f.Fatalf("%s: %d events, want 1", what, len(events))
+			}
+			e := events[0]
+			if !bytes.Equal(e.Payload, payload) {
+				f.Errorf("%s: the payload is another", what)
+			}
+			if e.Position < 1 || e.At.Location() != time.UTC {
+				f.Errorf("%s: position %d, at %v", what, e.Position, e.At)
+			}
+			e.Payload = payload
+			f.equal(what, e, store.Queued{Event: want, Position: e.Position})
+		}
+	}},
+
+	{"an event's bytes belong to the store or to the caller", func(f *fixture) {
+		in := []byte("payload")
+		f.put(due("a", time.Time{}))
+		f.update("a", func(tx *store.Tx) {
+			tx.Event = event(tx, "")
+			tx.Event.Payload = in
+		})
+		in[0] = '!'
+		f.pending(1)[0].Payload[1] = '!'
+		f.eventsOf("a")[0].Payload[2] = '!'
+		f.equal("payload", names(f.pending(1)), "payload")
+	}},
+
+	{"positions grow with every event of a card, and differ between cards", func(f *fixture) {
+		const cards, times = 8, 8
+		f.promptly("updates", func() {
+			each(cards*2, func(i int) {
+				for range times {
+					f.report(f.Update(f.Context(), "card-"+strconv.Itoa(i%cards), "", func(tx *store.Tx) error {
+						if tx.Card.Version == 0 {
+							tx.Card = due(tx.Card.ID, time.Time{})
+						}
+						tx.Event, tx.Write = event(tx, "e"), true
+						return nil
+					}))
+				}
+			})
+		})
+		numbers, last := map[string]int64{}, int64(0)
+		for _, e := range f.pending(1000) {
+			if e.Position <= last {
+				f.Errorf("position %d after %d", e.Position, last)
+			}
+			last = e.Position
+			if numbers[e.Card]++; e.Number != numbers[e.Card] {
+				f.Errorf("%s: number %d in the place of %d", e.Card, e.Number, numbers[e.Card])
+			}
+		}
+		for card, n := range numbers {
+			if n != 2*times {
+				f.Errorf("%s: %d events, want %d", card, n, 2*times)
+			}
+		}
+		if len(numbers) != cards {
+			f.Errorf("%d cards, want %d", len(numbers), cards)
+		}
+	}},
+
+	{"Pending gives up to limit events in the order of positions, without those of some cards", func(f *fixture) {
+		f.equal("of nothing", f.pending(10), []store.Queued{})
+		f.write("a", "a1", "a2")
+		f.write("b", "b1")
+		f.write("A", "A1")
+		f.write("a", "a3")
+		f.write("c,d", "cd1")
+		check := func(want string, limit int, except ...string) {
+			f.Helper()
+			f.equal(strings.Join(except, " "), names(f.pending(limit, except...)), want)
+		}
+		check("a1 a2 b1 A1 a3 cd1", 10)
+		check("a1 a2 b1", 3)
+		check("", 0)
+		check("b1 A1 cd1", 10, "a")
+		check("b1 A1", 2, "a")
+		check("a1 a2 a3", 10, "b", "A", "c,d", "unknown", "a'); --", "")
+		check("", 10, "a", "b", "A", "c,d")
+		many := make([]string, 2000)
+		for i := range many {
+			many[i] = "other-" + strconv.Itoa(i)
+		}
+		check("b1 A1 cd1", 10, append(many, "a")...)
+	}},
+
+	{"what is delivered or parked no longer waits; what failed waits on, and counts an attempt", func(f *fixture) {
+		e := f.write("a", "1", "2", "3", "4")
+		f.must(f.Settle(f.Context(), []store.Delivery{
+			{Position: e[0].Position, Status: store.Delivered},
+			{Position: e[1].Position, Status: store.Parked, Failure: "poison; it's"},
+			{Position: e[2].Position, Status: store.Waiting, Failure: "first"},
+		}))
+		e[0].Status = store.Delivered
+		e[1].Status, e[1].Attempts, e[1].Failure = store.Parked, 1, "poison; it's"
+		e[2].Attempts, e[2].Failure = 1, "first"
+		f.equal("log", f.eventsOf("a"), e)
+		f.equal("pending", f.pending(10), e[2:])
+
+		f.settle(e[2], store.Waiting, "second")
+		e[2].Attempts, e[2].Failure = 2, "second"
+		f.equal("log after another failure", f.eventsOf("a"), e)
+
+		f.settle(e[2], store.Delivered, "")
+		e[2].Status = store.Delivered
+		f.equal("log after delivery, with the failures before", f.eventsOf("a"), e)
+		f.equal("pending in the end", names(f.pending(10)), "4")
+	}},
+
+	{"positions that no longer wait, or never did, are passed over", func(f *fixture) {
+		e := f.write("a", "1", "2", "3")
+		f.settle(e[0], store.Delivered, "")
+		f.settle(e[1], store.Parked, "no")
+		want := f.eventsOf("a")
+		want[2].Status = store.Delivered
+		f.must(f.Settle(f.Context(), []store.Delivery{
+			{Position: e[0].Position, Status: store.Parked, Failure: "late"},
+			{Position: e[1].Position, Status: store.Delivered},
+			{Position: e[0].Position, Status: store.Waiting, Failure: "late"},
+			{Position: 0, Status: store.Delivered},
+			{Position: -1, Status: store.Delivered},
+			{Position: e[2].Position + 1, Status: store.Parked},
+			{Position: math.MaxInt64, Status: store.Waiting},
+			{Position: e[2].Position, Status: store.Delivered},
+		}))
+		f.equal("log", f.eventsOf("a"), want)
+		f.must(f.Settle(f.Context(), nil))
+		f.equal("log after nothing", f.eventsOf("a"), want)
+		f.equal("a new event waits", names(f.write("a", "4")), "4")
+		f.equal("pending", names(f.pending(10)), "4")
+	}},
+
+	{"Log gives up to limit events after a position, whatever became of them", func(f *fixture) {
+		f.write("a", "a1")
+		f.write("b", "b1")
+		f.write("a", "a2")
+		f.write("b", "b2")
+		log := func(after int64, limit int) []store.Queued {
+			f.Helper()
+			events, err := f.Log(f.Context(), after, limit)
+			f.must(err)
+			return events
+		}
+		all := log(0, 10)
+		f.equal("all", names(all), "a1 b1 a2 b2")
+		f.settle(all[0], store.Delivered, "")
+		f.settle(all[2], store.Parked, "no")
+		f.equal("all, later", names(log(0, 10)), "a1 b1 a2 b2")
+		f.equal("a page", names(log(all[0].Position, 2)), "b1 a2")
+		f.equal("the last", names(log(all[3].Position-1, 2)), "b2")
+		f.equal("after the last", log(all[3].Position, 2), []store.Queued{})
+		f.equal("limit 0", log(0, 0), []store.Queued{})
+		f.equal("from before the first", names(log(-5, 2)), "a1 b1")
+	}},
+
+	{"Replay brings delivered and parked events back, as if they had never been tried", func(f *fixture) {
+		e := f.write("a", "1", "2", "3", "4", "5", "6")
+		f.settle(e[0], store.Delivered, "")
+		f.settle(e[1], store.Waiting, "not yet")
+		f.settle(e[1], store.Delivered, "")
+		f.settle(e[2], store.Parked, "no")
+		f.settle(e[3], store.Waiting, "not yet")
+		f.settle(e[4], store.Delivered, "")
+		f.settle(e[5], store.Delivered, "")
+		f.equal("waits", names(f.pending(10)), "4")
+
+		f.equal("from the second to the fifth", f.replay(e[1].Position, e[4].Position), int64(3))
+		e[0].Status, e[5].Status = store.Delivered, store.Delivered
+		e[3].Attempts, e[3].Failure = 1, "not yet" // it waited, and is left alone
+		f.equal("log", f.eventsOf("a"), e)
+		f.equal("pending", f.pending(10), e[1:5])
+		f.equal("the same again", f.replay(e[1].Position, e[4].Position), int64(0))
+		f.equal("nothing in between", f.replay(e[5].Position, e[0].Position), int64(0))
+		f.equal("all", f.replay(math.MinInt64, math.MaxInt64), int64(2))
+		f.equal("all wait", names(f.pending(10)), "1 2 3 4 5 6")
+
+		f.settle(e[0], store.Parked, "again")
+		f.settle(e[1], store.Delivered, "")
+		f.equal("settled again", names(f.pending(10)), "3 4 5 6")
+	}},
+
+	{"pruned events don't come back, and an event replayed is not pruned", func(f *fixture) {
+		e := f.write("a", "1", "2", "3")
+		f.settle(e[0], store.Delivered, "")
+		f.settle(e[1], store.Delivered, "")
+		f.replay(e[1].Position, e[1].Position)
+		n, err := f.Prune(f.Context(), epoch.Add(time.Hour), 10)
+		f.must(err)
+		f.equal("pruned", n, 1)
+		f.equal("replayed", f.replay(0, math.MaxInt64), int64(0))
+		f.equal("pending", names(f.pending(10)), "2 3")
+		f.settle(e[0], store.Waiting, "late")
+		f.equal("log", names(f.eventsOf("a")), "2 3")
+	}},
+
+	{"an event delivered again is pruned by its last delivery", func(f *fixture) {
+		e := f.write("a", "1")
+		f.settle(e[0], store.Delivered, "")
+		f.replay(e[0].Position, e[0].Position)
+		f.clk.Set(epoch.Add(time.Hour))
+		f.settle(e[0], store.Delivered, "")
+		n, err := f.Prune(f.Context(), epoch.Add(time.Hour), 10)
+		f.must(err)
+		f.equal("at the instant of its delivery", n, 0)
+		n, err = f.Prune(f.Context(), epoch.Add(time.Hour+1), 10)
+		f.must(err)
+		f.equal("a nanosecond later", n, 1)
+	}},
+
+	{"Expire deletes events that wait and are old, of up to limit that wait first, for good", func(f *fixture) {
+		var e []store.Queued
+		for i := range 6 {
+			f.clk.Set(epoch.Add(time.Duration(i) * time.Minute))
+			e = append(e, f.write([]string{"a", "b"}[i%2], "e"+strconv.Itoa(i))...)
+		}
+		f.settle(e[0], store.Delivered, "")
+		f.settle(e[1], store.Parked, "no")
+		f.settle(e[2], store.Waiting, "not yet")
+		expire := func(before time.Time, limit int) int {
+			f.Helper()
+			n, err := f.Expire(f.Context(), before, limit)
+			f.must(err)
+			return n
+		}
+		f.equal("limit 0", expire(epoch.Add(time.Hour), 0), 0)
+		f.equal("at the instant of the first that waits", expire(e[2].At, 10), 0)
+		f.equal("a nanosecond later", expire(e[2].At.Add(1), 10), 1)
+		f.equal("waits", names(f.pending(10)), "e3 e4 e5")
+		f.equal("the first of two that are old", expire(e[4].At.Add(1), 1), 1)
+		f.equal("waits then", names(f.pending(10)), "e4 e5")
+		f.equal("log of a", names(f.eventsOf("a")), "e0 e4")
+		f.equal("log of b", names(f.eventsOf("b")), "e1 e5")
+
+		f.settle(e[2], store.Delivered, "")
+		f.equal("replayed", f.replay(0, math.MaxInt64), int64(2))
+		f.equal("waits at last", names(f.pending(10)), "e0 e1 e4 e5")
+		f.equal("all", expire(epoch.Add(time.Hour), 10), 4)
+		f.equal("nothing waits", f.pending(10), []store.Queued{})
+		stats, err := f.Stats(f.Context())
+		f.must(err)
+		f.equal("pending", stats.Pending, int64(0))
+		if p := f.write("a", "new")[0].Position; p <= e[5].Position {
+			f.Errorf("position %d after %d", p, e[5].Position)
+		}
+	}},
+
+	{"Expire looks at no more than limit events, also where the first of them are not old", func(f *fixture) {
+		f.clk.Set(epoch.Add(time.Hour)) // a clock that was wrong
+		f.write("a", "1", "2")
+		f.clk.Set(epoch)
+		f.write("a", "3")
+		for n := range 2 { // of a limit of 2, then of 3
+			got, err := f.Expire(f.Context(), epoch.Add(time.Minute), 2+n)
+			f.must(err)
+			f.equal("expired", got, n)
+		}
+		f.equal("waits", names(f.pending(10)), "1 2")
+	}},
+
+	{"positions are never used again", func(f *fixture) {
+		e := f.write("a", "1", "2", "3")
+		for i := range e {
+			f.settle(e[i], store.Delivered, "")
+		}
+		_, err := f.Prune(f.Context(), epoch.Add(time.Hour), 10)
+		f.must(err)
+		f.equal("log", f.eventsOf("a"), []store.Queued(nil))
+		if p := f.write("a", "4")[0].Position; p <= e[2].Position {
+			f.Errorf("position %d after %d", p, e[2].Position)
+		}
+	}},
+
+	{"one relay leads, until Release", func(f *fixture) {
+		ctx, cancel := context.WithCancel(f.Context())
+		first, err := f.Lead(ctx)
+		f.must(err)
+		defer first.Release()
+		cancel() // which ends the call, not the lease
+		if _, err := f.Lead(f.Context()); !errors.Is(err, store.ErrLeading) {
+			f.Fatalf("second: got %v, want %v", err, store.ErrLeading)
+		}
+		select {
+		case <-first.Lost():
+			f.Error("the lease is lost")
+		default:
+		}
+		first.Release()
+		f.promptly("Lost after Release", func() { <-first.Lost() })
+		second, err := f.Lead(f.Context())
+		f.must(err)
+		first.Release() // which is not the second's
+		select {
+		case <-second.Lost():
+			f.Error("releasing the first lease lost the second")
+		default:
+		}
+		if _, err := f.Lead(f.Context()); !errors.Is(err, store.ErrLeading) {
+			f.Errorf("third: got %v, want %v", err, store.ErrLeading)
+		}
+		f.must(f.Settle(f.Context(), nil)) // calls go on meanwhile
+		second.Release()
+		second.Release()
+		third, err := f.Lead(f.Context())
+		f.must(err)
+		third.Release()
+	}},
+
+	{"of many that would lead, one does", func(f *fixture) {
+		const relays = 8
+		leases := make([]store.Lease, relays)
+		f.promptly("Lead", func() {
+			each(relays, func(i int) {
+				lease, err := f.Lead(f.Context())
+				if err == nil {
+					leases[i] = lease
+				} else if !errors.Is(err, store.ErrLeading) {
+					f.Error(err)
+				}
+			})
+		})
+		leading := 0
+		for _, lease := range leases {
+			if lease != nil {
+				leading++
+				lease.Release()
+			}
+		}
+		if leading != 1 {
+			f.Errorf("%d lead, want 1", leading)
+		}
+	}},
+}

@@ -1,0 +1,166 @@
+// Package storetest holds a store to the contract of package store, sentence by
+// sentence: every store's tests call [Run].
+package storetest
+
+import (
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/servicecode"
+)
+
+// Harness is how the suite gets at stores.
+type Harness struct {
+	// Open returns an empty store, whose time is the clock's: always, and not
+	// only when it was opened, since tests set the clock. The second result
+	// opens the same database again, after the store was closed; it is nil
+	// where nothing survives. The suite closes what it opens; the harness has
+	// what else there is to clean up in t.Cleanup, which comes later.
+	//
+	// Open is called some forty times: tests that need no empty store share
+	// one, with cards of their own.
+	Open func(t *testing.T, clk clock.Clock) (s store.Store, reopen func() store.Store)
+}
+
+// Run runs the suite. Tests are named by the sentence that they check.
+//
+// Functions given to the store here never call t.FailNow, so a store may call
+// them in a goroutine of its own.
+func Run(t *testing.T, h Harness) {
+	t.Run("cards", func(t *testing.T) { share(t, h, cardTests) })
+	t.Run("updates", func(t *testing.T) { share(t, h, updateTests) })
+	t.Run("answers", func(t *testing.T) { share(t, h, answerTests) })
+	t.Run("claims", func(t *testing.T) { alone(t, h, claimTests) })
+	t.Run("lists", func(t *testing.T) { alone(t, h, listTests) })
+	t.Run("outbox", func(t *testing.T) { alone(t, h, outboxTests) })
+	t.Run("life", func(t *testing.T) { alone(t, h, lifeTests) })
+	t.Run("random histories", func(t *testing.T) { histories(t, h) })
+}
+
+// test is one sentence of the contract.
+type test struct {
+	sentence string
+	run      func(*fixture)
+}
+
+// share runs tests that share a store, and so need cards of their own.
+func share(t *testing.T, h Harness, tests []test) {
+	f := open(t, h)
+	for _, tt := range tests {
+		t.Run(tt.sentence, func(t *testing.T) {
+			shared := *f
+			shared.T = t
+			tt.run(&shared)
+		})
+	}
+}
+
+// alone runs tests with an empty store each.
+func alone(t *testing.T, h Harness, tests []test) {
+	for _, tt := range tests {
+		t.Run(tt.sentence, func(t *testing.T) { tt.run(open(t, h)) })
+	}
+}
+
+// epoch is when the tests begin: with nanoseconds that no microsecond holds.
+var epoch = time.Date(2026, 11, 22, 15, 0, 0, 123456789, time.UTC)
+
+// fixture is a test with a store and its clock.
+type fixture struct {
+	*testing.T
+	store.Store
+	clk    *clock.Mock
+	reopen func() store.Store
+}
+
+func open(t *testing.T, h Harness) *fixture {
+	t.Helper()
+	clk := clock.NewMock()
+	clk.Set(epoch)
+	f := &fixture{T: t, clk: clk}
+	f.Store, f.reopen = h.Open(t, clk)
+	t.Cleanup(func() { f.Store.Close() })
+	return f
+}
+
+// now is the clock's time, as a store should give it.
+func (f *fixture) now() time.Time { return f.clk.Now().UTC() }
+
+var lastID atomic.Int64
+
+// id returns an id that no other test has.
+func (f *fixture) id() string { return "card-" + strconv.FormatInt(lastID.Add(1), 10) }
+
+// must ends the test where a call fails that should not.
+func (f *fixture) must(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// update changes a card.
+func (f *fixture) update(id string, change func(*store.Tx)) {
+	f.Helper()
+	f.must(f.Update(f.Context(), id, "", func(tx *store.Tx) error {
+		change(tx)
+		return nil
+	}))
+}
+
+// put stores a card as it is.
+func (f *fixture) put(c store.Card) {
+	f.Helper()
+	f.update(c.ID, func(tx *store.Tx) { tx.Card, tx.Write = c, true })
+}
+
+// card returns a card that is stored.
+func (f *fixture) card(id string) store.Card {
+	f.Helper()
+	c, err := f.Card(f.Context(), id)
+	f.must(err)
+	return c
+}
+
+// alike says that empty and nil are the same, and an instant in all places.
+var alike = []cmp.Option{cmpopts.EquateEmpty(), cmpopts.EquateComparable(servicecode.Code{})}
+
+// equal reports a difference.
+func (f *fixture) equal(what string, got, want any) {
+	f.Helper()
+	if diff := cmp.Diff(want, got, alike...); diff != "" {
+		f.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// report reports the error of a call in a goroutine, and whether there was one.
+// When the test has been given up, nobody wants to know.
+func (f *fixture) report(err error) bool {
+	f.Helper()
+	if err != nil && f.Context().Err() == nil {
+		f.Error(err)
+	}
+	return err != nil
+}
+
+// promptly fails the test if f does not return: something waits for ever.
+func (f *fixture) promptly(what string, call func()) {
+	f.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		call()
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		f.Fatalf("%s: still waiting after 20 s", what)
+	}
+}

@@ -1,0 +1,251 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+// event returns an event for a card's next number.
+func event(tx *store.Tx, payload string) *store.Event {
+	tx.Card.Events++
+	return &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte(payload)}
+}
+
+// eventsOf returns all events of a card that are not pruned.
+func (f *fixture) eventsOf(id string) []store.Queued {
+	f.Helper()
+	var events []store.Queued
+	for after := int64(0); ; {
+		page, err := f.Log(f.Context(), after, 100)
+		f.must(err)
+		if len(page) == 0 {
+			return events
+		}
+		for _, e := range page {
+			if e.Card == id {
+				events = append(events, e)
+			}
+		}
+		if page[0].Position <= after {
+			f.Fatalf("Log after position %d begins with %d", after, page[0].Position)
+		}
+		after = page[len(page)-1].Position
+	}
+}
+
+// each calls f in n goroutines, which start together, and waits for them.
+func each(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			f(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+}
+
+// section is code that one goroutine at a time should be in.
+type section struct{ inside atomic.Int32 }
+
+// enter lets others try to be inside as well, and reports whether none was.
+func (s *section) enter() bool {
+	alone := s.inside.Add(1) == 1
+	for range 3 {
+		runtime.Gosched()
+	}
+	return s.inside.Add(-1) == 0 && alone
+}
+
+var updateTests = []test{
+	{"a card that is not stored has Version 0, and only its id", func(f *fixture) {
+		id := f.id()
+		f.update(id, func(tx *store.Tx) { f.equal("card", tx.Card, store.Card{ID: id}) })
+		if _, err := f.Card(f.Context(), id); !errors.Is(err, store.ErrNotFound) {
+			f.Errorf("after an update that does not write: %v", err)
+		}
+	}},
+
+	{"an update sees the store's time, no slot and no prior answer", func(f *fixture) {
+		f.update(f.id(), func(tx *store.Tx) {
+			if tx.Now != f.now() {
+				f.Errorf("Now %#v, want %#v", tx.Now, f.now())
+			}
+			if !tx.Slot.IsZero() || tx.Prior != nil || tx.Write || tx.Event != nil || tx.Answer != nil {
+				f.Errorf("not zero: %+v", tx)
+			}
+		})
+	}},
+
+	{"what is not asked for is not stored", func(f *fixture) {
+		want := full(f.id())
+		f.put(want)
+		f.update(want.ID, func(tx *store.Tx) { tx.Card.Version++ })
+		f.equal("card", f.card(want.ID), want)
+		f.equal("events", f.eventsOf(want.ID), []store.Queued(nil))
+
+		f.update(want.ID, func(tx *store.Tx) {
+			tx.Card.Version++
+			tx.Event = event(tx, "alone")
+		})
+		f.equal("card after an event alone", f.card(want.ID), want)
+		if n := len(f.eventsOf(want.ID)); n != 1 {
+			f.Errorf("%d events, want 1", n)
+		}
+	}},
+
+	{"an error of fn is returned as it is, and nothing is stored", func(f *fixture) {
+		want := full(f.id())
+		f.put(want)
+		none := f.id()
+		fnErr := &refusal{}
+		for _, id := range []string{want.ID, none} {
+			err := f.Update(f.Context(), id, "key", func(tx *store.Tx) error {
+				tx.Card.Version++
+				tx.Event = event(tx, "no")
+				tx.Answer = &store.Answer{Expires: tx.Now.Add(1e12)}
+				tx.Write = true
+				return fnErr
+			})
+			if err != error(fnErr) {
+				f.Errorf("error %v, want fn's own", err)
+			}
+			f.equal("events", f.eventsOf(id), []store.Queued(nil))
+			f.must(f.Update(f.Context(), id, "key", func(tx *store.Tx) error {
+				if tx.Prior != nil {
+					f.Error("an answer was stored")
+				}
+				return nil
+			}))
+		}
+		f.equal("card", f.card(want.ID), want)
+		if _, err := f.Card(f.Context(), none); !errors.Is(err, store.ErrNotFound) {
+			f.Errorf("card that was not there: %v", err)
+		}
+	}},
+
+	{"a panic of fn reaches the caller, nothing is stored and nothing stays locked", func(f *fixture) {
+		want := full(f.id())
+		f.put(want)
+		f.promptly("update that panics", func() {
+			defer func() {
+				if r := recover(); r != "fn's panic" {
+					f.Errorf("recovered %v, want fn's panic", r)
+				}
+			}()
+			_ = f.Update(f.Context(), want.ID, "", func(tx *store.Tx) error {
+				tx.Card.Version++
+				tx.Event = event(tx, "no")
+				tx.Write = true
+				panic("fn's panic")
+			})
+			f.Error("the update returned")
+		})
+		f.promptly("update after a panic", func() {
+			_ = f.Update(f.Context(), want.ID, "", func(tx *store.Tx) error { return nil })
+		})
+		f.equal("card", f.card(want.ID), want)
+		f.equal("events", f.eventsOf(want.ID), []store.Queued(nil))
+	}},
+
+	{"updates of one card come one after the other, and none is lost", func(f *fixture) {
+		id := f.id()
+		f.put(full(id))
+		const callers, times = 64, 5
+		before := full(id)
+		var lock section
+		f.promptly("updates", func() {
+			each(callers, func(int) {
+				for range times {
+					f.report(f.Update(f.Context(), id, "", func(tx *store.Tx) error {
+						if !lock.enter() {
+							f.Error("two functions have the card at once")
+						}
+						tx.Card.Version++
+						tx.Event = event(tx, "one more")
+						tx.Write = true
+						return nil
+					}))
+				}
+			})
+		})
+		c := f.card(id)
+		if got := c.Version - before.Version; got != callers*times {
+			f.Errorf("%d updates are left of %d", got, callers*times)
+		}
+		events := f.eventsOf(id)
+		if len(events) != callers*times {
+			f.Errorf("%d events, want %d", len(events), callers*times)
+		}
+		for i, e := range events {
+			if e.Number != before.Events+int64(i)+1 {
+				f.Fatalf("event %d in the order of positions has number %d, want %d", i, e.Number, before.Events+int64(i)+1)
+			}
+		}
+	}},
+
+	{"updates of a card that does not exist come one after the other", func(f *fixture) {
+		for range 5 {
+			id := f.id()
+			const callers = 16
+			first := make([]bool, callers)
+			f.promptly("updates", func() {
+				each(callers, func(i int) {
+					f.report(f.Update(f.Context(), id, "", func(tx *store.Tx) error {
+						first[i] = tx.Card.Version == 0
+						runtime.Gosched()
+						tx.Card.Version++
+						tx.Card.Account = "a"
+						tx.Card.State = []byte("s")
+						tx.Card.Created = tx.Now
+						tx.Event = event(tx, "made")
+						tx.Write = true
+						return nil
+					}))
+				})
+			})
+			creators := 0
+			for _, was := range first {
+				if was {
+					creators++
+				}
+			}
+			if creators != 1 {
+				f.Errorf("%d callers found no card, want 1", creators)
+			}
+			if v := f.card(id).Version; v != callers {
+				f.Errorf("Version %d, want %d", v, callers)
+			}
+		}
+	}},
+
+	{"a call whose context has ended does nothing", func(f *fixture) {
+		want := full(f.id())
+		f.put(want)
+		ctx, cancel := context.WithCancel(f.Context())
+		cancel()
+		err := f.Update(ctx, want.ID, "", func(tx *store.Tx) error {
+			tx.Card.Version++
+			tx.Event = event(tx, "no")
+			tx.Write = true
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			f.Errorf("got %v, want %v", err, context.Canceled)
+		}
+		f.equal("card", f.card(want.ID), want)
+		f.equal("events", f.eventsOf(want.ID), []store.Queued(nil))
+	}},
+}
+
+// refusal is an error of fn.
+type refusal struct{ _ int }
+
+func (*refusal) Error() string { return "fn refuses" }

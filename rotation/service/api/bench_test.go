@@ -1,0 +1,243 @@
+package api_test
+
+import (
+	"bufio"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+	"github.com/golang-jwt/jwt/v5"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/api"
+	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/sqlite"
+)
+
+const (
+	benchCallers = 8
+	benchCards   = 64
+	benchRound   = 800 // calls, by all callers together
+)
+
+// BenchmarkForce compares forced calls over loopback HTTP, each with a JWT, to
+// the same calls of the engine, on the same store, round by round in turn. Client
+// and server share the machine. In "again" callers send one token all the time,
+// in "first" a new one with each call.
+func BenchmarkForce(b *testing.B) {
+	for _, kind := range []string{"memory", "sqlite"} {
+		for _, tokens := range []string{"RS256/again", "RS256/first", "ES256/first", "EdDSA/first"} {
+			b.Run(kind+"/"+tokens, func(b *testing.B) {
+				alg, how, _ := strings.Cut(tokens, "/")
+				benchForce(b, kind, alg, how == "first")
+			})
+		}
+	}
+}
+
+func benchForce(b *testing.B, kind, alg string, first bool) {
+	e := benchEngine(b, kind)
+	sign, v := benchIssuer(b, alg)
+	h, err := api.New(e, v, api.Options{
+		Logger:  slog.New(slog.NewJSONHandler(io.Discard, nil)),
+		PerCard: api.Rate{PerSecond: 1e6, Burst: 1e6}, PerCaller: api.Rate{PerSecond: 1e6, Burst: 1e6},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(h)
+	server.Config = api.Server("", h)
+	server.Start()
+	b.Cleanup(server.Close)
+	// One connection a caller, and no http.Transport, which would take as much of
+	// the machine as the endpoint does.
+	type connection struct {
+		net.Conn
+		answers *bufio.Reader
+	}
+	var callers [benchCallers]connection
+	for i := range callers {
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { c.Close() })
+		callers[i] = connection{c, bufio.NewReader(c)}
+	}
+
+	var tokens []string
+	direct := func(i int) error {
+		_, err := e.Force(b.Context(), engine.Ref{Card: fmt.Sprint("card-", i%benchCards), Account: "acme"}, engine.ForceRequest{})
+		return err
+	}
+	overHTTP := func(i int) error {
+		c := callers[i%benchCallers]
+		if _, err := fmt.Fprintf(c, "POST /v1/cards/card-%d/cvv/rotate HTTP/1.1\r\nHost: cvvd\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n",
+			i%benchCards, tokens[i%len(tokens)]); err != nil {
+			return err
+		}
+		resp, err := http.ReadResponse(c.answers, nil)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err == nil && resp.StatusCode != 200 {
+			err = fmt.Errorf("%d: %s", resp.StatusCode, body)
+		}
+		return err
+	}
+	var engineTimes, httpTimes []time.Duration
+	var engineTook, httpTook time.Duration
+	for n := 0; b.Loop(); n++ {
+		b.StopTimer()
+		if tokens == nil || first {
+			tokens = tokens[:0]
+			for i := range benchRound {
+				tokens = append(tokens, sign(n*benchRound+i))
+				if !first {
+					break
+				}
+			}
+		}
+		b.StartTimer()
+		engineTook += round(b, direct, &engineTimes)
+		httpTook += round(b, overHTTP, &httpTimes)
+	}
+	calls := float64(len(httpTimes))
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(calls/engineTook.Seconds(), "engine/s")
+	b.ReportMetric(calls/httpTook.Seconds(), "http/s")
+	b.ReportMetric(engineTook.Seconds()/httpTook.Seconds(), "ratio")
+	b.ReportMetric(p99(engineTimes), "engine-p99-ms")
+	b.ReportMetric(p99(httpTimes), "http-p99-ms")
+}
+
+// round makes calls from all callers at once and returns how long it took.
+func round(b *testing.B, call func(int) error, times *[]time.Duration) time.Duration {
+	took := make([]time.Duration, benchRound)
+	var wg sync.WaitGroup
+	begun := time.Now()
+	for c := range benchCallers {
+		wg.Go(func() {
+			for i := c; i < benchRound; i += benchCallers {
+				at := time.Now()
+				if err := call(i); err != nil {
+					b.Error(err)
+				}
+				took[i] = time.Since(at)
+			}
+		})
+	}
+	wg.Wait()
+	*times = append(*times, took...)
+	return time.Since(begun)
+}
+
+func p99(times []time.Duration) float64 {
+	slices.Sort(times)
+	return float64(times[len(times)*99/100]) / float64(time.Millisecond)
+}
+
+func benchEngine(b *testing.B, kind string) *engine.Engine {
+	b.Helper()
+	var st store.Store = memory.New(clock.New())
+	if kind == "sqlite" {
+		dir, err := os.MkdirTemp("", "cvv")
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { os.RemoveAll(dir) })
+		if st, err = sqlite.Open(b.Context(), filepath.Join(dir, "cards.db"), clock.New()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Cleanup(func() { st.Close() })
+	e, err := engine.New(engine.Options{Store: st, Generator: engine.Random(new(cvvgen.Random), keyring(b))})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range benchCards {
+		reg := engine.Registration{Schedule: engine.IntervalRequest{Interval: 24 * time.Hour, Spread: true}}
+		if _, _, err := e.Register(b.Context(), engine.Ref{Card: fmt.Sprint("card-", i), Account: "acme"}, reg); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return e
+}
+
+// benchIssuer returns a verifier, and what makes tokens for it, each another.
+func benchIssuer(b *testing.B, alg string) (sign func(n int) string, v *auth.Verifier) {
+	b.Helper()
+	b64 := base64.RawURLEncoding.EncodeToString
+	jwk := map[string]string{"kid": "k", "alg": alg}
+	var private crypto.Signer
+	switch alg {
+	case "RS256":
+		k, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			b.Fatal(err)
+		}
+		private = k
+		jwk["kty"], jwk["n"], jwk["e"] = "RSA", b64(k.N.Bytes()), b64(big.NewInt(int64(k.E)).Bytes())
+	case "ES256":
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			b.Fatal(err)
+		}
+		private = k
+		point, _ := k.PublicKey.Bytes()
+		jwk["kty"], jwk["crv"], jwk["x"], jwk["y"] = "EC", "P-256", b64(point[1:33]), b64(point[33:])
+	default:
+		public, k, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			b.Fatal(err)
+		}
+		private = k
+		jwk["kty"], jwk["crv"], jwk["x"] = "OKP", "Ed25519", b64(public)
+	}
+	file := filepath.Join(b.TempDir(), "jwks.json")
+	set, _ := json.Marshal(map[string]any{"keys": []any{jwk}})
+	if err := os.WriteFile(file, set, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	v = verifier(b, auth.Config{JWKS: file, Algorithms: []string{alg}, Clock: clock.New()})
+	for !v.Ready() {
+		time.Sleep(time.Millisecond)
+	}
+	return func(n int) string {
+		t := jwt.NewWithClaims(jwt.GetSigningMethod(alg), jwt.MapClaims{
+			"iss": "https://id.example", "aud": "cvv", "sub": "svc-1", "account_id": "acme", "jti": n,
+			"exp": time.Now().Add(time.Hour).Unix(), "scope": "cvv:rotate",
+		})
+		t.Header["kid"] = "k"
+		s, err := t.SignedString(private)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return s
+	}, v
+}

@@ -1,0 +1,76 @@
+package api_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/rotation/service/api"
+	"cvvrotation/rotation/service/auth"
+)
+
+// A service that has routes of its own takes the endpoint in under a prefix.
+func ExampleNew() {
+	keys, err := seal.NewKeyring(seal.Key{ID: 1, Secret: bytes.Repeat([]byte{1}, seal.KeySize)})
+	if err != nil {
+		panic(err)
+	}
+	e, err := engine.New(engine.Options{
+		Store:     memory.New(clock.New()), // a durable one, outside of examples
+		Generator: engine.Random(new(cvvgen.Random), keys),
+	})
+	if err != nil {
+		panic(err)
+	}
+	issuer := auth.NewDev(nil) // auth.New with the issuer's keys, outside of development
+	endpoint, err := api.New(e, issuer, api.Options{
+		PerCard: api.Rate{PerSecond: 5, Burst: 100},
+	})
+	if err != nil {
+		panic(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/issuing/", http.StripPrefix("/issuing", endpoint))
+	server := httptest.NewServer(mux) // api.Server(":8443", mux), which has limits for slow clients
+	defer server.Close()
+
+	token := issuer.Mint(auth.Caller{
+		Subject: "wallet", Account: "acme", Scopes: []string{api.ScopeRegister, api.ScopeRotate},
+	}, time.Hour)
+	send := func(method, path string) (int, string) {
+		req, err := http.NewRequest(method, server.URL+"/issuing"+path, nil)
+		if err != nil {
+			panic(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			panic(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			panic(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	status, _ := send("PUT", "/v1/cards/card-7c1e")
+	fmt.Println("registered:", status)
+	status, _ = send("POST", "/v1/cards/card-7c1e/cvv/rotate")
+	fmt.Println("rotated:", status)
+	status, _ = send("GET", "/v1/cards/card-7c1e/cvv")
+	fmt.Println("revealed, without the scope for it:", status)
+	// Output:
+	// registered: 201
+	// rotated: 200
+	// revealed, without the scope for it: 403
+}

@@ -1,0 +1,294 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/api"
+	"cvvrotation/rotation/service/auth"
+)
+
+var start = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
+
+// handClock is a clock whose time stands until it is moved; its timers are real.
+type handClock struct {
+	clock.Clock
+	ns atomic.Int64
+}
+
+func newClock() *handClock {
+	c := &handClock{Clock: clock.New()}
+	c.ns.Store(start.UnixNano())
+	return c
+}
+
+func (c *handClock) Now() time.Time                  { return time.Unix(0, c.ns.Load()).UTC() }
+func (c *handClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
+func (c *handClock) add(d time.Duration)             { c.ns.Add(int64(d)) }
+
+// logs is a buffer for loggers, with a lock.
+type logs struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logs) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// records returns what was logged as JSON.
+func (l *logs) records(t testing.TB) (list []map[string]any) {
+	t.Helper()
+	dec := json.NewDecoder(strings.NewReader(l.String()))
+	for {
+		var m map[string]any
+		if err := dec.Decode(&m); err == io.EOF {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, m)
+	}
+}
+
+func (l *logs) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
+
+// site is the endpoint on a real server.
+type site struct {
+	t        testing.TB
+	url      string
+	clock    *handClock
+	store    *memory.Store
+	engine   *engine.Engine
+	dev      *auth.Dev
+	client   *http.Client
+	log      logs
+	audit    logs
+	seen     sync.Map                              // Exchange without Took
+	statuses func(method, path string, status int) // told of each answer; nil: nobody
+	unjudged bool                                  // answers are not held against the document, which takes a millisecond
+}
+
+// setup changes how a site is made.
+type setup struct {
+	api    api.Options
+	engine engine.Options
+	auth   api.Authenticator // nil: the development issuer
+	store  store.Store       // nil: in memory
+	server func(*http.Server)
+	wrap   func(http.Handler) http.Handler
+}
+
+func newSite(t testing.TB, o setup) *site {
+	t.Helper()
+	s := &site{t: t, clock: newClock()}
+	s.store = memory.New(s.clock)
+	if o.engine.Generator == nil {
+		o.engine.Generator = engine.Random(new(cvvgen.Random), keyring(t))
+	}
+	o.engine.Store, o.engine.Clock = store.Store(s.store), s.clock
+	if o.store != nil {
+		o.engine.Store = o.store
+	}
+	var err error
+	if s.engine, err = engine.New(o.engine); err != nil {
+		t.Fatal(err)
+	}
+	s.dev = auth.NewDev(s.clock)
+	if o.auth == nil {
+		o.auth = s.dev
+	}
+	o.api.Clock, o.api.Logger = s.clock, s.log.logger()
+	if o.api.Audit == nil {
+		o.api.Audit = s.audit.logger()
+	}
+	o.api.Observe = func(x api.Exchange) {
+		x.Took = 0
+		s.seen.Store(x, true)
+	}
+	var h http.Handler
+	if h, err = api.New(s.engine, o.auth, o.api); err != nil {
+		t.Fatal(err)
+	}
+	if o.wrap != nil {
+		h = o.wrap(h)
+	}
+	server := httptest.NewUnstartedServer(h)
+	server.Config = api.Server("", h)
+	server.Config.ErrorLog = slog.NewLogLogger(s.log.logger().Handler(), slog.LevelError)
+	if o.server != nil {
+		o.server(server.Config)
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	s.url, s.client = server.URL, server.Client()
+	s.client.Transport.(*http.Transport).MaxIdleConnsPerHost = 200
+	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return s
+}
+
+func keyring(t testing.TB) *seal.Keyring {
+	t.Helper()
+	k, err := seal.NewKeyring(seal.Key{ID: 1, Secret: bytes.Repeat([]byte{7}, seal.KeySize)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// allScopes are all but the one for all accounts.
+var allScopes = []string{
+	api.ScopeRotate, api.ScopeSchedule, api.ScopeRead, api.ScopeReveal,
+	api.ScopeVerify, api.ScopeUnlock, api.ScopeRegister,
+}
+
+func (s *site) token(scopes ...string) string {
+	return s.dev.Mint(auth.Caller{Subject: "svc-1", Account: "acme", Scopes: scopes}, time.Hour)
+}
+
+// card registers a card of the account acme.
+func (s *site) card(id string, interval time.Duration) {
+	s.t.Helper()
+	reg := engine.Registration{Schedule: engine.IntervalRequest{Interval: interval}}
+	if _, _, err := s.engine.Register(context.Background(), engine.Ref{Card: id, Account: "acme"}, reg); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// cvv returns a card's CVV, and one that it is not.
+func (s *site) cvv(id string) (right, wrong string) {
+	s.t.Helper()
+	r, err := s.engine.Reveal(context.Background(), engine.Ref{Card: id})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if right = r.CVV.Reveal(); right == "000" {
+		return right, "111"
+	}
+	return right, "000"
+}
+
+// request is one to be sent; its zero value has a token with all scopes.
+type request struct {
+	method, path string
+	body         string
+	token        string // "": one with all scopes; "-": none
+	header       []string
+}
+
+// reply is what was answered.
+type reply struct {
+	status int
+	header http.Header
+	raw    string
+	body   map[string]any
+}
+
+func (s *site) do(r request) reply {
+	s.t.Helper()
+	a, err := s.send(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return a
+}
+
+func (s *site) send(r request) (reply, error) {
+	var body io.Reader
+	if r.body != "" {
+		body = strings.NewReader(r.body)
+	}
+	req, err := http.NewRequest(r.method, s.url+r.path, body)
+	if err != nil {
+		return reply{}, err
+	}
+	if r.body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	switch r.token {
+	case "-":
+	case "":
+		req.Header.Set("Authorization", "Bearer "+s.token(allScopes...))
+	default:
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	for i := 0; i < len(r.header); i += 2 {
+		req.Header.Del(r.header[i])
+		if r.header[i+1] != "" {
+			req.Header.Set(r.header[i], r.header[i+1])
+		}
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return reply{}, err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return reply{}, err
+	}
+	a := reply{status: resp.StatusCode, header: resp.Header, raw: string(raw)}
+	if len(raw) > 0 && r.method != "HEAD" {
+		if err := json.Unmarshal(raw, &a.body); err != nil {
+			s.t.Errorf("%s %s: %v in %q", r.method, r.path, err, raw)
+		}
+	}
+	if !s.unjudged {
+		s.judge(req, r.body, a)
+	}
+	return a, nil
+}
+
+// want fails the test unless the answer has the status and, for a problem, the
+// type, and for a 400 with a field, the field.
+func (a reply) want(t testing.TB, status int, more ...string) {
+	t.Helper()
+	if a.status != status {
+		t.Errorf("status %d, want %d: %s", a.status, status, a.raw)
+		return
+	}
+	if len(more) > 0 {
+		if got := strings.TrimPrefix(a.text("type"), "urn:cvvrotation:problem:"); got != more[0] {
+			t.Errorf("problem %q, want %q: %s", got, more[0], a.raw)
+		}
+	}
+	if len(more) > 1 {
+		var fields []string
+		errors, _ := a.body["errors"].([]any)
+		for _, e := range errors {
+			m := e.(map[string]any)
+			fields = append(fields, m["in"].(string)+" "+m["field"].(string))
+		}
+		if got := strings.Join(fields, ", "); got != more[1] {
+			t.Errorf("fields %q, want %q: %s", got, more[1], a.raw)
+		}
+	}
+}
+
+func (a reply) text(name string) string { s, _ := a.body[name].(string); return s }
+func (a reply) number(name string) int  { f, _ := a.body[name].(float64); return int(f) }

@@ -1,0 +1,85 @@
+package api_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"cvvrotation/rotation/service/api"
+	"cvvrotation/rotation/service/auth"
+)
+
+func TestLimits(t *testing.T) {
+	s := newSite(t, setup{api: api.Options{
+		PerCard:   api.Rate{PerSecond: 1, Burst: 3},
+		PerCaller: api.Rate{PerSecond: 2, Burst: 5},
+	}})
+	s.card("a", 0)
+	s.card("b", 0)
+	mint := func(subject, account string) string {
+		return s.dev.Mint(auth.Caller{Subject: subject, Account: account, Scopes: allScopes}, time.Hour)
+	}
+	first, second, other := mint("first", "acme"), mint("second", "acme"), mint("third", "other")
+	get := func(card, token string, status int) {
+		t.Helper()
+		a := s.do(request{method: "GET", path: "/v1/cards/" + card + "/cvv/rotation", token: token})
+		a.want(t, status)
+		if status == 429 && a.header.Get("Retry-After") != "1" {
+			t.Error(a.header)
+		}
+	}
+	for range 3 {
+		get("a", other, 403) // uses up nobody else's
+	}
+	for range 3 {
+		get("a", first, 200)
+	}
+	get("a", first, 429)  // the card
+	get("a", second, 429) // the card, of another caller of the account
+	get("b", first, 200)
+	get("b", first, 429) // the caller
+	get("b", second, 200)
+	s.clock.add(time.Second)
+	get("a", first, 200)
+	get("a", first, 429)
+	s.clock.add(time.Minute)
+	for range 3 {
+		get("a", first, 200)
+	}
+	get("a", first, 429)
+
+	if _, err := api.New(s.engine, s.dev, api.Options{PerCard: api.Rate{PerSecond: 1}}); err == nil {
+		t.Error("a rate without a burst")
+	}
+	if _, err := api.New(s.engine, s.dev, api.Options{PerCaller: api.Rate{Burst: 1}}); err == nil {
+		t.Error("a burst without a rate")
+	}
+}
+
+// However many keys come, few are remembered; what one used is not forgotten as
+// long as there are not too many others.
+func TestLimiterMemory(t *testing.T) {
+	l := api.NewLimiter(api.Rate{PerSecond: 0.001, Burst: 1})
+	if l.Take("x", start) != 0 || l.Take("x", start) == 0 {
+		t.Fatal("a burst of 1")
+	}
+	for i := range 3 * api.MaxLimited {
+		l.Take(fmt.Sprint(i), start)
+		if i == api.MaxLimited && l.Take("x", start) == 0 {
+			t.Error("a key was forgotten when the generation turned")
+		}
+	}
+	if n := l.Len(); n > 2*api.MaxLimited {
+		t.Errorf("%d keys", n)
+	}
+	later := start.Add(time.Hour)
+	l.Take("y", later)
+	l.Take("y", later.Add(time.Hour))
+	if n := l.Len(); n > 2 {
+		t.Errorf("%d keys, hours later", n)
+	}
+	unlimited := api.NewLimiter(api.Rate{})
+	if unlimited.Take("x", start) != 0 || unlimited.Len() != 0 {
+		t.Error("without a limit nothing is remembered")
+	}
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/api"
+	"cvvrotation/rotation/service/cmd/cvvd/config"
+	"cvvrotation/servicecode"
+)
+
+var outputs = []cobra.Completion{"text", "json"}
+
+// cardFlags are the flags of the commands on one card.
+type cardFlags struct {
+	config  configFlags
+	output  string
+	account string
+
+	interval time.Duration
+	first    string
+	spread   bool
+
+	code        string
+	compromised bool
+	key         string
+	slots       int
+	particulars bool
+}
+
+func (c *cli) cardCommand() *cobra.Command {
+	return group("card",
+		c.cardDo("register", "register", c.register, scheduleFlags, func(cmd *cobra.Command, f *cardFlags) {
+			cmd.Flags().StringVar(&f.account, "account", "", "")
+			cmd.Flags().StringVar(&f.code, "service-code", "", "")
+			cmd.Flags().BoolVar(&f.particulars, "particulars", false, "")
+		}),
+		c.cardDo("show", "", c.show, func(cmd *cobra.Command, f *cardFlags) { cmd.Flags().IntVar(&f.slots, "slots", 5, "") }),
+		c.cardDo("force", "rotate", c.force, func(cmd *cobra.Command, f *cardFlags) {
+			cmd.Flags().StringVar(&f.code, "service-code", "", "")
+			cmd.Flags().BoolVar(&f.compromised, "compromised", false, "")
+			cmd.Flags().StringVar(&f.key, "key", "", "")
+		}),
+		c.cardDo("set", "set_interval", c.set, scheduleFlags),
+		c.cardDo("disable", "disable", c.disable),
+		c.cardDo("unlock", "unlock", c.unlock),
+	)
+}
+
+func scheduleFlags(cmd *cobra.Command, f *cardFlags) {
+	cmd.Flags().DurationVar(&f.interval, "interval", 0, "")
+	cmd.Flags().StringVar(&f.first, "first", "", "")
+	cmd.Flags().BoolVar(&f.spread, "spread", false, "")
+}
+
+// cardDo makes a command on one card. audited is what the audit log calls it; "":
+// it changes nothing. What do returns is printed.
+func (c *cli) cardDo(name, audited string, do func(context.Context, *engine.Engine, engine.Ref, *cardFlags) (shown, error), flags ...func(*cobra.Command, *cardFlags)) *cobra.Command {
+	var f cardFlags
+	cmd := &cobra.Command{
+		Use:  name + " CARD",
+		Args: exactly("a card's id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !slices.Contains(outputs, cobra.Completion(f.output)) {
+				return refuse("run "+cmd.CommandPath()+" --help", "-o %s: one of %s is needed", f.output, strings.Join(outputs, ", "))
+			}
+			return c.withEngine(cmd.Context(), &f.config, func(cfg *config.Config, e *engine.Engine) error {
+				ref := engine.Ref{Card: args[0], Account: f.account}
+				var result shown
+				try := func(r *api.Record) (err error) {
+					if engine.CheckCard(ref.Card) == nil { // else it could be a PAN
+						r.Card = ref.Card
+					}
+					ref.Effect = &r.Effect
+					if result, err = do(cmd.Context(), e, ref, &f); err != nil {
+						return explain(ref.Card, err)
+					}
+					return nil
+				}
+				var err error
+				if audited == "" {
+					err = try(new(api.Record))
+				} else {
+					err = c.audited(cmd.Context(), cfg, audited, false, try)
+				}
+				switch {
+				case err != nil:
+					return err
+				case f.output == "json":
+					return json.NewEncoder(c.stdout).Encode(result)
+				}
+				return result.text(c.stdout)
+			})
+		},
+	}
+	f.config.add(cmd)
+	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "")
+	cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
+	for _, add := range flags {
+		add(cmd, &f)
+	}
+	return cmd
+}
+
+// explain gives an error of the engine its status and advice.
+func explain(card string, err error) error {
+	var wrong *rotation.EventError
+	var usage usageError
+	switch {
+	case errors.As(err, &usage):
+		return err
+	case errors.Is(err, store.ErrNotFound):
+		return hinted{fmt.Errorf("card %s: %w", card, err), "cvvd card register makes it known"}
+	case errors.Is(err, engine.ErrInvalid), errors.As(err, &wrong):
+		return usageError{err} // which never quotes what could be a secret
+	}
+	return fmt.Errorf("card %s: %w", card, err)
+}
+
+func (f *cardFlags) schedule() (engine.IntervalRequest, error) {
+	r := engine.IntervalRequest{Interval: f.interval, Spread: f.spread}
+	if f.interval == 0 && (f.first != "" || f.spread) {
+		return r, refuse("such as --interval 24h", "--first and --spread need --interval")
+	}
+	if f.first != "" {
+		first, err := time.Parse(time.RFC3339Nano, f.first)
+		if err != nil {
+			return r, &engine.FieldError{Field: "first", Detail: "an RFC 3339 instant such as 2027-01-01T15:00:00Z is needed"}
+		}
+		r.First = first
+	}
+	return r, nil
+}
+
+func (f *cardFlags) serviceCode() (code servicecode.Code, err error) {
+	if f.code == "" {
+		return code, nil
+	}
+	if code, err = servicecode.Parse(f.code); err != nil {
+		err = &engine.FieldError{Field: "service_code", Detail: err.Error()}
+	}
+	return code, err
+}
+
+func (c *cli) register(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (shown, error) {
+	schedule, err := f.schedule()
+	if err != nil {
+		return shown{}, err
+	}
+	code, err := f.serviceCode()
+	if err != nil {
+		return shown{}, err
+	}
+	reg := engine.Registration{ServiceCode: code, Schedule: schedule}
+	if f.particulars {
+		if reg.Particulars, err = c.readParticulars(); err != nil {
+			return shown{}, err
+		}
+	}
+	s, created, err := e.Register(ctx, ref, reg)
+	if err != nil {
+		return shown{}, err
+	}
+	done := "was registered before"
+	if created {
+		done = "registered"
+	}
+	return scheduleShown(done, s), nil
+}
+
+// readParticulars reads a PAN and an expiry date from standard input: arguments
+// can be seen by everybody on the machine.
+func (c *cli) readParticulars() (p cvvgen.Card, err error) {
+	text, err := io.ReadAll(io.LimitReader(c.stdin, 256))
+	if err != nil {
+		return p, err
+	}
+	defer clear(text)
+	words := strings.Fields(string(text))
+	if len(words) != 2 {
+		return p, &engine.FieldError{Field: "particulars", Detail: "standard input must hold the PAN and the expiry date, such as 2027-11"}
+	}
+	if p.PAN, err = cvvgen.ParsePAN(words[0]); err != nil {
+		return p, &engine.FieldError{Field: "pan", Detail: err.Error()}
+	}
+	month, err := time.Parse("2006-01", words[1])
+	if err != nil {
+		return p, &engine.FieldError{Field: "expiry", Detail: "a year and a month, such as 2027-11, is needed"}
+	}
+	if p.Expiry, err = cvvgen.NewExpiry(month.Year(), month.Month()); err != nil {
+		return p, &engine.FieldError{Field: "expiry", Detail: err.Error()}
+	}
+	return p, nil
+}
+
+func (c *cli) show(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (shown, error) {
+	s, err := e.Show(ctx, ref, f.slots)
+	return scheduleShown("", s), err
+}
+
+func (c *cli) force(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (shown, error) {
+	code, err := f.serviceCode()
+	if err != nil {
+		return shown{}, err
+	}
+	r, err := e.Force(ctx, ref, engine.ForceRequest{ServiceCode: code, Compromised: f.compromised, Key: f.key})
+	return rotationShown(r), err
+}
+
+func (c *cli) set(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (shown, error) {
+	schedule, err := f.schedule()
+	if err != nil {
+		return shown{}, err
+	}
+	if f.interval == 0 {
+		return shown{}, refuse("such as --interval 24h; cvvd card disable turns automatic rotation off", "--interval is needed")
+	}
+	s, err := e.SetInterval(ctx, ref, schedule)
+	return scheduleShown("interval set", s), err
+}
+
+func (c *cli) disable(ctx context.Context, e *engine.Engine, ref engine.Ref, _ *cardFlags) (shown, error) {
+	s, err := e.Disable(ctx, ref)
+	return scheduleShown("automatic rotation is off", s), err
+}
+
+func (c *cli) unlock(ctx context.Context, e *engine.Engine, ref engine.Ref, _ *cardFlags) (shown, error) {
+	if err := e.Unlock(ctx, ref); err != nil {
+		return shown{}, err
+	}
+	s, err := e.Show(ctx, ref, 1)
+	return scheduleShown("unlocked", s), err
+}

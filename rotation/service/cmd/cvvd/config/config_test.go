@@ -1,0 +1,227 @@
+package config
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write cvvd.example.toml anew; review the difference")
+
+const example = "../cvvd.example.toml"
+
+// TestExample: the example is what the program knows, to the byte, and its lines
+// without the # in front are the defaults.
+func TestExample(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteExample(&b); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(example, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(text), b.String()); d != "" {
+		t.Errorf("run go test ./rotation/service/cmd/cvvd/config -update:\n%s", d)
+	}
+	c, err := Parse(regexp.MustCompile(`(?m)^# (\w+ = )`).ReplaceAll(text, []byte("$1")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(written(t, Default()), written(t, c)); d != "" {
+		t.Error(d)
+	}
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if len([]rune(line)) > 120 {
+			t.Errorf("a line of %d columns: %s", len(line), line)
+		}
+	}
+}
+
+// TestEveryFieldIsDocumented: with its name in the file, which no other has.
+func TestEveryFieldIsDocumented(t *testing.T) {
+	c := Default()
+	seen := map[string]bool{}
+	c.each(func(f field) error {
+		if f.doc == "" || f.name == "" || seen[f.env()] {
+			t.Errorf("%s has no documentation, no name or another's", f.path())
+		}
+		seen[f.env()] = true
+		if f.secret != (f.value.Type() == reflect.TypeFor[Secret]()) && !strings.HasSuffix(f.name, "url") {
+			t.Errorf("%s is secret: %v", f.path(), f.secret)
+		}
+		return nil
+	})
+	if len(seen) < 50 {
+		t.Errorf("only %d settings", len(seen))
+	}
+}
+
+func written(t *testing.T, c Config) string {
+	t.Helper()
+	var b strings.Builder
+	if err := c.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestOverride sets every field by its variable, to something else, and loads
+// what Write writes of it.
+func TestOverride(t *testing.T) {
+	c := Default()
+	var environ []string
+	c.each(func(f field) error {
+		value := "other\"\\ \t\u007f value"
+		switch f.value.Interface().(type) {
+		case Duration:
+			value = "17m"
+		case int, float64:
+			value = "17"
+		case bool:
+			value = "true"
+		case []string:
+			value = "one, two"
+		}
+		environ = append(environ, f.env()+"="+value)
+		return nil
+	})
+	before := written(t, c)
+	if err := c.Override(append(environ, "HOME=/", "CVVD_CONFIG=x")); err != nil {
+		t.Fatal(err)
+	}
+	after := written(t, c)
+	for i, line := range strings.Split(after, "\n") {
+		if strings.Contains(line, " = ") && line == strings.Split(before, "\n")[i] {
+			t.Errorf("not overridden: %s", line)
+		}
+	}
+	again, err := Parse([]byte(after))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Store.URL, again.Keys.Sealing, again.CVV.CVK = c.Store.URL, c.Keys.Sealing, c.CVV.CVK
+	again.Events.WebhookURL, again.Events.WebhookSecret, again.Events.NATSURL = c.Events.WebhookURL, c.Events.WebhookSecret, c.Events.NATSURL
+	if d := cmp.Diff(after, written(t, again)); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestLoadRefuses: each message says where and what.
+func TestLoadRefuses(t *testing.T) {
+	dir := t.TempDir()
+	for _, test := range []struct{ text, variable, want string }{
+		{"[store]\nkind = \"sqlite\"\npaht = \"x\"\n", "", `c.toml:3: unknown setting store.paht`},
+		{"[sotre]\n", "", `c.toml:1: unknown setting sotre`},
+		{"[store]\n[store]\n", "", `c.toml:2: `},
+		{"\n[engine]\nbatch = \"many\"\n", "", `c.toml:3: `},
+		{"\n\n[engine]\npoll = 5\n", "", `c.toml: engine.poll: a duration such as 90s`},
+		{"[engine]\npoll = \"soon\"\n", "", `engine.poll: a duration such as 90s`},
+		{"[engine\n", "", `c.toml:1: `},
+		{"[keys]\nsealing = \"1:SECRET\"\n", "", `keys.sealing: is a secret, which must not be in this file: use sealing_file or the variable CVVD_KEYS_SEALING`},
+		{"[store]\nurl = \"postgres://u:SECRET@h/d\"\n", "", `store.url: has a password`},
+		{"[store]\nurl = \"postgres://h/d?password=SECRET\"\n", "", `store.url: has a password`},
+		{"[store]\nurl = \"postgres://u:SECRET@h:bad port/%zz\"\n", "", `store.url: has a password`},
+		{"", "CVVD_STOER_PATH=SECRET", `CVVD_STOER_PATH: there is no such setting`},
+		{"", "CVVD_STORE_PAHT=SECRET", `there are CVVD_STORE_BACKGROUND, CVVD_STORE_CONNECTIONS, CVVD_STORE_KIND, CVVD_STORE_PATH`},
+		{"", "CVVD_ENGINE_BATCH=SECRET", `CVVD_ENGINE_BATCH: a whole number is needed`},
+		{"", "CVVD_ENGINE_POLL=SECRET", `CVVD_ENGINE_POLL: a duration such as 90s`},
+		{"", "CVVD_TRACING_SHARE=SECRET", `CVVD_TRACING_SHARE: a number is needed`},
+		{"", "CVVD_LISTEN_PLAINTEXT=SECRET", `true or false is needed`},
+	} {
+		name := filepath.Join(dir, "c.toml")
+		if err := os.WriteFile(name, []byte(test.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(name, []string{test.variable})
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%s%s: %v, want %q", test.text, test.variable, err, test.want)
+		}
+	}
+	if _, err := Load(filepath.Join(dir, "none.toml"), nil); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+// TestSecretsStayHidden: nothing that prints a configuration prints a secret.
+func TestSecretsStayHidden(t *testing.T) {
+	const hidden = "MARK-of-a-secret"
+	c := Default()
+	if err := c.Override([]string{"CVVD_STORE_URL=postgres://u:" + hidden + "@h/d", "CVVD_KEYS_SEALING=1:" + hidden, "CVVD_CVV_CVK=" + hidden, "CVVD_EVENTS_WEBHOOK_SECRET=" + hidden}); err != nil {
+		t.Fatal(err)
+	}
+	c.Store.Kind, c.CVV.Kind, c.Events.Sink = "postgres", "derived", "webhook"
+	text := written(t, c)
+	if n := strings.Count(text, "[redacted]"); n != 4 {
+		t.Errorf("%d secrets of 4 are redacted", n)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%q"} {
+		text += fmt.Sprintf(verb, c) + fmt.Sprintf(verb, &c) + fmt.Sprintf(verb, c.Keys.Sealing)
+	}
+	if b, err := json.Marshal(c); err == nil {
+		text += string(b)
+	}
+	err := c.Check(context.Background(), All...)
+	if err == nil {
+		t.Error("a key that is none passes")
+	}
+	text += err.Error()
+	if strings.Contains(text, hidden) {
+		t.Error("a secret is shown")
+	}
+}
+
+func TestDurationString(t *testing.T) {
+	for _, s := range []string{"0s", "90ms", "1m30s", "2m", "20m", "24h", "168h", "1h30m", "10h"} {
+		var d Duration
+		if err := d.set(s); err != nil || d.String() != s {
+			t.Errorf("%s: %v, %v", s, d, err)
+		}
+	}
+}
+
+// FuzzParse: what is read can be written and read again, and is the same; what
+// is refused is refused with a place; nothing panics, checks neither.
+func FuzzParse(f *testing.F) {
+	f.Add("[store]\nkind = \"postgres\"\nurl = \"postgres://h/d\"\n")
+	f.Add("[engine]\npoll = \"1s\"\nbatch = 7\n[limits]\ncard_per_second = 1e3\n[auth]\nalgorithms = [\"ES256\"]")
+	f.Add("store.path = \"x\"\n")
+	f.Add("[listen]\npci = \"[::1]:0\"\nplaintext = true")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := Parse([]byte(text))
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), ":") {
+				t.Errorf("no place: %v", err)
+			}
+			return
+		}
+		var a, b strings.Builder
+		c.Write(&a)
+		again, err := Parse([]byte(a.String()))
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, a.String())
+		}
+		again.Store.URL, again.Events.WebhookURL, again.Events.NATSURL = c.Store.URL, c.Events.WebhookURL, c.Events.NATSURL
+		again.Write(&b)
+		if a.String() != b.String() {
+			t.Error(cmp.Diff(a.String(), b.String()))
+		}
+		c.Check(context.Background(), "rules", "engine", "auth", "limits", "log", "tracing")
+	})
+}

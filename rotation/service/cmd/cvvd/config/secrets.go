@@ -1,0 +1,131 @@
+package config
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strings"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/rotation/service/webhook"
+)
+
+// secret returns what is set directly, or the content of the file without the
+// white space around it. Exactly one of the two must be given.
+func secret(field string, direct Secret, file string) (string, error) {
+	switch {
+	case direct.IsSet() && file != "":
+		return "", &FieldError{field, "is given twice: leave out the variable or " + field + "_file"}
+	case direct.IsSet():
+		return direct.Reveal(), nil
+	case file == "":
+		return "", &FieldError{field + "_file", "is required (or the variable CVVD_" + strings.ToUpper(strings.ReplaceAll(field, ".", "_")) + ")"}
+	}
+	if err := private(file); err != nil {
+		return "", &FieldError{field + "_file", err.Error()}
+	}
+	text, err := readFile(file)
+	if err != nil {
+		return "", &FieldError{field + "_file", err.Error()}
+	}
+	defer clear(text)
+	return strings.TrimSpace(string(text)), nil
+}
+
+// private refuses a file that everybody on the machine may read or write.
+func private(file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a file", file)
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return fmt.Errorf("%s can be used by everybody on this machine (%v): chmod 600 %s", file, info.Mode().Perm(), file)
+	}
+	return nil
+}
+
+// PostgresURL returns the database's URL.
+func (c *Config) PostgresURL() (string, error) {
+	return secret("store.url", c.Store.URL, c.Store.URLFile)
+}
+
+// WebhookURL returns where webhooks go.
+func (c *Config) WebhookURL() (string, error) {
+	return secret("events.webhook_url", c.Events.WebhookURL, c.Events.WebhookURLFile)
+}
+
+// WebhookSecrets returns the secrets that sign webhooks.
+func (c *Config) WebhookSecrets() ([]webhook.Secret, error) {
+	const field = "events.webhook_secret"
+	text, err := secret(field, c.Events.WebhookSecret, c.Events.WebhookSecretFile)
+	if err != nil {
+		return nil, err
+	}
+	var all []webhook.Secret
+	for word := range strings.FieldsSeq(text) {
+		s, err := webhook.ParseSecret(word)
+		if err != nil {
+			return nil, &FieldError{field, err.Error()}
+		}
+		all = append(all, s)
+	}
+	if all == nil {
+		return nil, &FieldError{field, "is empty"}
+	}
+	return all, nil
+}
+
+// NATSURL returns the addresses of the NATS servers.
+func (c *Config) NATSURL() (string, error) {
+	return secret("events.nats_url", c.Events.NATSURL, c.Events.NATSURLFile)
+}
+
+// Generator returns the generator of CVVs with its keys. A nil kms is for keys
+// in the clear.
+func (c *Config) Generator(ctx context.Context, kms seal.KMS) (engine.Generator, error) {
+	text, err := secret("keys.sealing", c.Keys.Sealing, c.Keys.SealingFile)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := seal.ParseKeys(ctx, text, kms)
+	if err != nil {
+		return nil, &FieldError{"keys.sealing", err.Error()}
+	}
+	if c.CVV.Kind != "derived" {
+		random, err := cvvgen.NewRandom(c.CVV.Digits)
+		if err != nil {
+			return nil, &FieldError{"cvv.digits", err.Error()}
+		}
+		return engine.Random(random, ring), nil
+	}
+	text, err = secret("cvv.cvk", c.CVV.CVK, c.CVV.CVKFile)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := hex.DecodeString(text)
+	if err != nil {
+		return nil, &FieldError{"cvv.cvk", "32 hexadecimal digits are needed"}
+	}
+	defer clear(pair)
+	cvk, err := cvvgen.NewCVK(pair)
+	if err != nil {
+		return nil, &FieldError{"cvv.cvk", err.Error()}
+	}
+	order, ok := expiryOrders[c.CVV.ExpiryOrder]
+	if !ok {
+		return nil, &FieldError{"cvv.expiry_order", "YYMM or MMYY is needed"}
+	}
+	local, err := cvvgen.NewLocal(cvk, order, c.CVV.Digits)
+	if err != nil {
+		return nil, &FieldError{"cvv.digits", err.Error()}
+	}
+	return engine.Derived(local, ring), nil
+}
+
+var expiryOrders = map[string]cvvgen.ExpiryOrder{"YYMM": cvvgen.YYMM, "MMYY": cvvgen.MMYY}

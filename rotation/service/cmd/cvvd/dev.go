@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"cvvrotation/rotation/service/cmd/cvvd/config"
+)
+
+// loadDev returns the configuration of development mode: everything in one
+// folder, which it makes, and on loopback. The environment overrides it, but not
+// that.
+func (c *cli) loadDev(ctx context.Context, dir string, sections []string) (*config.Config, error) {
+	if dir == "" {
+		dir = c.defaultDevDir()
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, refuse("name another folder with --dev-dir", "development mode: %w", err)
+	}
+	cfg := config.Default()
+	cfg.Store.Path = filepath.Join(dir, "cvvd.db")
+	cfg.Keys.SealingFile = filepath.Join(dir, "sealing.keys")
+	cfg.Listen.PCI, cfg.Listen.Ops = devPCI, devOps
+	cfg.Events.Sink, cfg.Events.File = "jsonl", filepath.Join(dir, "events.jsonl")
+	cfg.Log.Level, cfg.Log.Format, cfg.Log.AuditFile = "info", "text", filepath.Join(dir, "audit.jsonl")
+	if err := cfg.Override(c.environ); err != nil {
+		return nil, refuse("unset it, or correct it", "%w", err)
+	}
+	for _, a := range [][2]string{{"listen.pci", cfg.Listen.PCI}, {"listen.ops", cfg.Listen.Ops}} {
+		if host, _, err := net.SplitHostPort(a[1]); err != nil || !config.IsLoopback(host) {
+			return nil, refuse("development mode hands out tokens to whoever asks: with a configuration file, cvvd serves on any address",
+				"%s: development mode listens on loopback only, such as 127.0.0.1:8080", a[0])
+		}
+	}
+	if !cfg.Keys.Sealing.IsSet() && cfg.Keys.SealingFile == filepath.Join(dir, "sealing.keys") {
+		if err := drawKey(cfg.Keys.SealingFile); err != nil {
+			return nil, fmt.Errorf("development mode: %w", err)
+		}
+	} else if cfg.Keys.Sealing.IsSet() {
+		cfg.Keys.SealingFile = ""
+	}
+	checked := slices.DeleteFunc(slices.Clone(sections), func(s string) bool { return s == "auth" }) // it has tokens of its own
+	if err := cfg.Check(ctx, checked...); err != nil {
+		return nil, refuse("unset the variable, or correct it", "%w", err)
+	}
+	return &cfg, nil
+}
+
+// The addresses of development mode, unless they are taken.
+const (
+	devPCI = "127.0.0.1:8080"
+	devOps = "127.0.0.1:9090"
+)
+
+// defaultDevDir is where programs keep their state in a home directory.
+func (c *cli) defaultDevDir() string {
+	state := c.env("XDG_STATE_HOME")
+	if state == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "cvvd-dev"
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(state, "cvvd-dev")
+}
+
+// drawKey makes a file with a new sealing key, unless there is one.
+func drawKey(name string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	key := make([]byte, 32)
+	rand.Read(key)
+	_, err = fmt.Fprintf(f, "1:%s\n", base64.StdEncoding.EncodeToString(key))
+	clear(key)
+	return errors.Join(err, f.Sync(), f.Close())
+}

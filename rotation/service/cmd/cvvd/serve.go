@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"cvvrotation/rotation/service/cmd/cvvd/config"
+)
+
+// serveOptions are the flags of serve.
+type serveOptions = configFlags
+
+func (c *cli) serveCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:  "serve",
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context(), &o) },
+	}
+	o.add(cmd)
+	return cmd
+}
+
+// serve runs the daemon until a signal ends it.
+func (c *cli) serve(ctx context.Context, o *serveOptions) error {
+	cfg, err := c.load(ctx, o, config.All)
+	if err != nil {
+		return err
+	}
+	logger := c.logger(cfg)
+
+	// The first signal ends running, the second one the graceful shutdown.
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	patient, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer giveUp(nil)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	defer c.onAbort()()
+
+	d, err := c.build(running, cfg, o.dev, logger)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for s := range signals {
+			switch {
+			case s == syscall.SIGHUP:
+				d.reload()
+			case running.Err() == nil:
+				logger.Info("shutting down; a second signal ends at once", "signal", s.String())
+				stop(nil)
+			default:
+				giveUp(fmt.Errorf("%s: ended at once, by a second signal", s))
+				return
+			}
+		}
+	}()
+	return d.run(running, patient, stop)
+}
+
+// listen listens on the address. In development mode, where nobody chose it, an
+// address that is taken is replaced by a free one.
+func listen(address string, dev bool, usual string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if dev && address == usual && errors.Is(err, syscall.EADDRINUSE) {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	return l, err
+}
+
+// certificate is the PCI side's, which can change while it serves.
+type certificate struct {
+	cfg     *config.Config
+	current atomic.Pointer[tls.Certificate]
+}
+
+// newCertificate returns how to speak TLS; nil when the configuration says not
+// to.
+func newCertificate(cfg *config.Config) (*certificate, *tls.Config, error) {
+	t, err := cfg.TLS()
+	if t == nil || err != nil {
+		return nil, nil, err
+	}
+	c := &certificate{cfg: cfg}
+	c.current.Store(&t.Certificates[0])
+	t.Certificates = nil
+	t.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil }
+	return c, t, nil
+}
+
+// reload reads the files again. After an error the one before stays.
+func (c *certificate) reload(logger *slog.Logger) {
+	t, err := c.cfg.TLS()
+	if err != nil {
+		logger.Error("the certificate could not be read again; the one before stays", "error", err)
+		return
+	}
+	c.current.Store(&t.Certificates[0])
+	logger.Info("the certificate was read again")
+}

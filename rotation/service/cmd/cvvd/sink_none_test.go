@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/sqlite"
+)
+
+// TestNoSink: events wait for a sink for as long as delivered ones are kept, and are
+// then deleted, which the log says before and after. What was not too old is
+// delivered when there is a sink.
+func TestNoSink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, events := filepath.Join(dir, "cvvd.db"), filepath.Join(dir, "events.jsonl")
+	clk := clock.NewMock()
+	clk.Set(time.Now())
+	s, err := sqlite.Open(context.Background(), path, clk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := clk.Now()
+	for _, c := range []struct {
+		id  string
+		ago time.Duration
+	}{{"old", 49 * time.Hour}, {"older", 48*time.Hour + time.Minute}, {"recent", 47 * time.Hour}} {
+		clk.Set(now.Add(-c.ago))
+		if err := s.Update(context.Background(), c.id, "", func(tx *store.Tx) error {
+			payload, err := json.Marshal(map[string]string{"id": c.id + ".1"})
+			tx.Event = &store.Event{Card: c.id, Number: 1, At: tx.Now, Payload: payload}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	env := settings(t, "CVVD_STORE_PATH="+path, "CVVD_ENGINE_KEEP_EVENTS=48h", "CVVD_ENGINE_SWEEP=1s")
+
+	p := start(t, env, "serve").serving()
+	p.wait(p.log, `there is no sink.*"keep_events":"48h`)
+	p.wait(p.log, `deleted.*"events":2`)
+	if err := p.end(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if got := command(t, env, "events", "tail"); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"status":"waiting"`) || !strings.Contains(got, "recent.1") {
+		t.Errorf("kept: %s", got)
+	}
+
+	p = start(t, append(env, "CVVD_EVENTS_SINK=jsonl", "CVVD_EVENTS_FILE="+events), "serve").serving()
+	until(t, "the event is delivered", func() bool {
+		return strings.Contains(command(t, env, "events", "tail"), `"status":"delivered"`)
+	})
+	if err := p.end(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+}

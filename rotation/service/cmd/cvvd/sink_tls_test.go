@@ -1,0 +1,146 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+
+	"cvvrotation/rotation/engine/event"
+)
+
+// TestSecuredSinks: over TLS with an authority of one's own, a client certificate
+// and, to the broker, credentials, all from the configuration.
+func TestSecuredSinks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	ca, caKey := certify(t, dir, "ca", nil, nil)
+	certify(t, dir, "server", ca, caKey)
+	certify(t, dir, "client", ca, caKey)
+	roots := x509.NewCertPool()
+	roots.AddCert(ca)
+	pair := func(name string) []tls.Certificate {
+		p, err := tls.LoadX509KeyPair(at(name+".pem"), at(name+".key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []tls.Certificate{p}
+	}
+	receiver := &tls.Config{Certificates: pair("server"), ClientCAs: roots, ClientAuth: tls.RequireAndVerifyClientCert}
+
+	bodies := make(chan []byte, 10)
+	hook := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		bodies <- b
+	}))
+	hook.TLS = receiver.Clone()
+	hook.Config.ErrorLog = log.New(io.Discard, "", 0)
+	hook.StartTLS()
+	defer hook.Close()
+
+	options := &server.Options{TLS: true, TLSVerify: true, TLSTimeout: 10, TLSConfig: receiver.Clone()}
+	user, seed := entrust(t, options)
+	creds, err := jwt.FormatUserConfig(user, []byte(seed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(at("nats.creds"), creds, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broker := startNATS(t, options)
+	conn, err := nats.Connect(broker.ClientURL(), nats.UserJWTAndSeed(user, seed), nats.Secure(&tls.Config{RootCAs: roots, Certificates: pair("client")}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Subscribe("cards.>", func(m *nats.Msg) { bodies <- m.Data }); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+
+	for name, env := range map[string][]string{
+		"webhook": {"CVVD_EVENTS_SINK=webhook", "CVVD_EVENTS_WEBHOOK_URL=" + hook.URL,
+			"CVVD_EVENTS_WEBHOOK_SECRET=whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("s", 24)))},
+		"jetstream": {"CVVD_EVENTS_SINK=jetstream", "CVVD_EVENTS_NATS_URL=" + broker.ClientURL(), "CVVD_EVENTS_NATS_CREDENTIALS=" + at("nats.creds"),
+			"CVVD_EVENTS_NATS_PREFIX=cards", "CVVD_EVENTS_NATS_CREATE=true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			secured := []string{"CVVD_EVENTS_TLS_CA_FILE=" + at("ca.pem"), "CVVD_EVENTS_TLS_CERT_FILE=" + at("client.pem"), "CVVD_EVENTS_TLS_KEY_FILE=" + at("client.key")}
+			p := start(t, settings(t, append(env, secured...)...), "serve").serving()
+			card := fmt.Sprintf("card-%s", name)
+			if status, body := p.send("PUT", p.pci+"/v1/cards/"+card, token(t, "cards:register"), `{"cvv_rotation_interval_hours":24}`); status != 201 {
+				t.Fatal(status, body)
+			}
+			select {
+			case b := <-bodies:
+				if e, err := event.Parse(b); err != nil || e.Card != card {
+					t.Errorf("%+v, %v", e, err)
+				}
+			case <-time.After(patience):
+				t.Error("no event arrives")
+			}
+			if err := p.end(syscall.SIGTERM); err != nil {
+				t.Error(err)
+			}
+			if strings.Contains(p.log.String(), seed) {
+				t.Error("the seed is in the log")
+			}
+		})
+	}
+}
+
+// entrust makes the server trust an operator, and returns the JWT and the seed of a
+// user of an account with streams.
+func entrust(t *testing.T, o *server.Options) (user, seed string) {
+	t.Helper()
+	create := func(key nkeys.KeyPair, err error) (nkeys.KeyPair, string) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _ := key.PublicKey()
+		return key, id
+	}
+	operatorKey, operator := create(nkeys.CreateOperator())
+	accountKey, account := create(nkeys.CreateAccount())
+	_, system := create(nkeys.CreateAccount())
+	userKey, id := create(nkeys.CreateUser())
+	resolver := &server.MemAccResolver{}
+	for _, a := range []string{account, system} {
+		claims := jwt.NewAccountClaims(a)
+		if a == account {
+			claims.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
+		}
+		token, err := claims.Encode(operatorKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resolver.Store(a, token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.TrustedKeys, o.SystemAccount, o.AccountResolver = []string{operator}, system, resolver
+	user, err := jwt.NewUserClaims(id).Encode(accountKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := userKey.Seed()
+	return user, string(b)
+}

@@ -1,0 +1,243 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/rotation"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/telemetry"
+	"cvvrotation/sim/draw/browsertest"
+)
+
+var shots = flag.String("shots", "", "a directory to write screenshots of the page to; look at them")
+
+var now = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
+
+// world is a page over a store in memory.
+type world struct {
+	clock   *clock.Mock
+	store   *memory.Store
+	metrics *telemetry.Metrics
+	page    *Handler
+	relay   outbox.State
+}
+
+func newWorld() *world {
+	w := &world{clock: clock.NewMock()}
+	w.clock.Set(now)
+	w.store = memory.New(w.clock)
+	w.metrics = telemetry.New(telemetry.Options{Clock: w.clock})
+	w.page = New(Options{Store: w.store, Recent: w.metrics.Recent(), Relay: func() outbox.State { return w.relay }, Clock: w.clock, Version: "v1.2.3"})
+	return w
+}
+
+// put stores a card with an event.
+func (w *world) put(t *testing.T, c store.Card) {
+	t.Helper()
+	err := w.store.Update(context.Background(), c.ID, "", func(tx *store.Tx) error {
+		c.Version, c.Account, c.Created, c.Rotated, c.Events = 1, "acme", now, now, 1
+		tx.Card, tx.Write = c, true
+		tx.Event = &store.Event{Card: c.ID, Number: 1, At: tx.Now, Payload: []byte("{}")}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// busy has a bit of everything: rotations, what is due, failures, parked events.
+func busy(t *testing.T) *world {
+	w := newWorld()
+	for minute := range 60 {
+		w.clock.Set(now.Add(time.Duration(minute-59) * time.Minute))
+		for i := range (minute*37)%90 + minute/2 {
+			kind, rule := rotation.KindAuto, rotation.R5
+			if i%7 == 0 {
+				kind, rule = rotation.KindForced, rotation.R3
+			}
+			w.metrics.Decided(engine.Observation{Kind: kind, Decision: rotation.Decision{Rule: rule}, Lateness: time.Duration(i*i) * time.Millisecond})
+		}
+	}
+	w.clock.Set(now.Add(-3 * time.Minute))
+	for i := range 400 {
+		due := now.Add(time.Duration(i*i%3600) * time.Second)
+		w.put(t, store.Card{ID: fmt.Sprintf("card-%04d", i), Next: due, Due: due, Interval: time.Hour})
+	}
+	for i := range 12 {
+		due := now.Add(-time.Duration(i*13) * time.Second)
+		w.put(t, store.Card{ID: fmt.Sprintf("late-%04d", i), Next: due, Due: due, Interval: time.Hour})
+	}
+	for i := range 23 {
+		w.put(t, store.Card{
+			ID: fmt.Sprintf("0b5e7a1c-3f5d-4d0e-9a39-%012d", i), Next: now, Due: now.Add(time.Duration(i*i) * 7 * time.Second), Interval: time.Hour,
+			Failures: 1 + i, Failure: "drawing a CVV: seal: sealed under a key that the keyring does not have: key 2 <script>",
+		})
+	}
+	if err := w.store.Settle(context.Background(), []store.Delivery{{Position: 1, Status: store.Parked, Failure: "x"}, {Position: 2, Status: store.Parked, Failure: "x"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Set(now)
+	return w
+}
+
+func (w *world) get(t *testing.T) (int, string, http.Header) {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	w.page.ServeHTTP(answer, httptest.NewRequest("GET", "/", nil))
+	return answer.Code, answer.Body.String(), answer.Header()
+}
+
+// TestPage: the figures, and nothing that a browser could run.
+func TestPage(t *testing.T) {
+	w := busy(t)
+	code, html, header := w.get(t)
+	if code != 200 {
+		t.Fatal(code, html)
+	}
+	for _, want := range []string{
+		"cvvd v1.2.3", "2026-11-22 15:00:00 UTC", `<dt>Due now</dt><dd>20</dd>`, "the oldest for 2\u202fmin 23\u202fs",
+		`<dt>Failing cards</dt><dd>23</dd>`, `<dt>Events parked</dt><dd>2</dd>`, `<dt>Events waiting</dt><dd>433</dd>`,
+		"435 cards ·", "2 events were given up", "And 3 more.", "key 2 &lt;script&gt;", "in 7.0\u202fs", "<td>now</td>",
+	} {
+		if !strings.Contains(html, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	for _, never := range []string{"<script", "style=", "onload", "http://", "https://"} {
+		if strings.Contains(html, never) {
+			t.Errorf("the page has %q", never)
+		}
+	}
+	if csp := header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'; style-src 'sha256-") || header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", header)
+	}
+	if t.Failed() {
+		t.Log(html)
+	}
+}
+
+// TestDown: a store that does not answer is told of, with what is known without
+// it; the sink, too.
+func TestDown(t *testing.T) {
+	w := busy(t)
+	w.relay = outbox.State{Down: now.Add(-90 * time.Second), Failure: "connection refused"}
+	w.store.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Before: errors.New("SECRET")} })
+	code, html, _ := w.get(t)
+	if code != 503 || !strings.Contains(html, "The store does not answer") || !strings.Contains(html, "Rotations per minute") || strings.Contains(html, "SECRET") {
+		t.Error(code, html)
+	}
+	if !strings.Contains(html, "has taken nothing for 1\u202fmin 30\u202fs: connection refused") {
+		t.Error(html)
+	}
+}
+
+// TestStoreIsSpared: any number of readers ask the store once in two seconds.
+func TestStoreIsSpared(t *testing.T) {
+	w := newWorld()
+	asked := 0
+	w.store.SetFaults(func(op memory.Op) memory.Fault {
+		if op.Call == memory.Stats {
+			asked++
+		}
+		return memory.Fault{}
+	})
+	for range 50 {
+		w.clock.Set(w.clock.Now().Add(100 * time.Millisecond))
+		w.get(t)
+	}
+	if asked != 3 {
+		t.Errorf("asked %d times within 5 seconds", asked)
+	}
+}
+
+func TestWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0 ms", 1499 * time.Microsecond: "1 ms", 1234 * time.Millisecond: "1.2 s", 59 * time.Second: "59 s",
+		61 * time.Second: "1 min 1 s", 2 * time.Hour: "2 h", 25 * time.Hour: "1 d 1 h", 999 * time.Hour: "41 d 15 h",
+	} {
+		if got := strings.ReplaceAll(duration(d), "\u202f", " "); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1 000", 1234567: "1 234 567", -1234: "-1 234", -123: "-123"} {
+		if got := strings.ReplaceAll(number(n), "\u202f", " "); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}
+
+// TestPageInBrowser shows the page in a real browser: light, dark and on a phone,
+// with much to tell, with nothing, and with a store that is down.
+func TestPageInBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
+	b := browsertest.Start(t)
+	if *shots != "" {
+		os.MkdirAll(*shots, 0o755)
+	}
+	down := busy(t)
+	down.store.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Before: errors.New("down")} })
+	for name, w := range map[string]*world{"busy": busy(t), "quiet": newWorld(), "down": down} {
+		server := httptest.NewServer(w.page)
+		defer server.Close()
+		for theme, s := range map[string]browsertest.Screen{
+			"light": {Width: 1280, Height: 1100}, "dark": {Width: 1280, Height: 1100, Dark: true},
+			"phone": {Width: 390, Height: 844, Phone: true}, "phone_dark": {Width: 320, Height: 640, Phone: true, Dark: true},
+		} {
+			t.Run(name+"_"+theme, func(t *testing.T) {
+				p := b.Visit(t, server.URL+"/", s)
+				if w := browsertest.Eval[int](p, `document.documentElement.scrollWidth`); w > s.Width {
+					t.Errorf("%d pixels wide, on a screen of %d", w, s.Width)
+				}
+				if name == "busy" {
+					if n := browsertest.Eval[int](p, `[...document.querySelectorAll("rect")].filter(r => r.getBoundingClientRect().height >= 1).length`); n < 80 {
+						t.Errorf("only %d bars can be seen", n)
+					}
+				}
+				if low := browsertest.Eval[[]string](p, contrast); len(low) > 0 {
+					t.Errorf("hard to read: %s", strings.Join(low, "; "))
+				}
+				p.Shoot(*shots, name+"_"+theme)
+				if name == "down" {
+					return // the browser logs the status 503
+				}
+				for _, c := range p.Complaints() {
+					if !strings.Contains(c, "/favicon.ico") {
+						t.Errorf("the page complains: %s", c)
+					}
+				}
+			})
+		}
+	}
+}
+
+// contrast lists the texts whose contrast with what is behind them is below 4.5
+// (WCAG 2.1, AA).
+const contrast = `(() => {
+	const rgb = s => s.match(/[\d.]+/g).map(Number);
+	const light = c => { const [r, g, b] = c.slice(0, 3).map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b; };
+	const behind = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
+	const low = [];
+	for (const e of document.querySelectorAll("body *")) {
+		if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || e.closest("svg")) continue;
+		const a = light(rgb(getComputedStyle(e).color)), b = light(behind(e));
+		const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+		if (ratio < 4.5) low.push(e.tagName + " " + e.textContent.slice(0, 30) + " " + ratio.toFixed(2));
+	}
+	return low;
+})()`

@@ -1,0 +1,69 @@
+package jetstream_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/jetstream"
+)
+
+// BenchmarkDeliver publishes batches of 1000 events of as many cards.
+func BenchmarkDeliver(b *testing.B) {
+	s := run(b, b.TempDir(), -1, nil)
+	sink := newSink(b, dial(b, s.ClientURL()), jetstream.Options{Create: true})
+	events := batch(b)
+	number := int64(0)
+	for b.Loop() {
+		number++
+		for i := range events {
+			events[i].Number = number
+		}
+		if err := errors.Join(sink.Deliver(b.Context(), events)...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(number)*float64(len(events))/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkOneByOne is the baseline: each publish waits for its acknowledgement.
+func BenchmarkOneByOne(b *testing.B) {
+	s := run(b, b.TempDir(), -1, nil)
+	conn := dial(b, s.ClientURL())
+	if err := newSink(b, conn, jetstream.Options{Create: true}).Check(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	js, err := natsjs.New(conn)
+	if err != nil {
+		b.Fatal(err)
+	}
+	events := batch(b)
+	number := int64(0)
+	for b.Loop() {
+		number++
+		for i, e := range events {
+			e.Number = number
+			if _, err := js.Publish(b.Context(), fmt.Sprintf("card.cvv.changed.v1.%02x", i&0xff), e.Payload, natsjs.WithMsgID(e.ID())); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(number)*float64(len(events))/b.Elapsed().Seconds(), "events/s")
+}
+
+func batch(b *testing.B) []store.Queued {
+	payload, err := os.ReadFile("../../engine/event/testdata/automatic.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	events := make([]store.Queued, 1000)
+	for i := range events {
+		events[i] = queued(fmt.Sprintf("card-%d", i), 1)
+		events[i].Payload = payload
+	}
+	return events
+}

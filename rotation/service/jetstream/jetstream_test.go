@@ -1,0 +1,400 @@
+package jetstream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
+	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/jetstream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// run runs a real server in this process; port -1 is any.
+func run(t testing.TB, dir string, port int, change func(*server.Options)) *server.Server {
+	t.Helper()
+	o := &server.Options{
+		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true, SyncInterval: time.Hour,
+	}
+	if change != nil {
+		change(o)
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(20 * time.Second) {
+		t.Fatal("the NATS server did not start")
+	}
+	t.Cleanup(func() { stop(s) })
+	return s
+}
+
+func stop(s *server.Server) {
+	s.Shutdown()
+	s.WaitForShutdown()
+}
+
+// dial returns a connection that is there.
+func dial(t testing.TB, url string) *nats.Conn {
+	t.Helper()
+	conn, err := jetstream.Dial(jetstream.Server{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	waitFor(t, "a connection", conn.IsConnected)
+	return conn
+}
+
+// waitFor waits for something that happens in the server's goroutines.
+func waitFor(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no %s", what)
+		}
+	}
+}
+
+func newSink(t testing.TB, conn *nats.Conn, o jetstream.Options) *jetstream.Sink {
+	t.Helper()
+	s, err := jetstream.New(conn, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func queued(card string, number int64) store.Queued {
+	return store.Queued{Event: store.Event{Card: card, Number: number, Payload: fmt.Appendf(nil, `{"id":"%s.%d"}`, card, number)}}
+}
+
+// stored reads the stream from the outside and returns the messages in order.
+func stored(t testing.TB, url, stream string, options ...nats.Option) []*natsjs.RawStreamMsg {
+	t.Helper()
+	conn, err := nats.Connect(url, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := natsjs.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := js.Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages []*natsjs.RawStreamMsg
+	for i := uint64(1); i <= s.CachedInfo().State.LastSeq; i++ {
+		m, err := s.GetMsg(t.Context(), i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages = append(messages, m)
+	}
+	return messages
+}
+
+func ids(messages []*natsjs.RawStreamMsg) (ids []string) {
+	for _, m := range messages {
+		ids = append(ids, m.Header.Get("Nats-Msg-Id"))
+	}
+	return ids
+}
+
+func TestDeliver(t *testing.T) {
+	s := run(t, t.TempDir(), -1, nil)
+	sink := newSink(t, dial(t, s.ClientURL()), jetstream.Options{Create: true})
+	events := []store.Queued{queued("a.b:c", 1), queued("a.b:c", 2), queued("d", 1)}
+	for range 2 { // the second time, the stream drops them
+		if err := errors.Join(sink.Deliver(t.Context(), events)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	messages := stored(t, s.ClientURL(), "CARD_CVV")
+	if len(messages) != 3 {
+		t.Fatalf("%d messages: %v", len(messages), ids(messages))
+	}
+	subjects := map[string]string{}
+	for _, m := range messages {
+		id := m.Header.Get("Nats-Msg-Id")
+		if string(m.Data) != fmt.Sprintf(`{"id":"%s"}`, id) {
+			t.Errorf("%s: %s", id, m.Data)
+		}
+		if m.Header.Get("content-type") != "application/cloudevents+json" {
+			t.Errorf("%s: %v", id, m.Header)
+		}
+		subjects[id] = m.Subject
+	}
+	// The FNV-1a of "d", worked out with another tool.
+	if subjects["d.1"] != "card.cvv.changed.v1.73" || subjects["a.b:c.1"] != subjects["a.b:c.2"] {
+		t.Error(subjects)
+	}
+}
+
+// TestLargeBatch: many events of many cards, each card in order.
+func TestLargeBatch(t *testing.T) {
+	s := run(t, t.TempDir(), -1, nil)
+	sink := newSink(t, dial(t, s.ClientURL()), jetstream.Options{Create: true})
+	var events []store.Queued
+	for i := range 3000 {
+		events = append(events, queued(fmt.Sprintf("card-%d", i%700), int64(i/700)+1))
+	}
+	if err := errors.Join(sink.Deliver(t.Context(), events)...); err != nil {
+		t.Fatal(err)
+	}
+	inOrder(t, ids(stored(t, s.ClientURL(), "CARD_CVV")), 3000)
+}
+
+// inOrder checks that there are n events, the first ones of each id in order.
+func inOrder(t *testing.T, ids []string, n int) {
+	t.Helper()
+	last := map[string]int64{}
+	for _, id := range ids {
+		dot := strings.LastIndexByte(id, '.')
+		number, _ := strconv.ParseInt(id[dot+1:], 10, 64)
+		if number > last[id[:dot]]+1 {
+			t.Fatalf("%s after %d", id, last[id[:dot]])
+		}
+		if number == last[id[:dot]]+1 {
+			last[id[:dot]] = number
+			n--
+		}
+	}
+	if n != 0 {
+		t.Errorf("%d events are missing", n)
+	}
+}
+
+// TestPartialFailure: the stream has room for less than the batch. What fails
+// stops its card, and no later event of it is stored.
+func TestPartialFailure(t *testing.T) {
+	s := run(t, t.TempDir(), -1, nil)
+	conn := dial(t, s.ClientURL())
+	js, err := natsjs.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := natsjs.StreamConfig{
+		Name: "CARD_CVV", Subjects: []string{"card.cvv.changed.v1.*"}, MaxMsgs: 5, Discard: natsjs.DiscardNew, MaxMsgSize: 1000,
+	}
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	sink := newSink(t, conn, jetstream.Options{})
+	huge := queued("huge", 1)
+	huge.Payload = make([]byte, 2000)
+	vast := queued("vast", 1)
+	vast.Payload = make([]byte, 2<<20)
+	errs := sink.Deliver(t.Context(), []store.Queued{huge, vast})
+	for _, err := range errs {
+		if !errors.Is(err, outbox.ErrRejected) {
+			t.Error(err)
+		}
+	}
+	var events []store.Queued
+	for i := range 12 {
+		events = append(events, queued([]string{"a", "b", "c"}[i%3], int64(i/3)+1))
+	}
+	delivered := 0
+	failed := map[string]bool{}
+	for i, err := range sink.Deliver(t.Context(), events) {
+		card := events[i].Card
+		switch {
+		case err == nil && failed[card]:
+			t.Errorf("%s was delivered after one that failed", events[i].ID())
+		case err == nil:
+			delivered++
+		case failed[card] != errors.Is(err, outbox.ErrHeld):
+			t.Errorf("%s: %v", events[i].ID(), err)
+		case !failed[card] && !errors.Is(err, outbox.ErrUnavailable):
+			t.Errorf("%s: %v", events[i].ID(), err)
+		}
+		failed[card] = failed[card] || err != nil
+	}
+	if delivered != 5 {
+		t.Errorf("%d were delivered", delivered)
+	}
+	inOrder(t, ids(stored(t, s.ClientURL(), "CARD_CVV")), 5)
+}
+
+func TestCheck(t *testing.T) {
+	s := run(t, t.TempDir(), -1, nil)
+	conn := dial(t, s.ClientURL())
+	for _, c := range []struct {
+		name string
+		o    jetstream.Options
+		says string
+	}{
+		{"no stream", jetstream.Options{Stream: "NONE"}, "stream not found"},
+		{"made", jetstream.Options{Stream: "MADE", Create: true, KeepFor: time.Hour}, ""},
+		{"there", jetstream.Options{Stream: "MADE"}, ""},
+		{"other subjects", jetstream.Options{Stream: "MADE", Prefix: "other"}, "does not take the subjects other.*"},
+		{"a second one", jetstream.Options{Stream: "SECOND", Prefix: "second", Create: true}, ""},
+		{"its subjects", jetstream.Options{Stream: "MADE", Prefix: "second"}, "does not take the subjects second.*"},
+	} {
+		sink, err := jetstream.New(conn, c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = sink.Check(t.Context())
+		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !errors.Is(err, outbox.ErrUnavailable)) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if got := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; (got == nil) != (err == nil) {
+			t.Errorf("%s: Deliver: %v", c.name, got)
+		}
+	}
+	js, err := natsjs.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "MADE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := stream.CachedInfo().Config; c.MaxAge != time.Hour || c.Storage != natsjs.FileStorage {
+		t.Errorf("%+v", c)
+	}
+	for what, o := range map[string]jetstream.Options{
+		"wildcard": {Prefix: "a.*"}, "gap": {Prefix: "a..b"}, "dot at the end": {Prefix: "a."}, "negative": {Timeout: -1},
+	} {
+		if _, err := jetstream.New(conn, o); err == nil {
+			t.Error(what)
+		}
+	}
+	if _, err := jetstream.New(nil, jetstream.Options{}); err == nil {
+		t.Error("no connection")
+	}
+}
+
+// TestADeletedStream is noticed, and one that comes back is used.
+func TestADeletedStream(t *testing.T) {
+	s := run(t, t.TempDir(), -1, nil)
+	conn := dial(t, s.ClientURL())
+	sink := newSink(t, conn, jetstream.Options{Create: true})
+	if err := sink.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	js, err := natsjs.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), "CARD_CVV"); err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; !errors.Is(err, outbox.ErrUnavailable) {
+		t.Error(err)
+	}
+	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAnotherStream that has taken over the subjects gets nothing.
+func TestAnotherStream(t *testing.T) {
+	s := run(t, t.TempDir(), -1, nil)
+	conn := dial(t, s.ClientURL())
+	sink := newSink(t, conn, jetstream.Options{Create: true})
+	if err := sink.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	js, err := natsjs.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// With its last stream the server removes, a little later, the folder of all.
+	if _, err := js.CreateStream(t.Context(), natsjs.StreamConfig{Name: "LAST"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), "CARD_CVV"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), natsjs.StreamConfig{Name: "OTHER", Subjects: []string{"card.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; !errors.Is(err, outbox.ErrUnavailable) {
+			t.Error(err)
+		}
+	}
+	if m := stored(t, s.ClientURL(), "OTHER"); len(m) != 0 {
+		t.Error(ids(m))
+	}
+}
+
+// TestAfterTheWindow: what comes again then is stored again, right after the first,
+// and never behind a later event of its card.
+func TestAfterTheWindow(t *testing.T) {
+	s := run(t, t.TempDir(), -1, nil)
+	conn := dial(t, s.ClientURL())
+	js, err := natsjs.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := natsjs.StreamConfig{Name: "CARD_CVV", Subjects: []string{"card.cvv.changed.v1.*"}, Duplicates: 100 * time.Millisecond}
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	sink := newSink(t, conn, jetstream.Options{})
+	waitFor(t, "second copy", func() bool { // as of a relay that could not record the first
+		if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
+			t.Fatal(err)
+		}
+		return len(stored(t, s.ClientURL(), "CARD_CVV")) == 2
+	})
+	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 2)})[0]; err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(stored(t, s.ClientURL(), "CARD_CVV")); !slices.Equal(got, []string{"a.1", "a.1", "a.2"}) {
+		t.Error(got)
+	}
+}
+
+// TestDeliverEndsWithItsContext: an acknowledgement that never comes.
+func TestDeliverEndsWithItsContext(t *testing.T) {
+	s := run(t, t.TempDir(), -1, nil)
+	conn := dial(t, s.ClientURL())
+	sink := newSink(t, conn, jetstream.Options{Create: true, Timeout: time.Hour})
+	if err := sink.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sub, err := conn.SubscribeSync("card.cvv.changed.v1.*") // shows that it was sent
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	js, err := natsjs.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), "CARD_CVV"); err != nil { // now only the subscriber is there, which does not answer
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		sub.NextMsg(20 * time.Second)
+		cancel()
+	}()
+	if err := sink.Deliver(ctx, []store.Queued{queued("a", 1)})[0]; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}

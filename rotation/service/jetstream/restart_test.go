@@ -1,0 +1,82 @@
+package jetstream_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/jetstream"
+)
+
+// TestServerRestarts in the middle of a relay's work: everything is in the
+// stream, once and in order, and nothing is parked.
+func TestServerRestarts(t *testing.T) {
+	const cards, each = 40, 50
+	dir := t.TempDir()
+	first := run(t, dir, -1, nil)
+	url := first.ClientURL()
+	port, _ := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
+	sink := newSink(t, dial(t, url), jetstream.Options{Create: true, Timeout: 2 * time.Second})
+
+	events := memory.New(clock.New())
+	for i := range cards * each {
+		if err := events.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Tx) error {
+			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
+			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reached, finished := make(chan struct{}), make(chan struct{})
+	delivered := 0
+	relay, err := outbox.New(outbox.Options{
+		Outbox: events, Sink: sink, Batch: 16, MinBackoff: 10 * time.Millisecond, MaxPause: 100 * time.Millisecond, MaxBackoff: time.Second,
+		Observe: func(o outbox.Outcome) {
+			if o.Status != store.Delivered {
+				return
+			}
+			switch delivered++; delivered {
+			case cards * each / 4:
+				close(reached)
+			case cards * each:
+				close(finished)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+	stopped := make(chan error)
+	go func() { stopped <- relay.Run(ctx) }()
+	<-reached
+	stop(first)
+	second := run(t, dir, port, nil)
+	select {
+	case <-finished:
+	case <-ctx.Done():
+		t.Errorf("not everything arrived: %+v", relay.State())
+	}
+	cancel()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	stats, err := events.Stats(t.Context())
+	if err != nil || stats.Pending != 0 || stats.Parked != 0 {
+		t.Errorf("%+v, %v", stats, err)
+	}
+	messages := stored(t, second.ClientURL(), "CARD_CVV")
+	if len(messages) != cards*each {
+		t.Errorf("%d messages for %d events", len(messages), cards*each)
+	}
+	inOrder(t, ids(messages), cards*each)
+}

@@ -1,0 +1,491 @@
+package jetstream_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/jetstream"
+)
+
+// authority issues certificates.
+type authority struct {
+	t    testing.TB
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t testing.TB) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(48 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{t, cert, key}
+}
+
+func (a *authority) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
+}
+
+// issue returns a certificate of 127.0.0.1, for servers and clients, that is good
+// until then.
+func (a *authority) issue(until time.Time) tls.Certificate {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "party"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: until,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func (a *authority) good() tls.Certificate    { return a.issue(time.Now().Add(24 * time.Hour)) }
+func (a *authority) expired() tls.Certificate { return a.issue(time.Now().Add(-time.Hour)) }
+
+// secured makes a server speak TLS with the certificate, and ask for a client's.
+func secured(a *authority, cert tls.Certificate, clients bool) func(*server.Options) {
+	return func(o *server.Options) {
+		o.TLS, o.TLSTimeout = true, 10
+		o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: a.pool()}
+		if o.TLSVerify = clients; clients {
+			o.TLSConfig.ClientAuth = tls.RequireAndVerifyClientCert
+		}
+	}
+}
+
+// operator is NATS's way of credentials: it signs accounts, they sign users.
+type operator struct {
+	t                 testing.TB
+	key, account      nkeys.KeyPair
+	resolver          *server.MemAccResolver
+	system, accountID string
+}
+
+func newOperator(t testing.TB) *operator {
+	o := &operator{t: t, resolver: &server.MemAccResolver{}}
+	o.key, _ = nkeys.CreateOperator()
+	o.account, o.accountID = o.enrol("cards")
+	_, o.system = o.enrol("system")
+	return o
+}
+
+// enrol makes an account.
+func (o *operator) enrol(name string) (nkeys.KeyPair, string) {
+	o.t.Helper()
+	key, err := nkeys.CreateAccount()
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	id, _ := key.PublicKey()
+	claims := jwt.NewAccountClaims(id)
+	claims.Name = name
+	if name != "system" {
+		claims.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
+	}
+	token, err := claims.Encode(o.key)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if err := o.resolver.Store(id, token); err != nil {
+		o.t.Fatal(err)
+	}
+	return key, id
+}
+
+// configure makes a server trust the operator.
+func (o *operator) configure(s *server.Options) {
+	id, _ := o.key.PublicKey()
+	s.TrustedKeys, s.SystemAccount, s.AccountResolver = []string{id}, o.system, o.resolver
+}
+
+// user returns a credentials file's text, for a user who may publish there and
+// subscribe to its inbox, unless deaf is among the subjects; and its secret.
+func (o *operator) user(until time.Time, publish ...string) (text []byte, secret string) {
+	o.t.Helper()
+	key, err := nkeys.CreateUser()
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	id, _ := key.PublicKey()
+	claims := jwt.NewUserClaims(id)
+	claims.Expires = until.Unix()
+	claims.Pub.Allow.Add(publish...)
+	if !slices.Contains(publish, deaf) {
+		claims.Sub.Allow.Add("_INBOX.>")
+	} else {
+		claims.Sub.Allow.Add("elsewhere")
+	}
+	token, err := claims.Encode(o.account)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	seed, _ := key.Seed()
+	if text, err = jwt.FormatUserConfig(token, seed); err != nil {
+		o.t.Fatal(err)
+	}
+	return text, string(seed)
+}
+
+const deaf = "deaf"
+
+// What a sink needs, with Options.Create.
+var needed = []string{
+	"card.cvv.changed.v1.*", "$JS.API.STREAM.INFO.CARD_CVV", "$JS.API.STREAM.CREATE.CARD_CVV", "$JS.API.STREAM.NAMES",
+}
+
+func port(url string) int {
+	n, _ := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
+	return n
+}
+
+// TestRefused: a relay starts while the server refuses it, or it the server. What
+// Deliver says names the cause and no secret, nothing is lost or parked, and when
+// the cause is gone, everything arrives once and in order.
+func TestRefused(t *testing.T) {
+	later, earlier := time.Now().Add(24*time.Hour), time.Now().Add(-time.Hour)
+	own, other := newAuthority(t), newAuthority(t)
+	trusting := &tls.Config{RootCAs: own.pool()}
+	nsc, foreign := newOperator(t), newOperator(t)
+	creds := func(o *operator, until time.Time, publish ...string) func(string) string {
+		return func(path string) string {
+			text, secret := o.user(until, publish...)
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return secret
+		}
+	}
+	password := func(o *server.Options) { o.Username, o.Password = "us3r", "pa55word" }
+	for _, c := range []struct {
+		name         string
+		tls          *tls.Config
+		user         string // in the URL
+		before       func(*server.Options)
+		after        func(*server.Options)
+		file, mended func(path string) (secret string) // writes the credentials file
+		says         string
+	}{
+		{name: "unknown authority", tls: trusting, before: secured(own, other.good(), false), after: secured(own, own.good(), false), says: "certificate signed by unknown authority"},
+		{name: "system's authorities", before: secured(own, own.good(), false), says: "certificate signed by unknown authority"},
+		{name: "expired", tls: trusting, before: secured(own, own.expired(), false), after: secured(own, own.good(), false), says: "certificate has expired"},
+		{name: "other host", tls: &tls.Config{RootCAs: own.pool(), ServerName: "nats.example"}, before: secured(own, own.good(), false), says: "wanted to match nats.example"},
+		{name: "no TLS", tls: trusting, before: func(*server.Options) {}, after: secured(own, own.good(), false), says: "secure connection not available"},
+		{name: "no client certificate", tls: trusting, before: secured(own, own.good(), true), after: secured(own, own.good(), false), says: "certificate required"},
+		{name: "expired client certificate", tls: &tls.Config{RootCAs: own.pool(), Certificates: []tls.Certificate{own.expired()}},
+			before: secured(own, own.good(), true), after: secured(own, own.good(), false), says: "tls: expired certificate"},
+		{name: "unknown client certificate", tls: &tls.Config{RootCAs: own.pool(), Certificates: []tls.Certificate{other.good()}},
+			before: secured(own, own.good(), true), after: secured(own, own.good(), false), says: "certificate"},
+		{name: "wrong password", user: "us3r:s3cret@", before: password, after: func(o *server.Options) { o.Username, o.Password = "us3r", "s3cret" }, says: "Authorization Violation"},
+		{name: "no credentials", before: nsc.configure, after: func(*server.Options) {}, says: "Authorization Violation"},
+		{name: "another operator's credentials", before: nsc.configure, file: creds(foreign, later), mended: creds(nsc, later, needed...), says: "Authorization Violation"},
+		{name: "expired credentials", before: nsc.configure, file: creds(nsc, earlier), mended: creds(nsc, later, needed...), says: "Authorization Violation"},
+		{name: "may not publish", before: nsc.configure, file: creds(nsc, later, needed[1:]...), mended: creds(nsc, later, needed...), says: `Permissions Violation for Publish to "card.cvv.changed.v1.`},
+		{name: "may not look at the stream", before: nsc.configure, file: creds(nsc, later, needed[0]), mended: creds(nsc, later, needed...), says: `Permissions Violation for Publish to "$JS.API.STREAM.INFO.CARD_CVV"`},
+		{name: "may not make the stream", before: nsc.configure, file: creds(nsc, later, needed[0], needed[1]), mended: creds(nsc, later, needed...), says: `Permissions Violation for Publish to "$JS.API.STREAM.CREATE.CARD_CVV"`},
+		{name: "may not look for the subject", before: nsc.configure, file: creds(nsc, later, needed[:3]...), mended: creds(nsc, later, needed...), says: `Permissions Violation for Publish to "$JS.API.STREAM.NAMES"`},
+		{name: "may not hear answers", before: nsc.configure, file: creds(nsc, later, append([]string{deaf}, needed...)...), mended: creds(nsc, later, needed...), says: `Permissions Violation for Subscription to "_INBOX.`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var text locked
+			secrets := []string{"us3r", "s3cret", "pa55word"}
+			dir := t.TempDir()
+			broken := run(t, filepath.Join(dir, "data"), -1, c.before)
+			address := strings.Split(broken.ClientURL(), "://")[1]
+			s := jetstream.Server{URL: "nats://" + c.user + address, TLS: c.tls, Logger: slog.New(slog.NewTextHandler(&text, nil))}
+			if c.file != nil {
+				s.Credentials = filepath.Join(dir, "creds")
+				secrets = append(secrets, c.file(s.Credentials))
+			}
+			conn, err := jetstream.Dial(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sink := newSink(t, conn, jetstream.Options{Create: true, Timeout: 500 * time.Millisecond})
+			relay := startRelay(t, sink, 40)
+			waitFor(t, "failure that says "+c.says, func() bool { return strings.Contains(relay.State().Failure, c.says) })
+			fmt.Fprint(&text, relay.State().Failure)
+
+			if c.after == nil && c.mended == nil {
+				relay.stop()
+			} else {
+				if c.mended != nil { // the file is replaced while the daemon runs
+					secrets = append(secrets, c.mended(s.Credentials))
+					c.after = c.before
+				}
+				stop(broken)
+				fixed := run(t, filepath.Join(dir, "data"), port(address), c.after)
+				relay.finish()
+				if stats, err := relay.events.Stats(t.Context()); err != nil || stats.Pending != 0 || stats.Parked != 0 {
+					t.Errorf("%+v, %v", stats, err)
+				}
+				messages := stored(t, fixed.ClientURL(), "CARD_CVV", reader(t, s, nsc)...)
+				if inOrder(t, ids(messages), 40); len(messages) != 40 {
+					t.Errorf("%d messages", len(messages))
+				}
+			}
+			for _, secret := range secrets {
+				if strings.Contains(text.String(), secret) {
+					t.Errorf("%s is told: %s", secret, text.String())
+				}
+			}
+		})
+	}
+}
+
+// reader returns the options with which a test may read what a sink has stored.
+func reader(t *testing.T, s jetstream.Server, o *operator) []nats.Option {
+	var options []nats.Option
+	if s.TLS != nil {
+		options = append(options, nats.Secure(s.TLS))
+	}
+	if user, _, ok := strings.Cut(strings.TrimPrefix(s.URL, "nats://"), "@"); ok {
+		name, password, _ := strings.Cut(user, ":")
+		options = append(options, nats.UserInfo(name, password))
+	}
+	if s.Credentials != "" {
+		path := filepath.Join(t.TempDir(), "creds")
+		text, _ := o.user(time.Now().Add(time.Hour), ">")
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		options = append(options, nats.UserCredentials(path))
+	}
+	return options
+}
+
+// running is a relay at work on events of its own.
+type running struct {
+	*outbox.Relay
+	t      testing.TB
+	events *memory.Store
+	all    chan struct{} // closed when all are delivered
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// startRelay has n events of ten cards delivered to the sink.
+func startRelay(t testing.TB, sink outbox.Sink, n int) *running {
+	t.Helper()
+	r := &running{t: t, events: memory.New(clock.New()), all: make(chan struct{}), done: make(chan error, 1)}
+	for i := range n {
+		if err := r.events.Update(t.Context(), fmt.Sprintf("card-%d", i%10), "", func(tx *store.Tx) error {
+			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
+			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var delivered atomic.Int64
+	var err error
+	r.Relay, err = outbox.New(outbox.Options{
+		Outbox: r.events, Sink: sink, Batch: 8, Poll: 20 * time.Millisecond, MinBackoff: 10 * time.Millisecond, MaxPause: 50 * time.Millisecond, MaxBackoff: time.Second,
+		Observe: func(o outbox.Outcome) {
+			if o.Status == store.Delivered && delivered.Add(1) == int64(n) {
+				close(r.all)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	go func() { r.done <- r.Relay.Run(ctx) }()
+	return r
+}
+
+// stop stops the relay.
+func (r *running) stop() {
+	r.t.Helper()
+	r.cancel()
+	if err := <-r.done; err != nil {
+		r.t.Error(err)
+	}
+}
+
+// finish waits until everything is delivered, and stops the relay.
+func (r *running) finish() {
+	r.t.Helper()
+	select {
+	case <-r.all:
+	case <-time.After(30 * time.Second):
+		r.t.Errorf("not everything arrived: %+v", r.State())
+	}
+	r.stop()
+}
+
+// TestSecured: with a private authority, client certificates and credentials at
+// once, as the server asks for them.
+func TestSecured(t *testing.T) {
+	own, nsc := newAuthority(t), newOperator(t)
+	client := own.good()
+	s := run(t, t.TempDir(), -1, func(o *server.Options) {
+		secured(own, own.good(), true)(o)
+		nsc.configure(o)
+	})
+	path := filepath.Join(t.TempDir(), "creds")
+	text, _ := nsc.user(time.Now().Add(time.Hour), needed...)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, scheme := range []string{"nats://", "tls://"} {
+		conn, err := jetstream.Dial(jetstream.Server{
+			URL: scheme + strings.Split(s.ClientURL(), "://")[1], Credentials: path,
+			TLS: &tls.Config{RootCAs: own.pool(), Certificates: []tls.Certificate{client}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sink := newSink(t, conn, jetstream.Options{Create: true})
+		if err := errors.Join(sink.Deliver(t.Context(), []store.Queued{queued("a", 1), queued("a", 2), queued("b", 1)})...); err != nil {
+			t.Error(scheme, err)
+		}
+		if state, err := conn.TLSConnectionState(); err != nil || len(state.VerifiedChains) == 0 {
+			t.Error(scheme, "not over TLS:", err)
+		}
+	}
+}
+
+// TestCredentialsFile: what is no credentials file is refused when it is given, and
+// not sent to the server when it comes later.
+func TestCredentialsFile(t *testing.T) {
+	dir := t.TempDir()
+	nsc := newOperator(t)
+	text, _ := nsc.user(time.Now().Add(time.Hour), needed...)
+	noSeed := text[:strings.Index(string(text), "-----BEGIN USER NKEY SEED")]
+	for name, content := range map[string][]byte{"none": nil, "empty": {}, "another secret": []byte("whsec_S3CRET\n"), "no seed": noSeed} {
+		path := filepath.Join(dir, name)
+		if content != nil {
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		conn, err := jetstream.Dial(jetstream.Server{URL: "nats://127.0.0.1:1", Credentials: path})
+		if err == nil {
+			conn.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "S3CRET") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	path := filepath.Join(dir, "replaced")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	first := run(t, data, -1, nsc.configure)
+	url := first.ClientURL()
+	var log locked
+	conn, err := jetstream.Dial(jetstream.Server{URL: url, Credentials: path, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink := newSink(t, conn, jetstream.Options{Create: true})
+	waitFor(t, "a connection", conn.IsConnected)
+	for _, c := range []struct {
+		change func() error
+		says   string
+	}{
+		{func() error { return os.WriteFile(path, []byte("whsec_S3CRET\n"), 0o600) }, "no line with -----BEGIN NATS USER JWT"},
+		{func() error { return os.Remove(path) }, "no such file"},
+	} {
+		if err := c.change(); err != nil {
+			t.Fatal(err)
+		}
+		stop(first)
+		first = run(t, data, port(url), nsc.configure)
+		waitFor(t, "failure that says "+c.says, func() bool {
+			err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]
+			return err != nil && errors.Is(err, outbox.ErrUnavailable) && strings.Contains(err.Error(), c.says)
+		})
+	}
+	if strings.Contains(log.String(), "S3CRET") {
+		t.Errorf("the file's content is told: %s", log.String())
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "delivery with the file back", func() bool { return sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0] == nil })
+}
+
+// TestCredentialsExpire while the connection stands: the server ends it, and the
+// file, which was replaced before, is read again.
+func TestCredentialsExpire(t *testing.T) {
+	nsc := newOperator(t)
+	s := run(t, t.TempDir(), -1, nsc.configure)
+	path := filepath.Join(t.TempDir(), "creds")
+	text, _ := nsc.user(time.Now().Add(3*time.Second), needed...)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log locked
+	conn, err := jetstream.Dial(jetstream.Server{URL: s.ClientURL(), Credentials: path, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink := newSink(t, conn, jetstream.Options{Create: true})
+	if err := sink.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text, _ = nsc.user(time.Now().Add(time.Hour), needed...)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "new connection", func() bool { return conn.Stats().Reconnects > 0 && conn.IsConnected() })
+	if !strings.Contains(log.String(), "authentication expired") {
+		t.Errorf("the log does not say why: %s", log.String())
+	}
+	waitFor(t, "delivery", func() bool { return sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0] == nil })
+}

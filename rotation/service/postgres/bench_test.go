@@ -1,0 +1,256 @@
+package postgres
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/postgres/pgtest"
+	"cvvrotation/servicecode"
+)
+
+var (
+	benchCards   = flag.Int("cards", 100_000, "cards that are due in benchmarks")
+	benchBatch   = flag.Int("batch", 1000, "cards in one claim in benchmarks")
+	benchWorkers = flag.Int("workers", 2, "workers that claim in benchmarks")
+)
+
+// benchPayload is the length of an event of a card whose id is a UUID.
+const benchPayload = 635
+
+// benchServer syncs to disk, and checkpoints rarely enough that none falls into
+// one benchmark and not into the other.
+func benchServer(b *testing.B) *pgtest.Server {
+	return pgtest.New(b, "fsync=on", "synchronous_commit=on", "shared_buffers=2GB", "max_wal_size=16GB", "min_wal_size=8GB", "checkpoint_timeout=1h", "autovacuum=off")
+}
+
+// dueSQL makes n cards that are all due, at instants of their own, as a random
+// CVV's are stored, with ids in another order than their dues.
+const dueSQL = `
+INSERT INTO cards (id, account, version, events, state, next, interval, due, service_code, sealed, created, rotated, tries, failures, failure)
+SELECT gen_random_uuid()::text, 'account-' || i % 1000, 1, 1,
+	substring(sha512(i::text::bytea) FOR 38), n.at, 86400000000000, n.at, '201',
+	substring(sha512(i::text::bytea) FOR 35), n.at - 86400000000000, n.at - 86400000000000, 0, 0, ''
+FROM generate_series(1, $1::bigint) AS i,
+	LATERAL (SELECT (extract(epoch FROM now()) * 1000)::bigint * 1000000 - i * 1000 AS at) AS n`
+
+// fill empties the tables and makes cards that are due, on disk.
+func fill(b *testing.B, conn *pgx.Conn, cards int) {
+	b.Helper()
+	for _, sql := range []string{"TRUNCATE cards, outbox, settled", dueSQL, "VACUUM ANALYZE cards", "CHECKPOINT"} {
+		var args []any
+		if sql == dueSQL {
+			args = []any{cards}
+		}
+		if _, err := conn.Exec(b.Context(), sql, args...); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func connect(tb testing.TB, url string) *pgx.Conn {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), url)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+// rotate does to a card what a rotation of a random CVV does, in sizes: a state
+// of 38 bytes, a sealed value of 35, an event of benchPayload.
+func rotate(tx *store.Tx) error {
+	c := &tx.Card
+	c.Version++
+	c.Events++
+	c.State = append(make([]byte, 0, 38), c.State...)
+	c.State[c.Version%38]++
+	c.Next = c.Next.Add(c.Interval)
+	c.Due = c.Next
+	c.PreviousCode, c.PreviousSealed, c.PreviousUntil = c.ServiceCode, c.Sealed, tx.Now
+	c.ServiceCode = servicecode.MustParse("221")
+	c.Sealed = append(make([]byte, 0, 35), c.Sealed...)
+	c.Sealed[c.Version%35]++
+	c.Rotated = tx.Now
+	payload := make([]byte, benchPayload)
+	copy(payload, c.ID)
+	tx.Event = &store.Event{Card: c.ID, Number: c.Events, At: tx.Now, Payload: payload}
+	tx.Write = true
+	return nil
+}
+
+// BenchmarkBacklog works off cards that are all due: by claims, and as a
+// baseline by one UPDATE and one INSERT … SELECT of the same rows, columns and
+// sizes in one transaction. Run it with -benchtime 1x -cards 1000000.
+func BenchmarkBacklog(b *testing.B) {
+	server := benchServer(b)
+	url := server.Database(b)
+	if err := Migrate(b.Context(), url); err != nil {
+		b.Fatal(err)
+	}
+	conn := connect(b, url)
+	check := func(b *testing.B, wal string) {
+		b.Helper()
+		var cards, events, bytes int64
+		if err := conn.QueryRow(b.Context(), "SELECT (SELECT count(*) FROM cards WHERE version = 2 AND octet_length(sealed) = 35 AND octet_length(previous_sealed) = 35), (SELECT count(*) FROM outbox WHERE octet_length(payload) = 635), pg_current_wal_lsn() - $1::text::pg_lsn", wal).
+			Scan(&cards, &events, &bytes); err != nil {
+			b.Fatal(err)
+		}
+		if cards != int64(*benchCards) || events != cards {
+			b.Fatalf("%d cards rotated, %d events; want %d", cards, events, *benchCards)
+		}
+		b.ReportMetric(float64(*benchCards)*float64(b.N)/b.Elapsed().Seconds(), "rotations/s")
+		b.ReportMetric(float64(bytes)/float64(*benchCards), "WAL-bytes/rotation")
+	}
+	lsn := func(b *testing.B) (wal string) {
+		if err := conn.QueryRow(b.Context(), "SELECT pg_current_wal_lsn()::text").Scan(&wal); err != nil {
+			b.Fatal(err)
+		}
+		return wal
+	}
+
+	claims := func(b *testing.B) {
+		s := open(b, Options{URL: url})
+		var wal string
+		for b.Loop() {
+			b.StopTimer()
+			fill(b, conn, *benchCards)
+			wal = lsn(b)
+			b.StartTimer()
+			var done atomic.Int64
+			var workers sync.WaitGroup
+			for range *benchWorkers {
+				workers.Go(func() {
+					for done.Load() < int64(*benchCards) {
+						n, err := s.Claim(b.Context(), *benchBatch, rotate)
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						done.Add(int64(n))
+					}
+				})
+			}
+			workers.Wait()
+		}
+		check(b, wal)
+	}
+	// Whoever comes first would pay for making the files of the log.
+	fill(b, conn, *benchCards)
+	oneUpdate(b, conn)
+
+	b.Run(fmt.Sprintf("claims/cards=%d", *benchCards), claims)
+
+	// Somebody holds a snapshot, a backup perhaps, so nothing dead goes away.
+	b.Run(fmt.Sprintf("claims-beside-an-old-snapshot/cards=%d", *benchCards), func(b *testing.B) {
+		old, err := connect(b, url).BeginTx(b.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer old.Rollback(b.Context())
+		if _, err := old.Exec(b.Context(), "SELECT count(*) FROM migrations"); err != nil {
+			b.Fatal(err)
+		}
+		claims(b)
+	})
+
+	b.Run(fmt.Sprintf("one-update/cards=%d", *benchCards), func(b *testing.B) {
+		var wal string
+		for b.Loop() {
+			b.StopTimer()
+			fill(b, conn, *benchCards)
+			wal = lsn(b)
+			b.StartTimer()
+			oneUpdate(b, conn)
+		}
+		check(b, wal)
+	})
+}
+
+// oneUpdate rotates all cards that are due in one transaction.
+func oneUpdate(b *testing.B, conn *pgx.Conn) {
+	b.Helper()
+	if err := pgx.BeginFunc(b.Context(), conn, func(tx pgx.Tx) error {
+		now := time.Now().UnixNano()
+		if _, err := tx.Exec(b.Context(), `
+			UPDATE cards SET version = version + 1, events = events + 1,
+				state = $2, next = next + interval, due = due + interval,
+				previous_code = service_code, previous_sealed = sealed, previous_until = $1,
+				service_code = '221', sealed = $3, rotated = $1
+			WHERE due <= $1`, now, make([]byte, 38), make([]byte, 35)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(b.Context(), `
+			INSERT INTO outbox (card, number, at, payload)
+			SELECT id, events, $1, $2 FROM cards WHERE rotated = $1`, now, make([]byte, benchPayload))
+		return err
+	}); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkUpdate rotates cards one by one, from eight callers.
+func BenchmarkUpdate(b *testing.B) {
+	url := benchServer(b).Database(b)
+	if err := Migrate(b.Context(), url); err != nil {
+		b.Fatal(err)
+	}
+	s := open(b, Options{URL: url})
+	const cards = 1000
+	for i := range cards {
+		put(b, s, fmt.Sprint("card", i), time.Now())
+	}
+	var place atomic.Int64
+	b.SetParallelism(4) // times two cores
+	b.ResetTimer()
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			if err := s.Update(b.Context(), fmt.Sprint("card", place.Add(1)%cards), "", rotate); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rotations/s")
+}
+
+// BenchmarkRelay takes events out of the outbox and settles them, a thousand at
+// a time.
+func BenchmarkRelay(b *testing.B) {
+	url := benchServer(b).Database(b)
+	if err := Migrate(b.Context(), url); err != nil {
+		b.Fatal(err)
+	}
+	s := open(b, Options{URL: url})
+	if _, err := connect(b, url).Exec(b.Context(), `INSERT INTO outbox (card, number, at, payload)
+		SELECT gen_random_uuid()::text, 1, i, convert_to(repeat('x', 635), 'UTF8')
+		FROM generate_series(1, $1::bigint) AS i`, *benchCards); err != nil {
+		b.Fatal(err)
+	}
+	n := 0
+	for b.Loop() {
+		events, err := s.Pending(b.Context(), *benchBatch, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(events) == 0 {
+			b.Fatalf("no events are left: run it with -benchtime %dx at most", *benchCards / *benchBatch)
+		}
+		results := make([]store.Delivery, len(events))
+		for i, e := range events {
+			results[i] = store.Delivery{Position: e.Position, Status: store.Delivered}
+		}
+		if err := s.Settle(b.Context(), results); err != nil {
+			b.Fatal(err)
+		}
+		n += len(events)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}

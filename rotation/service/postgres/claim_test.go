@@ -1,0 +1,248 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+	"github.com/jackc/pgx/v5"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/postgres/pgtest"
+)
+
+// put stores a card that is due then.
+func put(t testing.TB, s *Store, id string, due time.Time) {
+	t.Helper()
+	if err := s.Update(t.Context(), id, "", func(tx *store.Tx) error {
+		tx.Card.Version, tx.Card.Account, tx.Card.State = 1, "a", make([]byte, 38)
+		tx.Card.Sealed = make([]byte, 35)
+		tx.Card.Interval = 24 * time.Hour
+		tx.Card.Next, tx.Card.Due = due, due
+		tx.Write = true
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// claimed returns the ids that a claim gives, rotating them.
+func claimed(t testing.TB, s *Store, limit int) (ids []string) {
+	t.Helper()
+	if _, err := s.Claim(t.Context(), limit, func(tx *store.Tx) error {
+		ids = append(ids, tx.Card.ID)
+		return rotate(tx)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// Two replicas with two workers each work off one backlog: every slot once.
+func TestReplicasShareABacklog(t *testing.T) {
+	const cards = exact + 500 // and Stats has to estimate
+	url := migrated(t, pgtest.Start(t))
+	conn := connect(t, url)
+	for _, sql := range []string{dueSQL, "ANALYZE cards"} {
+		var args []any
+		if sql == dueSQL {
+			args = []any{cards}
+		}
+		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, two := open(t, Options{URL: url}), open(t, Options{URL: url})
+	st, err := one.Stats(t.Context())
+	if err != nil || st.Cards < exact || st.Cards > cards*2 || st.Backlog < exact || st.Backlog > cards*2 {
+		t.Errorf("Stats %+v, %v; want about %d cards, all of them backlog", st, err, cards)
+	}
+	var done atomic.Int64
+	var workers sync.WaitGroup
+	for _, s := range []*Store{one, one, two, two} {
+		workers.Go(func() {
+			for {
+				n, err := s.Claim(t.Context(), 250, rotate)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if n == 0 {
+					return
+				}
+				done.Add(int64(n))
+			}
+		})
+	}
+	workers.Wait()
+	var once, events, distinct int
+	if err := conn.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM cards WHERE version = 2 AND events = 2), count(*), count(DISTINCT card) FROM outbox").
+		Scan(&once, &events, &distinct); err != nil {
+		t.Fatal(err)
+	}
+	if done.Load() != cards || once != cards || events != cards || distinct != cards {
+		t.Errorf("%d claims; of %d cards %d rotated once, with %d events of %d cards", done.Load(), cards, once, events, distinct)
+	}
+}
+
+// The cursor may pass a card by, for a second of a lasting backlog at most, and
+// not at all once the backlog ends.
+func TestCursorLosesNoCard(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	s, other := open(t, Options{URL: url}), open(t, Options{URL: url})
+	timer := clock.NewMock()
+	s.timer = timer
+	past := time.Now().Add(-time.Hour)
+	for i, id := range strings.Fields("a b c d e f g h") {
+		put(t, other, id, past.Add(time.Duration(i)*time.Second))
+	}
+	want := func(id string) {
+		t.Helper()
+		if got := claimed(t, s, 1); len(got) != 1 || got[0] != id {
+			t.Fatalf("claimed %v, want %s", got, id)
+		}
+	}
+	want("a")
+	want("b")
+	put(t, s, "own", past.Add(-time.Minute))
+	want("own")
+	want("c")
+	put(t, other, "other", past.Add(-time.Minute))
+	want("d")
+	timer.Add(sweepEvery)
+	want("other")
+	want("e")
+	put(t, other, "last", past.Add(-time.Minute))
+	if got := strings.Join(claimed(t, s, 10), " "); got != "f g h" {
+		t.Fatalf("claimed %s", got)
+	}
+	want("last")
+	put(t, other, "very last", past.Add(-2*time.Minute))
+	want("very last")
+	if got := claimed(t, s, 10); got != nil {
+		t.Fatalf("claimed %v of nothing", got)
+	}
+}
+
+// What a claim leaves behind is found again: without a write, after an error of
+// fn, after a rollback.
+func TestCursorGoesBack(t *testing.T) {
+	s := open(t, Options{URL: migrated(t, pgtest.Start(t))})
+	s.timer = clock.NewMock()
+	past := time.Now().Add(-time.Hour)
+	for i, id := range strings.Fields("a b c d") {
+		put(t, s, id, past.Add(time.Duration(i)*time.Second))
+	}
+	first := ""
+	look := func(tx *store.Tx) error { first = tx.Card.ID; return nil }
+	for range 2 {
+		if _, err := s.Claim(t.Context(), 1, look); err != nil || first != "a" {
+			t.Fatalf("%s, %v: want a", first, err)
+		}
+	}
+	if _, err := s.Claim(t.Context(), 1, func(*store.Tx) error { return context.Canceled }); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := s.Claim(ctx, 1, func(tx *store.Tx) error { cancel(); return rotate(tx) }); err == nil {
+		t.Fatal("a claim whose context has ended did not fail")
+	}
+	for _, want := range strings.Fields("a b c d") {
+		if got := claimed(t, s, 1); len(got) != 1 || got[0] != want {
+			t.Fatalf("claimed %v, want %s", got, want)
+		}
+	}
+}
+
+// A claim does not wait for a card that an update holds.
+func TestClaimsPassLockedCards(t *testing.T) {
+	s := open(t, Options{URL: migrated(t, pgtest.Start(t))})
+	put(t, s, "held", time.Now().Add(-2*time.Hour))
+	put(t, s, "free", time.Now().Add(-time.Hour))
+	if err := s.Update(t.Context(), "held", "", func(*store.Tx) error {
+		if got := claimed(t, s, 2); len(got) != 1 || got[0] != "free" {
+			t.Errorf("claimed %v, want the free one", got)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := claimed(t, s, 1); len(got) != 1 || got[0] != "held" {
+		t.Errorf("claimed %v, want the one that was held", got)
+	}
+}
+
+// However many claims there are, an update finds a connection.
+func TestClaimsDoNotStarveUpdates(t *testing.T) {
+	s := open(t, Options{URL: migrated(t, pgtest.Start(t)), Conns: 1, Background: 1})
+	put(t, s, "claimed", time.Now().Add(-time.Hour))
+	put(t, s, "updated", time.Now().Add(time.Hour))
+	holds, updated := make(chan struct{}), make(chan struct{})
+	var claims sync.WaitGroup
+	for range 3 { // two of them wait for a connection
+		claims.Go(func() {
+			first := true
+			if _, err := s.Claim(t.Context(), 1, func(tx *store.Tx) error {
+				if first && tx.Card.Version == 1 {
+					first = false
+					close(holds)
+					<-updated
+				}
+				return rotate(tx)
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-holds
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s.Update(ctx, "updated", "", rotate); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Card(ctx, "updated"); err != nil {
+		t.Error(err)
+	}
+	close(updated)
+	claims.Wait()
+}
+
+// Statements find rows by indexes and places, whatever the statistics say of
+// tables that were empty a moment ago.
+func TestPlans(t *testing.T) {
+	s := open(t, Options{URL: migrated(t, pgtest.Start(t))})
+	explain := func(sql string, args ...any) string {
+		t.Helper()
+		rows, err := s.back.Query(t.Context(), "EXPLAIN "+sql, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(lines, "\n")
+	}
+	plan := explain(claimSQL(1000), int64(0), nil)
+	if !strings.Contains(plan, "Index Scan using cards_due") || strings.Contains(plan, "Sort") {
+		t.Errorf("a claim is planned so:\n%s", plan)
+	}
+	tids := newArray(27, 1, 6)
+	tids.bytes(make([]byte, 6))
+	versions := newArray(20, 1, 8)
+	versions.int64(1)
+	plan = explain(updateSQL(1<<2), 1, tids, versions)
+	if !strings.Contains(plan, "Tid Scan") || strings.Contains(plan, "Seq Scan") {
+		t.Errorf("a batch is planned so:\n%s", plan)
+	}
+	held := newArray(25, 1, 8)
+	held.text("card")
+	plan = explain(pendingSQL(256), int64(0), held)
+	if !strings.Contains(plan, "Index Scan using outbox_pkey") || !strings.Contains(plan, "hashed SubPlan") || strings.Contains(plan, "Sort") {
+		t.Errorf("events that wait are looked for so:\n%s", plan)
+	}
+}

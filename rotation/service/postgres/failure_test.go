@@ -1,0 +1,440 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"go.uber.org/goleak"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/postgres/pgtest"
+)
+
+// waitFor waits until the database answers true.
+func waitFor(t testing.TB, url, sql string, args ...any) {
+	t.Helper()
+	conn := connect(t, url)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var ok bool
+		if err := conn.QueryRow(t.Context(), sql, args...).Scan(&ok); err != nil {
+			t.Fatal(err)
+		}
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still not so after 20 s: %s", sql)
+		}
+	}
+}
+
+// consistent fails the test unless each card has as many events as rotations,
+// numbered without a gap in the order of positions.
+func consistent(t testing.TB, url string) {
+	t.Helper()
+	var wrong int
+	if err := connect(t, url).QueryRow(t.Context(), `
+		SELECT count(*) FROM cards LEFT JOIN (
+			SELECT card, count(*) AS n, count(*) FILTER (WHERE number <> place) AS misplaced
+			FROM (SELECT card, number, row_number() OVER (PARTITION BY card ORDER BY position) AS place FROM outbox) AS o
+			GROUP BY card) AS e ON card = id
+		WHERE version - 1 <> coalesce(n, 0) OR events <> coalesce(n, 0) OR misplaced > 0`).Scan(&wrong); err != nil {
+		t.Fatal(err)
+	}
+	if wrong > 0 {
+		t.Errorf("%d cards are half done", wrong)
+	}
+}
+
+// While connections are cut, what is answered is done, what is refused is not,
+// and nothing is half done.
+func TestConnectionsAreCut(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	s := open(t, Options{URL: url})
+	const cards = 20
+	for i := range cards {
+		put(t, s, fmt.Sprint("card", i), time.Now().Add(-time.Hour))
+	}
+	var answered, unclear atomic.Int64
+	note := func(n int, err error) {
+		var lost *unknown
+		switch {
+		case err == nil:
+			answered.Add(int64(n))
+		case errors.As(err, &lost):
+			unclear.Add(int64(n))
+		}
+	}
+	stop := make(chan struct{})
+	var workers sync.WaitGroup
+	for worker := range 4 {
+		workers.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				calls := 0
+				if worker == 0 {
+					_, err := s.Claim(t.Context(), 5, func(tx *store.Tx) error {
+						calls++
+						due := tx.Card.Due
+						defer func() { tx.Card.Due = due }() // it stays due
+						return rotate(tx)
+					})
+					note(calls, err)
+				} else {
+					note(1, s.Update(t.Context(), fmt.Sprint("card", (worker*7+i)%cards), "", rotate))
+				}
+			}
+		})
+	}
+	killer := connect(t, url)
+	for range 30 {
+		if _, err := killer.Exec(t.Context(), "SELECT pg_terminate_backend(pid), pg_sleep(0.01) FROM pg_stat_activity WHERE application_name = 'cvvd' AND datname = current_database()"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	workers.Wait()
+	consistent(t, url)
+	var rotations int64
+	if err := killer.QueryRow(t.Context(), "SELECT sum(version - 1) FROM cards").Scan(&rotations); err != nil {
+		t.Fatal(err)
+	}
+	if a, u := answered.Load(), unclear.Load(); a == 0 || rotations < a || rotations > a+u {
+		t.Errorf("%d rotations; %d were answered, and of %d nobody knows", rotations, a, u)
+	}
+	if err := s.Update(t.Context(), "card0", "", rotate); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// An update whose connection is cut while it waits for its card has done
+// nothing, and is tried again.
+func TestUpdatesThatWaitAreTriedAgain(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	s, other := open(t, Options{URL: url}), open(t, Options{URL: url})
+	put(t, s, "card", time.Now())
+	killer := connect(t, url)
+	done := make(chan error)
+	if err := other.Update(t.Context(), "card", "", func(*store.Tx) error {
+		go func() { done <- s.Update(context.Background(), "card", "", rotate) }()
+		waitFor(t, url, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+		_, err := killer.Exec(t.Context(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	consistent(t, url)
+}
+
+// An update whose commit is not answered may have been done, so it is not tried
+// again: the caller is told.
+func TestLostAnswersAreNotTriedAgain(t *testing.T) {
+	direct := migrated(t, pgtest.Start(t))
+	u, err := url.Parse(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	p := startProxy(t, query.Get("host"))
+	query.Set("host", p.dir)
+	u.RawQuery = query.Encode()
+	s := open(t, Options{URL: u.String(), Conns: 1})
+	put(t, s, "card", time.Now())
+	for range 3 { // which prepares the statements
+		if err := s.Update(t.Context(), "card", "", rotate); err != nil {
+			t.Fatal(err)
+		}
+	}
+	calls := 0
+	err = s.Update(t.Context(), "card", "", func(tx *store.Tx) error {
+		calls++
+		p.swallow.Store(true)
+		return rotate(tx)
+	})
+	p.swallow.Store(false)
+	var lost *unknown
+	if !errors.As(err, &lost) || calls != 1 {
+		t.Errorf("%v, after %d calls", err, calls)
+	}
+	if c, err := s.Card(t.Context(), "card"); err != nil || c.Version != 5 {
+		t.Errorf("version %d, %v; want 5, as the server did what it was sent", c.Version, err)
+	}
+	consistent(t, direct)
+}
+
+// proxy is between a store and the server. While it swallows, the server's next
+// answer ends the connection.
+type proxy struct {
+	dir     string
+	swallow atomic.Bool
+}
+
+func startProxy(t *testing.T, server string) *proxy {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pgproxy") // short, as a socket's path must be
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{dir: dir}
+	l, err := net.Listen("unix", dir+"/.s.PGSQL.5432")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		l.Close()
+		os.RemoveAll(dir)
+	})
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			upstream, err := net.Dial("unix", server+"/.s.PGSQL.5432")
+			if err != nil {
+				client.Close()
+				continue
+			}
+			go func() {
+				defer upstream.Close()
+				io.Copy(upstream, client)
+			}()
+			go func() {
+				defer client.Close()
+				for b := make([]byte, 64<<10); ; {
+					n, err := upstream.Read(b)
+					if err != nil || p.swallow.Load() {
+						return
+					}
+					client.Write(b[:n])
+				}
+			}()
+		}
+	}()
+	return p
+}
+
+// A crash of the server fails calls, and nothing but calls.
+func TestServerCrashes(t *testing.T) {
+	server := pgtest.New(t)
+	url := migrated(t, server.Database(t))
+	s := open(t, Options{URL: url})
+	put(t, s, "card", time.Now().Add(-time.Hour))
+	lease, err := s.Lead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(t.Context(), "card", "", func(tx *store.Tx) error {
+		if tx.Card.Version == 1 {
+			server.Stop(t)
+		}
+		return rotate(tx)
+	}); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("an update without a server: %v", err)
+	}
+	<-lease.Lost()
+	if _, err := s.Claim(t.Context(), 1, rotate); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a claim without a server: %v", err)
+	}
+	if _, err := s.Stats(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Stats without a server: %v", err)
+	}
+	server.Start(t)
+	if c, err := s.Card(t.Context(), "card"); err != nil || c.Version != 1 {
+		t.Fatalf("after the crash: version %d, %v; want 1", c.Version, err)
+	}
+	if err := s.Update(t.Context(), "card", "", rotate); err != nil {
+		t.Error(err)
+	}
+	if lease, err := s.Lead(t.Context()); err != nil {
+		t.Error(err)
+	} else {
+		lease.Release()
+	}
+	consistent(t, url)
+}
+
+// A row that is not where it was locked takes the whole transaction back.
+func TestRowsMustBeFound(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	s := open(t, Options{URL: url})
+	put(t, s, "card", time.Now())
+	conn, err := s.front.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { release(t.Context(), conn) }()
+	if _, err := conn.Exec(t.Context(), "BEGIN"); err != nil {
+		t.Fatal(err)
+	}
+	l := &locked{exists: true, tid: [6]byte{0, 0, 9, 9, 0, 1}}
+	l.tx.Card.ID, l.tx.Card.Version, l.tx.Write = "card", 7, true
+	l.tx.Event = &store.Event{Card: "card", Number: 1, At: time.Now()}
+	if err := s.commit(t.Context(), conn, []*locked{l}, "card", ""); err == nil {
+		t.Error("it was committed")
+	}
+	rollback(t.Context(), conn)
+	consistent(t, url)
+}
+
+// Two ids that the database can't store must not become one that it can.
+func TestIDsThatAreNoTextAreRefused(t *testing.T) {
+	s := open(t, Options{URL: migrated(t, pgtest.Start(t))})
+	for _, id := range []string{"a\xff", "a\x00"} {
+		if err := s.Update(t.Context(), id, "", func(tx *store.Tx) error {
+			tx.Card.Version, tx.Write = 1, true
+			return nil
+		}); err == nil {
+			t.Errorf("%q was stored", id)
+		}
+	}
+	put(t, s, "a", time.Now())
+}
+
+func TestLeaseEndsWithItsConnection(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	s, other := open(t, Options{URL: url}), open(t, Options{URL: url})
+	lease, err := s.Lead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Lead(t.Context()); !errors.Is(err, store.ErrLeading) {
+		t.Fatalf("a second relay: %v", err)
+	}
+	if _, err := connect(t, url).Exec(t.Context(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'cvvd relay' AND datname = current_database()"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-lease.Lost():
+	case <-time.After(leaseCheck - time.Second): // sooner than by asking
+		t.Fatal("the lease is not lost")
+	}
+	next, err := other.Lead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease.Release() // does nothing to the other's
+	if _, err := s.Lead(t.Context()); !errors.Is(err, store.ErrLeading) {
+		t.Errorf("the other's lease is gone: %v", err)
+	}
+	next.Release()
+	<-next.Lost()
+}
+
+// Two schemas of a database have a relay each.
+func TestSchemasHaveTheirOwnRelay(t *testing.T) {
+	database := pgtest.Start(t)
+	for range 2 {
+		lease, err := open(t, Options{URL: migrated(t, database)}).Lead(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(lease.Release)
+	}
+}
+
+// Time is the database's, read when the lock is held: an update that waited for
+// another one never has an earlier instant.
+func TestTimeIsReadUnderTheLock(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	s, other := open(t, Options{URL: url}), open(t, Options{URL: url})
+	put(t, s, "card", time.Now())
+	conn := connect(t, url)
+	clock := func() (now time.Time) {
+		t.Helper()
+		if err := conn.QueryRow(t.Context(), "SELECT clock_timestamp()").Scan(&now); err != nil {
+			t.Error(err)
+		}
+		return now
+	}
+	holds, free, done := make(chan struct{}), make(chan time.Time), make(chan error)
+	go func() {
+		done <- s.Update(t.Context(), "card", "", func(*store.Tx) error {
+			close(holds)
+			<-free
+			return nil
+		})
+	}()
+	<-holds
+	before := clock()
+	go func() {
+		done <- other.Update(t.Context(), "card", "", func(tx *store.Tx) error {
+			if freed := <-free; tx.Now.Before(freed) {
+				t.Errorf("Now is %v before the lock was free", freed.Sub(tx.Now))
+			}
+			return nil
+		})
+	}()
+	waitFor(t, url, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+	freed := clock()
+	if !freed.After(before) {
+		t.Fatal("the test's clock stands still")
+	}
+	free <- freed
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	free <- freed
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+
+	// The store's own timer, however wrong, is no part of it.
+	now, err := s.Now(t.Context())
+	if err != nil || now.Before(freed) || now.After(clock()) {
+		t.Errorf("Now %v, %v; want the database's, %v", now, err, freed)
+	}
+}
+
+func TestCloseLeavesNothing(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	before := goleak.IgnoreCurrent()
+	s, err := Open(t.Context(), Options{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "card", time.Now())
+	lease, err := s.Lead(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	<-lease.Lost()
+	goleak.VerifyNone(t, before)
+}
+
+// TestOutcome: what the server refused was not done, whatever language it speaks;
+// a server that stops during a commit leaves it open.
+func TestOutcome(t *testing.T) {
+	for _, test := range []struct {
+		err   pgconn.PgError
+		again bool
+	}{
+		{pgconn.PgError{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "23505"}, true},
+		{pgconn.PgError{Severity: "FEHLER", SeverityUnlocalized: "ERROR", Code: "40001"}, true},
+		{pgconn.PgError{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "57P01"}, false},
+	} {
+		if err := outcome(&test.err); again(err) != test.again {
+			t.Errorf("%s %s: %v, to be tried again: %t", test.err.Severity, test.err.Code, err, !test.again)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migration is one step of the schema.
+type migration struct {
+	version int
+	name    string // of the file
+}
+
+// steps returns the migrations in order. The first has version 1, and none is
+// missing; a test sees to that.
+func steps() []migration {
+	entries, err := fs.ReadDir(migrations, "migrations")
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	var steps []migration
+	for _, e := range entries { // sorted by name
+		number, _, _ := strings.Cut(e.Name(), "_")
+		version, err := strconv.Atoi(number)
+		if err != nil {
+			panic(err)
+		}
+		steps = append(steps, migration{version, e.Name()})
+	}
+	return steps
+}
+
+// latest is the version of the schema that this program works with.
+func latest() int { return len(steps()) }
+
+// lockClass is the first half of all advisory locks taken here; the second is
+// made from the schema's name.
+const lockClass = 0x63767664 // "cvvd"
+
+// The second halves, with which one schema's migrations and relay are apart.
+const (
+	migrationLock = "hashtext('migrate ' || $2)"
+	relayLock     = "hashtext('relay ' || current_schema())"
+)
+
+// Migrate brings the schema of the database to the version that this program
+// works with, in one transaction: from nothing, or from any older version. Any
+// number of processes may call it at once. It does nothing to a database that is
+// at that version, and leaves a newer one alone with an error that matches
+// store.ErrSchema.
+//
+// Tables are made in the schema that a search_path in the URL names first, which
+// is made, too, if need be; without one, in the user's default schema.
+func Migrate(ctx context.Context, url string) error {
+	config, err := parse(url)
+	if err != nil {
+		return err
+	}
+	config.ConnConfig.RuntimeParams["statement_timeout"] = "0"
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return fmt.Errorf("postgres: migrate: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if err := checkServer(ctx, conn); err != nil {
+		return fmt.Errorf("postgres: migrate: %w", err)
+	}
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		return migrate(ctx, tx, firstSchema(config.ConnConfig.RuntimeParams["search_path"]))
+	})
+	if err != nil {
+		return fmt.Errorf("postgres: migrate: %w", err)
+	}
+	return nil
+}
+
+// firstSchema returns the first name of a search path.
+func firstSchema(path string) string {
+	name, _, _ := strings.Cut(path, ",")
+	return strings.Trim(name, ` "`)
+}
+
+func migrate(ctx context.Context, tx pgx.Tx, schema string) error {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, "+migrationLock+")", lockClass, schema); err != nil {
+		return err
+	}
+	if schema != "" {
+		if _, err := tx.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{schema}.Sanitize()); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS migrations (
+		version integer PRIMARY KEY,
+		name    text NOT NULL,
+		applied timestamptz NOT NULL DEFAULT now())`); err != nil {
+		return err
+	}
+	var version int
+	if err := tx.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM migrations").Scan(&version); err != nil {
+		return err
+	}
+	if version > latest() {
+		return newer(version)
+	}
+	for _, m := range steps()[version:] {
+		text, err := migrations.ReadFile("migrations/" + m.name)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, string(text)); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		if _, err := tx.Exec(ctx, "INSERT INTO migrations (version, name) VALUES ($1, $2)", m.version, m.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newer(version int) error {
+	return fmt.Errorf("%w: version %d, made by a newer program; this one works with version %d: update it", store.ErrSchema, version, latest())
+}
+
+// checkSchema returns an error that matches store.ErrSchema unless the database
+// has the schema that this program works with.
+func checkSchema(ctx context.Context, db querier) error {
+	var version int
+	err := db.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM migrations").Scan(&version)
+	var pgErr *pgconn.PgError
+	switch {
+	case errors.As(err, &pgErr) && (pgErr.Code == "42P01" || pgErr.Code == "3F000"): // no such table, no such schema
+		return fmt.Errorf("%w: there is none yet: run cvvd migrate", store.ErrSchema)
+	case err != nil:
+		return err
+	case version > latest():
+		return newer(version)
+	case version < latest():
+		return fmt.Errorf("%w: version %d, and this program needs version %d: run cvvd migrate", store.ErrSchema, version, latest())
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package postgres
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/postgres/pgtest"
+)
+
+func TestMigrationsAreNumbered(t *testing.T) {
+	for i, m := range steps() {
+		if m.version != i+1 {
+			t.Errorf("%s is where version %d should be", m.name, i+1)
+		}
+	}
+}
+
+func TestManyMigrateAtOnce(t *testing.T) {
+	url := newSchema(pgtest.Start(t))
+	var processes sync.WaitGroup
+	for range 8 {
+		processes.Go(func() {
+			if err := Migrate(t.Context(), url); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	processes.Wait()
+	open(t, Options{URL: url})
+	var steps int
+	if err := connect(t, url).QueryRow(t.Context(), "SELECT count(*) FROM migrations").Scan(&steps); err != nil || steps != latest() {
+		t.Errorf("%d migrations are recorded, %v; want %d", steps, err, latest())
+	}
+}
+
+func TestOpenRefusesAnotherSchema(t *testing.T) {
+	url := newSchema(pgtest.Start(t))
+	refuses := func(says ...string) {
+		t.Helper()
+		s, err := Open(t.Context(), Options{URL: url})
+		if err == nil {
+			s.Close()
+		}
+		if !errors.Is(err, store.ErrSchema) {
+			t.Fatalf("got %v", err)
+		}
+		for _, words := range says {
+			if !strings.Contains(err.Error(), words) {
+				t.Errorf("%q does not say %q", err, words)
+			}
+		}
+	}
+	refuses("none yet", "run cvvd migrate")
+	if err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	open(t, Options{URL: url})
+
+	conn := connect(t, url)
+	for _, sql := range []string{"DELETE FROM migrations WHERE version = (SELECT max(version) FROM migrations)", "INSERT INTO migrations VALUES (1000, 'later')"} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(sql, "DELETE") {
+			refuses("version 1", "version 2", "run cvvd migrate")
+			continue
+		}
+		refuses("version 1000", "newer program")
+		if err := Migrate(t.Context(), url); !errors.Is(err, store.ErrSchema) {
+			t.Errorf("Migrate of a newer schema: %v", err)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+// tries is how often an update is tried at most, where trying again is safe:
+// when another one made the card first, when the database took this one back,
+// and when the connection broke before the commit was sent.
+const tries = 6
+
+// Update implements store.Store.
+func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
+	for try := 1; ; try++ {
+		err := s.update(ctx, id, key, fn)
+		var no *refused
+		if errors.As(err, &no) {
+			return no.err
+		}
+		if err == nil {
+			return nil
+		}
+		if try == tries || !again(err) || !s.wait(ctx, try) {
+			return failed("update", err)
+		}
+	}
+}
+
+// refused is an error of fn.
+type refused struct{ err error }
+
+func (r *refused) Error() string { return r.err.Error() }
+
+// unknown is for a commit whose answer did not arrive.
+type unknown struct{ err error }
+
+func (u *unknown) Error() string { return "the outcome of the commit is unknown: " + u.err.Error() }
+func (u *unknown) Unwrap() error { return u.err }
+
+// again reports whether what failed with the error did nothing, and may succeed
+// another time.
+func again(err error) bool {
+	var lost *unknown
+	if errors.As(err, &lost) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	var answer *pgconn.PgError
+	if !errors.As(err, &answer) {
+		return true // the connection, before the commit was sent
+	}
+	switch answer.Code {
+	case "23505", // unique_violation: somebody made the card, or kept an answer, first
+		"40001", "40P01", // serialization_failure, deadlock_detected
+		"57P01", "57P02", "57P03": // the server stops, or is not up yet
+		return true
+	}
+	return false
+}
+
+// wait waits a little before the next try, and returns false where there is
+// none, since ctx has ended.
+func (s *Store) wait(ctx context.Context, try int) bool {
+	timer := s.timer.Timer(rand.N(5 * time.Millisecond << try))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// locked is a card under its lock.
+type locked struct {
+	tx     store.Tx
+	before store.Card // as stored, with bytes of its own
+	tid    [6]byte    // where its row is, which stays there while it is locked
+	exists bool
+	kept   bool // an answer is stored under the key, expired or not
+}
+
+// read makes l of a row whose values are ctid and the columns.
+func (l *locked) read(values [][]byte) {
+	copy(l.tid[:], values[0])
+	readCard(&l.before, values[1:])
+	readCard(&l.tx.Card, values[1:])
+	l.exists = true
+}
+
+// lockSQL begins every statement that locks cards. Time is read by a statement
+// after it: a clock read in the same one could be read before the lock is held.
+const lockSQL = "SELECT ctid, "
+
+func (s *Store) update(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+	conn, err := s.front.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release(ctx, conn)
+	l := locked{tx: store.Tx{Card: store.Card{ID: id}}}
+	var prior *store.Answer
+	var now int64
+	b := &pgx.Batch{}
+	b.Queue("BEGIN")
+	b.Queue(lockSQL+columnNames+" FROM cards WHERE id = $1 FOR UPDATE", id).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			l.read(rows.RawValues())
+		}
+		return rows.Err()
+	})
+	if key != "" {
+		b.Queue("SELECT request, body, expires FROM answers WHERE card = $1 AND key = $2", id, key).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				values := rows.RawValues()
+				prior = &store.Answer{Body: append([]byte{}, values[1]...), Expires: instantOf(values[2])}
+				copy(prior.Request[:], values[0])
+			}
+			return rows.Err()
+		})
+	}
+	b.Queue("SELECT " + clockSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	l.tx.Now = s.at(now)
+	l.kept = prior != nil
+	if prior != nil && prior.Expires.After(l.tx.Now) {
+		l.tx.Prior = prior
+	}
+	if err := fn(&l.tx); err != nil {
+		return &refused{err}
+	}
+	if l.tx.Answer != nil && key == "" {
+		l.tx.Answer = nil
+	}
+	if err := s.commit(ctx, conn, []*locked{&l}, id, key); err != nil {
+		return err
+	}
+	s.cursor.written(&l)
+	return nil
+}
+
+// release ends a transaction that was not committed, and gives the connection
+// back.
+func release(ctx context.Context, conn *pgxpool.Conn) {
+	rollback(ctx, conn)
+	conn.Release()
+}
+
+// rollback ends a transaction that was not committed. Closing a connection that
+// does not answer is the pool's work.
+func rollback(ctx context.Context, conn *pgxpool.Conn) {
+	if !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_, _ = conn.Exec(ctx, "ROLLBACK")
+	}
+}
+
+// commit stores what was asked for and commits, in one round trip. Where a
+// statement fails, the server passes over those behind it, the COMMIT too. The
+// key is that of the only card.
+func (s *Store) commit(ctx context.Context, conn *pgxpool.Conn, cards []*locked, id, key string) error {
+	b := &pgx.Batch{}
+	queueCards(b, cards, id)
+	queueEvents(b, cards)
+	if key != "" && cards[0].tx.Answer != nil {
+		a := cards[0].tx.Answer
+		sql := "INSERT INTO answers (card, key, request, body, expires) VALUES ($1, $2, $3, $4, $5)"
+		if cards[0].kept {
+			sql = "UPDATE answers SET request = $3, body = $4, expires = $5 WHERE card = $1 AND key = $2"
+		}
+		b.Queue(sql, id, key, a.Request[:], append([]byte{}, a.Body...), a.Expires.UnixNano())
+	}
+	b.Queue("COMMIT")
+	return outcome(conn.SendBatch(ctx, b).Close())
+}
+
+// outcome tells an error of a commit after which nothing was done from one that
+// leaves it open. The server translates what else it calls an error.
+func outcome(err error) error {
+	var answer *pgconn.PgError
+	if err == nil || pgconn.SafeToRetry(err) || errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR" {
+		return err
+	}
+	return &unknown{err}
+}

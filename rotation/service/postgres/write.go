@@ -1,0 +1,134 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+// The types of array elements in SQL.
+var arrayType = map[uint32]string{
+	pgtype.TIDOID: "tid[]", pgtype.Int8OID: "bigint[]", pgtype.Int4OID: "integer[]",
+	pgtype.TextOID: "text[]", pgtype.ByteaOID: "bytea[]",
+}
+
+// elementSize is about how long an element is.
+var elementSize = map[uint32]int{pgtype.Int8OID: 8, pgtype.Int4OID: 4, pgtype.TextOID: 16, pgtype.ByteaOID: 48}
+
+// queueCards queues the statement that stores the cards that are to be written:
+// all that exist in one, with those columns that change in any of them.
+func queueCards(b *pgx.Batch, cards []*locked, id string) {
+	var changed uint32 // a bit for each column
+	write := make([]*locked, 0, len(cards))
+	for _, l := range cards {
+		switch {
+		case !l.tx.Write:
+		case l.exists:
+			write = append(write, l)
+			for i := range columns[1:] {
+				if changed&(2<<i) == 0 && !columns[1+i].same(&l.before, &l.tx.Card) {
+					changed |= 2 << i
+				}
+			}
+		default:
+			queueInsert(b, l, id)
+		}
+	}
+	if changed == 0 {
+		return
+	}
+	tids := newArray(pgtype.TIDOID, len(write), 6)
+	args := []any{len(write), tids}
+	for _, l := range write {
+		tids.bytes(l.tid[:])
+	}
+	for i, c := range columns {
+		if changed&(1<<i) == 0 {
+			continue
+		}
+		a := newArray(c.element, len(write), elementSize[c.element])
+		for _, l := range write {
+			c.put(a, &l.tx.Card)
+		}
+		args = append(args, a)
+	}
+	b.Queue(updateSQL(changed), args...)
+}
+
+// queueInsert queues the statement that makes a card. It fails where another
+// transaction has made it.
+func queueInsert(b *pgx.Batch, l *locked, id string) {
+	l.tx.Card.ID = id
+	args := make([]any, len(columns))
+	for i, c := range columns {
+		a := &array{element: c.element}
+		c.put(a, &l.tx.Card)
+		args[i] = a
+	}
+	b.Queue(insertSQL, args...)
+}
+
+var insertSQL = func() string {
+	var arrays []string
+	for i, c := range columns {
+		arrays = append(arrays, fmt.Sprintf("$%d::%s", i+1, arrayType[c.element]))
+	}
+	return "INSERT INTO cards (" + columnNames + ") SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ")"
+}()
+
+// updates holds the statement for each set of columns that was asked for.
+var updates sync.Map
+
+// updateSQL returns the statement that writes these columns. It fails, and with
+// it the transaction, unless it finds each of its rows.
+func updateSQL(changed uint32) string {
+	if sql, ok := updates.Load(changed); ok {
+		return sql.(string)
+	}
+	var set, names, arrays []string
+	for i, c := range columns {
+		if changed&(1<<i) == 0 {
+			continue
+		}
+		set = append(set, c.name+" = u."+c.name)
+		names = append(names, c.name)
+		arrays = append(arrays, fmt.Sprintf("$%d::%s", len(arrays)+3, arrayType[c.element]))
+	}
+	sql := "WITH written AS (UPDATE cards SET " + strings.Join(set, ", ") +
+		" FROM unnest($2::tid[], " + strings.Join(arrays, ", ") + ") AS u (tid, " + strings.Join(names, ", ") + ")" +
+		" WHERE cards.ctid = u.tid RETURNING 1)" +
+		" SELECT 1 / (count(*) = $1)::int FROM written"
+	updates.Store(changed, sql)
+	return sql
+}
+
+// queueEvents queues the statement that adds the events to the outbox, in the
+// order of the cards.
+func queueEvents(b *pgx.Batch, cards []*locked) {
+	n, size := 0, 0
+	for _, l := range cards {
+		if e := l.tx.Event; e != nil {
+			n++
+			size = max(size, len(e.Payload))
+		}
+	}
+	card, payload := newArray(pgtype.TextOID, n, store.MaxID), newArray(pgtype.ByteaOID, n, size)
+	number, at := newArray(pgtype.Int8OID, n, 8), newArray(pgtype.Int8OID, n, 8)
+	for _, l := range cards {
+		if e := l.tx.Event; e != nil {
+			card.text(e.Card)
+			number.int64(e.Number)
+			at.int64(e.At.UnixNano())
+			payload.bytes(e.Payload)
+		}
+	}
+	if card.n > 0 {
+		b.Queue(`INSERT INTO outbox (card, number, at, payload)
+			SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bytea[])`, card, number, at, payload)
+	}
+}

@@ -1,0 +1,189 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/servicecode"
+)
+
+// The sizes of what the engine writes for a rotation.
+const (
+	fleet   = 100_000
+	batch   = 1000
+	state   = 38
+	sealed  = 35
+	payload = 635
+)
+
+// filled returns a store with a fleet whose slots are spread over a day, in no
+// relation to the order of the cards, and which is overdue for a century.
+func filled(b *testing.B, path string) *Store {
+	clk := clock.NewMock()
+	clk.Set(time.Date(2126, 1, 1, 0, 0, 0, 0, time.UTC))
+	s := mustOpen(b, path, clk)
+	day := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	err := s.submit(s.others, newRequest(b.Context(), nil, func(c *conn, _ *request) error {
+		for i := range fleet {
+			slot := day.Add(rand.N(24 * time.Hour))
+			l := locked{id: cardID(i), tx: store.Tx{Write: true, Card: store.Card{
+				Account: "account-00001234", Version: 1, Events: 1, State: make([]byte, state),
+				Next: slot, Due: slot, Interval: 24 * time.Hour,
+				ServiceCode: servicecode.MustParse("201"), Sealed: make([]byte, sealed), PreviousSealed: make([]byte, sealed),
+				Created: day, Rotated: day,
+			}}}
+			if err := l.save(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+func cardID(i int) string { return fmt.Sprintf("0191e7c5-7d3a-7b21-9e0f-%012x", i) }
+
+// rotate changes what a rotation changes.
+func rotate(tx *store.Tx) error {
+	c := &tx.Card
+	c.Version++
+	c.Events++
+	c.State = make([]byte, state)
+	c.PreviousCode, c.PreviousSealed = c.ServiceCode, c.Sealed
+	c.Sealed = make([]byte, sealed)
+	c.Rotated = c.Next
+	c.Next = c.Next.Add(c.Interval)
+	c.Due = c.Next
+	tx.Write = true
+	tx.Event = &store.Event{Card: c.ID, Number: c.Events, At: c.Rotated, Payload: make([]byte, payload)}
+	return nil
+}
+
+func report(b *testing.B, rotations int) {
+	b.ReportMetric(float64(rotations)/b.Elapsed().Seconds(), "rotations/s")
+}
+
+// BenchmarkDue works off a backlog: in claims, and as a baseline in one large
+// statement each for cards and events, which decides nothing.
+func BenchmarkDue(b *testing.B) {
+	b.Run("claims", func(b *testing.B) {
+		s := filled(b, filepath.Join(b.TempDir(), "cards.db"))
+		b.ReportAllocs()
+		done := 0
+		for b.Loop() {
+			n, err := s.Claim(b.Context(), batch, rotate)
+			if err != nil {
+				b.Fatal(err)
+			}
+			done += n
+		}
+		report(b, done)
+	})
+	b.Run("baseline", func(b *testing.B) {
+		s := filled(b, filepath.Join(b.TempDir(), "cards.db"))
+		b.ReportAllocs()
+		done := 0
+		for b.Loop() {
+			err := s.submit(s.others, newRequest(b.Context(), nil, func(c *conn, _ *request) error {
+				return c.script(context.Background(), fmt.Sprintf(`
+					INSERT INTO event (card, number, at, status, since, attempts, failure, payload)
+						SELECT id, events + 1, next, 0, next, 0, '', zeroblob(%d) FROM card WHERE due <= %[2]d ORDER BY due;
+					UPDATE card SET version = version + 1, events = events + 1, state = zeroblob(%[3]d),
+						previous_code = service_code, previous_sealed = sealed, sealed = zeroblob(%[4]d),
+						rotated = next, next = next + interval, due = next + interval WHERE due <= %[2]d`,
+					payload, s.now().UnixNano(), state, sealed))
+			}))
+			if err != nil {
+				b.Fatal(err)
+			}
+			done += fleet
+		}
+		report(b, done)
+	})
+}
+
+// BenchmarkUpdate rotates single cards for 1 and 8 callers; the baseline has a
+// transaction for each, in plain database/sql with the same settings.
+func BenchmarkUpdate(b *testing.B) {
+	for _, callers := range []int{1, 8} {
+		b.Run(fmt.Sprintf("store/callers=%d", callers), func(b *testing.B) {
+			s := filled(b, filepath.Join(b.TempDir(), "cards.db"))
+			oneByOne(b, callers, func(id string) error {
+				return s.Update(b.Context(), id, "", rotate)
+			})
+		})
+		b.Run(fmt.Sprintf("baseline/callers=%d", callers), func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "cards.db")
+			filled(b, path).Close()
+			db, err := sql.Open("sqlite", dsn(path, forWriter...)+"&_txlock=immediate")
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer db.Close()
+			db.SetMaxOpenConns(1) // else they fail each other, or sleep
+			selects, err1 := db.Prepare(`SELECT events, sealed FROM card WHERE id = ?`)
+			updates, err2 := db.Prepare(`UPDATE card SET version = version + 1, events = events + 1, state = ?,
+				previous_code = service_code, previous_sealed = ?, sealed = ?,
+				rotated = next, next = next + interval, due = next + interval WHERE id = ?`)
+			inserts, err3 := db.Prepare(insertEvent)
+			if err1 != nil || err2 != nil || err3 != nil {
+				b.Fatal(err1, err2, err3)
+			}
+			oneByOne(b, callers, func(id string) error {
+				tx, err := db.Begin()
+				if err != nil {
+					return err
+				}
+				defer tx.Rollback()
+				var events int64
+				var before []byte
+				if err := tx.Stmt(selects).QueryRow(id).Scan(&events, &before); err != nil {
+					return err
+				}
+				if _, err := tx.Stmt(updates).Exec(make([]byte, state), before, make([]byte, sealed), id); err != nil {
+					return err
+				}
+				if _, err := tx.Stmt(inserts).Exec(id, events+1, int64(1), int64(1), make([]byte, payload)); err != nil {
+					return err
+				}
+				return tx.Commit()
+			})
+		})
+	}
+}
+
+// oneByOne has callers rotate cards at random.
+func oneByOne(b *testing.B, callers int, rotate func(id string) error) {
+	b.ReportAllocs()
+	b.ResetTimer()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	errs := make(chan error, callers)
+	for range callers {
+		go func() {
+			var err error
+			for err == nil && left.Add(-1) >= 0 {
+				err = rotate(cardID(rand.IntN(fleet)))
+			}
+			errs <- err
+		}()
+	}
+	for range callers {
+		if err := <-errs; err != nil {
+			b.Fatal(err)
+		}
+	}
+	report(b, b.N)
+}

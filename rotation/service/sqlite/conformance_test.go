@@ -1,0 +1,29 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/engine/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, storetest.Harness{Open: func(t *testing.T, clk clock.Clock) (store.Store, func() store.Store) {
+		path := filepath.Join(t.TempDir(), "cards.db")
+		reopen := func() store.Store { return mustOpen(t, path, clk) }
+		return reopen(), reopen
+	}})
+}
+
+func mustOpen(t testing.TB, path string, clk clock.Clock) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), path, clk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}

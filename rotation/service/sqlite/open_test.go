@@ -1,0 +1,283 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+	"github.com/google/go-cmp/cmp"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+func tempFile(t testing.TB) string { return filepath.Join(t.TempDir(), "cards.db") }
+
+// ask returns the first column of a query's first row, as text.
+func ask(t *testing.T, c *conn, query string, args ...any) (answer string) {
+	t.Helper()
+	if err := c.query(t.Context(), func(r *row) error {
+		answer = fmt.Sprint(r.values[0])
+		return errEnough
+	}, query, args...); err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// with does something to a file with a plain connection.
+func with(t *testing.T, path, statements string) {
+	t.Helper()
+	c, err := connect(t.Context(), dsn(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.script(t.Context(), statements); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func refused(t *testing.T, path string, words ...string) error {
+	t.Helper()
+	s, err := Open(t.Context(), path, clock.NewMock())
+	if err == nil {
+		s.Close()
+		t.Fatal("it opens")
+	}
+	for _, w := range append(words, path) {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("error %q does not say %q", err, w)
+		}
+	}
+	return err
+}
+
+func TestSettings(t *testing.T) {
+	s := mustOpen(t, tempFile(t), clock.NewMock())
+	reader := <-s.idle
+	defer func() { s.idle <- reader }()
+	if got := ask(t, s.writer, "SELECT sqlite_version() >= '3.51.3' AND sqlite_version() LIKE '3.__.%'"); got != "1" {
+		t.Error("an old SQLite")
+	}
+	for pragma, want := range map[string]string{
+		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "10000", "trusted_schema": "0",
+		"application_id": "1129731666", "user_version": "1", "encoding": "UTF-8",
+	} {
+		for name, c := range map[string]*conn{"writer": s.writer, "reader": reader} {
+			if got := ask(t, c, "PRAGMA "+pragma); got != want {
+				t.Errorf("%s: %s is %s, want %s", name, pragma, got, want)
+			}
+		}
+	}
+	if err := reader.script(t.Context(), "DELETE FROM card"); err == nil {
+		t.Error("a reader can write")
+	}
+	if err := check(t.Context(), reader, []pragma{{"synchronous", 1}}); err == nil {
+		t.Error("a setting that is another one passes")
+	}
+}
+
+func TestFilesAreTheOwnersAlone(t *testing.T) {
+	path := tempFile(t)
+	s := mustOpen(t, path, clock.NewMock())
+	if _, err := s.Lead(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal", "-shm", "-turn", "-lead"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode() != 0o600 {
+			t.Errorf("cards.db%s has mode %v", suffix, info.Mode())
+		}
+	}
+}
+
+func TestAnyPathWillDo(t *testing.T) {
+	for _, name := range []string{"a b.db", "a?mode=memory", "a#b", "a%20b", "ä", "file:x", "&_pragma=synchronous(0)"} {
+		path := filepath.Join(t.TempDir(), name)
+		s := mustOpen(t, path, clock.NewMock())
+		put(t, s, "A")
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+		if _, err := mustOpen(t, path, clock.NewMock()).Card(t.Context(), "A"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, path := range []string{"", ":memory:"} {
+		if _, err := Open(t.Context(), path, clock.NewMock()); err == nil {
+			t.Errorf("%q opens", path)
+		}
+	}
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	path := tempFile(t)
+	mustOpen(t, path, clock.NewMock()).Close()
+	with(t, path, "PRAGMA user_version = 99")
+	err := refused(t, path, "version 99", "up to 1", "newer program", "backup")
+	if !errors.Is(err, store.ErrSchema) {
+		t.Errorf("%v is no ErrSchema", err)
+	}
+	with(t, path, "PRAGMA user_version = 1")
+	mustOpen(t, path, clock.NewMock())
+}
+
+func TestDatabaseOfAnotherProgramIsLeftAlone(t *testing.T) {
+	path := tempFile(t)
+	with(t, path, "CREATE TABLE card (pet TEXT); INSERT INTO card VALUES ('cat')")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := refused(t, path, "another program"); !errors.Is(err, store.ErrSchema) {
+		t.Errorf("%v is no ErrSchema", err)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(before, after) {
+		t.Error("the file has changed")
+	}
+}
+
+func TestWhatIsNoDatabaseIsLeftAlone(t *testing.T) {
+	path := tempFile(t)
+	text := bytes.Repeat([]byte("dear diary, "), 1000)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, path, "not a SQLite database", "another path")
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, text) {
+		t.Errorf("the file has changed, or %v", err)
+	}
+}
+
+func TestDamageIsReported(t *testing.T) {
+	path := tempFile(t)
+	s := mustOpen(t, path, clock.NewMock())
+	for i := range 200 {
+		put(t, s, fmt.Sprint("card ", i))
+	}
+	s.Close()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const page = 4096 // the first one has the schema
+	if _, err := f.WriteAt(bytes.Repeat([]byte{0xEE}, int(info.Size())-page), page); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	s = mustOpen(t, path, clock.NewMock())
+	_, readErr := s.Cards(t.Context(), "", 1000)
+	writeErr := s.Update(t.Context(), "card 7", "", count)
+	again := s.Update(t.Context(), "card 7", "", count) // in a transaction of its own
+	for _, err := range []error{readErr, writeErr, again} {
+		if err == nil || !strings.Contains(err.Error(), "damaged: restore a backup") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestMissingFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "missing", "cards.db")
+	if err := refused(t, path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	refused(t, t.TempDir(), "can't be opened")
+}
+
+func TestOpenAtTheSameTime(t *testing.T) {
+	path := tempFile(t)
+	type opened struct {
+		*Store
+		error
+	}
+	all := make(chan opened)
+	const n = 8
+	for range n {
+		go func() {
+			s, err := Open(context.Background(), path, clock.NewMock())
+			all <- opened{s, err}
+		}()
+	}
+	for i := range n {
+		o := <-all
+		if o.error != nil {
+			t.Error(o.error)
+			continue
+		}
+		defer o.Close()
+		put(t, o.Store, fmt.Sprint(i))
+	}
+}
+
+// What operators look at must open also while a process is stuck in a transaction.
+func TestOpenWhileAnotherWrites(t *testing.T) {
+	path := tempFile(t)
+	s := mustOpen(t, path, clock.NewMock())
+	put(t, s, "A")
+	c, err := connect(t.Context(), dsn(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.script(t.Context(), "BEGIN IMMEDIATE; DELETE FROM card"); err != nil {
+		t.Fatal(err)
+	}
+	if got := version(t, mustOpen(t, path, clock.NewMock()), "A"); got != 1 {
+		t.Errorf("version %d", got)
+	}
+}
+
+func TestOpenObeysContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Open(ctx, tempFile(t), clock.NewMock()); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What is odd comes back as it was; storetest has the rest.
+func TestCardsComeBack(t *testing.T) {
+	at := func(ns int64) time.Time { return time.Unix(0, ns).UTC() }
+	full := store.Card{
+		ID: "A\x00'\"ä", Version: 3, State: []byte{0, 1}, Sealed: []byte{}, Identity: []byte{5},
+		Next: at(0), Due: at(-1), Created: at(1 << 62), ServiceCode: mustCode("000"), Failure: "it's broken",
+	}
+	s := mustOpen(t, tempFile(t), clock.NewMock())
+	for _, want := range []store.Card{full, {ID: full.ID, Version: 1}, full} {
+		if err := s.Update(t.Context(), want.ID, "", func(tx *store.Tx) error {
+			tx.Card, tx.Write = want, true
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Card(t.Context(), want.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, cmp.Comparer(sameCode)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}

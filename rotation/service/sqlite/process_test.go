@@ -1,0 +1,277 @@
+package sqlite
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/benbjohnson/clock"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/internal/powertest"
+)
+
+// childVariable makes the test binary another process with the file that it
+// names, which does what its standard input says, a word a line; with openVariable
+// it opens the file and ends.
+const (
+	childVariable = "CVV_SQLITE_TEST_CHILD"
+	openVariable  = "CVV_SQLITE_TEST_OPEN"
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childVariable); path != "" {
+		if err := child(path); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func child(path string) error {
+	ctx := context.Background()
+	s, err := Open(ctx, path, clock.New())
+	if err != nil {
+		return err
+	}
+	fmt.Println("open")
+	if os.Getenv(openVariable) != "" {
+		return nil
+	}
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		var err error
+		switch in.Text() {
+		case "lead":
+			_, err = s.Lead(ctx)
+		case "update": // until there are 300 of them, of all processes
+			for enough := false; err == nil && !enough; {
+				err = s.Update(ctx, "A", "", func(tx *store.Tx) error {
+					if enough = tx.Card.Version >= 300; enough {
+						return nil
+					}
+					return count(tx)
+				})
+			}
+		}
+		fmt.Println("done", err)
+	}
+	return s.Close()
+}
+
+// process is another process.
+type process struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Scanner
+}
+
+func start(t *testing.T, path string) *process {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, cmd: exec.Command(exe)}
+	p.cmd.Env = append(os.Environ(), childVariable+"="+path)
+	p.in, err = p.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	p.out = bufio.NewScanner(out)
+	p.expect("open")
+	return p
+}
+
+func (p *process) say(word string) { fmt.Fprintln(p.in, word) }
+
+func (p *process) expect(line string) {
+	p.t.Helper()
+	if p.out.Scan(); p.out.Text() != line {
+		p.t.Fatalf("the process says %q, not %q", p.out.Text(), line)
+	}
+}
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+func TestLeaseHoldsAcrossProcesses(t *testing.T) {
+	path := tempFile(t)
+	s := mustOpen(t, path, clock.NewMock())
+	other := start(t, path)
+	other.say("lead")
+	other.expect("done <nil>")
+	if _, err := s.Lead(t.Context()); !errors.Is(err, store.ErrLeading) {
+		t.Fatalf("while another process leads: %v", err)
+	}
+	other.kill()
+	l, err := s.Lead(t.Context())
+	if err != nil {
+		t.Fatalf("after it was killed: %v", err)
+	}
+	third := start(t, path)
+	third.say("lead")
+	third.expect("done " + store.ErrLeading.Error())
+	l.Release()
+	third.say("lead")
+	third.expect("done <nil>")
+}
+
+func TestProcessesUpdateOneCard(t *testing.T) {
+	path := tempFile(t)
+	s := mustOpen(t, path, clock.NewMock())
+	put(t, s, "A")
+	one, two := start(t, path), start(t, path)
+	one.say("update")
+	two.say("update")
+	for version(t, s, "A") < 300 {
+		put(t, s, "A")
+	}
+	one.expect("done <nil>")
+	two.expect("done <nil>")
+	if diff := cmp.Diff(upTo(version(t, s, "A")), numbers(t, s, "A")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTwoStoresOnOneFile(t *testing.T) {
+	path := tempFile(t)
+	stores := []*Store{mustOpen(t, path, clock.NewMock()), mustOpen(t, path, clock.NewMock())}
+	const callers, each = 4, 40
+	var wg sync.WaitGroup
+	for i := range callers {
+		wg.Go(func() {
+			for range each {
+				put(t, stores[i%2], "A")
+			}
+		})
+	}
+	wg.Wait()
+	stores[0].Close() // which must not end the locks of the other
+	put(t, stores[1], "A")
+	if diff := cmp.Diff(upTo(callers*each+1), numbers(t, stores[1], "A")); diff != "" {
+		t.Error(diff)
+	}
+	if err := mustOpen(t, path, clock.NewMock()).Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// An update of one process waits for about one claim of another one that works
+// off a backlog, although it can only ask from time to time.
+func TestBacklogOfOneProcessDoesNotStarveAnother(t *testing.T) {
+	path := tempFile(t)
+	daemon, operator := mustOpen(t, path, clock.NewMock()), mustOpen(t, path, clock.NewMock())
+	var wg sync.WaitGroup
+	for i := range 300 {
+		wg.Go(func() { put(t, daemon, fmt.Sprint(i)) })
+	}
+	wg.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	claims := make(chan int64)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for n := int64(0); ; {
+			select {
+			case claims <- n:
+			case <-ctx.Done():
+				return
+			default:
+				if _, err := daemon.Claim(context.Background(), 300, count); err != nil {
+					t.Error(err)
+					return
+				}
+				n++
+			}
+		}
+	}()
+	const updates = 10
+	before := <-claims
+	for range updates {
+		put(t, operator, "A")
+	}
+	// Measured: 4 to 13, and without the lock for turns 25 to 435.
+	if n := <-claims - before; n > 4*updates {
+		t.Errorf("%d claims while %d updates waited", n, updates)
+	}
+	cancel()
+	<-stopped
+}
+
+func TestProcessThatKeepsTheDatabaseIsReported(t *testing.T) {
+	held(t, func(t *testing.T, s *Store) { // where ten seconds pass at once
+		c, err := connect(t.Context(), dsn(s.path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.script(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Update(t.Context(), "A", "", count); err == nil || !strings.Contains(err.Error(), "another process") {
+			t.Errorf("got %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		errs := make(chan error)
+		go func() { errs <- s.Update(ctx, "A", "", count) }()
+		cancel()
+		if err := <-errs; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if err := c.script(t.Context(), "ROLLBACK"); err != nil {
+			t.Fatal(err)
+		}
+		put(t, s, "A")
+	})
+}
+
+// TestOpenSyncs what a process may have left unsynced when it was killed, also while
+// a reader elsewhere keeps a checkpoint from doing so.
+func TestOpenSyncs(t *testing.T) {
+	powertest.Need(t)
+	path := tempFile(t)
+	s := mustOpen(t, path, clock.NewMock())
+	put(t, s, "A")
+	with(t, path, "PRAGMA wal_checkpoint(PASSIVE)")
+	reader, err := connect(t.Context(), dsn(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if err := reader.script(t.Context(), "BEGIN; SELECT count(*) FROM card"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "B")
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"="+path, openVariable+"=1")
+	run, err := powertest.Trace(t, filepath.Dir(path), cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(run.Syncs()); n != 2 {
+		t.Errorf("%d syncs, not of the log and the folder", n)
+	}
+}

@@ -1,0 +1,140 @@
+package sqlite
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+const (
+	selectCards   = `SELECT ` + cardColumns + ` FROM card WHERE id > ? ORDER BY id LIMIT ?`
+	selectFailing = `SELECT ` + cardColumns + ` FROM card WHERE failures > 0 ORDER BY id LIMIT ?`
+	selectAhead   = `SELECT id FROM card NOT INDEXED WHERE next > ? + interval AND id > ? ORDER BY id LIMIT ?`
+	selectNextDue = `SELECT due FROM card WHERE due IS NOT NULL ORDER BY due LIMIT 1`
+	countDue      = `SELECT (due - ?1) / ?2, count(*) FROM card WHERE due >= ?1 AND due < ?3 GROUP BY 1`
+	selectStats   = `SELECT (SELECT ifnull(max(n), 0) FROM card),
+		(SELECT count(*) FROM card WHERE due <= ?),
+		(SELECT due FROM card WHERE due IS NOT NULL ORDER BY due LIMIT 1),
+		(SELECT count(*) FROM card WHERE failures > 0),
+		(SELECT count(*) FROM event WHERE status = 0),
+		(SELECT min(at) FROM event WHERE status = 0),
+		(SELECT count(*) FROM event WHERE status = 2)`
+)
+
+// read runs a query with a connection of the readers.
+func (s *Store) read(ctx context.Context, scan func(*row) error, query string, args ...any) error {
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	select {
+	case c := <-s.idle:
+		defer func() { s.idle <- c }()
+		return explain(c.query(ctx, scan, query, args...))
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.closing:
+		return store.ErrClosed
+	}
+}
+
+// cards returns the cards that a query of their columns finds.
+func (s *Store) cards(ctx context.Context, query string, args ...any) (cards []store.Card, err error) {
+	err = s.read(ctx, func(r *row) error {
+		cards = append(cards, scanCard(r))
+		return nil
+	}, query, args...)
+	return cards, err
+}
+
+// Card implements store.Store.
+func (s *Store) Card(ctx context.Context, id string) (store.Card, error) {
+	var c store.Card
+	found := false
+	err := s.read(ctx, func(r *row) error {
+		r.int()
+		c, found = scanCard(r), true
+		return nil
+	}, selectCard, id)
+	if err != nil {
+		return store.Card{}, err
+	}
+	if !found {
+		return store.Card{}, store.ErrNotFound
+	}
+	return c, nil
+}
+
+// Cards implements store.Store.
+func (s *Store) Cards(ctx context.Context, after string, limit int) ([]store.Card, error) {
+	return s.cards(ctx, selectCards, after, rows(limit))
+}
+
+// Failing implements store.Store.
+func (s *Store) Failing(ctx context.Context, limit int) ([]store.Card, error) {
+	return s.cards(ctx, selectFailing, rows(limit))
+}
+
+// Ahead implements store.Store. It reads all cards, in the order of the file,
+// which is much faster than that of their ids.
+func (s *Store) Ahead(ctx context.Context, after string, limit int) (ids []string, err error) {
+	err = s.read(ctx, func(r *row) error {
+		ids = append(ids, r.string())
+		return nil
+	}, selectAhead,
+		s.now().UnixNano(), after, rows(limit))
+	return ids, err
+}
+
+// NextDue implements store.Store.
+func (s *Store) NextDue(ctx context.Context) (due time.Time, ok bool, err error) {
+	err = s.read(ctx, func(r *row) error {
+		due, ok = r.time(), true
+		return nil
+	}, selectNextDue)
+	return due, ok, err
+}
+
+// DueCounts implements store.Store.
+func (s *Store) DueCounts(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error) {
+	counts := make([]int64, max(n, 0))
+	if len(counts) == 0 || step <= 0 {
+		return counts, s.open(ctx)
+	}
+	first, last := bound(from), int64(math.MaxInt64)
+	if int64(n) < math.MaxInt64/int64(step) {
+		last = bound(from.Add(step * time.Duration(n)))
+	}
+	return counts, s.read(ctx, func(r *row) error {
+		counts[r.int()] = r.int()
+		return nil
+	}, countDue, first, int64(step), last)
+}
+
+// Stats implements store.Store. It counts what is behind, row by row of an
+// index, which takes a while when that is much.
+func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
+	err = s.read(ctx, func(r *row) error {
+		st = store.Stats{
+			Cards: r.int(), Backlog: r.int(), OldestDue: r.time(), Failing: r.int(),
+			Pending: r.int(), OldestPending: r.time(), Parked: r.int(),
+		}
+		return nil
+	}, selectStats, s.now().UnixNano())
+	return st, err
+}
+
+// rows is a limit; SQLite takes a negative one for none.
+func rows(limit int) int64 { return int64(max(limit, 0)) }
+
+// bound returns t in nanoseconds, or the end of what they can say.
+func bound(t time.Time) int64 {
+	switch {
+	case t.Before(time.Unix(0, math.MinInt64)):
+		return math.MinInt64
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}

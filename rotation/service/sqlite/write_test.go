@@ -1,0 +1,488 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/benbjohnson/clock"
+	"github.com/google/go-cmp/cmp"
+	"modernc.org/sqlite"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+// onCommit has f asked before each commit that changes something, whether it
+// may take place. The writer must be idle.
+func onCommit(s *Store, f func() bool) {
+	s.writer.Conn.(sqlite.HookRegisterer).RegisterCommitHook(func() int32 {
+		if f() {
+			return 0
+		}
+		return 1
+	})
+}
+
+// held is a store whose writer is at work on something, until it is released.
+// In its bubble, synctest.Wait returns when all that has been started waits for
+// the writer.
+func held(t *testing.T, work func(*testing.T, *Store)) {
+	path := tempFile(t)
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(t.Context(), path, clock.NewMock())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		work(t, s)
+	})
+}
+
+// hold begins an update that ends when the function returned is called.
+func hold(t *testing.T, s *Store) (release func()) {
+	inside, release2, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- s.Update(context.Background(), "holder", "", func(tx *store.Tx) error {
+			select {
+			case <-inside:
+			default:
+				close(inside)
+			}
+			<-release2
+			return count(tx)
+		})
+	}()
+	<-inside
+	return func() {
+		close(release2)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestUpdatesThatWaitShareACommit(t *testing.T) {
+	held(t, func(t *testing.T, s *Store) {
+		commits := 0
+		onCommit(s, func() bool { commits++; return true })
+		release := hold(t, s)
+		const n = 100
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() { put(t, s, fmt.Sprint(i)) })
+		}
+		synctest.Wait()
+		release()
+		wg.Wait()
+		if commits != 1 {
+			t.Errorf("%d updates took %d commits", n+1, commits)
+		}
+		put(t, s, "later")
+		if commits != 2 {
+			t.Errorf("the update after them made it %d commits", commits)
+		}
+	})
+}
+
+func TestGroupIsBounded(t *testing.T) {
+	held(t, func(t *testing.T, s *Store) {
+		commits := 0
+		onCommit(s, func() bool { commits++; return true })
+		release := hold(t, s)
+		var wg sync.WaitGroup
+		for i := range 2 * maxGroup {
+			wg.Go(func() { put(t, s, fmt.Sprint(i)) })
+		}
+		synctest.Wait()
+		release()
+		wg.Wait()
+		if commits != 3 {
+			t.Errorf("%d updates took %d commits", 2*maxGroup+1, commits)
+		}
+	})
+}
+
+func TestErrorsOfFunctionsAreTheirOwn(t *testing.T) {
+	own := errors.New("no such luck")
+	held(t, func(t *testing.T, s *Store) {
+		commits := 0
+		onCommit(s, func() bool { commits++; return true })
+		release := hold(t, s)
+		var wg sync.WaitGroup
+		for i := range 5 {
+			wg.Go(func() { put(t, s, fmt.Sprint(i)) })
+			wg.Go(func() {
+				if err := s.Update(t.Context(), fmt.Sprint(i), "", func(tx *store.Tx) error {
+					_ = count(tx)
+					return own
+				}); err != own {
+					t.Errorf("got %v", err)
+				}
+			})
+			wg.Go(func() {
+				defer func() {
+					if p := recover(); p != "oh" {
+						t.Errorf("the caller's panic is %v", p)
+					}
+				}()
+				_ = s.Update(t.Context(), fmt.Sprint(i), "", func(tx *store.Tx) error {
+					_ = count(tx)
+					panic("oh")
+				})
+			})
+		}
+		synctest.Wait()
+		release()
+		wg.Wait()
+		for i := range 5 {
+			if v := version(t, s, fmt.Sprint(i)); v != 1 {
+				t.Errorf("card %d has version %d", i, v)
+			}
+		}
+		if commits != 1 {
+			t.Errorf("it took %d commits", commits)
+		}
+	})
+}
+
+func TestPanicInAClaimLeavesEverythingAsItWas(t *testing.T) {
+	s := mustOpen(t, tempFile(t), clock.NewMock())
+	put(t, s, "A")
+	put(t, s, "B")
+	func() {
+		defer func() { _ = recover() }()
+		calls := 0
+		_, _ = s.Claim(t.Context(), 2, func(tx *store.Tx) error {
+			if calls++; calls == 2 {
+				panic("oh")
+			}
+			return count(tx)
+		})
+		t.Error("no panic")
+	}()
+	if a, b := version(t, s, "A"), version(t, s, "B"); a != 1 || b != 1 {
+		t.Errorf("versions %d and %d", a, b)
+	}
+}
+
+func TestGroupWhoseCommitFailsIsTriedOneByOne(t *testing.T) {
+	held(t, func(t *testing.T, s *Store) {
+		commits, calls := 0, 0
+		onCommit(s, func() bool { commits++; return commits > 1 })
+		release := hold(t, s)
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				if err := s.Update(context.Background(), "A", "", func(tx *store.Tx) error {
+					calls++ // no two at the same time
+					return count(tx)
+				}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		release()
+		wg.Wait()
+		if commits != 1+6 || calls != 2*5 {
+			t.Errorf("%d commits, %d calls", commits, calls)
+		}
+		if diff := cmp.Diff(upTo(5), numbers(t, s, "A")); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestCommitThatFailsIsReported(t *testing.T) {
+	s := mustOpen(t, tempFile(t), clock.NewMock())
+	put(t, s, "A")
+	fine := false
+	onCommit(s, func() bool { return fine })
+	if err := s.Update(t.Context(), "A", "", count); err == nil {
+		t.Error("the update says that it is done")
+	}
+	if n, err := s.Claim(t.Context(), 1, count); err == nil || n != 0 {
+		t.Errorf("the claim says %d, %v", n, err)
+	}
+	if err := s.Settle(t.Context(), []store.Delivery{{Position: 1, Status: store.Delivered}}); err == nil {
+		t.Error("the settling says that it is done")
+	}
+	fine = true
+	put(t, s, "A")
+	if diff := cmp.Diff(upTo(2), numbers(t, s, "A")); diff != "" {
+		t.Error(diff)
+	}
+	if st, err := s.Stats(t.Context()); err != nil || st.Pending != 2 {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
+// One update has more to store than there is room for; those of its group that
+// have less are stored.
+func TestFullDisk(t *testing.T) {
+	held(t, func(t *testing.T, s *Store) {
+		release := hold(t, s)
+		var wg sync.WaitGroup
+		for i := range 5 {
+			wg.Go(func() { put(t, s, fmt.Sprint(i)) })
+		}
+		wg.Go(func() {
+			err := s.Update(t.Context(), "big", "", func(tx *store.Tx) error {
+				_ = count(tx)
+				tx.Event.Payload = make([]byte, 1<<20)
+				return nil
+			})
+			if err == nil || !strings.Contains(err.Error(), "disk is full") || !strings.Contains(err.Error(), "make room") {
+				t.Errorf("got %v", err)
+			}
+		})
+		synctest.Wait()
+		if err := s.writer.script(t.Context(), "PRAGMA max_page_count = 100"); err != nil {
+			t.Error(err)
+		}
+		release()
+		wg.Wait()
+		// And now until nothing goes any more.
+		var stored int64
+		var full error
+		for full == nil && stored < 10_000 {
+			if full = s.Update(t.Context(), "A", "", func(tx *store.Tx) error {
+				_ = count(tx)
+				tx.Event.Payload = make([]byte, 500)
+				return nil
+			}); full == nil {
+				stored++
+			}
+		}
+		if full == nil || stored == 0 || version(t, s, "A") != stored {
+			t.Errorf("%d updates, then %v; version %d", stored, full, version(t, s, "A"))
+		}
+		if err := s.writer.script(t.Context(), "PRAGMA max_page_count = 100000"); err != nil {
+			t.Error(err)
+		}
+		put(t, s, "A")
+		if diff := cmp.Diff(upTo(stored+1), numbers(t, s, "A")); diff != "" {
+			t.Error(diff)
+		}
+		if _, err := s.Card(t.Context(), "big"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the big one: %v", err)
+		}
+		if got := ask(t, s.writer, "PRAGMA integrity_check"); got != "ok" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestContextThatEndsInTheQueue(t *testing.T) {
+	held(t, func(t *testing.T, s *Store) {
+		release := hold(t, s)
+		ctx, cancel := context.WithCancel(t.Context())
+		errs := make(chan error, 2)
+		never := func(tx *store.Tx) error {
+			t.Error("called")
+			return count(tx)
+		}
+		go func() { errs <- s.Update(ctx, "A", "", never) }()
+		go func() { _, err := s.Claim(ctx, 1, never); errs <- err }()
+		synctest.Wait()
+		cancel()
+		for range 2 { // while the writer is still held
+			if err := <-errs; !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+		}
+		release()
+		if _, err := s.Card(t.Context(), "A"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestContextThatEndsLaterChangesNothing(t *testing.T) {
+	s := mustOpen(t, tempFile(t), clock.NewMock())
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := s.Update(ctx, "A", "", func(tx *store.Tx) error {
+		cancel()
+		return count(tx)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if version(t, s, "A") != 1 {
+		t.Error("not stored")
+	}
+}
+
+// While there are always updates and always claims, they take turns.
+func TestTurns(t *testing.T) {
+	held(t, func(t *testing.T, s *Store) {
+		release := hold(t, s)
+		var mu sync.Mutex
+		var order []string
+		did := func(what string) func(*store.Tx) error {
+			return func(tx *store.Tx) error {
+				mu.Lock()
+				defer mu.Unlock()
+				order = append(order, what)
+				tx.Card.Due = tx.Now
+				tx.Write = true
+				return nil
+			}
+		}
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { _, _ = s.Claim(context.Background(), 1, did("claim")) })
+		}
+		for range maxGroup + 1 {
+			wg.Go(func() { _ = s.Update(context.Background(), "A", "", did("update")) })
+		}
+		synctest.Wait()
+		release()
+		wg.Wait()
+		var turns []string
+		for i, what := range order {
+			if i == 0 || what != order[i-1] {
+				turns = append(turns, what)
+			}
+		}
+		if diff := cmp.Diff([]string{"update", "claim", "update", "claim"}, turns); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// An update that comes during a claim waits for no second one.
+func TestUpdateWaitsForOneClaim(t *testing.T) {
+	held(t, func(t *testing.T, s *Store) {
+		put(t, s, "A")
+		inside, release := make(chan struct{}), make(chan struct{})
+		var order []string
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, _ = s.Claim(t.Context(), 1, func(tx *store.Tx) error {
+				close(inside)
+				<-release
+				return nil
+			})
+		})
+		<-inside
+		wg.Go(func() {
+			_, _ = s.Claim(t.Context(), 1, func(*store.Tx) error { order = append(order, "claim"); return nil })
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			_ = s.Update(t.Context(), "A", "", func(*store.Tx) error { order = append(order, "update"); return nil })
+		})
+		synctest.Wait()
+		close(release)
+		wg.Wait()
+		if diff := cmp.Diff([]string{"update", "claim"}, order); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestWhatFailsHalfwayLeavesNothing(t *testing.T) {
+	s := mustOpen(t, tempFile(t), clock.NewMock())
+	if _, err := s.change(t.Context(), func(c *conn) (int64, error) {
+		if _, err := c.exec(t.Context(), insertEvent, "A", int64(1), nil, int64(0), nil); err != nil {
+			t.Error(err)
+		}
+		return c.exec(t.Context(), insertEvent, nil, nil, nil, nil, nil)
+	}); err == nil {
+		t.Error("no error")
+	}
+	put(t, s, "A")
+	if diff := cmp.Diff(upTo(1), numbers(t, s, "A")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCloseWhileBusy(t *testing.T) {
+	held(t, func(t *testing.T, s *Store) {
+		release := hold(t, s)
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				if err := s.Update(context.Background(), "A", "", count); !errors.Is(err, store.ErrClosed) {
+					t.Errorf("in the queue: %v", err)
+				}
+			})
+		}
+		synctest.Wait()
+		closed := make(chan error)
+		go func() { closed <- s.Close() }()
+		synctest.Wait()
+		select {
+		case <-closed:
+			t.Error("Close has not waited for a call that has begun")
+		default:
+		}
+		if _, err := s.Card(context.Background(), "A"); !errors.Is(err, store.ErrClosed) {
+			t.Errorf("a new call: %v", err)
+		}
+		release() // which wants no error
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		if err := s.Close(); err != nil {
+			t.Errorf("the second time: %v", err)
+		}
+	})
+}
+
+func TestManyAtOnce(t *testing.T) {
+	s := mustOpen(t, tempFile(t), clock.NewMock())
+	const callers, each = 16, 50
+	var wg sync.WaitGroup
+	for i := range callers {
+		wg.Go(func() {
+			for range each {
+				put(t, s, "A")
+				put(t, s, fmt.Sprint(i))
+				if _, err := s.Card(t.Context(), "A"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if diff := cmp.Diff(upTo(callers*each), numbers(t, s, "A")); diff != "" {
+		t.Error(diff)
+	}
+	if version(t, s, "A") != callers*each || version(t, s, "3") != each {
+		t.Error("updates were lost")
+	}
+}
+
+// TestAContextThatEndsDuringABegin leaves no transaction behind: the driver
+// returns the context's error also when the BEGIN has taken place, and then no
+// later one could.
+func TestAContextThatEndsDuringABegin(t *testing.T) {
+	s, err := Open(t.Context(), tempFile(t), clock.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i := range 300 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.Update(ctx, "cut off, perhaps", "", count)
+		}()
+		for range i % 50 {
+			runtime.Gosched() // so that it ends at another moment each time
+		}
+		cancel()
+		<-done
+		if err := s.Update(t.Context(), "afterwards", "", count); err != nil {
+			t.Fatalf("after %d: %v", i+1, err)
+		}
+	}
+}

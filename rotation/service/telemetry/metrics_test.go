@@ -1,0 +1,284 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/rotation/engine/store"
+)
+
+var start = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
+
+// world is an engine over a store in memory, with metrics.
+type world struct {
+	clock    *clock.Mock
+	memory   *memory.Store
+	store    store.Store
+	engine   *engine.Engine
+	metrics  *Metrics
+	registry *prometheus.Registry
+}
+
+func newWorld(t *testing.T, o Options) *world {
+	t.Helper()
+	w := &world{clock: clock.NewMock(), registry: prometheus.NewPedanticRegistry()}
+	w.clock.Set(start)
+	o.Registerer, o.Clock = w.registry, w.clock
+	w.metrics = New(o)
+	w.memory = memory.New(w.clock)
+	w.store = w.metrics.Store(w.memory)
+	w.registry.MustRegister(Sizes(w.store, time.Second))
+	keys, err := seal.NewKeyring(seal.Key{ID: 1, Secret: make([]byte, seal.KeySize)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.engine, err = engine.New(engine.Options{
+		Store: w.store, Generator: engine.Random(new(cvvgen.Random), keys), Clock: w.clock, Observer: w.metrics,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+const secretCard, secretAccount = "card-that-no-label-names", "account-that-no-label-names"
+
+var ref = engine.Ref{Card: secretCard, Account: secretAccount}
+
+// use does a little of everything.
+func (w *world) use(t *testing.T) {
+	t.Helper()
+	ctx := context.Background()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, err := w.engine.Register(ctx, ref, engine.Registration{Schedule: engine.IntervalRequest{Interval: time.Hour}})
+	must(err)
+	w.clock.Set(start.Add(2*time.Hour + 3*time.Second)) // one slot is missed, the other served 3 s late
+	if n, err := w.engine.Tick(ctx); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	_, err = w.engine.Force(ctx, ref, engine.ForceRequest{}) // S1
+	must(err)
+	_, err = w.engine.Force(ctx, ref, engine.ForceRequest{}) // S3
+	must(err)
+	_, err = w.engine.Deliver(ctx, ref, start.Add(time.Hour)) // a duplicate that is held: R12
+	must(err)
+	_, err = w.engine.SetInterval(ctx, ref, engine.IntervalRequest{Interval: time.Hour}) // R9
+	must(err)
+	revealed, err := w.engine.Reveal(ctx, ref)
+	must(err)
+	if v, err := w.engine.Verify(ctx, ref, revealed.CVV); v != engine.Current || err != nil {
+		t.Fatal(v, err)
+	}
+	if _, err := w.engine.Force(ctx, engine.Ref{Card: "unknown"}, engine.ForceRequest{}); !errors.Is(err, store.ErrNotFound) {
+		t.Fatal(err)
+	}
+	if _, err := w.engine.Force(ctx, engine.Ref{Card: secretCard, Account: "other"}, engine.ForceRequest{}); !errors.Is(err, engine.ErrForbidden) {
+		t.Fatal(err)
+	}
+}
+
+// TestValues: what real operations leave in the metrics, counted by hand.
+func TestValues(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.use(t)
+	want := `
+# HELP cvv_idle_decisions_total Events decided that rotated nothing: new schedules, and timers that came early, twice or too late.
+# TYPE cvv_idle_decisions_total counter
+cvv_idle_decisions_total{kind="auto",reason="duplicate"} 1
+cvv_idle_decisions_total{kind="set_interval",reason="interval_set"} 1
+cvv_idle_decisions_total{kind="set_interval",reason="unchanged"} 1
+# HELP cvv_missed_slots_total Slots that passed while nothing ran and are not made up.
+# TYPE cvv_missed_slots_total counter
+cvv_missed_slots_total 1
+# HELP cvv_rotations_total CVVs rotated, by kind of event, reason and scenario (1 to 3 where the guard held the schedule, else 0).
+# TYPE cvv_rotations_total counter
+cvv_rotations_total{kind="auto",reason="scheduled",scenario="0"} 1
+cvv_rotations_total{kind="forced",reason="guard",scenario="1"} 1
+cvv_rotations_total{kind="forced",reason="guard",scenario="3"} 1
+# HELP cvv_verdicts_total CVVs verified, by verdict: current, previous, expired, wrong, locked.
+# TYPE cvv_verdicts_total counter
+cvv_verdicts_total{verdict="current"} 1
+cvv_verdicts_total{verdict="expired"} 0
+cvv_verdicts_total{verdict="locked"} 0
+cvv_verdicts_total{verdict="previous"} 0
+cvv_verdicts_total{verdict="wrong"} 0
+# HELP cvv_cards Registered cards; may be an estimate.
+# TYPE cvv_cards gauge
+cvv_cards 1
+# HELP cvv_outbox_pending_events Events waiting to be delivered.
+# TYPE cvv_outbox_pending_events gauge
+cvv_outbox_pending_events 4
+# HELP cvv_store_up 1 when the store answers, else 0.
+# TYPE cvv_store_up gauge
+cvv_store_up 1
+# HELP cvv_outbox_oldest_seconds How long the event that waits longest has waited; 0 when none waits.
+# TYPE cvv_outbox_oldest_seconds gauge
+cvv_outbox_oldest_seconds 7203
+`
+	names := []string{"cvv_idle_decisions_total", "cvv_missed_slots_total", "cvv_rotations_total", "cvv_verdicts_total",
+		"cvv_cards", "cvv_outbox_pending_events", "cvv_store_up", "cvv_outbox_oldest_seconds"}
+	if err := testutil.GatherAndCompare(w.registry, strings.NewReader(want), names...); err != nil {
+		t.Error(err)
+	}
+	text := exposition(t, w.registry)
+	for _, line := range []string{ // the slot served is the first one, an hour and 3 s ago
+		`cvv_rotation_lateness_seconds_sum 3603`,
+		`cvv_rotation_lateness_seconds_count 1`,
+		`cvv_claim_cards_sum 1`,
+		`cvv_claim_duration_seconds_count 1`,
+		`cvv_store_duration_seconds_count{operation="claim",outcome="ok"} 1`,
+		`cvv_store_duration_seconds_count{operation="update",outcome="ok"} 6`,
+		`cvv_store_duration_seconds_count{operation="update",outcome="refused"} 2`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %q", line)
+		}
+	}
+	for _, secret := range []string{secretCard, secretAccount} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the metrics hold %s", secret)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+// TestLint: names, units and help as Prometheus wants them; and the values that
+// TestValues does not come to.
+func TestLint(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.use(t)
+	w.metrics.Failed()
+	w.metrics.Repaired()
+	for _, status := range []store.Status{store.Delivered, store.Waiting, store.Waiting, store.Parked} {
+		w.metrics.Delivered(outbox.Outcome{Status: status, Lag: time.Second})
+	}
+	text := exposition(t, w.registry)
+	for _, line := range []string{
+		`cvv_rotation_failures_total 1`, `cvv_repairs_total 1`, `cvv_event_delivery_lag_seconds_sum 1`,
+		`cvv_event_deliveries_total{outcome="delivered"} 1`, `cvv_event_deliveries_total{outcome="failed"} 2`, `cvv_event_deliveries_total{outcome="parked"} 1`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %q", line)
+		}
+	}
+	problems, err := testutil.GatherAndLint(w.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// TestStoreDown: a scrape of a store that fails says so, and takes no longer
+// than its timeout.
+func TestStoreDown(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.memory.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Stall: make(chan struct{})} })
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(Sizes(w.store, time.Millisecond))
+	text := exposition(t, registry)
+	if !strings.Contains(text, "cvv_store_up 0\n") || strings.Contains(text, "cvv_cards") {
+		t.Error(text)
+	}
+	if text := exposition(t, w.metricsOnly(t)); !strings.Contains(text, `operation="stats",outcome="error"} 1`) {
+		t.Error(text)
+	}
+}
+
+// metricsOnly gathers without asking the store.
+func (w *world) metricsOnly(t *testing.T) prometheus.Gatherer {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(w.metrics.storeTime)
+	return registry
+}
+
+// TestEveryCallIsObserved: the decorator knows each method of the store, and
+// passes on what it answers.
+func TestEveryCallIsObserved(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.use(t)
+	ctx, s := context.Background(), w.store
+	s.Now(ctx)
+	s.NextDue(ctx)
+	s.Ahead(ctx, "", 1)
+	if cards, err := s.Cards(ctx, "", 10); len(cards) != 1 || err != nil {
+		t.Error(cards, err)
+	}
+	s.Failing(ctx, 1)
+	if counts, err := s.DueCounts(ctx, start.Add(2*time.Hour), time.Hour, 2); !slices.Equal(counts, []int64{0, 1}) || err != nil {
+		t.Error(counts, err)
+	}
+	s.Stats(ctx)
+	s.Prune(ctx, start, 1)
+	lease, err := s.Lead(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Lead(ctx); !errors.Is(err, store.ErrLeading) {
+		t.Error(err)
+	}
+	pending, err := s.Pending(ctx, 10, nil)
+	if len(pending) != 4 || err != nil {
+		t.Error(len(pending), err)
+	}
+	if err := s.Settle(ctx, []store.Delivery{{Position: pending[0].Position, Status: store.Delivered}}); err != nil {
+		t.Error(err)
+	}
+	if log, err := s.Log(ctx, 0, 10); len(log) != 4 || log[0].Status != store.Delivered || err != nil {
+		t.Error(log, err)
+	}
+	if n, err := s.Replay(ctx, 1, 4); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	lease.Release()
+	text := exposition(t, w.registry)
+	for _, operation := range []string{"now", "card", "update", "claim", "next_due", "ahead", "cards", "failing", "due_counts",
+		"stats", "prune", "lead", "pending", "settle", "log", "replay"} {
+		if !strings.Contains(text, `operation="`+operation+`",outcome="ok"`) {
+			t.Errorf("%s is not counted", operation)
+		}
+	}
+	if !strings.Contains(text, `operation="lead",outcome="refused"} 1`) {
+		t.Error("a relay that waits for another counts as an error")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Now(ctx); !errors.Is(err, store.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// exposition is what a scrape gets.
+func exposition(t *testing.T, g prometheus.Gatherer) string {
+	t.Helper()
+	scrape := httptest.NewRecorder()
+	promhttp.HandlerFor(g, promhttp.HandlerOpts{}).ServeHTTP(scrape, httptest.NewRequest("GET", "/metrics", nil))
+	if scrape.Code != 200 {
+		t.Fatal(scrape.Body)
+	}
+	return scrape.Body.String()
+}

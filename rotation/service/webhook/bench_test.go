@@ -1,0 +1,37 @@
+package webhook_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"testing"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/webhook"
+)
+
+// BenchmarkDeliver is a signed delivery over loopback, 16 at the same time.
+func BenchmarkDeliver(b *testing.B) {
+	server := serve(b, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
+	sink := newSink(b, webhook.Options{URL: server.URL})
+	payload, err := os.ReadFile("../../engine/event/testdata/automatic.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	events := make([]store.Queued, 1000)
+	for i := range events {
+		events[i] = queued(fmt.Sprintf("card-%d", i), 1)
+		events[i].Payload = payload
+	}
+	n := 0
+	for b.Loop() {
+		for _, err := range sink.Deliver(b.Context(), events) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		n += len(events)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}

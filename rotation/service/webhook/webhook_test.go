@@ -1,0 +1,347 @@
+package webhook_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"go.uber.org/goleak"
+
+	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/webhook"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	oldSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	newSecret = "whsec_bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3"
+)
+
+func secrets(t testing.TB, texts ...string) (secrets []webhook.Secret) {
+	t.Helper()
+	for _, text := range texts {
+		s, err := webhook.ParseSecret(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets = append(secrets, s)
+	}
+	return secrets
+}
+
+func newSink(t testing.TB, o webhook.Options) *webhook.Sink {
+	t.Helper()
+	if o.Secrets == nil {
+		o.Secrets = secrets(t, oldSecret)
+	}
+	s, err := webhook.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func queued(card string, number int64) store.Queued {
+	return store.Queued{Event: store.Event{
+		Card: card, Number: number, At: time.Now(), Payload: fmt.Appendf(nil, `{"id":"%s.%d"}`, card, number),
+	}, Position: number}
+}
+
+// TestReceiverVerifies with the library of Standard Webhooks, by either secret.
+func TestReceiverVerifies(t *testing.T) {
+	type request struct {
+		header http.Header
+		body   []byte
+	}
+	got := make(chan request, 2)
+	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- request{r.Header, body}
+	})
+	mock := clock.NewMock()
+	mock.Set(time.Now())
+	sink := newSink(t, webhook.Options{URL: server.URL, Clock: mock, Secrets: secrets(t, newSecret, oldSecret)})
+	e := queued("acme.card:7", 12)
+	var ids, stamps []string
+	for range 2 {
+		if err := sink.Deliver(t.Context(), []store.Queued{e})[0]; err != nil {
+			t.Fatal(err)
+		}
+		r := <-got
+		for _, secret := range []string{oldSecret, newSecret} {
+			w, err := standardwebhooks.NewWebhook(secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Verify(r.body, r.header); err != nil {
+				t.Error(err)
+			}
+			if err := w.Verify(append(r.body, ' '), r.header); err == nil {
+				t.Error("an altered body verifies")
+			}
+		}
+		if string(r.body) != string(e.Payload) {
+			t.Errorf("body %s", r.body)
+		}
+		if ct := r.header.Get("Content-Type"); ct != "application/cloudevents+json" {
+			t.Errorf("content type %s", ct)
+		}
+		if _, sent := r.header["Idempotency-Key"]; sent {
+			t.Error("an empty Idempotency-Key was sent")
+		}
+		ids = append(ids, r.header.Get("Webhook-Id"))
+		stamps = append(stamps, r.header.Get("Webhook-Timestamp"))
+		mock.Add(time.Second)
+	}
+	if ids[0] != "acme/card:7/12" || ids[1] != ids[0] {
+		t.Errorf("ids %v", ids)
+	}
+	if stamps[0] == stamps[1] {
+		t.Error("the timestamp is not the attempt's")
+	}
+}
+
+// TestSignature is computed here from the specification's sentence.
+func TestSignature(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		key, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(oldSecret, "whsec_"))
+		mac := hmac.New(sha256.New, key)
+		fmt.Fprintf(mac, "%s.%s.%s", r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp"), body)
+		if want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)); r.Header.Get("webhook-signature") != want {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	sink := newSink(t, webhook.Options{URL: server.URL})
+	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	type kind string
+	const taken, rejected, unavailable, unknown kind = "taken", "rejected", "unavailable", "unknown"
+	now := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
+	mock := clock.NewMock()
+	mock.Set(now)
+	var mu sync.Mutex
+	status, retry := 0, ""
+	var elsewhere atomic.Int64
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/elsewhere" {
+			elsewhere.Add(1)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		w.Header().Set("Location", "/elsewhere")
+		if retry != "" {
+			w.Header().Set("Retry-After", retry)
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, "the receiver's secret")
+	})
+	sink := newSink(t, webhook.Options{URL: server.URL, Clock: mock})
+	for _, c := range []struct {
+		status int
+		retry  string
+		kind   kind
+		after  time.Duration
+	}{
+		{200, "", taken, 0}, {202, "", taken, 0}, {204, "", taken, 0}, {299, "", taken, 0},
+		{300, "", unavailable, 0}, {301, "", unavailable, 0}, {302, "", unavailable, 0}, {307, "", unavailable, 0}, {308, "", unavailable, 0},
+		{400, "", rejected, 0}, {401, "", rejected, 0}, {404, "", rejected, 0}, {410, "", rejected, 0}, {413, "", rejected, 0}, {422, "", rejected, 0},
+		{408, "", unknown, 0}, {409, "", unknown, 0}, {425, "", unknown, 0},
+		{429, "", unavailable, 0}, {429, "120", unavailable, 2 * time.Minute}, {429, "-5", unavailable, 0}, {429, "soon", unavailable, 0},
+		{503, "Sun, 22 Nov 2026 15:00:30 GMT", unavailable, 30 * time.Second}, {503, "Sun, 22 Nov 2026 14:00:30 GMT", unavailable, 0},
+		{500, "", unknown, 0}, {501, "", unknown, 0}, {502, "", unavailable, 0}, {504, "", unavailable, 0}, {599, "", unknown, 0},
+	} {
+		mu.Lock()
+		status, retry = c.status, c.retry
+		mu.Unlock()
+		err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]
+		var u *outbox.Unavailable
+		got := unknown
+		switch {
+		case err == nil:
+			got = taken
+		case errors.Is(err, outbox.ErrRejected):
+			got = rejected
+		case errors.As(err, &u) && errors.Is(err, outbox.ErrUnavailable):
+			got = unavailable
+		}
+		if got != c.kind || u != nil && u.After != c.after {
+			t.Errorf("%d with %q: %v, %s", c.status, c.retry, err, got)
+		}
+		if err != nil && (!strings.Contains(err.Error(), strconv.Itoa(c.status)) || strings.Contains(err.Error(), "secret")) {
+			t.Errorf("%d: %v", c.status, err)
+		}
+	}
+	if elsewhere.Load() != 0 {
+		t.Error("a redirect was followed")
+	}
+}
+
+func TestTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || len(r.TLS.PeerCertificates) != 1 {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.StartTLS()
+	defer server.Close()
+	config := server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	config.Certificates = server.TLS.Certificates
+	sink := newSink(t, webhook.Options{URL: server.URL, TLS: config})
+	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestConnectionsAreKept: many deliveries, as many connections as there are
+// requests at the same time; and one that the server has closed while it was idle
+// is no failure.
+func TestConnectionsAreKept(t *testing.T) {
+	var connections atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write(make([]byte, 10_000)) // must be read to keep the connection
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	sink := newSink(t, webhook.Options{URL: server.URL, Concurrency: 3})
+	var events []store.Queued
+	for i := range 300 {
+		events = append(events, queued(fmt.Sprintf("card-%d", i%20), int64(i/20)+1))
+	}
+	for range 3 {
+		for i, err := range sink.Deliver(t.Context(), events) {
+			if err != nil {
+				t.Fatalf("%s: %v", events[i].ID(), err)
+			}
+		}
+		if n := connections.Swap(0); n > 3 {
+			t.Errorf("%d connections", n)
+		}
+		server.CloseClientConnections()
+	}
+}
+
+// TestAnEndlessAnswer: no more than a little of it is read.
+func TestAnEndlessAnswer(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 32<<10)); err != nil {
+				return
+			}
+		}
+	})
+	sink := newSink(t, webhook.Options{URL: server.URL, Timeout: time.Minute})
+	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSlowCard: while the receiver thinks about one card's event, those of others
+// pass, and the later ones of that card are left alone after it fails.
+func TestSlowCard(t *testing.T) {
+	fast := make(chan string, 10)
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(body), "slow") {
+			for range 3 {
+				<-fast // the others come through meanwhile
+			}
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		fast <- string(body)
+	})
+	sink := newSink(t, webhook.Options{URL: server.URL})
+	errs := sink.Deliver(t.Context(), []store.Queued{queued("slow", 1), queued("slow", 2), queued("a", 1), queued("a", 2), queued("b", 1)})
+	if errs[0] == nil || !errors.Is(errs[1], outbox.ErrHeld) || errs[2] != nil || errs[3] != nil || errs[4] != nil {
+		t.Error(errs)
+	}
+}
+
+func TestDeliverEndsWithItsContext(t *testing.T) {
+	arrived := make(chan struct{}, 100)
+	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	})
+	sink := newSink(t, webhook.Options{URL: server.URL, Concurrency: 2, Timeout: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	for i, err := range sink.Deliver(ctx, []store.Queued{queued("a", 1), queued("b", 1), queued("c", 1), queued("d", 1)}) {
+		if err == nil {
+			t.Errorf("event %d was delivered", i)
+		}
+	}
+}
+
+// TestSilence: an endpoint that does not answer costs one timeout for a batch, not
+// one for each event.
+func TestSilence(t *testing.T) {
+	var requests atomic.Int64
+	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		requests.Add(1)
+		<-r.Context().Done()
+	})
+	sink := newSink(t, webhook.Options{URL: server.URL, Concurrency: 4, Timeout: 300 * time.Millisecond})
+	var events []store.Queued
+	for i := range 100 {
+		events = append(events, queued(fmt.Sprintf("card-%d", i), 1))
+	}
+	failed := 0
+	for _, err := range sink.Deliver(t.Context(), events) {
+		switch {
+		case err == nil:
+			t.Error("delivered")
+		case !errors.Is(err, outbox.ErrHeld):
+			failed++
+		}
+	}
+	if n := requests.Load(); n < 1 || n > 12 || failed < int(n) {
+		t.Errorf("%d requests, %d failed", n, failed)
+	}
+}
