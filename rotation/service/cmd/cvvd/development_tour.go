@@ -15,7 +15,7 @@ import (
 // tokenLifetime is how long a token of development mode is good.
 const tokenLifetime = 24 * time.Hour
 
-//go:embed help/announce.tmpl
+//go:embed help/development_tour.tmpl
 var announcement string
 
 var announceTemplate = template.Must(template.New("announce").Parse(announcement))
