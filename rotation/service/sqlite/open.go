@@ -29,7 +29,7 @@ const (
 // starts over. With such a version this does not compile.
 const _ uint = lib.SQLITE_VERSION_NUMBER - 3_051_003
 
-//go:embed schema/*.sql
+//go:embed migrations/*.sql
 var schema embed.FS
 
 // pragma is a setting of a connection.
@@ -168,7 +168,7 @@ func (s *Store) setUp(ctx context.Context) error {
 		return err
 	}
 	w := s.writer
-	files, err := schema.ReadDir("schema")
+	files, err := schema.ReadDir("migrations")
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (s *Store) schemaVersion(ctx context.Context, latest int) (int, error) {
 
 // migrate runs one file of the schema, all or nothing.
 func migrate(ctx context.Context, c *conn, file string, version int) error {
-	statements, err := schema.ReadFile("schema/" + file)
+	statements, err := schema.ReadFile("migrations/" + file)
 	if err != nil {
 		return err
 	}
