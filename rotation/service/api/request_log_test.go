@@ -73,7 +73,7 @@ func TestPanic(t *testing.T) {
 	a := s.do(request{method: "GET", path: "/v1/cards/a/cvv"})
 	a.want(t, 500, "internal-error")
 	log := s.log.String()
-	if strings.Contains(log+a.raw, "4111111111111111") || !strings.Contains(log, "api.(*handler).admit call.go:") || !strings.Contains(log, `"panic":{"type":"string"`) || !strings.Contains(log, a.text("request_id")) {
+	if strings.Contains(log+a.raw, "4111111111111111") || !strings.Contains(log, "api.(*handler).admit authorize.go:") || !strings.Contains(log, `"panic":{"type":"string"`) || !strings.Contains(log, a.text("request_id")) {
 		t.Errorf("the log does not say where, or says too much: %s", log)
 	}
 }
