@@ -46,7 +46,7 @@ mutate: ## mutation testing of the rules; ends with the score
 
 .PHONY: golden
 golden: ## write the golden files and the README's picture anew; review the difference
-	go test ./sim/stories ./sim/draw ./sim/check ./rotation/service ./rotation/service/cmd/cvvd/config ./cmd/cvvsim -update
+	go test ./sim/scenarios ./sim/draw ./sim/check ./rotation/service ./rotation/service/cmd/cvvd/config ./cmd/cvvsim -update
 
 .PHONY: ci
 ci: ## all that continuous integration runs

@@ -8,7 +8,7 @@
 // holds only the other events. Both give the same input the same steps, always:
 // nothing here reads a clock or draws a random number.
 //
-// Timelines are read and written by package sim/timeline, told as built-in
-// stories by sim/stories, and drawn by sim/draw. Package sim/model is a second,
+// Package sim/timeline reads and writes timelines, sim/scenarios holds the built-in
+// ones, and sim/draw draws them. Package sim/model is a second,
 // naive statement of the rules that the first is held against.
 package sim

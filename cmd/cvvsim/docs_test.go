@@ -45,7 +45,7 @@ func TestReadmeTimeline(t *testing.T) {
 func TestReadmePicture(t *testing.T) {
 	const picture = "../../docs/overview.svg"
 	status, svg, errs := call("", "replay", "-o", "svg",
-		"--title", "CVV rotation: the schedule and the 2-minute guard", "../../sim/stories/overview.timeline")
+		"--title", "CVV rotation: the schedule and the 2-minute guard", "../../sim/scenarios/overview.timeline")
 	if status != exitDone {
 		t.Fatalf("status %d: %s", status, errs)
 	}

@@ -107,7 +107,7 @@ func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 // which fulfils its own expectations.
 func FuzzReplay(f *testing.F) {
 	for _, name := range []string{"three-pm", "scenario-2", "step-back", "interval"} {
-		source, err := os.ReadFile("../../sim/stories/" + name + ".timeline")
+		source, err := os.ReadFile("../../sim/scenarios/" + name + ".timeline")
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cvvrotation/sim/draw"
-	"cvvrotation/sim/stories"
+	"cvvrotation/sim/scenarios"
 	"cvvrotation/sim/timeline"
 )
 
@@ -21,7 +21,7 @@ func (c *cli) scenariosCommand() *cobra.Command {
 		Use: "scenarios [flags] [NAME...]",
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			var names []cobra.Completion
-			for _, s := range stories.All() {
+			for _, s := range scenarios.All() {
 				names = append(names, cobra.CompletionWithDesc(s.Name, s.Title))
 			}
 			return names, cobra.ShellCompDirectiveNoFileComp
@@ -59,14 +59,14 @@ func (c *cli) scenariosCommand() *cobra.Command {
 	return cmd
 }
 
-// find returns the named stories, all of them when there is no name.
-func find(names []string) ([]stories.Story, error) {
+// find returns the named scenarios, all of them when there is no name.
+func find(names []string) ([]scenarios.Scenario, error) {
 	if len(names) == 0 {
-		return stories.All(), nil
+		return scenarios.All(), nil
 	}
-	var told []stories.Story
+	var told []scenarios.Scenario
 	for _, name := range names {
-		s, ok := stories.Find(name)
+		s, ok := scenarios.Find(name)
 		if !ok {
 			return nil, hinted{fmt.Errorf("no scenario is named %q", name), "run cvvsim scenarios --list for the names"}
 		}
@@ -75,8 +75,8 @@ func find(names []string) ([]stories.Story, error) {
 	return told, nil
 }
 
-// tell plays each story and holds it against its own expectations.
-func tell(out *bufio.Writer, told []stories.Story, o draw.TextOptions) error {
+// tell plays each scenario and holds it against its own expectations.
+func tell(out *bufio.Writer, told []scenarios.Scenario, o draw.TextOptions) error {
 	bold, plain := "", ""
 	if o.Color {
 		bold, plain = "\x1b[1m", "\x1b[0m"
@@ -107,7 +107,7 @@ func tell(out *bufio.Writer, told []stories.Story, o draw.TextOptions) error {
 	return nil
 }
 
-func play(out *bufio.Writer, s stories.Story, o draw.TextOptions) error {
+func play(out *bufio.Writer, s scenarios.Scenario, o draw.TextOptions) error {
 	r := timeline.NewReader(strings.NewReader(s.Source), s.File())
 	rules, err := r.Rules()
 	if err != nil {

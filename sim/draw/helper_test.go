@@ -21,8 +21,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew; review the difference")
 
-// stories are the timelines that are drawn for the golden files.
-var stories = map[string]string{
+// drawn are the timelines of the golden files.
+var drawn = map[string]string{
 	"three_pm": `
 # The documentation's own example: forced at 3 PM, then 3 PM every day.
 2026-11-22T08:00:00Z  A  set_interval interval=24h
@@ -123,7 +123,7 @@ func init() {
 2026-11-22T20:01:00Z delta   auto slot=2026-11-22T20:01:00Z
 2026-11-22T20:01:00Z delta   auto slot=2026-11-22T20:01:00Z
 `)
-	stories["five_cards"] = five.String()
+	drawn["five_cards"] = five.String()
 
 	var sixty strings.Builder
 	sixty.WriteString("2026-11-22T08:00:00Z A set_interval interval=6h\n2026-11-22T08:00:00Z B set_interval interval=4h\n")
@@ -134,7 +134,7 @@ func init() {
 		}
 		sixty.WriteString(gap + " " + []string{"A", "B", "A"}[i%3] + " " + []string{"forced", "auto"}[i/2%2] + "\n")
 	}
-	stories["sixty"] = sixty.String()
+	drawn["sixty"] = sixty.String()
 }
 
 // replay returns the rules and steps of a timeline.

@@ -29,13 +29,13 @@ func TestReportInBrowser(t *testing.T) {
 	}
 	b := browsertest.Start(t)
 	page := func(t *testing.T, story string) (html string, events int) {
-		rules, steps := replay(t, stories[story])
+		rules, steps := replay(t, drawn[story])
 		return drawHTML(t, Report{Title: story, Rules: rules, Steps: steps}), len(steps)
 	}
 
-	// All stories, on all screens: everything is there, nothing is too wide,
+	// All of them, on all screens: everything is there, nothing is too wide,
 	// nothing is logged, asked for or refused.
-	for story := range stories {
+	for story := range drawn {
 		for name, s := range map[string]browsertest.Screen{
 			"light":     desk,
 			"dark":      {Width: 1280, Height: 1000, Dark: true},
@@ -214,7 +214,7 @@ func TestReportInBrowser(t *testing.T) {
 	// Each event tells its sentence, to the mouse, the keyboard and the finger.
 	for by, s := range map[string]browsertest.Screen{"mouse": desk, "focus": desk, "finger": phone} {
 		t.Run("sentences/"+by, func(t *testing.T) {
-			rules, steps := replay(t, stories["duplicate"])
+			rules, steps := replay(t, drawn["duplicate"])
 			p := b.Open(t, drawHTML(t, Report{Title: "duplicate", Rules: rules, Steps: steps}), s)
 			p.Click(p.Middle(`[data-do="fit"]`))
 			for i, s := range steps {

@@ -181,7 +181,7 @@ func TestHTMLTellsWhatItIsTold(t *testing.T) {
 }
 
 func TestHTMLTooMany(t *testing.T) {
-	_, steps := replay(t, stories["chain"])
+	_, steps := replay(t, drawn["chain"])
 	steps = slices.Repeat(steps, MaxEvents/len(steps)+1)
 	var b strings.Builder
 	if err := HTML(&b, Report{Steps: steps}); !errors.Is(err, ErrTooMany) || b.Len() > 0 {
@@ -190,7 +190,7 @@ func TestHTMLTooMany(t *testing.T) {
 }
 
 func TestHTMLReturnsTheWritersError(t *testing.T) {
-	rules, steps := replay(t, stories["chain"])
+	rules, steps := replay(t, drawn["chain"])
 	r := Report{Title: "chain", Rules: rules, Steps: steps}
 	size := len(drawHTML(t, r))
 	for _, after := range []int{0, size / 2, size - 1} {

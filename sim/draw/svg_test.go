@@ -29,7 +29,7 @@ func drawSVG(t rapid.TB, title string, rules rotation.Rules, steps []sim.Step) s
 }
 
 func TestSVGGolden(t *testing.T) {
-	for name, story := range stories {
+	for name, story := range drawn {
 		t.Run(name, func(t *testing.T) {
 			rules, steps := replay(t, story)
 			drawing := drawSVG(t, strings.ReplaceAll(name, "_", " "), rules, steps)
@@ -260,7 +260,7 @@ func TestSVGGuardBoundary(t *testing.T) {
 // A clock set back by more than the guard leaves no bar that later marks would
 // seem to be in.
 func TestSVGClockStepsFarBack(t *testing.T) {
-	rules, steps := replay(t, stories["clock_back"])
+	rules, steps := replay(t, drawn["clock_back"])
 	a := newAxis()
 	l := newLanes(rules, steps, a)[0]
 	a.lay(0, rules.Guard())
@@ -317,7 +317,7 @@ func TestSVGTooMany(t *testing.T) {
 }
 
 func TestSVGReturnsTheWritersError(t *testing.T) {
-	rules, steps := replay(t, stories["chain"])
+	rules, steps := replay(t, drawn["chain"])
 	size := len(drawSVG(t, "chain", rules, steps))
 	for _, after := range []int{0, size / 2, size - 1} {
 		if err := SVG(&cannotWrite{after}, "chain", rules, steps); !errors.Is(err, errCannotWrite) {

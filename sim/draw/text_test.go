@@ -34,7 +34,7 @@ func drawText(t rapid.TB, rules rotation.Rules, steps []sim.Step, o TextOptions)
 }
 
 func TestTextGolden(t *testing.T) {
-	for name, story := range stories {
+	for name, story := range drawn {
 		t.Run(name, func(t *testing.T) {
 			rules, steps := replay(t, story)
 			golden(t, name+".txt", drawText(t, rules, steps, TextOptions{}))
@@ -44,7 +44,7 @@ func TestTextGolden(t *testing.T) {
 }
 
 func TestTextKeyOnce(t *testing.T) {
-	rules, steps := replay(t, stories["s1"])
+	rules, steps := replay(t, drawn["s1"])
 	whole := drawText(t, rules, steps, TextOptions{})
 	without := drawText(t, rules, steps, TextOptions{NoKey: true})
 	if !strings.Contains(without, guardWords(rules)) {
@@ -61,7 +61,7 @@ func TestTextKeyOnce(t *testing.T) {
 
 // TestTextGuardFromScheduling: the head says what the gap is measured from.
 func TestTextGuardFromScheduling(t *testing.T) {
-	rules, steps := replay(t, "rules guard_from=scheduling\n"+stories["chain"])
+	rules, steps := replay(t, "rules guard_from=scheduling\n"+drawn["chain"])
 	if out := drawText(t, rules, steps, TextOptions{}); !strings.Contains(out, "since the last scheduling") {
 		t.Errorf("no such head in\n%s", out)
 	}
@@ -253,7 +253,7 @@ func TestFlow(t *testing.T) {
 }
 
 func TestTextReturnsTheWritersError(t *testing.T) {
-	rules, steps := replay(t, stories["sixty"])
+	rules, steps := replay(t, drawn["sixty"])
 	size := len(drawText(t, rules, steps, TextOptions{}))
 	for after := 0; after < size; after += size / 7 {
 		text := NewText(&cannotWrite{after}, rules, TextOptions{})

@@ -1,4 +1,4 @@
-package stories_test
+package scenarios_test
 
 import (
 	"errors"
@@ -13,16 +13,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cvvrotation/sim"
-	"cvvrotation/sim/stories"
+	"cvvrotation/sim/scenarios"
 	"cvvrotation/sim/timeline"
 )
 
-var update = flag.Bool("update", false, "write the decisions into the stories; review the difference")
+var update = flag.Bool("update", false, "write the decisions into the scenarios; review the difference")
 
-// TestStories replays each story and holds it against its own expectations,
+// TestScenarios_MeetTheirExpectations replays each scenario and holds it against its own expectations,
 // which were written by hand from the rules.
-func TestStories(t *testing.T) {
-	for _, s := range stories.All() {
+func TestScenarios_MeetTheirExpectations(t *testing.T) {
+	for _, s := range scenarios.All() {
 		t.Run(s.Name, func(t *testing.T) {
 			outcomes := make(map[int]timeline.Expect)
 			expectations := 0
@@ -53,7 +53,7 @@ func TestStories(t *testing.T) {
 				}
 			}
 			if expectations < 2 {
-				t.Errorf("%d events say what is expected of them; a story needs at least 2", expectations)
+				t.Errorf("%d events say what is expected of them; a scenario needs at least 2", expectations)
 			}
 			if *update {
 				rewrite(t, s, outcomes)
@@ -63,7 +63,7 @@ func TestStories(t *testing.T) {
 }
 
 // rewrite puts what was decided in place of what was expected, field by field.
-func rewrite(t *testing.T, s stories.Story, outcomes map[int]timeline.Expect) {
+func rewrite(t *testing.T, s scenarios.Scenario, outcomes map[int]timeline.Expect) {
 	lines := strings.Split(s.Source, "\n")
 	for number, outcome := range outcomes {
 		given, expected, ok := strings.Cut(lines[number-1], "=>")
@@ -90,15 +90,15 @@ func rewrite(t *testing.T, s stories.Story, outcomes map[int]timeline.Expect) {
 	}
 }
 
-// TestEveryFileIsTold finds a story that was added to the folder and not to the
+// TestAll_HoldsEveryFile finds a scenario that was added to the folder and not to the
 // order of telling, and the other way round.
-func TestEveryFileIsTold(t *testing.T) {
+func TestAll_HoldsEveryFile(t *testing.T) {
 	found, err := filepath.Glob("*.timeline")
 	if err != nil {
 		t.Fatal(err)
 	}
 	told := make(map[string]bool)
-	for _, s := range stories.All() {
+	for _, s := range scenarios.All() {
 		told[s.File()] = true
 	}
 	want := make(map[string]bool)
@@ -106,13 +106,13 @@ func TestEveryFileIsTold(t *testing.T) {
 		want[f] = true
 	}
 	if diff := cmp.Diff(want, told); diff != "" {
-		t.Errorf("files and stories differ (-file +story):\n%s", diff)
+		t.Errorf("files and scenarios differ (-file +scenario):\n%s", diff)
 	}
 }
 
-func TestStoriesOpenWithTheirStory(t *testing.T) {
+func TestScenarios_OpenWithTitleAndText(t *testing.T) {
 	name := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	for _, s := range stories.All() {
+	for _, s := range scenarios.All() {
 		if s.Title == "" || s.Text == "" {
 			t.Errorf("%s: the opening comment needs a title, an empty line and a text", s.File())
 		}
@@ -123,11 +123,11 @@ func TestStoriesOpenWithTheirStory(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	s, ok := stories.Find("scenario-2")
+	s, ok := scenarios.Find("scenario-2")
 	if !ok || s.Name != "scenario-2" || !strings.HasPrefix(s.Title, "Scenario 2:") {
 		t.Errorf(`Find("scenario-2") = %q %q, %v`, s.Name, s.Title, ok)
 	}
-	if _, ok := stories.Find("no-such-story"); ok {
-		t.Error(`Find("no-such-story") found one`)
+	if _, ok := scenarios.Find("no-such-scenario"); ok {
+		t.Error(`Find("no-such-scenario") found one`)
 	}
 }

@@ -1,7 +1,7 @@
-// Package stories holds the built-in timelines: one a rule's consequence, each
-// a file that opens with a comment which tells its story. The tests of the
-// rules, the command line and the documents share them.
-package stories
+// Package scenarios holds the built-in timelines. Each shows one consequence of the
+// rules, and opens with a comment that describes it. The tests of the rules, the
+// command line and the documents share them.
+package scenarios
 
 import (
 	"bufio"
@@ -14,48 +14,48 @@ import (
 //go:embed *.timeline
 var files embed.FS
 
-// order is the order of telling: from the rule to its edges.
+// order lists the scenarios from the main rule to its edges.
 var order = []string{
 	"overview", "three-pm", "scenario-1", "scenario-2", "scenario-3", "chain", "chain-from-scheduling",
 	"late", "twice", "step-back", "interval",
 }
 
-// Story is a built-in timeline.
-type Story struct {
+// Scenario is a built-in timeline.
+type Scenario struct {
 	Name   string // such as "scenario-1"
 	Title  string // the first line of its comment
 	Text   string // the comment's other lines, paragraphs apart by an empty line
 	Source string // the whole file
 }
 
-// File returns the name of the story's file, which errors are reported under.
-func (s Story) File() string { return s.Name + ".timeline" }
+// File returns the name of the scenario's file, for error messages.
+func (s Scenario) File() string { return s.Name + ".timeline" }
 
-// All returns the stories in the order of telling.
-func All() []Story {
-	all := make([]Story, len(order))
+// All returns the scenarios, from the main rule to its edges.
+func All() []Scenario {
+	all := make([]Scenario, len(order))
 	for i, name := range order {
 		all[i] = read(name)
 	}
 	return all
 }
 
-// Find returns the story of that name.
-func Find(name string) (s Story, ok bool) {
+// Find returns the scenario of that name; ok is false when there is none.
+func Find(name string) (s Scenario, ok bool) {
 	for _, known := range order {
 		if known == name {
 			return read(name), true
 		}
 	}
-	return Story{}, false
+	return Scenario{}, false
 }
 
-// read parses an embedded file; what is wrong with one is found by the tests.
-func read(name string) Story {
-	s := Story{Name: name}
+// read parses an embedded file; the tests find what is wrong with one.
+func read(name string) Scenario {
+	s := Scenario{Name: name}
 	source, err := fs.ReadFile(files, s.File())
 	if err != nil {
-		panic(fmt.Sprintf("stories: %v", err))
+		panic(fmt.Sprintf("scenarios: %v", err))
 	}
 	s.Source = string(source)
 	var text []string
