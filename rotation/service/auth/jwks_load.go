@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"time"
+
+	"cvvrotation/rotation/service/internal/loopback"
 )
 
 const maxKeySet = 1 << 20 // bytes
@@ -27,7 +28,7 @@ func loader(from string, client *http.Client) (func(context.Context) ([]byte, er
 	switch {
 	case err != nil: // its text quotes the URL
 		return nil, fmt.Errorf("%w: JWKS is neither a URL nor the path of a file", ErrConfig)
-	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
+	case u.Scheme != "https" && (u.Scheme != "http" || !loopback.IsHost(u.Hostname())):
 		return nil, fmt.Errorf("%w: JWKS must be loaded by https: whoever can change it can make tokens", ErrConfig)
 	case u.Host == "":
 		return nil, fmt.Errorf("%w: JWKS names no host", ErrConfig)
@@ -38,11 +39,6 @@ func loader(from string, client *http.Client) (func(context.Context) ([]byte, er
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return func(ctx context.Context) ([]byte, error) { return get(ctx, &own, from) }, nil
-}
-
-// loopback reports whether the host is this machine, without asking anybody.
-func loopback(host string) bool {
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 func readFile(path string) ([]byte, error) {

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"cvvrotation/rotation/service/internal/loopback"
 )
 
 // parameters are sent when a connection is made, unless the URL sets them: what
@@ -80,18 +81,13 @@ func parse(text string) (*pgxpool.Config, error) {
 func undecided(c *pgconn.Config) bool {
 	encrypted, plain := false, false
 	for _, way := range append([]*pgconn.FallbackConfig{{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig}}, c.Fallbacks...) {
-		if network, _ := pgconn.NetworkAddress(way.Host, way.Port); network == "unix" || isLoopback(way.Host) {
+		if network, _ := pgconn.NetworkAddress(way.Host, way.Port); network == "unix" || loopback.IsHost(way.Host) {
 			continue
 		}
 		encrypted = encrypted || way.TLSConfig != nil
 		plain = plain || way.TLSConfig == nil
 	}
 	return encrypted && plain
-}
-
-// isLoopback reports whether the host is this machine for sure.
-func isLoopback(host string) bool {
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 // commitDurably makes a commit be answered when it is on disk, and on that of

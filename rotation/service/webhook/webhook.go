@@ -25,7 +25,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -40,6 +39,7 @@ import (
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/internal/loopback"
 )
 
 // Options is what a Sink works with.
@@ -74,7 +74,7 @@ func New(o Options) (*Sink, error) {
 	switch {
 	case err != nil || u.Host == "" || u.Fragment != "":
 		return nil, errors.New("webhook: URL must be one, such as https://receiver.example/events")
-	case u.Scheme == "https", u.Scheme == "http" && (o.AllowHTTP || isLoopback(u.Hostname())):
+	case u.Scheme == "https", u.Scheme == "http" && (o.AllowHTTP || loopback.IsHost(u.Hostname())):
 	case u.Scheme == "http":
 		return nil, errors.New("webhook: URL must be https: over http the events can be read and altered on the way")
 	default:
@@ -113,10 +113,6 @@ func New(o Options) (*Sink, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
-}
-
-func isLoopback(host string) bool {
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 // Close closes the connections.

@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"cvvrotation/rotation/service/cmd/cvvd/config"
+	"cvvrotation/rotation/service/internal/loopback"
 )
 
 // loadDev returns the configuration of development mode: everything in one
@@ -35,7 +36,7 @@ func (c *cli) loadDev(ctx context.Context, dir string, sections []string) (*conf
 		return nil, refuse("unset it, or correct it", "%w", err)
 	}
 	for _, a := range [][2]string{{"listen.pci", cfg.Listen.PCI}, {"listen.ops", cfg.Listen.Ops}} {
-		if host, _, err := net.SplitHostPort(a[1]); err != nil || !config.IsLoopback(host) {
+		if host, _, err := net.SplitHostPort(a[1]); err != nil || !loopback.IsHost(host) {
 			return nil, refuse("development mode hands out tokens to whoever asks: with a configuration file, cvvd serves on any address",
 				"%s: development mode listens on loopback only, such as 127.0.0.1:8080", a[0])
 		}

@@ -18,6 +18,7 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/internal/loopback"
 	"cvvrotation/rotation/service/jetstream"
 	"cvvrotation/rotation/service/postgres"
 )
@@ -107,7 +108,7 @@ func (p *problems) isURL(field, value string, schemes ...string) {
 // isSafeURL wants what nobody on the way can read or alter.
 func (p *problems) isSafeURL(field, value string) {
 	u, err := url.Parse(value)
-	p.need(field, err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && IsLoopback(u.Hostname())), "an https URL is needed (http on loopback alone)")
+	p.need(field, err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && loopback.IsHost(u.Hostname())), "an https URL is needed (http on loopback alone)")
 }
 
 // isPublic is for URLs that are listed as they are.
@@ -117,21 +118,14 @@ func (p *problems) isPublic(field, value string) {
 	}
 }
 
-func (p *problems) address(field, value string) (loopback bool) {
+func (p *problems) address(field, value string) (local bool) {
 	host, port, err := net.SplitHostPort(value)
 	n, numErr := strconv.Atoi(port)
 	if err != nil || numErr != nil || n < 0 || n > 65535 {
 		p.add(&FieldError{field, fmt.Sprintf("%q: an address is needed, host:port, such as 127.0.0.1:8443", value)})
 		return true
 	}
-	return IsLoopback(host)
-}
-
-// IsLoopback reports whether the host is this machine for sure: a loopback
-// address, or localhost.
-func IsLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return loopback.IsHost(host)
 }
 
 func (c *Config) checkStore(p *problems) {
@@ -184,7 +178,7 @@ func (c *Config) checkEngine(p *problems) {
 
 func (c *Config) checkListen(p *problems) {
 	l := &c.Listen
-	loopback := p.address("listen.pci", l.PCI)
+	local := p.address("listen.pci", l.PCI)
 	p.address("listen.ops", l.Ops)
 	_, port, _ := net.SplitHostPort(l.PCI)
 	p.need("listen.ops", l.Ops != l.PCI || port == "0", "must be another address than listen.pci")
@@ -198,7 +192,7 @@ func (c *Config) checkListen(p *problems) {
 	case l.ClientCAFile != "":
 		p.add(&FieldError{"listen.client_ca_file", "needs tls_cert_file and tls_key_file"})
 	default:
-		p.need("listen.pci", loopback || l.Plaintext, "beyond loopback, tls_cert_file and tls_key_file are needed, or plaintext = true where something in front ends TLS")
+		p.need("listen.pci", local || l.Plaintext, "beyond loopback, tls_cert_file and tls_key_file are needed, or plaintext = true where something in front ends TLS")
 	}
 	p.need("listen.drain", l.Drain.d >= 0 && l.Drain.d < l.Shutdown.d, "0s or more is needed, and less than listen.shutdown")
 	p.need("listen.shutdown", l.Shutdown.d >= time.Second && l.Shutdown.d <= 10*time.Minute, "1s to 10m is needed")
