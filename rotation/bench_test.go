@@ -105,7 +105,7 @@ func BenchmarkDecide(b *testing.B) {
 			if e.kind == rotation.KindForced {
 				event = rotation.Forced(e.at)
 			} else {
-				event = rotation.Auto(e.at)
+				event = rotation.AutoUnslotted(e.at)
 			}
 			var d rotation.Decision
 			s, d, err = rules.Decide(s, event)

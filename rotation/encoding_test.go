@@ -355,7 +355,7 @@ func live(t *testing.T, s rotation.State) {
 	next, _ := s.Next()
 	for _, at := range []time.Time{time.Unix(0, 0), start, next, endOfYears.Add(-ns)} {
 		for _, e := range []rotation.Event{
-			rotation.Forced(at), rotation.Auto(at), rotation.AutoSlot(at, next), rotation.AutoSlot(at, at),
+			rotation.Forced(at), rotation.AutoUnslotted(at), rotation.AutoSlot(at, next), rotation.AutoSlot(at, at),
 			rotation.SetInterval(at, s.Interval()), rotation.SetInterval(at, rotation.MaxInterval), rotation.Disable(at),
 		} {
 			after, d, err := rules.Decide(s, e)

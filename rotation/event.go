@@ -34,8 +34,8 @@ func (k Kind) MarshalText() ([]byte, error) { return enumMarshal(kindNames, k, E
 func (k *Kind) UnmarshalText(text []byte) error { return enumUnmarshal(kindNames, k, text, ErrKind) }
 
 // Event is something that happened to one card at an instant. Make one with
-// [Forced], [Auto], [AutoSlot], [SetInterval], [SetIntervalFirst] or
-// [Disable]; the zero Event is refused with [ErrKind]. Events are comparable.
+// [Forced], [AutoSlot], [AutoUnslotted], [SetInterval],
+// [SetIntervalFirst] or [Disable]; the zero Event is refused with [ErrKind]. Events are comparable.
 //
 // The constructors accept anything; [Rules.Decide] is where an event is
 // checked.
@@ -67,15 +67,18 @@ var kindOfForm = [...]Kind{
 // Forced is a call at the instant at that rotates at once.
 func Forced(at time.Time) Event { return Event{form: formForced, at: toNanos(at)} }
 
-// Auto is a timer of the host's own that fired at the instant at and does not
-// say which slot it was armed for. Prefer [AutoSlot]: without the slot, a
-// delivery that comes twice can't be told from two.
-func Auto(at time.Time) Event { return Event{form: formAuto, at: toNanos(at)} }
-
-// AutoSlot is a timer armed for slot that fired at the instant at.
+// AutoSlot is a timer armed for slot that fired at the instant at. It rotates once,
+// however many replicas deliver it: a later delivery is a duplicate (R12). Pollers
+// get theirs from [State.Due].
 func AutoSlot(at, slot time.Time) Event {
 	return Event{form: formAutoSlot, at: toNanos(at), extra: toNanos(slot)}
 }
+
+// AutoUnslotted is a timer that fired at the instant at and does not say for which
+// slot. Each delivery rotates, so two pollers, or one delivery repeated, rotate
+// twice. Use it only for a timer that cannot carry a slot and fires once; use
+// [AutoSlot] or [State.Due] otherwise.
+func AutoUnslotted(at time.Time) Event { return Event{form: formAuto, at: toNanos(at)} }
 
 // SetInterval turns automatic rotation on, or changes its interval, at the
 // instant at. The first slot is one interval later (R8).

@@ -73,7 +73,7 @@ func ExampleDecision() {
 		rotation.AutoSlot(threePM, threePM),
 		rotation.Forced(threePM.Add(90 * time.Second)),
 		rotation.Forced(threePM.Add(180 * time.Second)),
-		rotation.Auto(threePM.Add(270 * time.Second)),
+		rotation.AutoUnslotted(threePM.Add(270 * time.Second)),
 	} {
 		var d rotation.Decision
 		card, d, _ = rules.Decide(card, e)

@@ -153,7 +153,7 @@ func real(e model.Event) rotation.Event {
 		if e.Slot.OK {
 			return rotation.AutoSlot(e.At, e.Slot.Time)
 		}
-		return rotation.Auto(e.At)
+		return rotation.AutoUnslotted(e.At)
 	case model.SetInterval:
 		if e.First.OK {
 			return rotation.SetIntervalFirst(e.At, e.Interval, e.First.Time)

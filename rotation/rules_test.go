@@ -14,7 +14,7 @@ import (
 var rules rotation.Rules // the documented ones: 2 minutes, from the request
 
 func forced(d time.Duration) rotation.Event         { return rotation.Forced(at(d)) }
-func auto(d time.Duration) rotation.Event           { return rotation.Auto(at(d)) }
+func auto(d time.Duration) rotation.Event           { return rotation.AutoUnslotted(at(d)) }
 func autoSlot(d, slot time.Duration) rotation.Event { return rotation.AutoSlot(at(d), at(slot)) }
 func disable(d time.Duration) rotation.Event        { return rotation.Disable(at(d)) }
 func setInterval(d, interval time.Duration) rotation.Event {
@@ -465,7 +465,7 @@ func TestR22(t *testing.T) {
 		{"2201 in the east is 2200", rotation.Forced(time.Date(2201, 1, 1, 0, 0, 0, 0, east)), "", nil},
 		{"the end of time", rotation.Forced(time.Unix(1<<63-62135596801, 999999999)), "at", rotation.ErrInstant},
 		{"584 years on, where int64 nanoseconds wrap", rotation.Forced(epoch.Add(1<<63 - 1).Add(1<<63 - 1).Add(G)), "at", rotation.ErrInstant},
-		{"zero instant, auto", rotation.Auto(time.Time{}), "at", rotation.ErrInstant},
+		{"zero instant, auto", rotation.AutoUnslotted(time.Time{}), "at", rotation.ErrInstant},
 		{"zero instant, disable", rotation.Disable(time.Time{}), "at", rotation.ErrInstant},
 		{"zero instant, interval", rotation.SetInterval(time.Time{}, day), "at", rotation.ErrInstant},
 		{"zero slot", rotation.AutoSlot(at(0), time.Time{}), "slot", rotation.ErrInstant},

@@ -51,7 +51,7 @@ func TestReplayRefusesAndGoesOn(t *testing.T) {
 	if _, err := r.Apply(entry("A", rotation.SetInterval(start, time.Minute))); !errors.As(err, &refused) {
 		t.Errorf("error %v, want a *rotation.EventError", err)
 	}
-	step, err := r.Apply(entry("A", rotation.Auto(start.Add(time.Hour))))
+	step, err := r.Apply(entry("A", rotation.AutoUnslotted(start.Add(time.Hour))))
 	if err != nil || step.Decision.Rule != rotation.R5 {
 		t.Errorf("%v, %v after a refused event; want R5 as if it had not been", step.Decision, err)
 	}
@@ -76,7 +76,7 @@ func TestLoopRefuses(t *testing.T) {
 		event rotation.Event
 		want  error
 	}{
-		{rotation.Auto(start.Add(2 * time.Hour)), sim.ErrAuto},
+		{rotation.AutoUnslotted(start.Add(2 * time.Hour)), sim.ErrAuto},
 		{rotation.Forced(start.Add(-1)), sim.ErrOrder},
 		{rotation.SetInterval(start.Add(2*time.Hour), time.Minute), rotation.ErrInterval},
 	} {

@@ -42,7 +42,7 @@ func drawLog(t *rapid.T, rules rotation.Rules, events int) []timeline.Entry {
 		case kind <= 3:
 			e = rotation.Forced(now)
 		case kind == 4:
-			e = rotation.Auto(now) // before, at or after the slot
+			e = rotation.AutoUnslotted(now) // before, at or after the slot
 		case kind == 5 && len(armed[card]) > 0:
 			e = rotation.AutoSlot(now, rapid.SampledFrom(armed[card]).Draw(t, "old slot"))
 		case on:

@@ -101,7 +101,7 @@ func (e *Engine) Deliver(ctx context.Context, ref Ref, slot time.Time) (Rotation
 		due := slot
 		ev := rotation.AutoSlot(tx.Now, slot)
 		if slot.IsZero() {
-			due, ev = tx.Now, rotation.Auto(tx.Now)
+			due, ev = tx.Now, rotation.AutoUnslotted(tx.Now)
 		}
 		decision, err := e.apply(ctx, tx, change{event: ev})
 		if err != nil {

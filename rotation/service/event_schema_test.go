@@ -74,7 +74,7 @@ func history(t *rapid.T) []event.Changed {
 			input = rotation.Forced(at)
 			e.Compromised = rapid.Bool().Draw(t, "compromised")
 		case "auto":
-			input, e.Automatic = rotation.Auto(at), true
+			input, e.Automatic = rotation.AutoUnslotted(at), true
 		case "slot":
 			slot, ok := state.Next()
 			if !ok {

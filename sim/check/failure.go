@@ -410,7 +410,7 @@ func (e Event) goSource() string {
 	case e.Kind == rotation.KindAuto && e.HasSlot:
 		return fmt.Sprintf("rotation.AutoSlot(%s, %s)", at(e.At), at(e.Slot))
 	case e.Kind == rotation.KindAuto:
-		return fmt.Sprintf("rotation.Auto(%s)", at(e.At))
+		return fmt.Sprintf("rotation.AutoUnslotted(%s)", at(e.At))
 	case e.Kind == rotation.KindSetInterval && e.HasFirst:
 		return fmt.Sprintf("rotation.SetIntervalFirst(%s, %s, %s)", at(e.At), every, at(e.First))
 	case e.Kind == rotation.KindSetInterval:

@@ -51,7 +51,7 @@ func (e Event) Rotation() rotation.Event {
 	case e.Kind == rotation.KindAuto && e.HasSlot:
 		return rotation.AutoSlot(at, time.Unix(0, e.Slot))
 	case e.Kind == rotation.KindAuto:
-		return rotation.Auto(at)
+		return rotation.AutoUnslotted(at)
 	case e.Kind == rotation.KindSetInterval && e.HasFirst:
 		return rotation.SetIntervalFirst(at, time.Duration(e.Interval), time.Unix(0, e.First))
 	case e.Kind == rotation.KindSetInterval:

@@ -237,7 +237,7 @@ func timelines(maxEvents int) *rapid.Generator[played] {
 					e.ServiceCode = servicecode.MustParse("201")
 				}
 			case 2:
-				e.Event = rotation.Auto(at)
+				e.Event = rotation.AutoUnslotted(at)
 			case 3, 4:
 				e.Event = rotation.AutoSlot(at, rapid.SampledFrom(slots).Draw(t, "slot"))
 			case 5:

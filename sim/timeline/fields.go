@@ -142,7 +142,7 @@ func (l *line) entry() (Entry, error) {
 	case l.hasSlot:
 		e.Event = rotation.AutoSlot(l.at, l.slot)
 	case l.kind == rotation.KindAuto:
-		e.Event = rotation.Auto(l.at)
+		e.Event = rotation.AutoUnslotted(l.at)
 	case l.hasFirst:
 		e.Event = rotation.SetIntervalFirst(l.at, l.interval, l.first)
 	case l.kind == rotation.KindSetInterval:

@@ -82,7 +82,7 @@ rules guard=2m
 	}
 	want = []timeline.Entry{
 		{Line: 3, Card: "A", Event: rotation.SetInterval(at("2026-11-22T15:00:00Z"), 24*time.Hour)},
-		{Line: 4, Card: "A", Event: rotation.Auto(at("2026-11-23T15:00:00Z"))},
+		{Line: 4, Card: "A", Event: rotation.AutoUnslotted(at("2026-11-23T15:00:00Z"))},
 		{Line: 5, Card: "A", Event: rotation.Forced(at("2026-11-23T15:01:59Z")), Expect: timeline.Expect{
 			Fields:   timeline.FieldRotate | timeline.FieldReschedule | timeline.FieldScenario | timeline.FieldNext,
 			Rotate:   true,
@@ -139,7 +139,7 @@ func TestNull(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []timeline.Entry{{
-		Line: 1, Card: "A", Event: rotation.Auto(at("2026-11-22T15:00:00Z")), Expect: timeline.Expect{Fields: timeline.FieldNext},
+		Line: 1, Card: "A", Event: rotation.AutoUnslotted(at("2026-11-22T15:00:00Z")), Expect: timeline.Expect{Fields: timeline.FieldNext},
 	}}
 	if diff := cmp.Diff(want, got, values); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -176,7 +176,7 @@ func TestMapping(t *testing.T) {
 	want := []timeline.Entry{
 		{Line: 3, Card: "c1", Event: rotation.SetInterval(at("2026-11-22T09:00:00Z"), 24*time.Hour), Expect: timeline.Expect{Fields: timeline.FieldNext, Next: at("2026-11-23T09:00:00Z")}},
 		{Line: 4, Card: "c1", Event: rotation.Forced(at("2026-11-22T10:00:00Z")), Expect: timeline.Expect{Fields: timeline.FieldNext | timeline.FieldRotate, Rotate: true}},
-		{Line: 6, Card: "c1", Event: rotation.Auto(at("2026-11-22T11:00:00Z"))},
+		{Line: 6, Card: "c1", Event: rotation.AutoUnslotted(at("2026-11-22T11:00:00Z"))},
 	}
 	if diff := cmp.Diff(want, got, values); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -345,7 +345,7 @@ func entries() *rapid.Generator[timeline.Entry] {
 			e.Event = rotation.Forced(at)
 			e.ServiceCode = servicecode.MustParse(rapid.StringMatching(`[0-9]{3}`).Draw(t, "code"))
 		case 2:
-			e.Event = rotation.Auto(at)
+			e.Event = rotation.AutoUnslotted(at)
 		case 3:
 			e.Event = rotation.AutoSlot(at, instant("slot"))
 		case 4:

@@ -139,9 +139,9 @@ func TestAuditServed(t *testing.T) {
 	forced := rotation.Forced(after(150 * time.Second)) // takes the slot's place, which may be in flight by then
 
 	r5 := []rotation.Event{sooner, rotation.AutoSlot(after(150*time.Second), after(150*time.Second))}
-	r7 := []rotation.Event{set, rotation.Auto(after(150 * time.Second))}
+	r7 := []rotation.Event{set, rotation.AutoUnslotted(after(150 * time.Second))}
 	r14 := []rotation.Event{set, forced, rotation.AutoSlot(after(interval), after(interval))}
-	r6 := []rotation.Event{set, forced, rotation.Auto(after(interval))}
+	r6 := []rotation.Event{set, forced, rotation.AutoUnslotted(after(interval))}
 	for _, test := range []struct {
 		name         string
 		told, stored []rotation.Event
