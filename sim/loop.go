@@ -11,15 +11,14 @@ import (
 	"cvvrotation/sim/timeline"
 )
 
-// What a closed loop refuses of a timeline, beside what the rules refuse; match
-// them with [errors.Is].
+// Errors of a closed loop, beside those of the rules; match them with [errors.Is].
 var (
 	// ErrAuto is an automatic event in the timeline of a closed loop.
-	ErrAuto = errors.New("automatic event in a closed loop, which fires them itself: remove it, or replay without the loop")
-	// ErrOrder is an event earlier than the one before it.
-	ErrOrder = errors.New("earlier than the event before it: a closed loop takes events in order of time")
+	ErrAuto = errors.New("automatic event in a closed loop, which fires automatic events itself: remove it, or replay without --auto")
+	// ErrOrder is an event earlier than the previous one.
+	ErrOrder = errors.New("earlier than the previous event: sort the events by time for a closed loop")
 	// ErrLag is a negative lag.
-	ErrLag = errors.New("negative lag: automatic events can't come before their slot")
+	ErrLag = errors.New("negative lag: automatic events can't precede their slot")
 )
 
 // Loop replays a timeline on a virtual clock that fires the automatic rotations
@@ -74,11 +73,11 @@ func (l *Loop) Apply(e timeline.Entry, emit func(Step) error) error {
 	return l.step(e, false, emit)
 }
 
-// Finish fires what is due until the end.
+// Finish fires all that is due up to the instant until of [NewLoop].
 func (l *Loop) Finish(emit func(Step) error) error { return l.fire(l.until, emit) }
 
-// fire delivers every timer that arrives up to and including the instant limit,
-// though none after l.until.
+// fire delivers every timer that arrives up to and including limit, and none
+// after l.until.
 func (l *Loop) fire(limit time.Time, emit func(Step) error) error {
 	if limit.After(l.until) {
 		limit = l.until
@@ -97,7 +96,7 @@ func (l *Loop) fire(limit time.Time, emit func(Step) error) error {
 	return nil
 }
 
-// step applies e and sees to the card's timer.
+// step applies e and moves the card's timer.
 func (l *Loop) step(e timeline.Entry, fired bool, emit func(Step) error) error {
 	step, err := l.replay.Apply(e)
 	if err != nil {

@@ -19,7 +19,7 @@ var start = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 
 func entry(card string, e rotation.Event) timeline.Entry { return timeline.Entry{Card: card, Event: e} }
 
-func TestReplayKeepsCardsApart(t *testing.T) {
+func TestReplay_KeepsCardsApart(t *testing.T) {
 	r := sim.NewReplay(rotation.Rules{})
 	for _, e := range []timeline.Entry{
 		entry("A", rotation.SetInterval(start, time.Hour)),
@@ -42,7 +42,7 @@ func TestReplayKeepsCardsApart(t *testing.T) {
 	}
 }
 
-func TestReplayRefusesAndGoesOn(t *testing.T) {
+func TestReplay_ContinuesAfterARefusedEvent(t *testing.T) {
 	r := sim.NewReplay(rotation.Rules{})
 	if _, err := r.Apply(entry("A", rotation.SetInterval(start, time.Hour))); err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestReplayRefusesAndGoesOn(t *testing.T) {
 	}
 }
 
-func TestLoopRefuses(t *testing.T) {
+func TestLoop_RefusesBadInput(t *testing.T) {
 	if _, err := sim.NewLoop(rotation.Rules{}, start, -1); !errors.Is(err, sim.ErrLag) {
 		t.Errorf("lag -1ns: error %v", err)
 	}
@@ -92,9 +92,9 @@ func TestLoopRefuses(t *testing.T) {
 	}
 }
 
-// TestLoopInFlight is S2 as it happens: the slot has passed and its delivery is
+// TestLoop_DeliversTimersInFlight is S2 as it happens: the slot has passed and its delivery is
 // under way when the forced call moves the schedule.
-func TestLoopInFlight(t *testing.T) {
+func TestLoop_DeliversTimersInFlight(t *testing.T) {
 	l, err := sim.NewLoop(rotation.Rules{}, start.Add(25*time.Hour), 30*time.Second)
 	if err != nil {
 		t.Fatal(err)
@@ -134,11 +134,11 @@ func TestLoopInFlight(t *testing.T) {
 	}
 }
 
-// TestLoop holds the closed loop against its sentences, for any timeline: what is
+// TestLoop_AgreesWithNaiveLoop holds the closed loop against its sentences, for any timeline: what is
 // fired is, card by card, each slot that was still the next one when its instant
 // came, a lag later; automatic events come first at an instant, by card; and an
 // open replay of all the steps decides the same.
-func TestLoop(t *testing.T) {
+func TestLoop_AgreesWithNaiveLoop(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lag := rapid.SampledFrom([]time.Duration{0, 1, time.Minute, 2 * time.Minute, time.Hour, 5 * time.Hour}).Draw(t, "lag")
 		until := start.Add(rapid.SampledFrom([]time.Duration{0, time.Hour, 10 * time.Hour, 10*time.Hour + lag}).Draw(t, "until"))

@@ -21,7 +21,7 @@ const (
 	Unknown
 )
 
-// Finding is a verdict and what it rests on.
+// Finding is a verdict with its reasons.
 type Finding struct {
 	Verdict     Verdict
 	Differences []timeline.Difference // when it Differs; none where no rule at all decides so
@@ -35,8 +35,8 @@ type Finding struct {
 	LostPrecision time.Duration
 }
 
-// Verifier holds recorded decisions against the rules, card by card. It is for
-// one goroutine at a time; make one with [NewVerifier].
+// Verifier compares recorded decisions with the rules, card by card. It is not
+// safe for concurrent use; make one with [NewVerifier].
 //
 // A card begins without a history, as in a replay. Where its first record can't
 // be that of such a card, but is one that some rule makes, the log began in the
@@ -49,7 +49,7 @@ type Verifier struct {
 	cards   map[string]*recorded
 }
 
-// recorded is what the records have shown of a card.
+// recorded is a card's state as far as its records determine it.
 type recorded struct {
 	state   rotation.State
 	known   bool // state is the card's
@@ -57,7 +57,7 @@ type recorded struct {
 	// oldSlots: slots may have been served that the state does not know of. It
 	// matters to a delivery of a slot that is not the next one (R12).
 	oldSlots bool
-	next     time.Time // while not known: the next slot by the record before
+	next     time.Time // while not known: the next slot by the previous record
 }
 
 // NewVerifier returns a Verifier under the rules. With partial set, nothing is
@@ -66,7 +66,7 @@ func NewVerifier(rules rotation.Rules, partial bool) *Verifier {
 	return &Verifier{rules: rules, partial: partial, cards: make(map[string]*recorded)}
 }
 
-// Apply judges one entry and goes on from it. An event that the rules refuse is
+// Apply judges one entry and continues from it. An event that the rules refuse is
 // a [*rotation.EventError] and changes nothing.
 func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 	c, met := v.cards[e.Card]
@@ -154,7 +154,7 @@ func (v *Verifier) judgeOldSlot(c *recorded, e timeline.Entry, after rotation.St
 func (v *Verifier) learn(c *recorded, e timeline.Entry) Finding {
 	if !possible(e) {
 		c.next = time.Time{}
-		return Finding{Verdict: Differs, Explanation: "no rule decides so, whatever the card's state"}
+		return Finding{Verdict: Differs, Explanation: "no rule gives this decision in any state"}
 	}
 	for _, before := range v.candidates(c, e) {
 		after, d, err := v.rules.Decide(before, e.Event)
@@ -170,8 +170,8 @@ func (v *Verifier) learn(c *recorded, e timeline.Entry) Finding {
 	return Finding{Verdict: Unknown}
 }
 
-// candidates returns states before e that would determine the state after it,
-// should they lead to what is recorded: the interval follows from the record by
+// candidates returns states before e that determine the state after it if they
+// lead to what is recorded: the interval follows from the record by
 // R3, R5, R7 and R8, and there is none by R1, R4 and R10.
 //
 // A record that does not say the next slot, and whether it is a new one,

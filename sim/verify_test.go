@@ -69,7 +69,7 @@ func drawLog(t *rapid.T, rules rotation.Rules, events int) []timeline.Entry {
 
 // A log that begins in the middle never shows a difference that is not there,
 // and its cards become known.
-func TestVerifierLearns(t *testing.T) {
+func TestVerifier_InfersTheStateOfALogFromTheMiddle(t *testing.T) {
 	var agrees, unknown int
 	rapid.Check(t, func(t *rapid.T) {
 		rules := drawRules(t)
@@ -97,7 +97,7 @@ func TestVerifierLearns(t *testing.T) {
 
 // From the beginning, a Verifier judges every record, and finds the one that was
 // altered.
-func TestVerifierJudges(t *testing.T) {
+func TestVerifier_FindsEachChangedField(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rules := drawRules(t)
 		log := drawLog(t, rules, 20)
@@ -147,7 +147,7 @@ func TestVerifierJudges(t *testing.T) {
 }
 
 // Each case is a log as text, with the verdicts that its entries get.
-func TestVerifierCases(t *testing.T) {
+func TestVerifier_Cases(t *testing.T) {
 	const full = "rotate=true reschedule=false reason=guard scenario=3 missed=0 next=2026-11-23T15:00:00Z"
 	for _, tt := range []struct {
 		name, log string

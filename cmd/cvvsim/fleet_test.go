@@ -10,7 +10,7 @@ import (
 )
 
 // A forecast that is interrupted says so, prints nothing and leaves no file.
-func TestFleetInterrupted(t *testing.T) {
+func TestFleet_InterruptLeavesNoPartialFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	dir := t.TempDir()
@@ -24,7 +24,7 @@ func TestFleetInterrupted(t *testing.T) {
 	}
 }
 
-func TestFleetFullDisk(t *testing.T) {
+func TestFleet_FullDiskIsAnError(t *testing.T) {
 	for _, output := range fleetOutputs {
 		var errs bytes.Buffer
 		status := run(context.Background(), []string{"fleet", "--cards", "10", "-o", output}, strings.NewReader(""), fullDisk{}, &errs)

@@ -31,9 +31,9 @@ func call(stdin string, args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), errs.String()
 }
 
-// TestHelp finds commands and flags that the hand-written help does not know,
+// TestHelp_ListsEveryFlagAndCommand finds commands and flags that the hand-written help does not know,
 // and flags that it knows and the command does not.
-func TestHelp(t *testing.T) {
+func TestHelp_ListsEveryFlagAndCommand(t *testing.T) {
 	root := (&cli{strings.NewReader(""), io.Discard, io.Discard}).command()
 	var names []string
 	for _, cmd := range root.Commands() {
@@ -82,7 +82,7 @@ func flagOfAnother(root *cobra.Command, word string) bool {
 }
 
 // A reader or writer that breaks is an error, never a short success.
-func TestBrokenStreams(t *testing.T) {
+func TestCommands_BrokenOutputIsAnError(t *testing.T) {
 	var errs bytes.Buffer
 	in := iotest.TimeoutReader(strings.NewReader(strings.Repeat("# a comment\n", 100_000)))
 	if status := run(context.Background(), []string{"replay"}, in, io.Discard, &errs); status != exitBadInput {

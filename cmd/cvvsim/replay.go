@@ -88,7 +88,7 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 			err = replayOpen(r, name, rules, emit)
 		}
 		if differing > 0 {
-			fmt.Fprintf(c.stderr, "note: %s: %d events differ from what they expect; cvvsim verify says which\n", name, differing)
+			fmt.Fprintf(c.stderr, "note: %s: %d events differ from their expectations; run cvvsim verify for the list\n", name, differing)
 		}
 		return errors.Join(err, s.close(err == nil))
 	})
@@ -102,7 +102,7 @@ func (o *replayOptions) check(cmd *cobra.Command) (until time.Time, err error) {
 		return until, err
 	}
 	if o.title != "" && o.output != "svg" && o.output != "html" {
-		return until, errors.New("--title belongs to -o svg and -o html")
+		return until, errors.New("--title needs -o svg or -o html")
 	}
 	if !slices.Contains(outputs, o.output) {
 		return until, fmt.Errorf("-o %s: one of %s is needed", o.output, strings.Join(outputs, ", "))
@@ -114,7 +114,7 @@ func (o *replayOptions) check(cmd *cobra.Command) (until time.Time, err error) {
 	case o.auto && o.until == "":
 		return until, errors.New("--auto needs --until TIME, the instant to stop at")
 	case !o.auto && (o.until != "" || cmd.Flags().Changed("lag")):
-		return until, errors.New("--until and --lag belong to --auto")
+		return until, errors.New("--until and --lag need --auto")
 	case !o.auto:
 		return until, nil
 	}
@@ -155,7 +155,7 @@ func (c *cli) replayClosed(r *timeline.Reader, name string, rules rotation.Rules
 		return err
 	}
 	if beyond > 0 {
-		fmt.Fprintf(c.stderr, "note: %s: %d events lie after --until; the clock fires nothing there\n", name, beyond)
+		fmt.Fprintf(c.stderr, "note: %s: %d events are later than --until; nothing fires after it\n", name, beyond)
 	}
 	return nil
 }

@@ -83,14 +83,14 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 		}
 		fmt.Fprintln(out, &total)
 		if total.judged == 0 {
-			fmt.Fprintln(c.stderr, "note: nothing was judged: no event says what is expected of it")
+			fmt.Fprintln(c.stderr, "note: nothing was judged: no event carries an expectation")
 		}
 		if total.imprecise > 0 {
 			fmt.Fprintf(c.stderr, "warning: %d events have a slot or next less than a second from the right one (first: %s): a column or a message has rounded it. "+
 				"Deliver what State.Due returns for the stored state.\n", total.imprecise, total.firstImprecise)
 		}
 		if skipped > 0 {
-			fmt.Fprintf(c.stderr, "note: %d lines without an event were passed over\n", skipped)
+			fmt.Fprintf(c.stderr, "note: %d lines without an event were skipped\n", skipped)
 		}
 	}
 	if err := errors.Join(err, out.Flush()); err != nil {

@@ -22,8 +22,8 @@ var (
 	phone = browsertest.Screen{Width: 390, Height: 844, Phone: true}
 )
 
-// TestReportInBrowser shows reports in a real browser and uses them.
-func TestReportInBrowser(t *testing.T) {
+// TestHTML_WorksInABrowser shows reports in a real browser and uses them.
+func TestHTML_WorksInABrowser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser")
 	}

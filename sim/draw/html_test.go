@@ -23,9 +23,9 @@ func drawHTML(t rapid.TB, r Report) string {
 	return b.String()
 }
 
-// TestHTMLProperties: whatever the cards are called and the caller says, the page
+// TestHTML_HoldsForRandomTimelines: whatever the cards are called and the caller says, the page
 // has one mark and one row an event, and no markup but its own.
-func TestHTMLProperties(t *testing.T) {
+func TestHTML_HoldsForRandomTimelines(t *testing.T) {
 	hostile := rapid.SampledFrom(hostileCards)
 	rapid.Check(t, func(t *rapid.T) {
 		p := timelines(30).Draw(t, "timeline")
@@ -144,8 +144,8 @@ func checkHTML(t rapid.TB, html string, r Report) {
 	}
 }
 
-// TestHTMLPolicy: the policy names the page's own style and script, to the byte.
-func TestHTMLPolicy(t *testing.T) {
+// TestHTML_PolicyAllowsOnlyItsOwnScript: the policy names the page's own style and script, to the byte.
+func TestHTML_PolicyAllowsOnlyItsOwnScript(t *testing.T) {
 	html := drawHTML(t, Report{Title: "T"})
 	policy := regexp.MustCompile(`Content-Security-Policy" content="([^"]*)"`).FindStringSubmatch(html)
 	if policy == nil {
@@ -164,7 +164,7 @@ func TestHTMLPolicy(t *testing.T) {
 	}
 }
 
-func TestHTMLTellsWhatItIsTold(t *testing.T) {
+func TestHTML_ShowsTitleIntroAndFacts(t *testing.T) {
 	html := drawHTML(t, Report{
 		Title: "Broken: <S1>",
 		Intro: []string{"The first paragraph.", "The second & last."},
@@ -180,7 +180,7 @@ func TestHTMLTellsWhatItIsTold(t *testing.T) {
 	}
 }
 
-func TestHTMLTooMany(t *testing.T) {
+func TestHTML_RefusesTooManyEvents(t *testing.T) {
 	_, steps := replay(t, drawn["chain"])
 	steps = slices.Repeat(steps, MaxEvents/len(steps)+1)
 	var b strings.Builder
@@ -189,7 +189,7 @@ func TestHTMLTooMany(t *testing.T) {
 	}
 }
 
-func TestHTMLReturnsTheWritersError(t *testing.T) {
+func TestHTML_ReturnsTheWritersError(t *testing.T) {
 	rules, steps := replay(t, drawn["chain"])
 	r := Report{Title: "chain", Rules: rules, Steps: steps}
 	size := len(drawHTML(t, r))

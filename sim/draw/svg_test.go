@@ -28,7 +28,7 @@ func drawSVG(t rapid.TB, title string, rules rotation.Rules, steps []sim.Step) s
 	return b.String()
 }
 
-func TestSVGGolden(t *testing.T) {
+func TestSVG_EqualsGoldenFile(t *testing.T) {
 	for name, story := range drawn {
 		t.Run(name, func(t *testing.T) {
 			rules, steps := replay(t, story)
@@ -39,7 +39,7 @@ func TestSVGGolden(t *testing.T) {
 	}
 }
 
-func TestSVGProperties(t *testing.T) {
+func TestSVG_HoldsForRandomTimelines(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := timelines(40).Draw(t, "timeline")
 		title := rapid.SampledFrom(hostileCards).Draw(t, "title")
@@ -234,7 +234,7 @@ func checkTexts(t rapid.TB, drawing string, texts []*element) {
 
 // What is exactly at the guard's end lies outside its bar, and what is a
 // nanosecond before inside.
-func TestSVGGuardBoundary(t *testing.T) {
+func TestSVG_ShowsBothSidesOfTheGuardsEnd(t *testing.T) {
 	for _, test := range []struct {
 		story  string
 		inside bool
@@ -259,7 +259,7 @@ func TestSVGGuardBoundary(t *testing.T) {
 
 // A clock set back by more than the guard leaves no bar that later marks would
 // seem to be in.
-func TestSVGClockStepsFarBack(t *testing.T) {
+func TestSVG_ClockSteppedFarBackHasNoWindow(t *testing.T) {
 	rules, steps := replay(t, drawn["clock_back"])
 	a := newAxis()
 	l := newLanes(rules, steps, a)[0]
@@ -274,7 +274,7 @@ func TestSVGClockStepsFarBack(t *testing.T) {
 }
 
 // The order of places is that of instants.
-func TestAxisKeepsOrder(t *testing.T) {
+func TestAxis_KeepsTheOrderOfInstants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := newAxis()
 		base := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC).UnixNano()
@@ -292,7 +292,7 @@ func TestAxisKeepsOrder(t *testing.T) {
 
 // MaxEvents are drawn, in a bounded size, and one more is refused before
 // anything is written.
-func TestSVGTooMany(t *testing.T) {
+func TestSVG_RefusesTooManyEvents(t *testing.T) {
 	at := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 	var rules rotation.Rules
 	re := sim.NewReplay(rules)
@@ -316,7 +316,7 @@ func TestSVGTooMany(t *testing.T) {
 	}
 }
 
-func TestSVGReturnsTheWritersError(t *testing.T) {
+func TestSVG_ReturnsTheWritersError(t *testing.T) {
 	rules, steps := replay(t, drawn["chain"])
 	size := len(drawSVG(t, "chain", rules, steps))
 	for _, after := range []int{0, size / 2, size - 1} {

@@ -33,7 +33,7 @@ func drawText(t rapid.TB, rules rotation.Rules, steps []sim.Step, o TextOptions)
 	return b.String()
 }
 
-func TestTextGolden(t *testing.T) {
+func TestText_EqualsGoldenFile(t *testing.T) {
 	for name, story := range drawn {
 		t.Run(name, func(t *testing.T) {
 			rules, steps := replay(t, story)
@@ -43,7 +43,7 @@ func TestTextGolden(t *testing.T) {
 	}
 }
 
-func TestTextKeyOnce(t *testing.T) {
+func TestText_PrintsTheKeyOnce(t *testing.T) {
 	rules, steps := replay(t, drawn["s1"])
 	whole := drawText(t, rules, steps, TextOptions{})
 	without := drawText(t, rules, steps, TextOptions{NoKey: true})
@@ -59,8 +59,8 @@ func TestTextKeyOnce(t *testing.T) {
 	}
 }
 
-// TestTextGuardFromScheduling: the head says what the gap is measured from.
-func TestTextGuardFromScheduling(t *testing.T) {
+// TestText_NamesGuardFromScheduling: the head says what the gap is measured from.
+func TestText_NamesGuardFromScheduling(t *testing.T) {
 	rules, steps := replay(t, "rules guard_from=scheduling\n"+drawn["chain"])
 	if out := drawText(t, rules, steps, TextOptions{}); !strings.Contains(out, "since the last scheduling") {
 		t.Errorf("no such head in\n%s", out)
@@ -70,9 +70,9 @@ func TestTextGuardFromScheduling(t *testing.T) {
 // squeeze leaves out white space, and with it where lines are broken.
 func squeeze(s string) string { return strings.Join(strings.Fields(s), "") }
 
-// TestTextProperties: whatever the timeline and the width, each event has its
+// TestText_HoldsForRandomTimelines: whatever the timeline and the width, each event has its
 // row, in order, and what explains it; and the terminal is safe.
-func TestTextProperties(t *testing.T) {
+func TestText_HoldsForRandomTimelines(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := timelines(30).Draw(t, "timeline")
 		o := TextOptions{Width: rapid.OneOf(rapid.Just(0), rapid.IntRange(40, 200)).Draw(t, "width"), NoKey: rapid.Bool().Draw(t, "no key")}
@@ -130,8 +130,8 @@ func TestTextProperties(t *testing.T) {
 	})
 }
 
-// TestTextRows: at full width, exactly one line an event begins with its time.
-func TestTextRows(t *testing.T) {
+// TestText_OneRowForEachEvent: at full width, exactly one line an event begins with its time.
+func TestText_OneRowForEachEvent(t *testing.T) {
 	row := regexp.MustCompile(`(?m)^(....-..-..|          )  \d\d:\d\d:\d\d`)
 	rapid.Check(t, func(t *rapid.T) {
 		p := timelines(30).Draw(t, "timeline")
@@ -142,7 +142,7 @@ func TestTextRows(t *testing.T) {
 	})
 }
 
-func TestGauge(t *testing.T) {
+func TestGauge_ShowsTheDistanceFromTheGuard(t *testing.T) {
 	const guard = 2 * time.Minute
 	for _, c := range []struct {
 		since time.Duration
@@ -161,9 +161,9 @@ func TestGauge(t *testing.T) {
 	}
 }
 
-// TestTextStreams: beyond what is held back, rows keep their columns and nothing
+// TestText_StreamsLongTimelines: beyond what is held back, rows keep their columns and nothing
 // is kept of them.
-func TestTextStreams(t *testing.T) {
+func TestText_StreamsLongTimelines(t *testing.T) {
 	const many = 40 * lookahead
 	replay := sim.NewReplay(rotation.Rules{})
 	at := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
@@ -224,8 +224,8 @@ func TestTextStreams(t *testing.T) {
 	}
 }
 
-// TestFlow: lines break between pieces, then between words, then anywhere.
-func TestFlow(t *testing.T) {
+// TestFlow_WrapsWithinTheWidth: lines break between pieces, then between words, then anywhere.
+func TestFlow_WrapsWithinTheWidth(t *testing.T) {
 	for _, c := range []struct {
 		pieces []string
 		want   string
@@ -252,7 +252,7 @@ func TestFlow(t *testing.T) {
 	}
 }
 
-func TestTextReturnsTheWritersError(t *testing.T) {
+func TestText_ReturnsTheWritersError(t *testing.T) {
 	rules, steps := replay(t, drawn["sixty"])
 	size := len(drawText(t, rules, steps, TextOptions{}))
 	for after := 0; after < size; after += size / 7 {
@@ -272,7 +272,7 @@ func TestTextReturnsTheWritersError(t *testing.T) {
 	}
 }
 
-func TestPrintable(t *testing.T) {
+func TestPrintable_ReplacesControlCharacters(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"A", "A"}, {`"`, `"`}, {`\`, `\\`}, {"\x1b[31m", `\x1b[31m`}, {"\u202e", `\u202e`}, {"\xff", `\xff`}, {"卡片", "卡片"},
 		{"0123456789abcdef", "01234…cdef"}, {strings.Repeat("𝒳", 1000), "𝒳𝒳𝒳𝒳𝒳…𝒳𝒳𝒳𝒳"},

@@ -57,9 +57,9 @@ func BenchmarkFleet(b *testing.B) {
 				w.tally = tally{}
 				for id := range p.Cards {
 					if v.mode == Closed {
-						w.eachCall(0, id)
+						w.simulateCalls(0, id)
 					} else {
-						w.eachEvent(&p.groups[0], id)
+						w.simulateEvents(&p.groups[0], id)
 					}
 				}
 				return made(w.tally)

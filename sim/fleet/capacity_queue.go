@@ -66,7 +66,7 @@ func (p *plan) queue(ctx context.Context) (*worker, error) {
 			if i%(1<<16) == 0 && ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			q.turn(int64(t.id))
+			q.serve(int64(t.id))
 		}
 		if p.Progress != nil && sec%3600 == 0 {
 			p.Progress(int64(sec), int64(len(q.buckets)))
@@ -95,9 +95,9 @@ func (p *plan) forcedBySecond(ctx context.Context) (series, error) {
 	return workers[0].forced, nil
 }
 
-// turn serves the card whose slot is the oldest, unless it has to wait and a
+// serve rotates the card whose slot is the oldest, unless it has to wait and a
 // forced call comes in between and moves its schedule.
-func (q *queue) turn(id int64) {
+func (q *queue) serve(id int64) {
 	interval := q.groupOf(id).interval
 	c, calls := q.take(id)
 	at := q.earliest(c.next)
@@ -125,7 +125,7 @@ func (q *queue) earliest(slot int64) int64 {
 		q.now, q.served = sec, 0
 	}
 	for {
-		at := q.worker.served(max(slot, q.now*second))
+		at := q.servedAt(max(slot, q.now*second))
 		if at > q.end {
 			return never
 		}

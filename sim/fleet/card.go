@@ -105,19 +105,19 @@ func (w *worker) wait(from, until int64) {
 	}
 }
 
-// eachEvent walks a card through its events. Nothing depends on other cards.
-func (w *worker) eachEvent(g *group, id int64) {
+// simulateEvents simulates a card event by event. Nothing depends on other cards.
+func (w *worker) simulateEvents(g *group, id int64) {
 	c := card{next: w.firstSlot(g, id), guardKind: rotation.KindSetInterval}
 	calls := w.callsOf(id)
 	for {
 		limit := min(calls.next, w.end)
-		at := w.served(c.next)
+		at := w.servedAt(c.next)
 		for at <= limit {
 			w.rotate(id, &c, g.interval, at)
 			if !w.Record {
-				w.onTime(&c, g.interval, limit)
+				w.rotateOnTime(&c, g.interval, limit)
 			}
-			at = w.served(c.next)
+			at = w.servedAt(c.next)
 		}
 		if calls.next == never {
 			break
@@ -130,9 +130,9 @@ func (w *worker) eachEvent(g *group, id int64) {
 	}
 }
 
-// onTime is rotate for the usual case, many times over and in registers: as long
-// as slots up to the instant limit are served on time and not held.
-func (w *worker) onTime(c *card, interval, limit int64) {
+// rotateOnTime is rotate for the usual case, repeated in registers: as long as
+// slots up to the instant limit are served on time and not held.
+func (w *worker) rotateOnTime(c *card, interval, limit int64) {
 	if c.next < w.outageUntil {
 		limit = min(limit, w.outageFrom-1)
 	}
@@ -151,18 +151,18 @@ func (w *worker) onTime(c *card, interval, limit int64) {
 	}
 }
 
-// served returns when a slot is served: at once, or when the outage is over.
-func (w *worker) served(slot int64) int64 {
+// servedAt returns when a slot is served: at once, or when the outage is over.
+func (w *worker) servedAt(slot int64) int64 {
 	if slot >= w.outageFrom && slot < w.outageUntil {
 		return w.outageUntil
 	}
 	return slot
 }
 
-// eachCall walks a card from forced call to forced call. The automatic
+// simulateCalls simulates a card from forced call to forced call, by arithmetic. The automatic
 // rotations in between are on time and an interval apart, so that only the
 // first of them can be held.
-func (w *worker) eachCall(group int, id int64) {
+func (w *worker) simulateCalls(group int, id int64) {
 	g := &w.groups[group]
 	c := card{next: w.firstSlot(g, id), guardKind: rotation.KindSetInterval}
 	calls := w.callsOf(id)

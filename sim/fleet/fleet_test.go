@@ -153,9 +153,9 @@ func noTotals(f *Forecast) totals {
 	return totals{AutomaticByMinute: make([]int64, len(f.AutomaticByMinute)), ForcedByMinute: make([]int64, len(f.ForcedByMinute))}
 }
 
-// TestAgreesWithReplay replays the events that a forecast wrote: the rules
+// TestRun_AgreesWithReplay replays the events that a forecast wrote: the rules
 // accept each, and their decisions add up to the forecast.
-func TestAgreesWithReplay(t *testing.T) {
+func TestRun_AgreesWithReplay(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := withFaults(t, small(t))
@@ -197,9 +197,9 @@ func TestAgreesWithReplay(t *testing.T) {
 	})
 }
 
-// TestAgreesWithLoop gives the closed loop what is not automatic. It fires the
+// TestRun_AgreesWithClosedLoop gives the closed loop what is not automatic. It fires the
 // same automatic rotations, at the same place in the order.
-func TestAgreesWithLoop(t *testing.T) {
+func TestRun_AgreesWithClosedLoop(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := small(t)
@@ -237,8 +237,8 @@ func TestAgreesWithLoop(t *testing.T) {
 	})
 }
 
-// TestModesAgree holds the arithmetic against the events, in all fields.
-func TestModesAgree(t *testing.T) {
+// TestRun_ModesAgree holds the arithmetic against the events, in all fields.
+func TestRun_ModesAgree(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := small(t)
@@ -263,8 +263,8 @@ func TestModesAgree(t *testing.T) {
 	})
 }
 
-// TestWorkersDoNotMatter: the sum over several workers is that of one.
-func TestWorkersDoNotMatter(t *testing.T) {
+// TestRun_WorkersDoNotChangeTheForecast: the sum over several workers is that of one.
+func TestRun_WorkersDoNotChangeTheForecast(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := withFaults(t, small(t))
@@ -290,9 +290,9 @@ func TestWorkersDoNotMatter(t *testing.T) {
 	})
 }
 
-// TestOutageAndQueueAgree: an outage alone is what it is with a capacity that
+// TestRun_OutageAgreesWithCapacityQueue: an outage alone is what it is with a capacity that
 // never binds, though one is computed card by card and the other in one queue.
-func TestOutageAndQueueAgree(t *testing.T) {
+func TestRun_OutageAgreesWithCapacityQueue(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := withFaults(t, small(t))
@@ -308,9 +308,9 @@ func TestOutageAndQueueAgree(t *testing.T) {
 	})
 }
 
-// TestQueueAgainstTwin holds the queue against a slow and obvious host that
+// TestRun_CapacityQueueAgreesWithNaiveQueue holds the queue against a slow and obvious host that
 // lives through each instant in turn.
-func TestQueueAgainstTwin(t *testing.T) {
+func TestRun_CapacityQueueAgreesWithNaiveQueue(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := withFaults(t, small(t))
@@ -406,9 +406,9 @@ func TestQueueAgainstTwin(t *testing.T) {
 	})
 }
 
-// TestRandomNumbersAreTheCardsOwn: a card's events are the same in any fleet,
+// TestRun_RandomNumbersDependOnTheCardAlone: a card's events are the same in any fleet,
 // and its regular calls the same without the burst.
-func TestRandomNumbersAreTheCardsOwn(t *testing.T) {
+func TestRun_RandomNumbersDependOnTheCardAlone(t *testing.T) {
 	byCard := func(c Config) map[string][]timeline.Entry {
 		c.Record = true
 		events := map[string][]timeline.Entry{}
@@ -445,8 +445,8 @@ func TestRandomNumbersAreTheCardsOwn(t *testing.T) {
 	}
 }
 
-// TestByHand: totals that a pencil gives.
-func TestByHand(t *testing.T) {
+// TestRun_AgreesWithCountsByHand: totals that a pencil gives.
+func TestRun_AgreesWithCountsByHand(t *testing.T) {
 	hour := []Share{{time.Hour, 1}}
 	at := func(d time.Duration) time.Time { return DefaultStart.Add(d) }
 	tests := []struct {
@@ -580,7 +580,7 @@ func TestByHand(t *testing.T) {
 	}
 }
 
-func TestPercentiles(t *testing.T) {
+func TestPercentiles_AgreeWithSorting(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		bins := series(rapid.SliceOfN(rapid.Uint32Range(0, rapid.SampledFrom([]uint32{1, 5, 1000}).Draw(t, "top")), rapid.SampledFrom([]int{1, 150}).Draw(t, "at least"), 250).Draw(t, "bins"))
@@ -593,8 +593,8 @@ func TestPercentiles(t *testing.T) {
 	})
 }
 
-// TestPercentilesAtTheEdge: 99 of 100 are exactly as many as needed.
-func TestPercentilesAtTheEdge(t *testing.T) {
+// TestPercentiles_OfFewBins: 99 of 100 are exactly as many as needed.
+func TestPercentiles_OfFewBins(t *testing.T) {
 	bins := make(series, 100)
 	bins[7] = 5
 	if p50, p99 := percentiles(bins, 5); p50 != 0 || p99 != 0 {
@@ -602,9 +602,9 @@ func TestPercentilesAtTheEdge(t *testing.T) {
 	}
 }
 
-// TestExponential holds the integer logarithm against math's, and pins its
+// TestExponential_HasItsMean holds the integer logarithm against math's, and pins its
 // table: every machine must draw the same gaps.
-func TestExponential(t *testing.T) {
+func TestExponential_HasItsMean(t *testing.T) {
 	const mean = int64(24 * time.Hour)
 	rapid.Check(t, func(t *rapid.T) {
 		u := rapid.Uint64().Draw(t, "u") | 1
@@ -625,9 +625,9 @@ func TestExponential(t *testing.T) {
 	}
 }
 
-// TestRandomness: means and spreads that a bias of the draws would move. The
+// TestDraw_IsUniform: means and spreads that a bias of the draws would move. The
 // seed is fixed, so it can't fail by chance.
-func TestRandomness(t *testing.T) {
+func TestDraw_IsUniform(t *testing.T) {
 	f := mustRun(t, Config{Cards: 10_000, Days: 100, Mix: []Share{{time.Hour, 1}}, Forced: Forced{PerDay: 1}, Spread: time.Hour})
 	// A million calls: the standard deviation is 1000.
 	if math.Abs(float64(f.Forced)-1e6) > 3000 {
@@ -648,7 +648,7 @@ func TestRandomness(t *testing.T) {
 	}
 }
 
-func TestCompareSpread(t *testing.T) {
+func TestCompareSpread_ShowsWhatSpreadingSaves(t *testing.T) {
 	c := Config{Cards: 1440, Days: 2}
 	f := mustRun(t, c)
 	if err := CompareSpread(context.Background(), f); err != nil {
@@ -667,14 +667,14 @@ func TestCompareSpread(t *testing.T) {
 	}
 }
 
-func TestCompareSpreadNeedsTheLoad(t *testing.T) {
+func TestCompareSpread_NeedsTheLoad(t *testing.T) {
 	f := mustRun(t, Config{Cards: 1, Days: 1, Detail: Totals})
 	if err := CompareSpread(context.Background(), f); err == nil {
 		t.Error("compared a forecast that did not count load")
 	}
 }
 
-func TestStopsWithContext(t *testing.T) {
+func TestRun_StopsWithItsContext(t *testing.T) {
 	for _, c := range []Config{
 		{Cards: MaxCards, Days: 30, Forced: Forced{PerDay: 1}},
 		{Cards: MaxCards / 10, Days: 30, Mix: []Share{{time.Hour, 1}}, Mode: Event},
@@ -688,7 +688,7 @@ func TestStopsWithContext(t *testing.T) {
 	}
 }
 
-func TestRefuses(t *testing.T) {
+func TestRun_RefusesBadConfigs(t *testing.T) {
 	good := Config{Cards: 1, Days: 1}
 	for _, tt := range []struct {
 		field string

@@ -230,7 +230,7 @@ func (p *plan) backlog(w *worker) (*Backlog, []int64) {
 // of Totals can't be compared.
 func CompareSpread(ctx context.Context, f *Forecast) error {
 	if f.PerMinute == nil {
-		return errors.New("fleet: a forecast that did not count load can't be compared")
+		return errors.New("fleet: CompareSpread needs a forecast that counts load")
 	}
 	other := f.Config
 	other.Record = false

@@ -118,19 +118,19 @@ func (r *report) answerBacklog(f *Forecast) {
 	case b == nil:
 		return
 	case b.Max == 0:
-		r.Answers = append(r.Answers, answer{"Backlog", "none", "no card waits beyond the second of its slot"})
+		r.Answers = append(r.Answers, answer{"Backlog", "none", "every card rotates in the second of its slot"})
 		return
 	}
-	cleared := "not worked off by the end"
+	cleared := "not cleared by the end"
 	if b.Cleared != nil {
-		cleared = fmt.Sprintf("worked off at %s, %s later", seconds(*b.Cleared), short(b.Cleared.Sub(*b.MaxAt)))
+		cleared = fmt.Sprintf("cleared at %s, %s later", seconds(*b.Cleared), short(b.Cleared.Sub(*b.MaxAt)))
 	}
 	r.Answers = append(r.Answers, answer{"Backlog", plural(b.Max, "card"), fmt.Sprintf("most at %s; %s", seconds(*b.MaxAt), cleared)})
 	if f.Config.Outage.For > 0 {
-		a := answer{"After the outage", plural(b.Outage, "card"), "overdue when it is over; not worked off by the end"}
+		a := answer{"After the outage", plural(b.Outage, "card"), "overdue when it ends; not cleared by the end"}
 		if b.OutageCleared != nil {
 			back := f.Start.Add(f.Config.Outage.From + f.Config.Outage.For)
-			a.Note = fmt.Sprintf("overdue when it is over; worked off at %s, %s later", seconds(*b.OutageCleared), short(max(b.OutageCleared.Sub(back), 0)))
+			a.Note = fmt.Sprintf("overdue when it ends; cleared at %s, %s later", seconds(*b.OutageCleared), short(max(b.OutageCleared.Sub(back), 0)))
 		}
 		r.Answers = append(r.Answers, a)
 	}

@@ -246,7 +246,7 @@ func (f *Forecast) dayChart() chart {
 
 // backlogChart shows the while in which many cards wait, and a little around it.
 func (f *Forecast) backlogChart() chart {
-	c := chart{Title: "Backlog", Note: "cards whose slot has passed and whose rotation is still to come, while many do"}
+	c := chart{Title: "Backlog", Note: "cards that are overdue, around the peak"}
 	from, until, many := 0, len(f.BacklogByMinute)-1, f.Backlog.Max/100
 	for from < until-1 && f.BacklogByMinute[from] <= many {
 		from++

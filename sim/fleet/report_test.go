@@ -13,9 +13,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestReports: whatever the forecast, its three forms are whole and hold no
+// TestReports_TextAndPageShowTheSameNumbers: whatever the forecast, its three forms are whole and hold no
 // number that isn't one.
-func TestReports(t *testing.T) {
+func TestReports_TextAndPageShowTheSameNumbers(t *testing.T) {
 	t.Parallel()
 	notNumbers := regexp.MustCompile(`NaN|Inf|%!|e\+[0-9]{2}`)
 	rapid.Check(t, func(t *rapid.T) {
@@ -53,8 +53,8 @@ func TestReports(t *testing.T) {
 	})
 }
 
-// TestSpans: however the load is divided, it is all there.
-func TestSpans(t *testing.T) {
+// TestSpans_CoverEveryMinuteOnce: however the load is divided, it is all there.
+func TestSpans_CoverEveryMinuteOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := small(t)
@@ -83,7 +83,7 @@ func TestSpans(t *testing.T) {
 	})
 }
 
-func TestWords(t *testing.T) {
+func TestCounts_ReadableForPeople(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
 		{count(0), "0"}, {count(999), "999"}, {count(1000), "1,000"}, {count(-123456), "-123,456"}, {count(7_200_000_000), "7,200,000,000"},
 		{plural(1, "card"), "1 card"}, {plural(2000, "card"), "2,000 cards"},
@@ -100,9 +100,9 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestSpreadInWords: what spreading saves, from both sides, at the peak and,
+// TestReport_DescribesWhatSpreadingSaves: what spreading saves, from both sides, at the peak and,
 // with a capacity, in the backlog.
-func TestSpreadInWords(t *testing.T) {
+func TestReport_DescribesWhatSpreadingSaves(t *testing.T) {
 	for _, tt := range []struct {
 		c    Config
 		want string

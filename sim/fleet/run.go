@@ -40,7 +40,7 @@ func Run(ctx context.Context, c Config) (*Forecast, error) {
 	if p.Capacity > 0 {
 		w, err = p.queue(ctx)
 	} else {
-		w, err = p.walk(ctx)
+		w, err = p.simulate(ctx)
 	}
 	if err != nil {
 		return nil, err
@@ -50,17 +50,17 @@ func Run(ctx context.Context, c Config) (*Forecast, error) {
 	return f, nil
 }
 
-// walk has the workers walk all cards, and returns their sum.
-func (p *plan) walk(ctx context.Context) (*worker, error) {
+// simulate has the workers simulate all cards, and returns their sum.
+func (p *plan) simulate(ctx context.Context) (*worker, error) {
 	workers, err := p.share(ctx, func(w *worker, k chunk) {
 		switch p.Mode {
 		case Closed:
 			for id := k.first; id < k.last; id++ {
-				w.eachCall(k.group, id)
+				w.simulateCalls(k.group, id)
 			}
 		default:
 			for id := k.first; id < k.last; id++ {
-				w.eachEvent(&p.groups[k.group], id)
+				w.simulateEvents(&p.groups[k.group], id)
 			}
 		}
 	})

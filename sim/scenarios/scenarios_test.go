@@ -122,7 +122,7 @@ func TestScenarios_OpenWithTitleAndText(t *testing.T) {
 	}
 }
 
-func TestFind(t *testing.T) {
+func TestFind_ByName(t *testing.T) {
 	s, ok := scenarios.Find("scenario-2")
 	if !ok || s.Name != "scenario-2" || !strings.HasPrefix(s.Title, "Scenario 2:") {
 		t.Errorf(`Find("scenario-2") = %q %q, %v`, s.Name, s.Title, ok)

@@ -154,7 +154,7 @@ func (l *line) entry() (Entry, error) {
 }
 
 func misplaced(key string, of, kind rotation.Kind) error {
-	return syntaxErrorf("%s belongs to %v events, not to %v", key, of, kind)
+	return syntaxErrorf("%s is a field of %v events, not of %v", key, of, kind)
 }
 
 // kindNamed is [rotation.Kind.UnmarshalText] without an allocation; 0 for none.

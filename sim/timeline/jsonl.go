@@ -47,7 +47,7 @@ func (j *jsonDecoder) decode(text []byte) error {
 		return syntaxErrorf("more than one JSON value in the line")
 	}
 	if j.isHeader && j.line != (line{}) {
-		return headerErrorf("it is a line of its own, apart from any event")
+		return headerErrorf("the header must be a line without an event")
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (j *jsonDecoder) member(name string) error {
 			return j.syntaxError(err)
 		}
 		if string(version) != "1" {
-			return headerErrorf("this release reads timelines of version 1 alone")
+			return headerErrorf("this release reads timelines of version 1 only")
 		}
 		return nil
 	case keyRules:
@@ -161,7 +161,7 @@ func (j *jsonDecoder) readRules() error {
 		case err != nil:
 			return j.syntaxError(err)
 		case name != keyGuard && name != keyGuardFrom:
-			return syntaxErrorf("unknown member %s: rules take guard and guard_from", quoted([]byte(name)))
+			return syntaxErrorf("unknown member %s: rules are guard and guard_from", quoted([]byte(name)))
 		case value.Kind() != '"' || len(value) == len(`""`):
 			return wrongType(name)
 		}
@@ -193,7 +193,7 @@ func (j *jsonDecoder) unquote(value jsontext.Value) ([]byte, error) {
 // message may quote a value, which may be a misplaced secret.
 func (j *jsonDecoder) syntaxError(err error) error {
 	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return syntaxErrorf("a member stands twice, at byte %d", j.dec.InputOffset()+1)
+		return syntaxErrorf("a member occurs twice, at byte %d", j.dec.InputOffset()+1)
 	}
 	return syntaxErrorf("broken JSON after byte %d", j.dec.InputOffset())
 }

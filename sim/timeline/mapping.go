@@ -27,7 +27,7 @@ var mappable = []string{
 
 // Mapping reads another system's JSON log as a timeline. A member of an inner
 // object is named by its path, such as data.card_id. Members that no field is
-// mapped to are passed over, and so are lines without an event of ours, whatever
+// mapped to are skipped, and so are lines without an event of ours, whatever
 // else they hold; a header is not looked for.
 type Mapping struct {
 	theirs map[string]string // their name or path to our field
@@ -74,7 +74,7 @@ func (r *Reader) Map(m *Mapping) {
 	r.parse = r.parseJSON
 }
 
-// Skipped returns how many lines a mapped Reader has passed over because they
+// Skipped returns how many lines a mapped Reader has skipped because they
 // hold no event of ours.
 func (r *Reader) Skipped() int { return r.skipped }
 

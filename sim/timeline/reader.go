@@ -25,7 +25,7 @@ type Reader struct {
 	parse    func(text []byte) (e Entry, isEvent bool, err error)
 	rules    rotation.Rules
 	inEvents bool // a header is over, or there is none
-	skipped  int  // lines that a mapping passed over
+	skipped  int  // lines that a mapping skipped
 	json     jsonDecoder
 	previous time.Time // of the event before, in the text spelling
 
@@ -162,7 +162,7 @@ func (r *Reader) parseJSON(text []byte) (e Entry, isEvent bool, err error) {
 
 func (r *Reader) setRules(rules rotation.Rules) error {
 	if r.inEvents {
-		return headerErrorf("rules stand once, before or on the first event")
+		return headerErrorf("rules are given once, before or on the first event")
 	}
 	r.rules, r.inEvents = rules, true
 	return nil

@@ -35,7 +35,7 @@ func textRules(words []string) (rotation.Rules, error) {
 		case keyGuardFrom:
 			guardFrom = value
 		default:
-			return syntaxErrorf("unknown key %s: rules take guard and guard_from", quoted([]byte(key)))
+			return syntaxErrorf("unknown key %s: rules are guard and guard_from", quoted([]byte(key)))
 		}
 		return nil
 	})
@@ -51,7 +51,7 @@ func textEntry(words []string, previous time.Time) (Entry, time.Time, error) {
 	var l line
 	if after, relative := strings.CutPrefix(words[0], "+"); relative {
 		if previous.IsZero() {
-			return Entry{}, previous, syntaxErrorf("%s has no line before it to count from", quoted([]byte(words[0])))
+			return Entry{}, previous, syntaxErrorf("%s needs a previous line to count from", quoted([]byte(words[0])))
 		}
 		if strings.HasPrefix(after, "+") || strings.HasPrefix(after, "-") {
 			return Entry{}, previous, syntaxErrorf("%s is not + and a duration", quoted([]byte(words[0])))
@@ -130,7 +130,7 @@ func eachPair(words []string, set func(key, value string) error) error {
 		}
 		for _, before := range words[:i] {
 			if strings.HasPrefix(before, key+"=") {
-				return syntaxErrorf("%s stands twice", quoted([]byte(key)))
+				return syntaxErrorf("%s is given twice", quoted([]byte(key)))
 			}
 		}
 		if err := set(key, value); err != nil {

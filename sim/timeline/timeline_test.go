@@ -51,7 +51,7 @@ func at(s string) time.Time {
 }
 
 // The examples of the package comment, read as what they say.
-func TestSpecExamples(t *testing.T) {
+func TestReader_ReadsTheSpecsExamples(t *testing.T) {
 	const jsonl = `{"timeline":1,"rules":{"guard":"2m","guard_from":"request"}}
 {"at":"2026-11-22T15:00:00Z","card":"A","event":"set_interval","interval":"24h"}
 {"at":"2026-11-23T15:00:00Z","card":"A","event":"auto","slot":"2026-11-23T15:00:00Z"}
@@ -95,7 +95,7 @@ rules guard=2m
 	}
 }
 
-func TestRules(t *testing.T) {
+func TestReader_ReadsRules(t *testing.T) {
 	five, err := rotation.NewRules(5*time.Minute, rotation.FromScheduling)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestRules(t *testing.T) {
 }
 
 // A null is a member that is not there; only next means something by it.
-func TestNull(t *testing.T) {
+func TestReader_NullIsAbsent(t *testing.T) {
 	_, got, err := readAll(`{"at":"2026-11-22T15:00:00Z","card":"A","event":"auto","slot":null,"service_code":null,"rotate":null,"next":null}`)
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func TestNull(t *testing.T) {
 }
 
 // Another system's lines, read by a mapping.
-func TestMapping(t *testing.T) {
+func TestMapping_ReadsForeignLogs(t *testing.T) {
 	m, err := timeline.NewMapping(
 		map[string]string{"at": "time", "card": "data.card.id", "event": "type", "interval_hours": "data.hours", "next": "data.next"},
 		map[string]string{"MANUAL": "forced", "CHANGE": "set_interval"})
@@ -212,7 +212,7 @@ func TestMapping(t *testing.T) {
 
 // Each bad line is refused with its number and the right error, and the entries
 // before it are still read.
-func TestBadLines(t *testing.T) {
+func TestReader_NamesTheBadLine(t *testing.T) {
 	const good = `{"at":"2026-11-22T15:00:00Z","card":"A","event":"forced"}`
 	const goodText = "2026-11-22T15:00:00Z A forced"
 	tests := []struct {
@@ -295,7 +295,7 @@ func TestBadLines(t *testing.T) {
 }
 
 // A three-digit value in the wrong place may be a CVV.
-func TestErrorsDoNotQuoteSecrets(t *testing.T) {
+func TestErrors_DoNotQuoteSecrets(t *testing.T) {
 	for _, source := range []string{
 		`{"at":"2026-11-22T15:00:00Z","card":"A","event":"forced","service_code":"8349"}`,
 		`{"at":"2026-11-22T15:00:00Z","card":"A","event":"forced","service_code":8349}`,
@@ -313,7 +313,7 @@ func TestErrorsDoNotQuoteSecrets(t *testing.T) {
 	}
 }
 
-func TestReaderKeepsItsError(t *testing.T) {
+func TestReader_KeepsItsError(t *testing.T) {
 	r := timeline.NewReader(strings.NewReader("x\n2026-11-22T15:00:00Z A forced"), "test")
 	_, first := r.Next()
 	_, second := r.Next()
@@ -380,7 +380,7 @@ func entries() *rapid.Generator[timeline.Entry] {
 }
 
 // What a Writer writes, a Reader reads back, in either spelling.
-func TestRoundTrip(t *testing.T) {
+func TestWriter_RoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := rapid.SliceOfN(entries(), 1, 8).Draw(t, "entries")
 		guard := time.Duration(rapid.Int64Min(0).Draw(t, "guard"))
@@ -413,7 +413,7 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-func TestWriterRefusesWhatItCannotSpell(t *testing.T) {
+func TestWriter_RefusesWhatTextCannotSpell(t *testing.T) {
 	event := rotation.Forced(at("2026-11-22T15:00:00Z"))
 	for _, tt := range []struct {
 		spelling timeline.Spelling
@@ -444,7 +444,7 @@ func TestWriterRefusesWhatItCannotSpell(t *testing.T) {
 	}
 }
 
-func TestFormatDuration(t *testing.T) {
+func TestFormatDuration_ParsesBack(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", time.Nanosecond: "1ns", 10 * time.Second: "10s", 2 * time.Minute: "2m",
 		10 * time.Minute: "10m", 119 * time.Second: "1m59s", time.Hour: "1h", 20 * time.Hour: "20h",
