@@ -305,18 +305,3 @@ func (x *explorer) transition(index int, v View, e Event) {
 	}
 	x.found[x.abstract(after)] = true
 }
-
-// modelState is the inverse of viewOf.
-func modelState(v View) model.State {
-	s := model.State{Interval: time.Duration(v.Interval), GuardKind: modelKinds[v.GuardKind]}
-	if v.Interval != 0 {
-		s.Next = model.At(time.Unix(0, v.Next))
-	}
-	if v.GuardKind != 0 {
-		s.GuardStart = model.At(time.Unix(0, v.GuardStart))
-	}
-	if v.HasServed {
-		s.Served = model.At(time.Unix(0, v.Served))
-	}
-	return s
-}

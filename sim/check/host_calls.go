@@ -131,3 +131,9 @@ func (h *host) aim(c *hostCard, n int) int64 {
 	}
 	return h.now + s.below(2*h.guard)
 }
+
+// caller is what a call asks for; a retry asks for the same again.
+type caller struct {
+	event    Event // its instant is that of the node that gets it
+	relative bool  // the first slot it gives is a distance from that
+}

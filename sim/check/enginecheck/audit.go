@@ -1,6 +1,7 @@
 package enginecheck
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -204,4 +205,22 @@ func (a *audited) end(c *store.Card, at time.Time) error {
 		return fmt.Errorf("it has been due since %v, and it is %v", c.Due, at)
 	}
 	return nil
+}
+
+// audit judges the history from outside, as [Audit] does.
+func (r *run) audit() {
+	h := History{Guard: guard, Events: r.base.Written(0), Answers: r.answers, At: r.at()}
+	for _, l := range r.cards {
+		if l.registered {
+			c, err := r.base.Card(context.Background(), l.ref.Card)
+			if err != nil {
+				r.violate(stored, "%v", err)
+				return
+			}
+			h.Cards = append(h.Cards, c)
+		}
+	}
+	for _, err := range Audit(h) {
+		r.violate(history, "%v", err)
+	}
 }

@@ -225,3 +225,12 @@ func (l *ledger) shown(now time.Time, slots int) (s engine.Schedule, err error) 
 	}
 	return s, nil
 }
+
+// interval is set_interval on the ledger.
+func (l *ledger) interval(t terms, req engine.IntervalRequest) (outcome, []event.Changed, error) {
+	e := model.Event{Kind: model.SetInterval, Interval: req.Interval}
+	if !req.First.IsZero() {
+		e.First = model.At(req.First)
+	}
+	return l.apply(t, e, false, false)
+}

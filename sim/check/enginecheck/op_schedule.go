@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/memory"
@@ -60,15 +59,6 @@ func (r *run) register(s *stream, l *ledger, rep *replica, p *plan) {
 	if replied && !got.Next.Equal(after.state.Next.Time) {
 		r.violate(answersRight, "registering %s answered the next slot %v, not %v", ref.Card, got.Next, after.state.Next.Time)
 	}
-}
-
-// interval is set_interval on the ledger.
-func (l *ledger) interval(t terms, req engine.IntervalRequest) (outcome, []event.Changed, error) {
-	e := model.Event{Kind: model.SetInterval, Interval: req.Interval}
-	if !req.First.IsZero() {
-		e.First = model.At(req.First)
-	}
-	return l.apply(t, e, false, false)
 }
 
 func (r *run) drawInterval(s *stream, l *ledger) engine.IntervalRequest {
@@ -143,97 +133,5 @@ func (r *run) compareSchedule(what string, got engine.Schedule, l *ledger, slots
 	got.Failure = ""
 	if got.ServiceCode != want.ServiceCode || !cmp.Equal(got, want) {
 		r.violate(answersRight, "%s was answered (-want +got):\n%s", what, cmp.Diff(want, got))
-	}
-}
-
-func (r *run) show(s *stream, l *ledger, rep *replica, p *plan) {
-	p.call = memory.Card
-	if p.kind != faultBefore && p.kind != faultAfter {
-		p.kind = noFault
-	}
-	ref, slots := refOf(s, l), int(s.below(5))
-	want := l.owned(ref)
-	if s.one(2) {
-		var got engine.Revealed
-		err := r.call(p, func(ctx context.Context) (err error) {
-			got, err = rep.engine.Reveal(ctx, ref)
-			return err
-		})
-		r.note("replica %d reveals %s: %s", rep.number+1, ref.Card, ended(err))
-		if err == nil && want == nil && (!got.CVV.Equal(l.current()) || got.Version != l.version || !got.Next.Equal(l.state.Next.Time)) {
-			r.violate(answersRight, "revealing %s gave version %d, or a CVV of another version, not %d", ref.Card, got.Version, l.version)
-		}
-		r.readOutcome(p, "revealing "+ref.Card, err, want)
-		return
-	}
-	var got engine.Schedule
-	err := r.call(p, func(ctx context.Context) (err error) {
-		got, err = rep.engine.Show(ctx, ref, slots)
-		return err
-	})
-	r.note("replica %d shows %s: %s", rep.number+1, ref.Card, ended(err))
-	if err == nil && want == nil {
-		r.compareSchedule("showing "+ref.Card, got, l, slots)
-	}
-	r.readOutcome(p, "showing "+ref.Card, err, want)
-}
-
-// readOutcome is for calls that change nothing: a fault comes before what they
-// would be refused for.
-func (r *run) readOutcome(p *plan, what string, err, want error) {
-	if p.fired {
-		want = memory.ErrInjected
-		p.fired = false
-	}
-	r.outcomeOf(p, what, err, want)
-}
-
-func (r *run) verify(s *stream, l *ledger, rep *replica, p *plan) {
-	if !l.registered {
-		return
-	}
-	p.call = memory.Update
-	what := pick(s, "the CVV", "the CVV before", "the CVV before", "an older CVV", "a wrong CVV", "a wrong CVV", "a wrong CVV")
-	guess := s.below(1000)
-	present := func() cvvgen.CVV {
-		old := map[string]int{"the CVV": 1, "the CVV before": 2, "an older CVV": 3}[what]
-		if old > 0 && len(l.cvvs) >= old {
-			return l.cvv(old)
-		}
-		for ; ; guess++ {
-			cvv, _ := cvvgen.ParseCVV(fmt.Sprintf("%03d", guess%1000))
-			if !cvv.Equal(l.current()) && !cvv.Equal(l.previous()) {
-				return cvv
-			}
-		}
-	}
-	presented := present()
-	r.note("replica %d verifies %s: %s is presented", rep.number+1, l.ref.Card, what)
-	var got engine.Verdict
-	err := r.call(p, func(ctx context.Context) (err error) {
-		got, err = rep.engine.Verify(ctx, l.ref, presented)
-		return err
-	})
-	after := *l
-	want := after.verify(r.terms(l), presented)
-	r.note("  => %v, %s; %d tries", got, ended(err), after.tries)
-	done, replied := r.outcomeOf(p, "verifying", err, nil)
-	if !done {
-		return
-	}
-	*l = after
-	r.places.verified(want, l, r.at())
-	if replied && got != want {
-		r.violate(verdictsRight, "verifying %s on %s gave %v, not %v", what, l.ref.Card, got, want)
-	}
-	r.events++ // not in the trace: by chance, an older CVV is the current one again
-}
-
-func (r *run) unlock(l *ledger, rep *replica, p *plan) {
-	p.call = memory.Update
-	err := r.call(p, func(ctx context.Context) error { return rep.engine.Unlock(ctx, l.ref) })
-	r.note("replica %d unlocks %s: %s", rep.number+1, l.ref.Card, ended(err))
-	if done, _ := r.outcomeOf(p, "unlocking", err, l.owned(l.ref)); done {
-		l.tries, l.locked = 0, time.Time{}
 	}
 }

@@ -1,0 +1,237 @@
+package enginecheck
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"cvvrotation/rotation"
+	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/store"
+)
+
+// errAll undoes a batch.
+var errAll = errors.New("a card of the batch failed")
+
+// inClaims returns a store in which claims come out otherwise.
+func inClaims(change func(tx *store.Tx, before store.Card)) func(store.Store, world) store.Store {
+	return wrapped(func(w *wrong) { w.inClaim = change })
+}
+
+// everywhere returns a store in which claims and updates come out otherwise.
+func everywhere(change func(tx *store.Tx, before store.Card)) func(store.Store, world) store.Store {
+	return wrapped(func(w *wrong) { w.change = change })
+}
+
+func wrapped(set func(*wrong)) func(store.Store, world) store.Store {
+	return func(s store.Store, at world) store.Store {
+		w := &wrong{Store: s, world: at}
+		set(w)
+		return w
+	}
+}
+
+// changed returns what the event of a transaction tells; the zero value when
+// there is none.
+func changed(tx *store.Tx) (c event.Changed) {
+	if tx.Event != nil {
+		c, _ = event.Parse(tx.Event.Payload)
+	}
+	return c
+}
+
+// restart makes the schedule of a repair one interval from now.
+func restart(tx *store.Tx, before store.Card, c event.Changed) {
+	var s rotation.State
+	if s.UnmarshalBinary(before.State) != nil {
+		return
+	}
+	interval := s.Interval()
+	after, _, err := rotation.Rules{}.Decide(rotation.State{}, rotation.SetInterval(tx.Now, interval))
+	if err != nil {
+		return
+	}
+	c.Next, _ = after.Next()
+	c.Interval = interval
+	tx.Card.State, _ = after.AppendBinary(nil)
+	tx.Card.Next, tx.Card.Due = c.Next, c.Next
+	tx.Event.Payload = c.AppendJSON(nil)
+}
+
+// wrong is a store that is wrong in one way.
+type wrong struct {
+	store.Store
+	world world
+
+	enter   func(tx *store.Tx)                     // before the engine sees a transaction
+	change  func(tx *store.Tx, before store.Card)  // after the engine is done with it
+	inClaim func(tx *store.Tx, before store.Card)  // likewise, in claims only
+	key     func(key string) string                // the key of an update
+	after   func(ctx context.Context, tx store.Tx) // after an update was stored
+	update  func(ctx context.Context, id, key string, fn func(*store.Tx) error) error
+	claim   func(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error)
+	read    func(ctx context.Context, id string) (store.Card, error)
+	seen    map[string]store.Card
+}
+
+func (w *wrong) wrap(fn func(*store.Tx) error, claim bool) func(*store.Tx) error {
+	return func(tx *store.Tx) error {
+		before := tx.Card
+		if w.enter != nil {
+			w.enter(tx)
+		}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		if w.change != nil {
+			w.change(tx, before)
+		}
+		if w.inClaim != nil && claim {
+			w.inClaim(tx, before)
+		}
+		return nil
+	}
+}
+
+// Update implements store.Store.
+func (w *wrong) Update(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+	if w.key != nil {
+		key = w.key(key)
+	}
+	var last store.Tx
+	inner := w.wrap(fn, false)
+	noted := func(tx *store.Tx) error {
+		err := inner(tx)
+		last = *tx
+		return err
+	}
+	update := w.Store.Update
+	if w.update != nil {
+		update = w.update
+	}
+	err := update(ctx, id, key, noted)
+	if err == nil && w.after != nil {
+		w.after(ctx, last)
+	}
+	return err
+}
+
+// Claim implements store.Store.
+func (w *wrong) Claim(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error) {
+	if w.claim != nil {
+		return w.claim(ctx, limit, fn)
+	}
+	return w.Store.Claim(ctx, limit, w.wrap(fn, true))
+}
+
+// Card implements store.Store.
+func (w *wrong) Card(ctx context.Context, id string) (store.Card, error) {
+	if w.read != nil {
+		return w.read(ctx, id)
+	}
+	return w.Store.Card(ctx, id)
+}
+
+// writeAgain writes the event of an update once more.
+func (w *wrong) writeAgain(ctx context.Context, tx store.Tx) {
+	if tx.Event == nil || changed(&tx).Automatic {
+		return
+	}
+	_ = w.Store.Update(ctx, tx.Card.ID, "", func(again *store.Tx) error {
+		again.Event = tx.Event
+		return nil
+	})
+}
+
+// eventBeside does an update in two transactions.
+func (w *wrong) eventBeside(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+	var e *store.Event
+	if err := w.Store.Update(ctx, id, key, func(tx *store.Tx) error {
+		err := fn(tx)
+		e, tx.Event = tx.Event, nil
+		return err
+	}); err != nil || e == nil {
+		return err
+	}
+	return w.Store.Update(ctx, id, "", func(tx *store.Tx) error {
+		tx.Event = e
+		return nil
+	})
+}
+
+// replyFirst does an update and does not care how it ends.
+func (w *wrong) replyFirst(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+	var decided error
+	called := false
+	err := w.Store.Update(ctx, id, key, func(tx *store.Tx) error {
+		decided, called = fn(tx), true
+		return decided
+	})
+	if called {
+		return decided
+	}
+	return err
+}
+
+// claimUnlocked gives the engine the cards as they were found.
+func (w *wrong) claimUnlocked(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error) {
+	found := map[string]store.Card{}
+	cards, err := w.Store.Cards(ctx, "", 100)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range cards {
+		found[c.ID] = c
+	}
+	return w.Store.Claim(ctx, limit, func(tx *store.Tx) error {
+		tx.Card = found[tx.Card.ID]
+		return fn(tx)
+	})
+}
+
+// claimAllOrNothing ends a claim in which a card fails.
+func (w *wrong) claimAllOrNothing(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error) {
+	failed := false
+	n, err := w.Store.Claim(ctx, limit, func(tx *store.Tx) error {
+		before := tx.Card.Failures
+		err := fn(tx)
+		if failed = failed || tx.Card.Failures > before; failed {
+			return errAll // it leaves out this card, and what comes after it
+		}
+		return err
+	})
+	return n, err
+}
+
+// readOnce reads a card once.
+func (w *wrong) readOnce(ctx context.Context, id string) (store.Card, error) {
+	if c, ok := w.seen[id]; ok {
+		return c, nil
+	}
+	c, err := w.Store.Card(ctx, id)
+	if err == nil {
+		if w.seen == nil {
+			w.seen = map[string]store.Card{}
+		}
+		w.seen[id] = c
+	}
+	return c, err
+}
+
+// firstTry keeps what the first try asked for.
+func (w *wrong) firstTry(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+	var first *store.Tx
+	return w.Store.Update(ctx, id, key, func(tx *store.Tx) error {
+		if first == nil {
+			err := fn(tx)
+			if err == nil {
+				first = new(store.Tx)
+				*first = *tx
+				first.Card.State = bytes.Clone(tx.Card.State)
+			}
+			return err
+		}
+		tx.Card, tx.Write, tx.Event, tx.Answer = first.Card, first.Write, first.Event, first.Answer
+		return nil
+	})
+}

@@ -1,0 +1,77 @@
+package enginecheck
+
+import (
+	"context"
+
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/store"
+)
+
+// relay delivers what waits to a sink that sometimes fails.
+func (r *run) relay(s *stream, rep *replica, p *plan) {
+	p.call = memory.Settle
+	if p.kind != faultBefore && p.kind != faultAfter {
+		p.kind = noFault
+	}
+	events, err := rep.store.Pending(r.ctx, 1+int(s.below(10)), nil)
+	if err != nil {
+		r.violate(delivered, "reading the outbox: %v", err)
+		return
+	}
+	var results []store.Delivery
+	failed := map[string]bool{}
+	for _, e := range events {
+		if failed[e.Card] {
+			continue
+		}
+		if s.one(8) && p.call != 0 {
+			failed[e.Card] = true
+			results = append(results, store.Delivery{Position: e.Position, Failure: "the sink fails"})
+			continue
+		}
+		r.take(e.Event)
+		results = append(results, store.Delivery{Position: e.Position, Status: store.Delivered})
+	}
+	if len(results) == 0 {
+		return
+	}
+	err = r.call(p, func(ctx context.Context) error { return rep.store.Settle(ctx, results) })
+	r.note("replica %d relays %d events: %s", rep.number+1, len(results), ended(err))
+	r.outcomeOf(p, "settling deliveries", err, nil)
+}
+
+// take is the sink.
+func (r *run) take(e store.Event) {
+	if e.Number > r.sink[e.Card]+1 {
+		r.violate(delivered, "event %s came to the subscriber before event %d", e.ID(), r.sink[e.Card]+1)
+	}
+	if e.Number <= r.sink[e.Card] {
+		r.places[placeRedelivered]++
+	}
+	r.sink[e.Card] = max(r.sink[e.Card], e.Number)
+}
+
+// drain delivers all that still waits.
+func (r *run) drain() {
+	ctx := context.Background()
+	for {
+		events, err := r.base.Pending(ctx, 100, nil)
+		if err != nil || len(events) == 0 {
+			break
+		}
+		var results []store.Delivery
+		for _, e := range events {
+			r.take(e.Event)
+			results = append(results, store.Delivery{Position: e.Position, Status: store.Delivered})
+		}
+		if err := r.base.Settle(ctx, results); err != nil {
+			r.violate(delivered, "settling deliveries: %v", err)
+			return
+		}
+	}
+	for _, l := range r.cards {
+		if r.sink[l.ref.Card] != l.events {
+			r.violate(delivered, "%d events of %s were delivered, of %d", r.sink[l.ref.Card], l.ref.Card, l.events)
+		}
+	}
+}

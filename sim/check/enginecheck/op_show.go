@@ -1,0 +1,50 @@
+package enginecheck
+
+import (
+	"context"
+
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/memory"
+)
+
+func (r *run) show(s *stream, l *ledger, rep *replica, p *plan) {
+	p.call = memory.Card
+	if p.kind != faultBefore && p.kind != faultAfter {
+		p.kind = noFault
+	}
+	ref, slots := refOf(s, l), int(s.below(5))
+	want := l.owned(ref)
+	if s.one(2) {
+		var got engine.Revealed
+		err := r.call(p, func(ctx context.Context) (err error) {
+			got, err = rep.engine.Reveal(ctx, ref)
+			return err
+		})
+		r.note("replica %d reveals %s: %s", rep.number+1, ref.Card, ended(err))
+		if err == nil && want == nil && (!got.CVV.Equal(l.current()) || got.Version != l.version || !got.Next.Equal(l.state.Next.Time)) {
+			r.violate(answersRight, "revealing %s gave version %d, or a CVV of another version, not %d", ref.Card, got.Version, l.version)
+		}
+		r.readOutcome(p, "revealing "+ref.Card, err, want)
+		return
+	}
+	var got engine.Schedule
+	err := r.call(p, func(ctx context.Context) (err error) {
+		got, err = rep.engine.Show(ctx, ref, slots)
+		return err
+	})
+	r.note("replica %d shows %s: %s", rep.number+1, ref.Card, ended(err))
+	if err == nil && want == nil {
+		r.compareSchedule("showing "+ref.Card, got, l, slots)
+	}
+	r.readOutcome(p, "showing "+ref.Card, err, want)
+}
+
+// readOutcome is for calls that change nothing: a fault comes before what they
+// would be refused for.
+func (r *run) readOutcome(p *plan, what string, err, want error) {
+	if p.fired {
+		want = memory.ErrInjected
+		p.fired = false
+	}
+	r.outcomeOf(p, what, err, want)
+}

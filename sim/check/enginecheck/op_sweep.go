@@ -1,0 +1,51 @@
+package enginecheck
+
+import (
+	"context"
+
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/sim/model"
+)
+
+func (r *run) sweep(s *stream, rep *replica, p *plan) {
+	p.call, p.skip = pick(s, memory.Ahead, memory.Update, memory.Prune), int(s.below(2))
+	if p.kind != faultBefore && p.kind != faultAfter && p.kind != faultAgain {
+		p.kind = noFault
+	}
+	skipped := p.skip
+	err := r.call(p, func(ctx context.Context) error { return rep.engine.Sweep(ctx) })
+	r.note("replica %d sweeps: %s", rep.number+1, ended(err))
+	kind := p.kind
+	if !p.fired {
+		kind = noFault
+	}
+	fails := kind == faultBefore || kind == faultAfter
+	if fails && p.call != memory.Update && err == nil {
+		r.violate(answersRight, "a sweep that failed came back without an error")
+	}
+	for _, l := range r.cards {
+		first, ahead := l.ahead(r.at())
+		if !ahead || fails && p.call == memory.Ahead && skipped == 0 || kind == faultBefore && p.call == memory.Update && p.card == l.ref.Card {
+			continue
+		}
+		after := *l
+		o, events, err := after.apply(r.terms(l), model.Event{Kind: model.SetInterval, Interval: l.state.Interval, First: model.At(first)}, false, true)
+		if err != nil {
+			continue
+		}
+		r.note("  repaired %s: next %v", l.ref.Card, after.due)
+		r.places[placeRepaired]++
+		r.commit(l, after, &o, events, !(kind == faultAfter && p.call == memory.Update && p.card == l.ref.Card))
+	}
+	if kind == faultBefore && p.call == memory.Prune && skipped == 0 {
+		return
+	}
+	for _, l := range r.cards {
+		for key, a := range l.answers {
+			if !a.expires.After(r.at()) {
+				delete(l.answers, key)
+				r.places[placePruned]++
+			}
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package enginecheck
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/memory"
+)
+
+func (r *run) verify(s *stream, l *ledger, rep *replica, p *plan) {
+	if !l.registered {
+		return
+	}
+	p.call = memory.Update
+	what := pick(s, "the CVV", "the CVV before", "the CVV before", "an older CVV", "a wrong CVV", "a wrong CVV", "a wrong CVV")
+	guess := s.below(1000)
+	present := func() cvvgen.CVV {
+		old := map[string]int{"the CVV": 1, "the CVV before": 2, "an older CVV": 3}[what]
+		if old > 0 && len(l.cvvs) >= old {
+			return l.cvv(old)
+		}
+		for ; ; guess++ {
+			cvv, _ := cvvgen.ParseCVV(fmt.Sprintf("%03d", guess%1000))
+			if !cvv.Equal(l.current()) && !cvv.Equal(l.previous()) {
+				return cvv
+			}
+		}
+	}
+	presented := present()
+	r.note("replica %d verifies %s: %s is presented", rep.number+1, l.ref.Card, what)
+	var got engine.Verdict
+	err := r.call(p, func(ctx context.Context) (err error) {
+		got, err = rep.engine.Verify(ctx, l.ref, presented)
+		return err
+	})
+	after := *l
+	want := after.verify(r.terms(l), presented)
+	r.note("  => %v, %s; %d tries", got, ended(err), after.tries)
+	done, replied := r.outcomeOf(p, "verifying", err, nil)
+	if !done {
+		return
+	}
+	*l = after
+	r.places.verified(want, l, r.at())
+	if replied && got != want {
+		r.violate(verdictsRight, "verifying %s on %s gave %v, not %v", what, l.ref.Card, got, want)
+	}
+	r.events++ // not in the trace: by chance, an older CVV is the current one again
+}
+
+func (r *run) unlock(l *ledger, rep *replica, p *plan) {
+	p.call = memory.Update
+	err := r.call(p, func(ctx context.Context) error { return rep.engine.Unlock(ctx, l.ref) })
+	r.note("replica %d unlocks %s: %s", rep.number+1, l.ref.Card, ended(err))
+	if done, _ := r.outcomeOf(p, "unlocking", err, l.owned(l.ref)); done {
+		l.tries, l.locked = 0, time.Time{}
+	}
+}

@@ -1,0 +1,136 @@
+package enginecheck
+
+import (
+	"context"
+	"errors"
+
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/store"
+)
+
+// plan is what goes wrong with one call of the store.
+type plan struct {
+	call  memory.Call
+	skip  int // so many such calls are spared first
+	kind  faultKind
+	race  func()
+	fired bool
+	card  string // of the call
+	stop  func()
+}
+
+type faultKind uint8
+
+const (
+	noFault     faultKind = iota
+	faultBefore           // the call fails before its commit
+	faultAfter            // its reply is lost
+	faultAgain            // the store tries twice
+	faultStall            // the caller gives up waiting
+	faultRace             // another replica comes first
+	faultKill             // the store's process is killed
+)
+
+var faultNames = [...]string{
+	faultBefore: "fails before its commit", faultAfter: "loses its reply", faultAgain: "is tried twice by the store",
+	faultStall: "stalls until the caller gives up", faultRace: "comes second to another replica's", faultKill: "ends with the store killed before its commit",
+}
+
+// faults is asked by the store before each call.
+func (r *run) faults(op memory.Op) (f memory.Fault) {
+	p := r.plan
+	if p == nil || op.Call != p.call {
+		return f
+	}
+	if p.skip > 0 {
+		p.skip--
+		return f
+	}
+	r.plan = nil
+	p.fired, p.card = true, op.Card
+	if p.kind != noFault {
+		r.note("  the call %s", faultNames[p.kind])
+	}
+	switch p.kind {
+	case faultBefore:
+		f.Before = memory.ErrInjected
+	case faultAfter:
+		f.After = memory.ErrInjected
+	case faultAgain:
+		f.Again = true
+	case faultStall:
+		f.Stall = make(chan struct{})
+		p.stop()
+	case faultRace:
+		f.Race = p.race
+		f.Again = op.Call == memory.Update && r.now%2 == 0
+	case faultKill:
+		f.Race = func() { r.base = r.base.Reopen(wall{ns: &r.now}) }
+	}
+	return f
+}
+
+// call makes a call of an engine's, under the plan.
+func (r *run) call(p *plan, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	p.stop = cancel
+	if p.kind != noFault {
+		r.plan = p
+	}
+	err := f(ctx)
+	r.plan = nil
+	if p.fired && p.kind == faultKill {
+		r.base.SetFaults(r.faults)
+		for i := range r.replicas {
+			r.start(i)
+		}
+	}
+	return err
+}
+
+// outcomeOf judges a call: whether it must have been done, and whether it was answered.
+func (r *run) outcomeOf(p *plan, what string, err, want error) (done, replied bool) {
+	return r.blame(answersRight, p, what, err, want)
+}
+
+// blame is outcomeOf with the invariant that is broken if it comes out
+// otherwise.
+func (r *run) blame(i Invariant, p *plan, what string, err, want error) (done, replied bool) {
+	kind := p.kind
+	if !p.fired {
+		kind = noFault
+	}
+	if p.fired {
+		r.places.fault(p)
+	}
+	unless := func(ok bool) {
+		if !ok {
+			r.violate(i, "%s came back with error %v, and was to come back with %v", what, err, want)
+		}
+	}
+	switch {
+	case kind == faultStall:
+		if want = context.Canceled; !errors.Is(err, want) {
+			unless(false)
+		}
+		return false, false
+	case want != nil:
+		unless(errors.Is(err, want))
+		return false, true
+	case kind == faultBefore:
+		want = memory.ErrInjected
+		unless(errors.Is(err, want))
+		return false, false
+	case kind == faultKill:
+		want = store.ErrClosed
+		unless(errors.Is(err, want))
+		return false, false
+	case kind == faultAfter:
+		want = memory.ErrInjected
+		unless(errors.Is(err, want))
+		return true, false
+	}
+	unless(err == nil)
+	return true, true
+}

@@ -1,0 +1,197 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cvvrotation/rotation"
+	"cvvrotation/sim/model"
+)
+
+// Paragraph says what is wrong, in words.
+func (f *Failure) Paragraph() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Invariant %v (%s): %s ", f.Invariant, f.Invariant.Rule(), f.Invariant.Sentence())
+	switch {
+	case len(f.Events) == 0:
+		b.WriteString("No event of the card was decided at all. ")
+	case f.Invariant == durable || f.Invariant == persisted && f.left != f.met.before:
+		last := f.Events[len(f.Events)-1]
+		fmt.Fprintf(&b, "The event before the last left the card with %v. The last event, %v at %v, went on from %v.",
+			f.left, last, instant(last.At), f.met.before)
+	case f.NeedsHost:
+		b.WriteString("Each decision is right by itself; what the host did between them, or did not do, is not. ")
+		if len(f.Journal) > 0 {
+			fmt.Fprintf(&b, "In the end, at %s.", f.Journal[len(f.Journal)-1])
+		}
+	default:
+		b.WriteString(f.story() + " " + f.contradiction())
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// story says what the last event met.
+func (f *Failure) story() string {
+	e, v := f.Events[len(f.Events)-1], f.met.before
+	var b strings.Builder
+	switch e.Kind {
+	case rotation.KindForced:
+		b.WriteString("A forced call came")
+	case rotation.KindAuto:
+		b.WriteString("An automatic event came")
+	case rotation.KindSetInterval:
+		fmt.Fprintf(&b, "The interval was set to %s", span(e.Interval))
+		if e.HasFirst {
+			fmt.Fprintf(&b, ", the first slot to %v,", instant(e.First))
+		}
+	case rotation.KindDisable:
+		b.WriteString("Rotation was turned off")
+	default:
+		b.WriteString("An event of no known kind came")
+	}
+	fmt.Fprintf(&b, " at %v", instant(e.At))
+	if v.GuardKind == 0 {
+		b.WriteString(", the first scheduling request of the card")
+	} else {
+		fmt.Fprintf(&b, ", %s the previous scheduling request (%v at %v)", gapWords(f.met.gap), v.GuardKind, instant(v.GuardStart))
+		if f.met.on && (e.Kind == rotation.KindForced || e.Kind == rotation.KindAuto) {
+			fmt.Fprintf(&b, ": the guard of %s %s", span(f.met.guard), heldWords(f.met))
+		}
+	}
+	b.WriteString(". ")
+	if v.Interval == 0 {
+		b.WriteString("Rotation was off.")
+	} else {
+		fmt.Fprintf(&b, "The interval was %s and the next slot %v.", span(v.Interval), instant(v.Next))
+	}
+	if e.HasSlot {
+		b.WriteString(" The event named " + slotWords(f.met) + ".")
+	}
+	b.WriteString(f.spokenOf())
+	return b.String()
+}
+
+// spokenOf names the earlier rotation that S1, S2 or S3 is about where it is not
+// the previous request.
+func (f *Failure) spokenOf() string {
+	last := len(f.Events) - 1
+	kind := map[Invariant]rotation.Kind{s1: rotation.KindAuto, s2: rotation.KindForced, s3: rotation.KindForced}[f.Invariant]
+	if kind == 0 || kind == f.met.before.GuardKind {
+		return ""
+	}
+	for _, e := range slices.Backward(f.Events[:last]) {
+		if e.Kind == kind {
+			return fmt.Sprintf(" The earlier rotation (%v) that %v speaks of was at %v, %s before.",
+				kind, f.Invariant.Rule(), instant(e.At), span(f.Events[last].At-e.At))
+		}
+	}
+	return ""
+}
+
+func gapWords(gap int64) string {
+	switch {
+	case gap == 0:
+		return "at the same instant as"
+	case gap < 0:
+		return span(-gap) + " before"
+	}
+	return span(gap) + " after"
+}
+
+func heldWords(s situation) string {
+	switch {
+	case s.held && s.gap < 0:
+		return "holds it (the clock stepped back by less than the guard)"
+	case s.held:
+		return "holds it"
+	case s.gap == s.guard || s.gap == -s.guard:
+		return "has just ended and holds it no longer"
+	case s.gap < 0:
+		return "does not hold it (the clock stepped back by more than the guard)"
+	}
+	return "has ended and does not hold it"
+}
+
+func slotWords(s situation) string {
+	words := fmt.Sprintf("the slot %v", instant(s.e.Slot))
+	if !s.other {
+		words += ", which was the next slot"
+	} else if s.dup {
+		words += ", which was served before"
+	} else {
+		words += ", which the schedule had left unserved"
+	}
+	switch late := s.e.At - s.e.Slot; {
+	case late < 0:
+		return words + ", " + span(-late) + " early"
+	case late > 0:
+		return words + ", " + span(late) + " late"
+	}
+	return words + ", at that instant"
+}
+
+// contradiction holds the answer against the reference model's.
+func (f *Failure) contradiction() string {
+	answer := "The system answered: " + f.Outcome.String() + "."
+	var bad *model.Error
+	if errors.As(f.refErr, &bad) {
+		if f.Outcome.Refused != 0 && modelRefusals[f.Outcome.Refused] == bad.Category {
+			return answer + " It was right to refuse the event, but something changed."
+		}
+		return answer + " By the rules the event is refused for its " + refusalNames[slices.Index(modelRefusals[:], bad.Category)] + "."
+	}
+	var differences []string
+	differ := func(what string, is, must any) {
+		if is != must {
+			differences = append(differences, fmt.Sprintf("%s is %v and must be %v", what, is, must))
+		}
+	}
+	must := viewOf(f.state)
+	if f.Outcome.Refused == 0 {
+		differ("rotated", f.Outcome.Rotated, f.want.Rotate)
+		differ("rescheduled", f.Outcome.Rescheduled, f.want.Reschedule)
+		differ("the reason", f.Outcome.Reason.String(), f.want.Reason)
+		differ("the scenario", f.Outcome.Scenario, f.want.Scenario)
+		differ("missed", f.Outcome.Missed, f.want.Missed)
+		if f.Outcome.Next != f.after.Next {
+			differ("the next slot that the caller is told", orNone(f.Outcome.Next), orNone(must.Next))
+		}
+		differ("the rule", modelRules[f.Outcome.Rule], f.want.Rule)
+	} else {
+		differences = append(differences, "it must not be refused")
+	}
+	differ("the interval", span(f.after.Interval), span(must.Interval))
+	differ("the next slot", orNone(f.after.Next), orNone(must.Next))
+	differ("the guard's start", guardWords(f.after), guardWords(must))
+	differ("the newest slot served", servedWords(f.after), servedWords(must))
+	if len(differences) == 0 {
+		if e := f.met.e; e.Armed != 0 {
+			return answer + fmt.Sprintf(" That is right for an event that names no slot. But it was the timer for %v, and so was an earlier event that rotated.", instant(e.Armed))
+		}
+		return answer + " That is what the rules say of this event by itself."
+	}
+	return answer + " By the rules: " + strings.Join(differences, "; ") + "."
+}
+
+func orNone(at int64) string {
+	if at == 0 {
+		return "none"
+	}
+	return instant(at).String()
+}
+
+func guardWords(v View) string {
+	if v.GuardKind == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%v at %v", v.GuardKind, instant(v.GuardStart))
+}
+
+func servedWords(v View) string {
+	if !v.HasServed {
+		return "none"
+	}
+	return instant(v.Served).String()
+}

@@ -1,0 +1,162 @@
+package check
+
+import (
+	"bytes"
+	"fmt"
+	"go/format"
+	"slices"
+	"strings"
+	"time"
+
+	"cvvrotation/rotation"
+	"cvvrotation/sim/model"
+	"cvvrotation/sim/timeline"
+)
+
+// Timeline returns the events as a timeline in the text spelling, that expects
+// what the reference model says: right rules replay it without a difference.
+// The comments on top, a line each, come first.
+func (f *Failure) Timeline(comments ...string) ([]byte, error) {
+	var b bytes.Buffer
+	for _, line := range comments {
+		fmt.Fprintln(&b, strings.TrimSpace("# "+line))
+	}
+	guard := time.Duration(f.system.Guard())
+	rules, err := rotation.NewRules(guard, rotation.FromRequest)
+	if err != nil {
+		return nil, err
+	}
+	w := timeline.NewWriter(&b, timeline.Text, rules)
+	ref, _ := model.New(model.Rules{Guard: guard})
+	for _, e := range f.Events {
+		want, err := ref.Step(modelEvent(e))
+		if err != nil {
+			fmt.Fprintf(&b, "# Here the rules refuse: %v %v\n", instant(e.At), e)
+			continue
+		}
+		if e.Armed != 0 {
+			fmt.Fprintf(&b, "# Of a timer for %v that does not say so:\n", instant(e.Armed))
+		}
+		entry := timeline.Entry{Card: "A", Event: e.Rotation(), Expect: timeline.Expect{
+			Fields: timeline.AllFields, Rotate: want.Rotate, Reschedule: want.Reschedule,
+			Scenario: int64(want.Scenario), Missed: want.Missed,
+		}}
+		if want.Next.OK {
+			entry.Expect.Next = want.Next.Time
+		}
+		if err := entry.Expect.Reason.UnmarshalText([]byte(want.Reason)); err != nil {
+			return nil, err
+		}
+		if err := w.Write(entry); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// GoTest returns a Go test that holds package rotation to what the reference
+// model says of the events.
+func (f *Failure) GoTest() ([]byte, error) {
+	var b bytes.Buffer
+	guard := time.Duration(f.system.Guard())
+	fmt.Fprintf(&b, `package rotation_test
+
+import (
+	"testing"
+	"time"
+
+	"cvvrotation/rotation"
+)
+
+// %s: %s
+func TestFound%s(t *testing.T) {
+	rules, err := rotation.NewRules(%d, rotation.FromRequest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(s string) time.Time {
+		t.Helper()
+		instant, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return instant
+	}
+	every := func(s string) time.Duration {
+		t.Helper()
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	_ = every // there may be no interval
+	var s rotation.State
+	for i, step := range []struct {
+		event rotation.Event
+		want  string // the decision; empty when the event is refused
+		next  string // the next slot; empty when there is none
+	}{
+`, f.Invariant.Rule(), f.Invariant.Sentence(), testName(f.Invariant.String()), guard)
+	ref, _ := model.New(model.Rules{Guard: guard})
+	for _, e := range f.Events {
+		want, err := ref.Step(modelEvent(e))
+		decision, next := "", viewOf(ref.State()).Next
+		if err == nil {
+			decision = rotation.Decision{
+				Rule: rotation.Rule(slices.Index(modelRules[:], want.Rule)), Scenario: want.Scenario, Missed: want.Missed,
+			}.String()
+		}
+		slot := ""
+		if next != 0 {
+			slot = instant(next).String()
+		}
+		fmt.Fprintf(&b, "\t\t{%s, %q, %q},\n", e.goSource(), decision, slot)
+	}
+	b.WriteString(`	} {
+		after, d, err := rules.Decide(s, step.event)
+		if (err != nil) != (step.want == "") || err == nil && d.String() != step.want {
+			t.Errorf("step %d: %v, error %v; want %q", i, d, err, step.want)
+		}
+		next := ""
+		if slot, on := after.Next(); on {
+			next = slot.Format(time.RFC3339Nano)
+		}
+		if next != step.next {
+			t.Errorf("step %d: next is %q, want %q", i, next, step.next)
+		}
+		s = after
+	}
+}
+`)
+	return format.Source(b.Bytes())
+}
+
+func (e Event) goSource() string {
+	at := func(ns int64) string { return fmt.Sprintf("at(%q)", instant(ns)) }
+	every := fmt.Sprintf("every(%q)", timeline.FormatDuration(time.Duration(e.Interval)))
+	switch {
+	case e.Kind == rotation.KindForced:
+		return fmt.Sprintf("rotation.Forced(%s)", at(e.At))
+	case e.Kind == rotation.KindAuto && e.HasSlot:
+		return fmt.Sprintf("rotation.AutoSlot(%s, %s)", at(e.At), at(e.Slot))
+	case e.Kind == rotation.KindAuto:
+		return fmt.Sprintf("rotation.AutoUnslotted(%s)", at(e.At))
+	case e.Kind == rotation.KindSetInterval && e.HasFirst:
+		return fmt.Sprintf("rotation.SetIntervalFirst(%s, %s, %s)", at(e.At), every, at(e.First))
+	case e.Kind == rotation.KindSetInterval:
+		return fmt.Sprintf("rotation.SetInterval(%s, %s)", at(e.At), every)
+	case e.Kind == rotation.KindDisable:
+		return fmt.Sprintf("rotation.Disable(%s)", at(e.At))
+	}
+	return "rotation.Event{}"
+}
+
+// testName is the invariant's name as part of a Go identifier.
+func testName(name string) string {
+	var b strings.Builder
+	for part := range strings.SplitSeq(name, "-") {
+		b.WriteString(strings.ToUpper(part[:1]) + part[1:])
+	}
+	return b.String()
+}

@@ -1,0 +1,147 @@
+package check
+
+import (
+	"fmt"
+	"time"
+
+	"cvvrotation/rotation"
+)
+
+// decide has a node decide an event, with all that may go wrong about it. The
+// entry is what to put into the queue again when it has to be tried again.
+func (h *host) decide(card, n int, call caller, again entry) {
+	c := &h.cards[card]
+	h.disturbClock(n)
+	if c.poison {
+		h.note(card, "the store fails")
+		h.places[placePoison]++
+		if h.bug == hostStallsOnFailure && again.what == entryTimer && !h.stalled {
+			h.stalled = true
+			h.noteAll("the host waits for a card whose event failed, and lets no other timer pass")
+		}
+		if again.what == entryTimer && again.gen == c.gen && !h.calm {
+			again.at = h.now + 30*day
+			h.queue.put(again)
+		}
+		return
+	}
+	d := h.dice(c)
+	if d.happens(h.o.weights[faultUnstored]) {
+		h.places[placeUnstored]++
+		h.crash(n, h.pause(c), "crashes before it stores")
+		h.retry(c, call, again)
+		return
+	}
+	e := call.event
+	e.At += h.nodes[n].clock(h.now)
+	if call.relative {
+		e.First += e.At
+	}
+	stored := c.stored
+	caching := h.bug == hostCachedState || h.bug == hostPersistsAutoOnly
+	if caching && c.cached[n] != nil {
+		stored = c.cached[n]
+	}
+	out, wrong := c.judge.step(stored, e)
+	h.events++
+	c.trace = append(c.trace, traced{e, out})
+	h.fold(card, e, out)
+	h.places.meet(&c.judge.met, out)
+	h.meetHost(card, n, e, out)
+	if h.journal != nil {
+		clock := ""
+		if e.At != h.now {
+			clock = fmt.Sprintf(" by its clock %v", instant(e.At))
+		}
+		h.note(card, "node %d decides%s: %v => %v", n+1, clock, e, out)
+	}
+	if wrong != 0 {
+		h.failure = &runFailure{card, wrong.list(), c.judge.left, c.judge.met}
+		return
+	}
+	if h.calm && out.Rotated && e.Kind == rotation.KindAuto {
+		c.automatic++
+	}
+
+	if h.bug == hostReplyBeforePersist && d.happens(h.o.weights[faultUnanswered]) {
+		h.crash(n, h.pause(c), "answers, and crashes before it stores")
+		return
+	}
+	if h.bug != hostPersistsAutoOnly || e.Kind == rotation.KindAuto {
+		c.stored = append(c.stored[:0], c.judge.stored...)
+	}
+	if caching {
+		c.cached[n] = append(c.cached[n][:0], c.judge.stored...)
+	}
+	if h.bug != hostReplyBeforePersist && d.happens(h.o.weights[faultUnanswered]) {
+		h.crash(n, h.pause(c), "crashes after it stored, before it answers")
+		h.retry(c, call, again)
+		return
+	}
+	if h.bug == hostDropsEarly && out.Reason == rotation.ReasonNotDue {
+		c.pending, c.armed = true, out.Next
+		h.note(card, "the host takes the timer for done")
+		return
+	}
+	h.arm(card, n, out.Next, false)
+	if d.happens(h.o.weights[faultRestart]) {
+		h.places[placeRestart]++
+		h.crash(n, h.pause(c), "is restarted")
+	}
+	if d.happens(h.o.weights[faultOutage]) {
+		h.places[placeOutage]++
+		pause := pick(&c.faults, []int64{int64(time.Minute), int64(12 * time.Hour), 14 * day, c.judge.view.Interval * 5 / 2})
+		for i := range h.nodes {
+			h.crash(i, pause, "is down, as all are")
+		}
+	}
+}
+
+// retry has an event that was not answered come again.
+func (h *host) retry(c *hostCard, call caller, again entry) {
+	h.retries = append(h.retries, call)
+	again.at, again.call = h.now+pick(&c.faults, []int64{1, int64(time.Second), h.guard - 1, h.guard}), len(h.retries)
+	h.queue.put(again)
+}
+
+func (h *host) pause(c *hostCard) int64 {
+	return pick(&c.faults, []int64{1, int64(time.Second), h.guard, c.judge.view.Interval/2 + 1})
+}
+
+// meetHost counts the situations that are the host's.
+func (h *host) meetHost(card, n int, e Event, out Outcome) {
+	c := &h.cards[card]
+	if c.crashed {
+		h.places[placeAfterCrash]++
+		if out.Rule == rotation.R12 {
+			h.places[placeServedAfterCrash]++
+		}
+		c.crashed = false
+	}
+	if len(c.trace) > 1 && c.decidedBy != n && h.nodes[c.decidedBy].clock(h.now) != h.nodes[n].clock(h.now) {
+		h.places[placeClocksDiffer]++
+	}
+	if c.wasAhead && out.Rescheduled && h.nodes[n].jumped == 0 {
+		h.places[placeHealed]++
+	}
+	c.wasAhead = h.nodes[n].jumped != 0
+	c.decidedBy = n
+	if k := len(c.trace); k > 1 && out.Reason == rotation.ReasonGuard && c.trace[k-2].outcome.Reason == rotation.ReasonGuard {
+		h.places[placeChain]++
+	}
+}
+
+// fold adds a decided event to the trace hash.
+func (h *host) fold(card int, e Event, out Outcome) {
+	bits := uint64(card)<<32 | uint64(e.Kind)<<24 | uint64(out.Rule)<<16 | uint64(out.Refused)<<8 | uint64(out.Scenario)<<4
+	if out.Rotated {
+		bits |= 1
+	}
+	if out.Rescheduled {
+		bits |= 2
+	}
+	h.hash = mix(h.hash ^ bits)
+	h.hash = mix(h.hash ^ uint64(e.At))
+	h.hash = mix(h.hash ^ uint64(e.Slot) ^ uint64(e.First)<<1)
+	h.hash = mix(h.hash ^ uint64(out.Next) ^ uint64(out.Missed)<<1)
+}

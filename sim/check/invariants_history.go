@@ -1,0 +1,109 @@
+package check
+
+import (
+	"cvvrotation/rotation"
+)
+
+// memory is what the invariants that span events remember.
+type memory struct {
+	now        int64 // of the last event, while seen
+	seen       bool
+	within     bool  // next has been within an interval, and the clock has not stepped back since
+	lastAuto   int64 // the last automatic rotation since the clock last stepped back, or 0
+	lastForced int64 // the last forced one
+	phase      int64 // a slot of the last scheduling that set a phase, or 0
+	passed     slotRange
+	rotated    [16]int64 // slots that rotated, the latest ones; a slot that is next again is taken out
+	oldest     int       // the place in rotated to be overwritten next
+}
+
+// slotRange is the slots from, from+every, … up to to.
+type slotRange struct{ from, to, every int64 }
+
+func (r slotRange) has(slot int64) bool {
+	return r.every != 0 && r.from <= slot && slot <= r.to && (slot-r.from)%r.every == 0
+}
+
+// event returns what the event breaks beside what [transition] finds.
+func (m *memory) event(s *situation, out Outcome, after View) (b broken) {
+	e := &s.e
+	if out.Refused != 0 {
+		return 0
+	}
+	if m.seen && e.At < m.now {
+		m.within, m.lastAuto, m.lastForced = false, 0, 0
+	}
+	m.now, m.seen = e.At, true
+	lately := func(at int64) bool { return at != 0 && e.At-at < s.guard }
+	switch e.Kind {
+	case rotation.KindForced:
+		scheduled := !out.Rotated || out.Rescheduled
+		b.unless(!lately(m.lastAuto) || !scheduled, s1)
+		b.unless(!lately(m.lastForced) || !scheduled, s3)
+	case rotation.KindAuto:
+		if s.on && !s.early && !s.dup {
+			b.unless(!lately(m.lastForced) || out.Rotated && !out.Rescheduled, s2)
+		}
+		m.slots(&b, s, out)
+	}
+
+	if out.Rotated && e.Kind == rotation.KindForced {
+		m.lastForced = e.At
+	}
+	if out.Rotated && e.Kind == rotation.KindAuto {
+		m.lastAuto = e.At
+	}
+	m.schedule(&b, s, out, after)
+	return b
+}
+
+// slots is for the slot of an automatic event.
+func (m *memory) slots(b *broken, s *situation, out Outcome) {
+	slot := s.e.Armed
+	if s.e.HasSlot {
+		slot = s.e.Slot
+	}
+	if !out.Rotated {
+		return
+	}
+	b.unless(slot == 0 || !m.passed.has(slot), oneCatchUp)
+	if slot != 0 {
+		for _, r := range m.rotated {
+			b.unless(r != slot, neverTwice)
+		}
+		m.rotated[m.oldest] = slot
+		m.oldest = (m.oldest + 1) % len(m.rotated)
+	}
+	if s.due {
+		m.passed = slotRange{s.before.Next, s.e.At, s.before.Interval}
+	}
+}
+
+// schedule is for where the event leaves next.
+func (m *memory) schedule(b *broken, s *situation, out Outcome, after View) {
+	e := &s.e
+	if after.Interval == 0 {
+		m.phase, m.within = 0, true
+		return
+	}
+	anew := out.Rescheduled && (e.Kind != rotation.KindAuto || !s.due)
+	if anew {
+		m.passed = slotRange{}
+		m.phase = e.At + after.Interval
+		if e.HasFirst {
+			m.phase = e.First
+		}
+	}
+	b.unless(m.phase == 0 || (after.Next-m.phase)%after.Interval == 0, noDrift)
+	if out.Rescheduled {
+		m.within = true
+	}
+	b.unless(!m.within || after.Next <= e.At+after.Interval, nextWithin)
+	if after.Next != s.before.Next {
+		for i, r := range m.rotated {
+			if r == after.Next {
+				m.rotated[i] = 0
+			}
+		}
+	}
+}
