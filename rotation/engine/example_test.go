@@ -19,7 +19,7 @@ import (
 func Example() {
 	clk := clock.NewMock() // clock.New() in a service
 	clk.Set(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
-	keys, err := seal.NewKeyring(seal.Key{ID: 1, Secret: bytes.Repeat([]byte{7}, seal.KeySize)}) // from a file or a KMS
+	keys, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize))) // from a file or a KMS
 	if err != nil {
 		log.Fatal(err)
 	}

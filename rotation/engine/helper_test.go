@@ -53,7 +53,7 @@ func keyring(t testing.TB, ids ...uint32) *seal.Keyring {
 	t.Helper()
 	keys := make([]seal.Key, len(ids))
 	for i, id := range ids {
-		keys[i] = seal.Key{ID: id, Secret: bytes.Repeat([]byte{byte(id)}, seal.KeySize)}
+		keys[i] = seal.NewKey(id, bytes.Repeat([]byte{byte(id)}, seal.KeySize))
 	}
 	r, err := seal.NewKeyring(keys[0], keys[1:]...)
 	if err != nil {

@@ -140,7 +140,7 @@ func TestCheckKeys(t *testing.T) {
 	if err := f.CheckKeys(t.Context()); err != nil {
 		t.Errorf("with one damaged card: %v", err)
 	}
-	impostor, err := seal.NewKeyring(seal.Key{ID: 1, Secret: make([]byte, seal.KeySize)})
+	impostor, err := seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ var threePM = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 // keyring returns a keyring of one test key.
 func keyring(t testing.TB) *seal.Keyring {
 	t.Helper()
-	r, err := seal.NewKeyring(seal.Key{ID: 1, Secret: bytes.Repeat([]byte{1}, seal.KeySize)})
+	r, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{1}, seal.KeySize)))
 	if err != nil {
 		t.Fatal(err)
 	}

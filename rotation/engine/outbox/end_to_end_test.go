@@ -27,7 +27,7 @@ func TestFromTheEngineToTheLine(t *testing.T) {
 				t.Errorf("%s: %v, after %v", o.Event.ID(), o.Err, o.Lag)
 			}
 		}})
-		keys, err := seal.NewKeyring(seal.Key{ID: 1, Secret: bytes.Repeat([]byte{7}, seal.KeySize)})
+		keys, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize)))
 		if err != nil {
 			t.Fatal(err)
 		}

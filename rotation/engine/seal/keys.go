@@ -11,7 +11,8 @@ import (
 // KMS opens keys that a key management system has wrapped, so that only wrapped
 // ones lie in files and variables.
 type KMS interface {
-	// Unwrap returns the key in the clear. Its error must not hold the key.
+	// Unwrap returns the key in the clear, which ParseKeys wipes after use.
+	// Its error must not contain the key.
 	Unwrap(ctx context.Context, wrapped []byte) ([]byte, error)
 }
 
@@ -21,11 +22,6 @@ type KMS interface {
 // kms's, wrapped; it names the key's id or place, never the key.
 func ParseKeys(ctx context.Context, text string, kms KMS) (*Keyring, error) {
 	var keys []Key
-	defer func() {
-		for _, k := range keys {
-			clear(k.Secret)
-		}
-	}()
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
 		for word := range strings.FieldsSeq(line) {
@@ -43,7 +39,8 @@ func ParseKeys(ctx context.Context, text string, kms KMS) (*Keyring, error) {
 					return nil, fmt.Errorf("seal: key %d: unwrapping it: %w", number, err)
 				}
 			}
-			keys = append(keys, Key{ID: uint32(number), Secret: secret})
+			keys = append(keys, NewKey(uint32(number), secret))
+			clear(secret)
 		}
 	}
 	if len(keys) == 0 {

@@ -30,7 +30,7 @@ func TestKeys(t *testing.T) {
 		"1:" + key(32) + " 4294967296:x": "key number 2",
 		"7:%%%":                          "key 7: no base64",
 		"7:" + key(31):                   "key 7 has 31 bytes",
-		"7:" + key(32) + " 7:" + key(32): "id 7 twice",
+		"7:" + key(32) + " 7:" + key(32): "two keys have the id 7",
 	} {
 		_, err := seal.ParseKeys(context.Background(), text, nil)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), key(31)[:20]) {

@@ -36,41 +36,61 @@ const KeySize = 32
 // Overhead is how many bytes a seal adds.
 const Overhead = 4 + nonceSize + 16
 
-// Key is a key and the id that is stored with what it seals.
+// Key is a key and the id that is stored with what it seals. Make one with
+// [NewKey]; [NewKeyring] refuses the zero Key.
+//
+// It prints as its id and refuses to be marshalled, with [ErrSecret].
 type Key struct {
-	ID     uint32 // not 0, and never used for another key
-	Secret []byte // KeySize bytes
+	closed
+	id   uint32
+	size int // of the secret in bytes
+	// xaes returns the cipher. It is in the function's closure, into which no
+	// printer can look.
+	xaes func() *xaes
 }
 
-// String returns the id alone.
-func (k Key) String() string { return fmt.Sprintf("key %d", k.ID) }
-
-// Format writes the id alone, whatever the verb.
-func (k Key) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "key %d", k.ID) }
+// NewKey returns the key with the given id and secret. The id must not be 0 and
+// must never be given to another key; the secret has [KeySize] bytes.
+// [NewKeyring] checks both. NewKey keeps no reference to the secret, which the
+// caller should clear.
+func NewKey(id uint32, secret []byte) Key {
+	k := Key{closed: closed(fmt.Sprintf("key %d", id)), id: id, size: len(secret)}
+	if len(secret) == KeySize {
+		x := newXAES(secret)
+		k.xaes = func() *xaes { return x }
+	}
+	return k
+}
 
 // Keyring seals and opens. It is safe for concurrent use. The zero Keyring opens
 // nothing and must not seal.
+//
+// It prints as the id of the key that seals and refuses to be marshalled, with
+// [ErrSecret].
 type Keyring struct {
+	closed
 	current uint32
-	keys    map[uint32]*xaes
+	keys    map[uint32]Key
 }
 
 // NewKeyring returns a keyring that seals with the first key and opens with all.
-// It keeps no reference to the secrets, which the caller should clear. The error
-// matches ErrKey.
+// The error matches [ErrKey].
 func NewKeyring(first Key, others ...Key) (*Keyring, error) {
-	r := &Keyring{current: first.ID, keys: make(map[uint32]*xaes, 1+len(others))}
+	r := &Keyring{
+		closed:  closed(fmt.Sprintf("keyring that seals with key %d", first.id)),
+		current: first.id, keys: make(map[uint32]Key, 1+len(others)),
+	}
 	for _, k := range append([]Key{first}, others...) {
-		if k.ID == 0 {
-			return nil, fmt.Errorf("%w: the id 0 is not for use", ErrKey)
+		if k.id == 0 {
+			return nil, fmt.Errorf("%w: the id 0 is reserved; use 1 to 4294967295", ErrKey)
 		}
-		if _, ok := r.keys[k.ID]; ok {
-			return nil, fmt.Errorf("%w: id %d twice", ErrKey, k.ID)
+		if _, ok := r.keys[k.id]; ok {
+			return nil, fmt.Errorf("%w: two keys have the id %d", ErrKey, k.id)
 		}
-		if len(k.Secret) != KeySize {
-			return nil, fmt.Errorf("%w: key %d has %d bytes, not %d", ErrKey, k.ID, len(k.Secret), KeySize)
+		if k.size != KeySize {
+			return nil, fmt.Errorf("%w: key %d has %d bytes; %d are needed", ErrKey, k.id, k.size, KeySize)
 		}
-		r.keys[k.ID] = newXAES(k.Secret)
+		r.keys[k.id] = k
 	}
 	return r, nil
 }
@@ -79,7 +99,7 @@ func NewKeyring(first Key, others ...Key) (*Keyring, error) {
 func (r *Keyring) Seal(plaintext, context []byte) []byte {
 	b := make([]byte, 4+nonceSize, Overhead+len(plaintext))
 	binary.BigEndian.PutUint32(b, r.current)
-	key := r.keys[r.current]
+	key := r.keys[r.current].xaes()
 	key.nonce(b[4:])
 	return key.seal(b, b[4:], plaintext, context)
 }
@@ -95,7 +115,7 @@ func (r *Keyring) Open(sealed, context []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: key %d", ErrUnknownKey, binary.BigEndian.Uint32(sealed))
 	}
 	nonce, ciphertext := sealed[4:4+nonceSize], sealed[4+nonceSize:]
-	plaintext, err := key.open(nonce, ciphertext, context)
+	plaintext, err := key.xaes().open(nonce, ciphertext, context)
 	if err != nil {
 		return nil, ErrOpen
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func key(id uint32) seal.Key {
-	return seal.Key{ID: id, Secret: bytes.Repeat([]byte{byte(id)}, seal.KeySize)}
+	return seal.NewKey(id, bytes.Repeat([]byte{byte(id)}, seal.KeySize))
 }
 
 func ring(t testing.TB, first uint32, others ...uint32) *seal.Keyring {
@@ -89,7 +89,7 @@ func TestNonceIsFresh(t *testing.T) {
 }
 
 func TestNewKeyringRefuses(t *testing.T) {
-	short := seal.Key{ID: 1, Secret: make([]byte, 31)}
+	short := seal.NewKey(1, make([]byte, 31))
 	for name, keys := range map[string][]seal.Key{
 		"id 0": {key(0)}, "twice": {key(1), key(2), key(1)}, "short": {short}, "short second": {key(2), short},
 	} {
@@ -101,7 +101,7 @@ func TestNewKeyringRefuses(t *testing.T) {
 }
 
 func TestKeysDoNotPrint(t *testing.T) {
-	k := seal.Key{ID: 9, Secret: bytes.Repeat([]byte("S"), 32)}
+	k := seal.NewKey(9, bytes.Repeat([]byte("S"), 32))
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%q"} {
 		if got := fmt.Sprintf(verb, k) + fmt.Sprintf(verb, &k) + fmt.Sprintf(verb, []seal.Key{k}); strings.Contains(got, "SS") || strings.Contains(got, "5353") || strings.Contains(got, "83 83") {
 			t.Errorf("%s prints the key", verb)

@@ -20,7 +20,7 @@ import (
 
 // A service that has routes of its own takes the endpoint in under a prefix.
 func ExampleNew() {
-	keys, err := seal.NewKeyring(seal.Key{ID: 1, Secret: bytes.Repeat([]byte{1}, seal.KeySize)})
+	keys, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{1}, seal.KeySize)))
 	if err != nil {
 		panic(err)
 	}

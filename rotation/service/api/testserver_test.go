@@ -154,7 +154,7 @@ func newSite(t testing.TB, o setup) *site {
 
 func keyring(t testing.TB) *seal.Keyring {
 	t.Helper()
-	k, err := seal.NewKeyring(seal.Key{ID: 1, Secret: bytes.Repeat([]byte{7}, seal.KeySize)})
+	k, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize)))
 	if err != nil {
 		t.Fatal(err)
 	}

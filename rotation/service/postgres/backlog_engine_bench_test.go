@@ -74,7 +74,7 @@ func BenchmarkBacklogEngine(b *testing.B) {
 		b.Fatal(err)
 	}
 	conn := connect(b, url)
-	keys, err := seal.NewKeyring(seal.Key{ID: 1, Secret: bytes.Repeat([]byte{7}, seal.KeySize)})
+	keys, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize)))
 	if err != nil {
 		b.Fatal(err)
 	}

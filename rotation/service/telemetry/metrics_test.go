@@ -43,7 +43,7 @@ func newWorld(t *testing.T, o Options) *world {
 	w.memory = memory.New(w.clock)
 	w.store = w.metrics.Store(w.memory)
 	w.registry.MustRegister(Sizes(w.store, time.Second))
-	keys, err := seal.NewKeyring(seal.Key{ID: 1, Secret: make([]byte, seal.KeySize)})
+	keys, err := seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize)))
 	if err != nil {
 		t.Fatal(err)
 	}

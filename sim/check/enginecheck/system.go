@@ -39,7 +39,7 @@ var theRef = engine.Ref{Card: "card", Account: "account"}
 // sealed here; nothing of it is worth a secret.
 func keyring(current uint32, others ...uint32) *seal.Keyring {
 	key := func(id uint32) seal.Key {
-		return seal.Key{ID: id, Secret: bytes.Repeat([]byte{byte(id)}, seal.KeySize)}
+		return seal.NewKey(id, bytes.Repeat([]byte{byte(id)}, seal.KeySize))
 	}
 	var more []seal.Key
 	for _, id := range others {

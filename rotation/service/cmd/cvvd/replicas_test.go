@@ -204,7 +204,7 @@ const interval = time.Hour
 func enrol(t *testing.T, s store.Store, cards int, first time.Time) {
 	t.Helper()
 	ctx := context.Background()
-	keys, err := seal.NewKeyring(seal.Key{ID: 1, Secret: make([]byte, seal.KeySize)})
+	keys, err := seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize)))
 	if err != nil {
 		t.Fatal(err)
 	}

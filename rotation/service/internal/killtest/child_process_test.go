@@ -111,7 +111,7 @@ func (o *orders) open() (store.Store, *engine.Engine, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	keys, err := seal.NewKeyring(seal.Key{ID: 1, Secret: make([]byte, seal.KeySize)})
+	keys, err := seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize)))
 	if err != nil {
 		return nil, nil, err
 	}
