@@ -30,9 +30,8 @@ func relayed(b *testing.B, o store.Outbox, events int) {
 	b.Helper()
 	var delivered atomic.Int64
 	all := make(chan struct{})
-	r, err := outbox.New(outbox.Options{
-		Outbox: o,
-		Sink:   sinkFunc(func(_ context.Context, events []store.Queued) []error { return make([]error, len(events)) }),
+	sink := sinkFunc(func(_ context.Context, events []store.Queued) []error { return make([]error, len(events)) })
+	r, err := outbox.New(o, sink, outbox.Options{
 		Observe: func(o outbox.Outcome) {
 			if o.Status == store.Delivered && delivered.Add(1) == int64(events) {
 				close(all)

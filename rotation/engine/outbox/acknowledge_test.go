@@ -26,9 +26,9 @@ func stalled(s *memory.Store) chan struct{} {
 	return open
 }
 
-// TestASlowRecord: while the store records, events of other cards go on, though
-// not without end, and none of the cards that are being recorded.
-func TestASlowRecord(t *testing.T) {
+// TestAcknowledge_SlowStoreBlocksOnlyItsCards shows that other cards' events
+// are delivered meanwhile, up to a limit.
+func TestAcknowledge_SlowStoreBlocksOnlyItsCards(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, sink := newStore(), &script{}
 		for i := range 20 {
@@ -36,7 +36,7 @@ func TestASlowRecord(t *testing.T) {
 		}
 		write(t, s, "card-0", 1)
 		open := stalled(s)
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Batch: 1, Lanes: 2})
+		_, stop := start(t, s, sink, outbox.Options{Batch: 1, MaxInFlight: 2})
 		time.Sleep(time.Minute)
 		if n := sink.all(); n < 3 || n > 6 {
 			t.Errorf("%d deliveries while the first ones are recorded", n)
@@ -53,9 +53,9 @@ func TestASlowRecord(t *testing.T) {
 	})
 }
 
-// TestAHangingStore does not keep a relay from noticing that it leads no longer,
-// nor from ending.
-func TestAHangingStore(t *testing.T) {
+// TestRun_EndsWhileTheStoreHangs covers a lease that is lost, and a stop,
+// during a call of the store.
+func TestRun_EndsWhileTheStoreHangs(t *testing.T) {
 	for name, end := range map[string]func(s *memory.Store, stop func() error) error{
 		"and the lease is lost": func(s *memory.Store, stop func() error) error {
 			s.LoseLease()
@@ -81,7 +81,7 @@ func TestAHangingStore(t *testing.T) {
 				write(t, s, "quick", 1)
 				write(t, s, "slow", 1)
 				stalled(s)
-				_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Batch: 1, Grace: 10 * time.Second})
+				_, stop := start(t, s, sink, outbox.Options{Batch: 1, Grace: 10 * time.Second})
 				synctest.Wait()
 				err := end(s, stop)
 				if name == "and the lease is lost" && cut > time.Second {
@@ -95,9 +95,9 @@ func TestAHangingStore(t *testing.T) {
 	}
 }
 
-// TestALeaseLostWhileTheStoreHangs: deliveries are cut off, and when the store goes on,
-// what it had been asked for is left to the next relay.
-func TestALeaseLostWhileTheStoreHangs(t *testing.T) {
+// TestLease_LossDuringReadCancelsDeliveries shows that the events that the
+// hanging call returns later are left to the next relay.
+func TestLease_LossDuringReadCancelsDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		began := time.Now()
@@ -124,7 +124,7 @@ func TestALeaseLostWhileTheStoreHangs(t *testing.T) {
 		})
 		write(t, s, "a", 1)
 		write(t, s, "b", 1)
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: slow, Batch: 1})
+		_, stop := start(t, s, slow, outbox.Options{Batch: 1})
 		time.Sleep(time.Second)
 		s.LoseLease()
 		time.Sleep(time.Minute)
@@ -134,8 +134,7 @@ func TestALeaseLostWhileTheStoreHangs(t *testing.T) {
 	})
 }
 
-// TestARestingSink is no reason to wait with the record of what it took.
-func TestARestingSink(t *testing.T) {
+func TestAcknowledge_DoesNotWaitForSinkThatIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		failed := false
@@ -153,7 +152,7 @@ func TestARestingSink(t *testing.T) {
 		}}
 		write(t, s, "a", 1)
 		write(t, s, "b", 1)
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		_, stop := start(t, s, sink, outbox.Options{})
 		time.Sleep(time.Minute)
 		if st := statuses(s); st["a.1"] != store.Delivered || !failed {
 			t.Error("not recorded while the sink rests:", st)
@@ -162,9 +161,7 @@ func TestARestingSink(t *testing.T) {
 	})
 }
 
-// TestStopWhileItRecords: a record under way is not cut off, only to be made once
-// more.
-func TestStopWhileItRecords(t *testing.T) {
+func TestRun_StopLetsAcknowledgementFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		open := make(chan struct{})
@@ -177,7 +174,7 @@ func TestStopWhileItRecords(t *testing.T) {
 			return f
 		})
 		write(t, s, "a", 1)
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: &script{}})
+		_, stop := start(t, s, &script{}, outbox.Options{})
 		synctest.Wait()
 		time.AfterFunc(3*time.Second, func() { close(open) })
 		if err := stop(); err != nil || records != 1 || waiting(s) != 0 {

@@ -8,15 +8,15 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// expirePage is how many events one transaction deletes.
-const expirePage = 1000
+// deletePage is how many events one transaction deletes.
+const deletePage = 1000
 
-// Expire deletes, undelivered and for good, the events that wait since before the
-// instant given, and returns how many: for a program that has no sink, whose outbox
-// would grow without end. While a relay leads the outbox, which delivers them, it
-// does nothing.
-func Expire(ctx context.Context, o store.Outbox, before time.Time) (deleted int, err error) {
-	lease, err := o.Lead(ctx)
+// DeleteUndelivered deletes events that have waited since before the given
+// instant, without delivering them, and returns how many. It is for a program
+// without a sink, whose outbox would grow without limit. It does nothing while a
+// relay holds the outbox lease.
+func DeleteUndelivered(ctx context.Context, events store.Outbox, before time.Time) (deleted int, err error) {
+	lease, err := events.Lead(ctx)
 	if errors.Is(err, store.ErrLeading) {
 		return 0, nil
 	}
@@ -26,11 +26,11 @@ func Expire(ctx context.Context, o store.Outbox, before time.Time) (deleted int,
 	defer lease.Release()
 	for {
 		select {
-		case <-lease.Lost(): // a relay may lead by now
+		case <-lease.Lost(): // a relay may deliver by now
 			return deleted, nil
 		default:
 		}
-		n, err := o.Expire(ctx, before, expirePage)
+		n, err := events.Expire(ctx, before, deletePage)
 		deleted += n
 		if err != nil || n == 0 {
 			return deleted, err

@@ -15,27 +15,28 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// TestExpire: what waits too long for a sink is deleted, what has not waited that
-// long is delivered when there is one, and a relay that leads loses nothing.
-func TestExpire(t *testing.T) {
+// TestDeleteUndelivered_DeletesOnlyOldEventsWithoutRelay shows that younger
+// events are delivered once there is a sink, and that nothing is deleted while
+// a relay holds the lease.
+func TestDeleteUndelivered_DeletesOnlyOldEventsWithoutRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
 		s := newStore()
-		expire := func(want int) {
+		deleted := func(want int) {
 			t.Helper()
-			if n, err := outbox.Expire(ctx, s, time.Now().Add(-time.Hour)); n != want || err != nil {
-				t.Errorf("%d expired, %v, not %d", n, err, want)
+			if n, err := outbox.DeleteUndelivered(ctx, s, time.Now().Add(-time.Hour)); n != want || err != nil {
+				t.Errorf("%d deleted, %v, not %d", n, err, want)
 			}
 		}
 		for i := range 2500 {
 			write(t, s, fmt.Sprintf("old-%d", i%7), 1)
 		}
-		expire(0)
+		deleted(0)
 		time.Sleep(time.Hour + 1)
 		write(t, s, "old-0", 1)
 		write(t, s, "new", 1)
-		expire(2500)
-		expire(0)
+		deleted(2500)
+		deleted(0)
 
 		var down atomic.Bool
 		down.Store(true)
@@ -45,9 +46,9 @@ func TestExpire(t *testing.T) {
 			}
 			return nil
 		}}
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		_, stop := start(t, s, sink, outbox.Options{})
 		time.Sleep(2 * time.Hour)
-		expire(0) // the relay's sink may come back
+		deleted(0) // the relay's sink may come back
 		down.Store(false)
 		time.Sleep(time.Minute)
 		stop()
@@ -64,29 +65,28 @@ func TestExpire(t *testing.T) {
 			}
 			return f
 		})
-		if _, err := outbox.Expire(ctx, s, time.Now()); !errors.Is(err, memory.ErrInjected) {
+		if _, err := outbox.DeleteUndelivered(ctx, s, time.Now()); !errors.Is(err, memory.ErrInjected) {
 			t.Error(err)
 		}
 		s.SetFaults(func(op memory.Op) (f memory.Fault) {
 			if op.Call == memory.Expire {
 				if _, err := s.Lead(ctx); !errors.Is(err, store.ErrLeading) {
-					t.Errorf("a relay may lead meanwhile: %v", err)
+					t.Errorf("a relay could acquire the lease meanwhile: %v", err)
 				}
 			}
 			return f
 		})
-		expire(1)
+		deleted(1)
 		s.SetFaults(nil)
 		if l, err := s.Lead(ctx); err != nil {
-			t.Error("the lead was not given up:", err)
+			t.Error("the lease was not released:", err)
 		} else {
 			l.Release()
 		}
 	})
 }
 
-// TestExpireThatLosesTheLead stops: a relay may deliver from then on.
-func TestExpireThatLosesTheLead(t *testing.T) {
+func TestDeleteUndelivered_StopsWhenTheLeaseIsLost(t *testing.T) {
 	s := newStore()
 	write(t, s, "a", 2500)
 	s.SetFaults(func(op memory.Op) (f memory.Fault) {
@@ -95,7 +95,7 @@ func TestExpireThatLosesTheLead(t *testing.T) {
 		}
 		return f
 	})
-	if n, err := outbox.Expire(context.Background(), s, time.Now().Add(time.Hour)); n != 1000 || err != nil {
-		t.Errorf("%d expired, %v", n, err)
+	if n, err := outbox.DeleteUndelivered(context.Background(), s, time.Now().Add(time.Hour)); n != 1000 || err != nil {
+		t.Errorf("%d deleted, %v", n, err)
 	}
 }

@@ -16,13 +16,13 @@ import (
 	"cvvrotation/rotation/engine/seal"
 )
 
-// TestFromTheEngineToTheLine runs engine, store, relay and sink for a day. Each
-// line is read back as what the engine did, in order and at once.
-func TestFromTheEngineToTheLine(t *testing.T) {
+// TestEngineToJSONLines_InOrderAndImmediately runs engine, store, relay and
+// sink for a day, and reads each line back.
+func TestEngineToJSONLines_InOrderAndImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		var lines bytes.Buffer
-		relay, stop := start(t, outbox.Options{Outbox: s, Sink: jsonl.New(&lines), Poll: time.Hour, Observe: func(o outbox.Outcome) {
+		relay, stop := start(t, s, jsonl.New(&lines), outbox.Options{Poll: time.Hour, Observe: func(o outbox.Outcome) {
 			if o.Err != nil || o.Lag > time.Second {
 				t.Errorf("%s: %v, after %v", o.Event.ID(), o.Err, o.Lag)
 			}

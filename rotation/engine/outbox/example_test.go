@@ -18,9 +18,7 @@ import (
 func Example() {
 	s := memory.New(clock.New())
 	ctx, cancel := context.WithCancel(context.Background())
-	relay, err := outbox.New(outbox.Options{
-		Outbox: s,
-		Sink:   jsonl.New(os.Stdout),
+	relay, err := outbox.New(s, jsonl.New(os.Stdout), outbox.Options{
 		Observe: func(o outbox.Outcome) {
 			if o.Event.Number == 2 {
 				cancel()

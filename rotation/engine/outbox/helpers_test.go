@@ -130,9 +130,9 @@ func waiting(s *memory.Store) (n int) {
 }
 
 // start runs a relay, and returns it and what ends it.
-func start(t testing.TB, o outbox.Options) (*outbox.Relay, func() error) {
+func start(t testing.TB, events store.Outbox, sink outbox.Sink, o outbox.Options) (*outbox.Relay, func() error) {
 	t.Helper()
-	r, err := outbox.New(o)
+	r, err := outbox.New(events, sink, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,11 +15,11 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// TestAnythingMayFail runs relays with a sink and a store that fail at random,
-// leases that get lost and relays that are stopped. In the end every event was
-// delivered or parked, only poison was parked, and the first deliveries of each
-// card are in order.
-func TestAnythingMayFail(t *testing.T) {
+// TestRun_SurvivesRandomFailures runs relays with a sink and a store that fail
+// at random, leases that get lost and relays that are stopped. In the end every
+// event is delivered or dead-lettered, only poison is dead-lettered, and the
+// first deliveries of each card are in order.
+func TestRun_SurvivesRandomFailures(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")
 		cards := rapid.IntRange(1, 8).Draw(rt, "cards")
@@ -29,12 +29,12 @@ func TestAnythingMayFail(t *testing.T) {
 		faults := rapid.SampledFrom([]float64{0, 0.1, 0.3}).Draw(rt, "store's faults")
 		poison := rapid.SampledFrom([]float64{0, 0.05, 0.3}).Draw(rt, "poison")
 		o := outbox.Options{
-			Batch: rapid.IntRange(1, 10).Draw(rt, "batch"), Lanes: rapid.IntRange(1, 4).Draw(rt, "lanes"),
+			Batch: rapid.IntRange(1, 10).Draw(rt, "batch"), MaxInFlight: rapid.IntRange(1, 4).Draw(rt, "in flight"),
 			MaxBackoff: time.Minute, MaxAttempts: 1000,
 		}
 		var fault error
 		synctest.Test(t, func(t *testing.T) {
-			fault = anythingMayFail(t, o, seed, cards, events, unknown, unavailable, faults, poison)
+			fault = survivesRandomFailures(t, o, seed, cards, events, unknown, unavailable, faults, poison)
 		})
 		if fault != nil {
 			rt.Fatal(fault)
@@ -42,7 +42,7 @@ func TestAnythingMayFail(t *testing.T) {
 	})
 }
 
-func anythingMayFail(t *testing.T, o outbox.Options, seed uint64, cards, events int, unknown, unavailable, faults, poison float64) error {
+func survivesRandomFailures(t *testing.T, o outbox.Options, seed uint64, cards, events int, unknown, unavailable, faults, poison float64) error {
 	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(seed, 1))
 	chance := func(p float64) bool {
@@ -83,8 +83,7 @@ func anythingMayFail(t *testing.T, o outbox.Options, seed uint64, cards, events 
 		}
 		return f
 	})
-	o.Outbox, o.Sink = s, sink
-	_, stop := start(t, o)
+	_, stop := start(t, s, sink, o)
 	left := func() (n int) {
 		for _, e := range s.Written(0)[:events] {
 			if e.Status == store.Waiting {
@@ -105,7 +104,7 @@ func anythingMayFail(t *testing.T, o outbox.Options, seed uint64, cards, events 
 		}
 		if chance(0.3) {
 			stop()
-			_, stop = start(t, o)
+			_, stop = start(t, s, sink, o)
 		}
 	}
 	stop()

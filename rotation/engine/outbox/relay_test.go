@@ -23,10 +23,10 @@ import (
 // In a bubble of synctest the real clock is virtual: an hour passes at once,
 // as soon as everybody sleeps.
 
-func TestDeliversAtOnceWhenWoken(t *testing.T) {
+func TestWake_DeliversImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, sink := newStore(), &script{}
-		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Poll: time.Hour})
+		r, stop := start(t, s, sink, outbox.Options{Poll: time.Hour})
 		synctest.Wait()
 		before := time.Now()
 		write(t, s, "a", 3)
@@ -45,10 +45,10 @@ func TestDeliversAtOnceWhenWoken(t *testing.T) {
 	})
 }
 
-func TestFindsWhatNobodyToldOf(t *testing.T) {
+func TestPoll_FindsUnannouncedEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, sink := newStore(), &script{}
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Poll: 3 * time.Second})
+		_, stop := start(t, s, sink, outbox.Options{Poll: 3 * time.Second})
 		synctest.Wait()
 		write(t, s, "a", 1)
 		time.Sleep(3*time.Second + 1)
@@ -60,7 +60,7 @@ func TestFindsWhatNobodyToldOf(t *testing.T) {
 	})
 }
 
-func TestSleepsByTheClockGiven(t *testing.T) {
+func TestRun_UsesTheGivenClock(t *testing.T) {
 	mock := clock.NewMock()
 	s := memory.New(mock)
 	got := make(chan string, 1)
@@ -68,7 +68,7 @@ func TestSleepsByTheClockGiven(t *testing.T) {
 		got <- e.ID()
 		return nil
 	}}
-	_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Clock: mock, Poll: time.Hour})
+	_, stop := start(t, s, sink, outbox.Options{Clock: mock, Poll: time.Hour})
 	defer stop()
 	write(t, s, "a", 1) // before or after the relay's first look
 	for range 1000 {
@@ -85,9 +85,9 @@ func TestSleepsByTheClockGiven(t *testing.T) {
 	t.Error("never delivered")
 }
 
-// TestAnEventFromTheFuture, as a clock that steps back leaves it, is delivered at
-// once, and was not delivered before it happened.
-func TestAnEventFromTheFuture(t *testing.T) {
+// TestRun_DeliversEventFromTheFuture covers an event that a clock step left in
+// the future: it is delivered immediately, and its lag is 0.
+func TestRun_DeliversEventFromTheFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		if err := s.Update(context.Background(), "a", "", func(tx *store.Tx) error {
@@ -97,7 +97,7 @@ func TestAnEventFromTheFuture(t *testing.T) {
 			t.Fatal(err)
 		}
 		lag := time.Duration(-1)
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: &script{}, Observe: func(o outbox.Outcome) { lag = o.Lag }})
+		_, stop := start(t, s, &script{}, outbox.Options{Observe: func(o outbox.Outcome) { lag = o.Lag }})
 		synctest.Wait()
 		stop()
 		if waiting(s) != 0 || lag != 0 {
@@ -106,21 +106,20 @@ func TestAnEventFromTheFuture(t *testing.T) {
 	})
 }
 
-// TestReplay: a person brings back what was parked, and what was delivered.
-func TestReplay(t *testing.T) {
+func TestReplay_RedeliversDeadLetteredAndDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		var mended atomic.Bool
+		var fixed atomic.Bool
 		sink := &script{answer: func(e store.Queued, _ int) error {
-			if e.Number == 2 && !mended.Load() {
+			if e.Number == 2 && !fixed.Load() {
 				return outbox.ErrRejected
 			}
 			return nil
 		}}
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		_, stop := start(t, s, sink, outbox.Options{})
 		write(t, s, "a", 3)
 		time.Sleep(time.Minute)
-		mended.Store(true)
+		fixed.Store(true)
 		if n, err := s.Replay(context.Background(), 2, 3); n != 2 || err != nil {
 			t.Error(n, err)
 		}
@@ -132,9 +131,10 @@ func TestReplay(t *testing.T) {
 	})
 }
 
-// TestDeliveredAndNotRecorded: the store fails for good just when deliveries are
-// to be recorded, as in a crash. The next relay makes them again.
-func TestDeliveredAndNotRecorded(t *testing.T) {
+// TestAcknowledge_FailingForGoodRepeatsDeliveries covers a store that fails
+// when deliveries are to be acknowledged, as in a crash. The next relay repeats
+// them.
+func TestAcknowledge_FailingForGoodRepeatsDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, sink := newStore(), &script{}
 		s.SetFaults(func(op memory.Op) memory.Fault {
@@ -143,7 +143,7 @@ func TestDeliveredAndNotRecorded(t *testing.T) {
 			}
 			return memory.Fault{}
 		})
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		_, stop := start(t, s, sink, outbox.Options{})
 		write(t, s, "a", 2)
 		time.Sleep(time.Minute)
 		write(t, s, "b", 1) // which would only be delivered twice
@@ -151,11 +151,11 @@ func TestDeliveredAndNotRecorded(t *testing.T) {
 		if n := sink.all(); n != 2 {
 			t.Errorf("%d deliveries while they could not be recorded", n)
 		}
-		if err := stop(); err == nil || !strings.Contains(err.Error(), "(2)") {
+		if err := stop(); err == nil || !strings.Contains(err.Error(), "2 deliveries") {
 			t.Errorf("Run: %v", err)
 		}
 		s.SetFaults(nil)
-		_, stop = start(t, outbox.Options{Outbox: s, Sink: sink})
+		_, stop = start(t, s, sink, outbox.Options{})
 		time.Sleep(time.Second)
 		stop()
 		if diff := cmp.Diff([]string{"a.1", "a.2", "a.1", "a.2", "b.1"}, sink.taken()); diff != "" || waiting(s) != 0 {
@@ -164,29 +164,30 @@ func TestDeliveredAndNotRecorded(t *testing.T) {
 	})
 }
 
-// TestHandOver: a second relay takes over when the first one stops, and when it
-// loses its lease; at no time do both deliver.
-func TestHandOver(t *testing.T) {
+// TestLease_PassesOnAfterStopAndLoss shows that a second relay continues when
+// the first one stops or loses its lease, and that two never deliver at the
+// same time.
+func TestLease_PassesOnAfterStopAndLoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		var mu sync.Mutex
 		var who []string
 		relay := func(name string) (*outbox.Relay, func() error) {
-			return start(t, outbox.Options{Outbox: s, LeadRetry: 5 * time.Second, Sink: &script{answer: func(store.Queued, int) error {
+			return start(t, s, &script{answer: func(store.Queued, int) error {
 				mu.Lock()
 				defer mu.Unlock()
 				if n := len(who); n == 0 || who[n-1] != name {
 					who = append(who, name)
 				}
 				return nil
-			}}})
+			}}, outbox.Options{LeaseRetry: 5 * time.Second})
 		}
 		first, stopFirst := relay("first")
 		synctest.Wait()
 		second, stopSecond := relay("second")
 		synctest.Wait()
 		if !first.State().Leading || second.State().Leading {
-			t.Error("the wrong one leads")
+			t.Error("the wrong relay holds the lease")
 		}
 		write(t, s, "a", 1)
 		time.Sleep(10 * time.Second)
@@ -200,7 +201,7 @@ func TestHandOver(t *testing.T) {
 		write(t, s, "a", 1)
 		time.Sleep(10 * time.Second)
 		if second.State().Leading == third.State().Leading {
-			t.Error("not one leader")
+			t.Error("not one holder of the lease")
 		}
 		stopSecond()
 		stopThird()
@@ -210,9 +211,9 @@ func TestHandOver(t *testing.T) {
 	})
 }
 
-// TestLostLeaseEndsDeliveries: what is in flight is cut off, and what was taken
-// before is recorded.
-func TestLostLeaseEndsDeliveries(t *testing.T) {
+// TestLease_LossCancelsDeliveries shows that what the sink had accepted before
+// is still acknowledged.
+func TestLease_LossCancelsDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		began := make(chan struct{})
@@ -229,10 +230,10 @@ func TestLostLeaseEndsDeliveries(t *testing.T) {
 		})
 		write(t, s, "a", 1)
 		write(t, s, "b", 1)
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		_, stop := start(t, s, sink, outbox.Options{})
 		<-began
 		blocker := make(chan struct{})
-		s.SetFaults(func(op memory.Op) memory.Fault { // nobody leads for a while
+		s.SetFaults(func(op memory.Op) memory.Fault { // no relay holds the lease for a while
 			if op.Call == memory.Lead {
 				return memory.Fault{Stall: blocker}
 			}
@@ -245,7 +246,7 @@ func TestLostLeaseEndsDeliveries(t *testing.T) {
 			t.Error(diff)
 		}
 		if n := s.Written(0)[1].Attempts; n != 0 {
-			t.Errorf("being cut off counted as %d attempts", n)
+			t.Errorf("being cancelled counted as %d attempts", n)
 		}
 		close(blocker)
 		time.Sleep(10 * time.Second)
@@ -262,9 +263,10 @@ func (f sinkFunc) Deliver(ctx context.Context, events []store.Queued) []error { 
 
 func (f sinkFunc) Close() error { return nil }
 
-// TestStop: what is in flight finishes within the grace and is recorded; what
-// does not is cut off, and counts as not tried.
-func TestStop(t *testing.T) {
+// TestRun_StopWaitsForBatchesUpToGrace shows that batches that finish within
+// Grace are acknowledged, and that others are cancelled without counting an
+// attempt.
+func TestRun_StopWaitsForBatchesUpToGrace(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		takes  time.Duration
@@ -286,7 +288,7 @@ func TestStop(t *testing.T) {
 					}
 				})
 				write(t, s, "a", 1)
-				_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Grace: 10 * time.Second})
+				_, stop := start(t, s, sink, outbox.Options{Grace: 10 * time.Second})
 				synctest.Wait()
 				before := time.Now()
 				if err := stop(); err != nil {
@@ -299,7 +301,7 @@ func TestStop(t *testing.T) {
 					t.Errorf("%v, %d attempts", e.Status, e.Attempts)
 				}
 				if l, err := s.Lead(context.Background()); err != nil {
-					t.Error("the lead was not given up:", err)
+					t.Error("the lease was not released:", err)
 				} else {
 					l.Release()
 				}
@@ -308,7 +310,7 @@ func TestStop(t *testing.T) {
 	}
 }
 
-func TestASlowBatchHoldsUpNoOther(t *testing.T) {
+func TestDispatch_SlowBatchBlocksOnlyItsCards(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		sink := sinkFunc(func(_ context.Context, events []store.Queued) []error {
@@ -318,7 +320,7 @@ func TestASlowBatchHoldsUpNoOther(t *testing.T) {
 			return make([]error, len(events))
 		})
 		write(t, s, "slow", 1)
-		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Poll: time.Hour})
+		r, stop := start(t, s, sink, outbox.Options{Poll: time.Hour})
 		synctest.Wait()
 		write(t, s, "slow", 1)
 		write(t, s, "quick", 1)
@@ -336,11 +338,10 @@ func TestASlowBatchHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-// TestALeaseThatDoesNotLast must not keep the relay spinning.
-func TestALeaseThatDoesNotLast(t *testing.T) {
+func TestLease_LostImmediatelyDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &flapping{Store: newStore()}
-		_, stop := start(t, outbox.Options{Outbox: o, Sink: &script{}})
+		_, stop := start(t, o, &script{}, outbox.Options{})
 		time.Sleep(10 * time.Second)
 		stop()
 		if n := o.leads.Load(); n < 5 || n > 12 {
@@ -363,28 +364,33 @@ func (f *flapping) Lead(ctx context.Context) (store.Lease, error) {
 	return l, err
 }
 
-func TestOptions(t *testing.T) {
-	good := outbox.Options{Outbox: newStore(), Sink: &script{}}
-	if _, err := outbox.New(good); err != nil {
+func TestNew_RefusesWhatIsMissingOrOutOfRange(t *testing.T) {
+	events, sink := newStore(), &script{}
+	if _, err := outbox.New(events, sink, outbox.Options{}); err != nil {
 		t.Error(err)
 	}
-	for what, change := range map[string]func(*outbox.Options){
-		"no outbox":        func(o *outbox.Options) { o.Outbox = nil },
-		"no sink":          func(o *outbox.Options) { o.Sink = nil },
-		"negative batch":   func(o *outbox.Options) { o.Batch = -1 },
-		"negative lanes":   func(o *outbox.Options) { o.Lanes = -1 },
-		"negative grace":   func(o *outbox.Options) { o.Grace = -1 },
-		"min over maximum": func(o *outbox.Options) { o.MinBackoff = time.Hour },
+	for _, c := range []struct {
+		name   string
+		events store.Outbox
+		sink   outbox.Sink
+		o      outbox.Options
+	}{
+		{"no outbox", nil, sink, outbox.Options{}},
+		{"no sink", events, nil, outbox.Options{}},
+		{"negative batch", events, sink, outbox.Options{Batch: -1}},
+		{"negative maximum in flight", events, sink, outbox.Options{MaxInFlight: -1}},
+		{"negative grace", events, sink, outbox.Options{Grace: -1}},
+		{"minimum over maximum", events, sink, outbox.Options{MinBackoff: time.Hour}},
 	} {
-		bad := good
-		change(&bad)
-		if _, err := outbox.New(bad); err == nil {
-			t.Error(what)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := outbox.New(c.events, c.sink, c.o); err == nil {
+				t.Error("accepted")
+			}
+		})
 	}
 }
 
-func TestLogSaysWhatAPersonNeeds(t *testing.T) {
+func TestLog_NamesLeaseDeadLetterAndSinkState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		s := newStore()
@@ -400,12 +406,12 @@ func TestLogSaysWhatAPersonNeeds(t *testing.T) {
 			return nil
 		}}
 		write(t, s, "bad", 1)
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		_, stop := start(t, s, sink, outbox.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		synctest.Wait()
 		write(t, s, "a", 1)
 		time.Sleep(5 * time.Minute)
 		stop()
-		for _, want := range []string{"the relay leads", "parked", "event=bad.1", "error=unavailable", `takes no events" error="for another reason"`, "takes events again"} {
+		for _, want := range []string{"lease acquired", "dead-lettered", "event=bad.1", "error=unavailable", `sink is down; pausing deliveries" error="for another reason"`, "sink is up again"} {
 			if strings.Count(log.String(), want) != 1 {
 				t.Errorf("%q is not there once in\n%s", want, log.String())
 			}

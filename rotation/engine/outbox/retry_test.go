@@ -17,9 +17,10 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// TestPoison: an event that fails for ever is parked after MaxAttempts, with
-// growing delays, and holds up nobody but its card.
-func TestPoison(t *testing.T) {
+// TestRetry_PoisonIsDeadLetteredAfterMaxAttempts shows that an event that
+// always fails is retried with growing delays, is dead-lettered, and blocks
+// only its own card.
+func TestRetry_PoisonIsDeadLetteredAfterMaxAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		sink := &script{answer: func(e store.Queued, _ int) error {
@@ -30,8 +31,8 @@ func TestPoison(t *testing.T) {
 		}}
 		var lags []time.Duration
 		var parked []outbox.Outcome
-		r, stop := start(t, outbox.Options{
-			Outbox: s, Sink: sink, MaxAttempts: 6, MinBackoff: time.Second, MaxBackoff: 8 * time.Second,
+		r, stop := start(t, s, sink, outbox.Options{
+			MaxAttempts: 6, MinBackoff: time.Second, MaxBackoff: 8 * time.Second,
 			Observe: func(o outbox.Outcome) {
 				if o.Event.Card == "good" {
 					lags = append(lags, o.Lag)
@@ -78,10 +79,10 @@ func TestPoison(t *testing.T) {
 	})
 }
 
-// TestPoisonThatLooksLikeAnOutage: a receiver breaks down over one event, and
-// whatever stands before it says that it is unavailable. The events of others go on,
-// and in the end the event is parked.
-func TestPoisonThatLooksLikeAnOutage(t *testing.T) {
+// TestRetry_PoisonBehindUnavailableProxyIsDeadLettered covers a receiver that
+// fails on one event while its proxy answers that it is unavailable. Other
+// cards' events are delivered, and the event is dead-lettered in the end.
+func TestRetry_PoisonBehindUnavailableProxyIsDeadLettered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		sink := &script{answer: func(e store.Queued, _ int) error {
@@ -91,7 +92,7 @@ func TestPoisonThatLooksLikeAnOutage(t *testing.T) {
 			return nil
 		}}
 		var longest time.Duration
-		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 6, Observe: func(o outbox.Outcome) {
+		r, stop := start(t, s, sink, outbox.Options{MaxAttempts: 6, Observe: func(o outbox.Outcome) {
 			if o.Event.Card != "poison" {
 				longest = max(longest, o.Lag)
 			}
@@ -118,9 +119,9 @@ func TestPoisonThatLooksLikeAnOutage(t *testing.T) {
 	})
 }
 
-// TestOutageWithOneCard: nothing else shows that the sink is back, and the one event
-// that probes does so often enough.
-func TestOutageWithOneCard(t *testing.T) {
+// TestBreaker_OneCardProbesUntilTheSinkIsUp covers an outage in which only one
+// event can show that the sink is up again.
+func TestBreaker_OneCardProbesUntilTheSinkIsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		began := time.Now()
@@ -130,7 +131,7 @@ func TestOutageWithOneCard(t *testing.T) {
 			}
 			return nil
 		}}
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 3})
+		_, stop := start(t, s, sink, outbox.Options{MaxAttempts: 3})
 		write(t, s, "a", 3)
 		time.Sleep(time.Hour + 31*time.Second)
 		stop()
@@ -145,9 +146,9 @@ func TestOutageWithOneCard(t *testing.T) {
 	})
 }
 
-// TestAfterAnOutage: the events that probed in vain are not kept waiting for all the
-// others.
-func TestAfterAnOutage(t *testing.T) {
+// TestBreaker_ProbesComeFirstAfterAnOutage shows that events whose probes
+// failed do not wait for all the others.
+func TestBreaker_ProbesComeFirstAfterAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		began := time.Now()
@@ -160,7 +161,7 @@ func TestAfterAnOutage(t *testing.T) {
 		for i := range 100 {
 			write(t, s, fmt.Sprintf("card-%d", i), 1)
 		}
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Batch: 1, Lanes: 1})
+		_, stop := start(t, s, sink, outbox.Options{Batch: 1, MaxInFlight: 1})
 		time.Sleep(2 * time.Minute)
 		if taken := sink.taken(); len(taken) < 4 || !slices.Contains(taken[:4], "card-0.1") {
 			t.Errorf("the oldest event is not among the first of %v", taken)
@@ -169,9 +170,9 @@ func TestAfterAnOutage(t *testing.T) {
 	})
 }
 
-// TestOverload: a sink that takes a few of each batch and has no room for the rest
-// is none that tells of poison.
-func TestOverload(t *testing.T) {
+// TestBreaker_OverloadCountsNoAttempts covers a sink that accepts a few events
+// of each batch and has no room for the rest.
+func TestBreaker_OverloadCountsNoAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		sink := sinkFunc(func(_ context.Context, events []store.Queued) []error {
@@ -184,7 +185,7 @@ func TestOverload(t *testing.T) {
 		for i := range 60 {
 			write(t, s, fmt.Sprintf("card-%d", i), 1)
 		}
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 2})
+		_, stop := start(t, s, sink, outbox.Options{MaxAttempts: 2})
 		time.Sleep(10 * time.Minute)
 		stop()
 		for _, e := range s.Written(0) {
@@ -195,9 +196,10 @@ func TestOverload(t *testing.T) {
 	})
 }
 
-// TestLonePoison: nothing else is there to tell whose fault it is. It is not
-// parked, and what comes later is not made to wait for it.
-func TestLonePoison(t *testing.T) {
+// TestRetry_LoneFailureIsNotDeadLettered shows that without other events
+// nothing proves whose fault a failure is: the event is not dead-lettered and
+// later events do not wait for it.
+func TestRetry_LoneFailureIsNotDeadLettered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		sink := &script{answer: func(e store.Queued, _ int) error {
@@ -206,13 +208,13 @@ func TestLonePoison(t *testing.T) {
 			}
 			return nil
 		}}
-		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 2})
+		r, stop := start(t, s, sink, outbox.Options{MaxAttempts: 2})
 		write(t, s, "poison", 1)
 		time.Sleep(time.Hour)
 		if st := statuses(s); st["poison.1"] != store.Waiting {
 			t.Error("parked although nothing showed that the sink works")
 		}
-		if got := r.State(); got.Held != 1 || !got.Down.IsZero() {
+		if got := r.State(); got.Blocked != 1 || !got.Down.IsZero() {
 			t.Errorf("%+v", got)
 		}
 		write(t, s, "good", 1)
@@ -231,7 +233,7 @@ func TestLonePoison(t *testing.T) {
 	})
 }
 
-func TestRejectedIsParkedAtOnce(t *testing.T) {
+func TestDeadLetter_RejectedEventImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		sink := &script{answer: func(e store.Queued, _ int) error {
@@ -240,7 +242,7 @@ func TestRejectedIsParkedAtOnce(t *testing.T) {
 			}
 			return nil
 		}}
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		_, stop := start(t, s, sink, outbox.Options{})
 		write(t, s, "a", 3)
 		time.Sleep(2 * time.Second)
 		stop()
@@ -257,9 +259,7 @@ func TestRejectedIsParkedAtOnce(t *testing.T) {
 	})
 }
 
-// TestRejectionsInARow: the first is believed, the second only after the sink has
-// taken an event.
-func TestRejectionsInARow(t *testing.T) {
+func TestDeadLetter_SecondRejectionWaitsForAcceptedEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		sink := &script{answer: func(e store.Queued, _ int) error {
@@ -268,7 +268,7 @@ func TestRejectionsInARow(t *testing.T) {
 			}
 			return outbox.ErrRejected
 		}}
-		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		r, stop := start(t, s, sink, outbox.Options{})
 		for _, c := range []struct {
 			card string
 			want map[string]store.Status
@@ -288,9 +288,10 @@ func TestRejectionsInARow(t *testing.T) {
 	})
 }
 
-// TestOutage: for an hour the sink takes nothing. Nothing is parked, the tries
-// are few, and half a minute after its end everything has gone out, in order.
-func TestOutage(t *testing.T) {
+// TestBreaker_OutageDeadLettersNothing covers a sink that accepts nothing for
+// an hour. The attempts are few, and half a minute after the outage everything
+// is delivered, in order.
+func TestBreaker_OutageDeadLettersNothing(t *testing.T) {
 	for name, failure := range map[string]error{
 		"and says so":      fmt.Errorf("connection refused: %w", outbox.ErrUnavailable),
 		"and fails each":   errBroken,
@@ -306,7 +307,7 @@ func TestOutage(t *testing.T) {
 					}
 					return nil
 				}}
-				r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxAttempts: 3})
+				r, stop := start(t, s, sink, outbox.Options{MaxAttempts: 3})
 				write(t, s, "card-0", 1)
 				time.Sleep(2 * time.Second)
 				down.Store(true)
@@ -337,7 +338,7 @@ func TestOutage(t *testing.T) {
 				if err := orderFault(sink.taken(), s); err != nil {
 					t.Error(err)
 				}
-				if got := r.State(); !got.Down.IsZero() || got.Held != 0 {
+				if got := r.State(); !got.Down.IsZero() || got.Blocked != 0 {
 					t.Errorf("%+v", got)
 				}
 				stop()
@@ -346,7 +347,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-func TestTheSinksWishIsRespected(t *testing.T) {
+func TestBreaker_RespectsTheDelayThatTheSinkAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		sink := &script{answer: func(_ store.Queued, try int) error {
@@ -355,7 +356,7 @@ func TestTheSinksWishIsRespected(t *testing.T) {
 			}
 			return nil
 		}}
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		_, stop := start(t, s, sink, outbox.Options{})
 		write(t, s, "a", 1)
 		time.Sleep(8 * time.Minute)
 		stop()
@@ -366,14 +367,15 @@ func TestTheSinksWishIsRespected(t *testing.T) {
 	})
 }
 
-// TestASinkThatForgets: fewer errors than events, and success after failure.
-func TestASinkThatForgets(t *testing.T) {
-	for _, failure := range []error{errBroken, outbox.ErrUnavailable, outbox.ErrHeld} {
-		aSinkThatForgets(t, failure)
+// TestFinish_MissingResultsAreFailures covers a sink that returns fewer errors
+// than events, and success after a failure.
+func TestFinish_MissingResultsAreFailures(t *testing.T) {
+	for _, failure := range []error{errBroken, outbox.ErrUnavailable, outbox.ErrNotTried} {
+		missingResults(t, failure)
 	}
 }
 
-func aSinkThatForgets(t *testing.T, failure error) {
+func missingResults(t *testing.T, failure error) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		var first atomic.Bool
@@ -384,9 +386,9 @@ func aSinkThatForgets(t *testing.T, failure error) {
 			return make([]error, len(events))
 		})
 		write(t, s, "a", 3)
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		_, stop := start(t, s, sink, outbox.Options{})
 		time.Sleep(time.Millisecond)
-		if waiting(s) != 3 && !errors.Is(failure, outbox.ErrHeld) {
+		if waiting(s) != 3 && !errors.Is(failure, outbox.ErrNotTried) {
 			t.Error("what comes after a failure was recorded as delivered:", statuses(s))
 		}
 		time.Sleep(time.Minute)
@@ -397,9 +399,9 @@ func aSinkThatForgets(t *testing.T, failure error) {
 	})
 }
 
-// TestFailingTogether: batches that fail at the same time are one failure of the
-// sink, and one event probes it, not four batches.
-func TestFailingTogether(t *testing.T) {
+// TestBreaker_BatchesFailingTogetherAreOneFailure shows that one event probes
+// the sink afterwards, not one a batch.
+func TestBreaker_BatchesFailingTogetherAreOneFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		began := time.Now()
@@ -413,7 +415,7 @@ func TestFailingTogether(t *testing.T) {
 		for i := range 8 {
 			write(t, s, fmt.Sprintf("card-%d", i), 1)
 		}
-		_, stop := start(t, outbox.Options{Outbox: s, Sink: sink, Batch: 1, Lanes: 4})
+		_, stop := start(t, s, sink, outbox.Options{Batch: 1, MaxInFlight: 4})
 		time.Sleep(1100 * time.Millisecond)
 		if n := sink.all(); n != 5 {
 			t.Errorf("%d tries after a second, not 4 and a probe", n)
@@ -426,8 +428,7 @@ func TestFailingTogether(t *testing.T) {
 	})
 }
 
-// TestMaxHeld: with too many cards held back all wait, until a delay ends.
-func TestMaxHeld(t *testing.T) {
+func TestMaxBlocked_AllCardsWaitForARetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		sink := &script{answer: func(e store.Queued, _ int) error {
@@ -439,13 +440,13 @@ func TestMaxHeld(t *testing.T) {
 		write(t, s, "good", 1)
 		write(t, s, "p1", 1)
 		write(t, s, "p2", 1)
-		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink, MaxHeld: 2, MinBackoff: 10 * time.Second})
+		r, stop := start(t, s, sink, outbox.Options{MaxBlocked: 2, MinBackoff: 10 * time.Second})
 		synctest.Wait()
 		write(t, s, "good", 1)
 		r.Wake()
 		time.Sleep(4 * time.Second)
 		if waiting(s) != 3 {
-			t.Error("held too many:", statuses(s))
+			t.Error("more cards than the maximum were tried:", statuses(s))
 		}
 		time.Sleep(7 * time.Second)
 		if waiting(s) != 2 {
@@ -455,23 +456,22 @@ func TestMaxHeld(t *testing.T) {
 	})
 }
 
-// TestForgets: a failing event that somebody else settled leaves nothing behind.
-func TestForgets(t *testing.T) {
+func TestRetry_ForgetsEventsThatLeftTheOutbox(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		sink := &script{answer: func(store.Queued, int) error { return errBroken }}
 		write(t, s, "a", 1)
-		r, stop := start(t, outbox.Options{Outbox: s, Sink: sink})
+		r, stop := start(t, s, sink, outbox.Options{})
 		time.Sleep(time.Minute)
-		if n := r.State().Held; n != 1 {
-			t.Error("held:", n)
+		if n := r.State().Blocked; n != 1 {
+			t.Error("blocked:", n)
 		}
 		if err := s.Settle(context.Background(), []store.Delivery{{Position: 1, Status: store.Delivered}}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		if n := r.State().Held; n != 0 {
-			t.Error("held:", n)
+		if n := r.State().Blocked; n != 0 {
+			t.Error("blocked:", n)
 		}
 		stop()
 	})

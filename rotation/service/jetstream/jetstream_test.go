@@ -221,7 +221,7 @@ func TestPartialFailure(t *testing.T) {
 			t.Errorf("%s was delivered after one that failed", events[i].ID())
 		case err == nil:
 			delivered++
-		case failed[card] != errors.Is(err, outbox.ErrHeld):
+		case failed[card] != errors.Is(err, outbox.ErrNotTried):
 			t.Errorf("%s: %v", events[i].ID(), err)
 		case !failed[card] && !errors.Is(err, outbox.ErrUnavailable):
 			t.Errorf("%s: %v", events[i].ID(), err)

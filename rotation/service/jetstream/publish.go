@@ -195,7 +195,7 @@ func (s *Sink) Deliver(ctx context.Context, events []store.Queued) []error {
 				return len(later) == 0
 			}
 			for _, i := range later {
-				errs[i] = outbox.ErrHeld
+				errs[i] = outbox.ErrNotTried
 			}
 			return true
 		})

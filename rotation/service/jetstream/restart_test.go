@@ -38,8 +38,8 @@ func TestServerRestarts(t *testing.T) {
 	}
 	reached, finished := make(chan struct{}), make(chan struct{})
 	delivered := 0
-	relay, err := outbox.New(outbox.Options{
-		Outbox: events, Sink: sink, Batch: 16, MinBackoff: 10 * time.Millisecond, MaxPause: 100 * time.Millisecond, MaxBackoff: time.Second,
+	relay, err := outbox.New(events, sink, outbox.Options{
+		Batch: 16, MinBackoff: 10 * time.Millisecond, MaxPause: 100 * time.Millisecond, MaxBackoff: time.Second,
 		Observe: func(o outbox.Outcome) {
 			if o.Status != store.Delivered {
 				return

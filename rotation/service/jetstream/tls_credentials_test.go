@@ -328,8 +328,8 @@ func startRelay(t testing.TB, sink outbox.Sink, n int) *running {
 	}
 	var delivered atomic.Int64
 	var err error
-	r.Relay, err = outbox.New(outbox.Options{
-		Outbox: r.events, Sink: sink, Batch: 8, Poll: 20 * time.Millisecond, MinBackoff: 10 * time.Millisecond, MaxPause: 50 * time.Millisecond, MaxBackoff: time.Second,
+	r.Relay, err = outbox.New(r.events, sink, outbox.Options{
+		Batch: 8, Poll: 20 * time.Millisecond, MinBackoff: 10 * time.Millisecond, MaxPause: 50 * time.Millisecond, MaxBackoff: time.Second,
 		Observe: func(o outbox.Outcome) {
 			if o.Status == store.Delivered && delivered.Add(1) == int64(n) {
 				close(r.all)

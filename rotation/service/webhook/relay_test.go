@@ -67,9 +67,8 @@ func TestThroughTheRelay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	relay, err := outbox.New(outbox.Options{
-		Outbox: s, Sink: newSink(t, webhook.Options{URL: server.URL}), MaxAttempts: 100,
-		Batch: 32, MinBackoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond, MaxPause: 20 * time.Millisecond,
+	relay, err := outbox.New(s, newSink(t, webhook.Options{URL: server.URL}), outbox.Options{
+		MaxAttempts: 100, Batch: 32, MinBackoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond, MaxPause: 20 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)

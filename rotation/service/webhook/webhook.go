@@ -134,7 +134,7 @@ func (s *Sink) Deliver(ctx context.Context, events []store.Queued) []error {
 			defer func() { <-s.slots }()
 			outbox.InOrder(card, errs, func(i int) error {
 				if down.Load() {
-					return outbox.ErrHeld
+					return outbox.ErrNotTried
 				}
 				err := s.post(ctx, events[i])
 				if errors.Is(err, outbox.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {

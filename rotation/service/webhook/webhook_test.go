@@ -293,7 +293,7 @@ func TestSlowCard(t *testing.T) {
 	})
 	sink := newSink(t, webhook.Options{URL: server.URL})
 	errs := sink.Deliver(t.Context(), []store.Queued{queued("slow", 1), queued("slow", 2), queued("a", 1), queued("a", 2), queued("b", 1)})
-	if errs[0] == nil || !errors.Is(errs[1], outbox.ErrHeld) || errs[2] != nil || errs[3] != nil || errs[4] != nil {
+	if errs[0] == nil || !errors.Is(errs[1], outbox.ErrNotTried) || errs[2] != nil || errs[3] != nil || errs[4] != nil {
 		t.Error(errs)
 	}
 }
@@ -337,7 +337,7 @@ func TestSilence(t *testing.T) {
 		switch {
 		case err == nil:
 			t.Error("delivered")
-		case !errors.Is(err, outbox.ErrHeld):
+		case !errors.Is(err, outbox.ErrNotTried):
 			failed++
 		}
 	}

@@ -101,8 +101,8 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 	engineOptions.Observer = metrics
 	if d.sink != nil {
 		d.closing(d.sink.Close)
-		d.relay, err = outbox.New(outbox.Options{
-			Outbox: d.store, Sink: d.sink, Logger: logger, Observe: metrics.Delivered,
+		d.relay, err = outbox.New(d.store, d.sink, outbox.Options{
+			Logger: logger, Observe: metrics.Delivered,
 			MaxAttempts: cfg.Events.MaxAttempts, MaxBackoff: cfg.Events.MaxBackoff.Go(),
 		})
 		if err != nil {

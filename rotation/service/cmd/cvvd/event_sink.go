@@ -70,7 +70,7 @@ func (d *daemon) expire(ctx context.Context) error {
 		now, err := d.store.Now(ctx)
 		n := 0
 		if err == nil {
-			n, err = outbox.Expire(ctx, d.store, now.Add(-keep))
+			n, err = outbox.DeleteUndelivered(ctx, d.store, now.Add(-keep))
 		}
 		if n > 0 {
 			d.log.Warn("events were deleted that had waited for a sink for too long", "events", n, "keep_events", keep)

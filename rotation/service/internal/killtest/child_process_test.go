@@ -139,7 +139,7 @@ func (o *orders) child() error {
 	if err != nil {
 		return err
 	}
-	relay, err := outbox.New(outbox.Options{Outbox: s, Sink: sink, Poll: 10 * time.Millisecond, LeadRetry: 30 * time.Millisecond, Batch: 20})
+	relay, err := outbox.New(s, sink, outbox.Options{Poll: 10 * time.Millisecond, LeaseRetry: 30 * time.Millisecond, Batch: 20})
 	if err != nil {
 		return err
 	}

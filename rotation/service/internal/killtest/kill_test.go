@@ -389,7 +389,7 @@ func (w *world) deliver(s store.Store) (all []store.Event) {
 		w.t.Fatal(err)
 	}
 	defer sink.Close()
-	relay, err := outbox.New(outbox.Options{Outbox: s, Sink: sink, Poll: 10 * time.Millisecond, LeadRetry: 30 * time.Millisecond})
+	relay, err := outbox.New(s, sink, outbox.Options{Poll: 10 * time.Millisecond, LeaseRetry: 30 * time.Millisecond})
 	if err != nil {
 		w.t.Fatal(err)
 	}

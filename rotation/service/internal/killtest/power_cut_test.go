@@ -58,7 +58,7 @@ func (o *orders) errand() error {
 			return err
 		}
 	}
-	relay, err := outbox.New(outbox.Options{Outbox: s, Sink: jsonl.New(lines{os.Stdout}), Poll: 10 * time.Millisecond, Batch: 20})
+	relay, err := outbox.New(s, jsonl.New(lines{os.Stdout}), outbox.Options{Poll: 10 * time.Millisecond, Batch: 20})
 	if err != nil {
 		return err
 	}
