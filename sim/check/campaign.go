@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"cvvrotation/sim/internal/splitmix"
 	"slices"
 	"sync"
 	"time"
@@ -134,7 +135,7 @@ func (h *hunt) one(host *host, seed uint64) bool {
 	h.result.Runs++
 	h.result.Events += int64(events)
 	h.result.LastSeed = max(h.result.LastSeed, seed)
-	h.result.Hash += mix(hash)
+	h.result.Hash += splitmix.Mix(hash)
 	met := 0
 	for p, n := range host.places {
 		if h.places[p] += n; h.places[p] > 0 {

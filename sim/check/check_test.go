@@ -196,11 +196,11 @@ func TestStreamsAreIndependent(t *testing.T) {
 	other := newStream(7, 2, streamCalls)
 	same := 0
 	for range 1000 {
-		x := a.next()
-		if x == other.next() {
+		x := a.Next()
+		if x == other.Next() {
 			same++
 		}
-		if x != b.next() {
+		if x != b.Next() {
 			t.Fatal("a stream is not a function of its key")
 		}
 	}

@@ -103,25 +103,25 @@ func TestClosureIsComplete(t *testing.T) {
 		for range 2000 {
 			v := card.View()
 			near := func() int64 {
-				anchor := pick(&s, []int64{now, v.Next, v.GuardStart, v.Served, now + (s.below(4001)-2000)*tick})
+				anchor := pick(&s, []int64{now, v.Next, v.GuardStart, v.Served, now + (s.Below(4001)-2000)*tick})
 				if anchor == 0 {
 					anchor = now
 				}
-				return anchor + (s.below(41)-20)*tick
+				return anchor + (s.Below(41)-20)*tick
 			}
-			e := Event{Kind: rotation.Kind(1 + s.below(4)), At: near()}
+			e := Event{Kind: rotation.Kind(1 + s.Below(4)), At: near()}
 			switch e.Kind {
 			case rotation.KindAuto:
-				if e.HasSlot = s.below(4) > 0; e.HasSlot {
+				if e.HasSlot = s.Below(4) > 0; e.HasSlot {
 					e.Slot = near()
 				}
 			case rotation.KindSetInterval:
-				e.Interval = c.Intervals[s.below(2)] * tick
-				if e.HasFirst = s.below(2) == 0; e.HasFirst {
-					e.First = e.At + (1+s.below(e.Interval/tick))*tick
+				e.Interval = c.Intervals[s.Below(2)] * tick
+				if e.HasFirst = s.Below(2) == 0; e.HasFirst {
+					e.First = e.At + (1+s.Below(e.Interval/tick))*tick
 				}
 			case rotation.KindDisable:
-				if s.below(4) > 0 {
+				if s.Below(4) > 0 {
 					continue
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
+	"cvvrotation/sim/internal/splitmix"
 )
 
 // startOfRuns is 2026-11-22T12:00:00Z, the true time at which every run starts;
@@ -87,15 +88,15 @@ func (h *host) run(seed uint64, o options) {
 	h.now, h.calm, h.events, h.stalled, h.failure = startOfRuns, false, 0, false, nil
 	h.queue.reset()
 	h.retries = h.retries[:0]
-	h.hash = mix(seed)
+	h.hash = splitmix.Mix(seed)
 	h.nodes = h.nodes[:0]
 	for i := range o.nodes {
 		n := node{driftFrom: h.now, draws: newStream(seed, i, streamClocks)}
 		if n.draws.happens(o.weights[faultOffset]) {
-			n.offset = n.draws.below(6*h.guard) - 3*h.guard
+			n.offset = n.draws.Below(6*h.guard) - 3*h.guard
 		}
 		if n.draws.happens(o.weights[faultDrift]) {
-			n.drift = n.draws.below(1001) - 500
+			n.drift = n.draws.Below(1001) - 500
 		}
 		h.nodes = append(h.nodes, n)
 	}
@@ -136,7 +137,7 @@ func (h *host) setUpCards(seed uint64) {
 		if h.o.without[i] {
 			continue // nothing ever happens to it
 		}
-		h.queue.set(ownCall(i), entry{at: h.now + h.cards[i].calls.below(int64(time.Hour)), what: entryCall, card: i})
+		h.queue.set(ownCall(i), entry{at: h.now + h.cards[i].calls.Below(int64(time.Hour)), what: entryCall, card: i})
 	}
 }
 

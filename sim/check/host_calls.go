@@ -12,7 +12,7 @@ func (h *host) call(e entry) {
 		return
 	}
 	c := &h.cards[e.card]
-	node, upAt := h.anyNode(int(c.calls.below(int64(len(h.nodes)))))
+	node, upAt := h.anyNode(int(c.calls.Below(int64(len(h.nodes)))))
 	if upAt > h.now {
 		e.at = upAt + pick(&c.calls, []int64{0, int64(time.Minute), day})
 		h.queue.put(e)
@@ -44,19 +44,19 @@ func (h *host) drawCall(c *hostCard) caller {
 		return caller{event: Event{Kind: rotation.KindAuto}}
 	case s.happens(w[faultStale]):
 		return h.drawStale(c)
-	case v.Interval == 0 && s.below(3) > 0:
+	case v.Interval == 0 && s.Below(3) > 0:
 		return h.drawInterval(s)
-	case v.Interval == 0 && s.below(2) == 0:
+	case v.Interval == 0 && s.Below(2) == 0:
 		return pick(s, []caller{
 			{event: Event{Kind: rotation.KindDisable}},
 			{event: Event{Kind: rotation.KindAuto}},
 			{event: Event{Kind: rotation.KindAuto, HasSlot: true, Slot: h.now}},
 		})
 	case v.Interval != 0 && s.happens(w[faultInterval]):
-		if s.below(2) == 0 {
+		if s.Below(2) == 0 {
 			return caller{event: Event{Kind: rotation.KindSetInterval, Interval: v.Interval}}
 		}
-		if s.below(4) == 0 {
+		if s.Below(4) == 0 {
 			return caller{event: Event{Kind: rotation.KindSetInterval, Interval: v.Interval, HasFirst: true, First: v.Next}}
 		}
 		return h.drawInterval(s)
@@ -69,9 +69,9 @@ func (h *host) drawCall(c *hostCard) caller {
 func (h *host) drawInterval(s *stream) caller {
 	interval := pick(s, h.o.intervals)
 	call := caller{event: Event{Kind: rotation.KindSetInterval, Interval: interval}}
-	if s.below(3) == 0 {
+	if s.Below(3) == 0 {
 		call.relative, call.event.HasFirst = true, true
-		call.event.First = pick(s, []int64{1, 1 + s.below(interval), interval})
+		call.event.First = pick(s, []int64{1, 1 + s.Below(interval), interval})
 	}
 	return call
 }
@@ -87,11 +87,11 @@ func (h *host) drawStale(c *hostCard) caller {
 // drawWrong draws a request that R22 refuses, or all but refuses.
 func (h *host) drawWrong(s *stream, v View) caller {
 	e := Event{Kind: rotation.KindSetInterval, Interval: int64(time.Hour)}
-	switch s.below(7) {
+	switch s.Below(7) {
 	case 0:
 		e.Kind = 0
 	case 1:
-		e = Event{Kind: rotation.KindForced, At: -h.now - 30*day - s.below(int64(time.Hour))}
+		e = Event{Kind: rotation.KindForced, At: -h.now - 30*day - s.Below(int64(time.Hour))}
 		e.At -= 20 * year // whatever the clock says, before 1970
 	case 2:
 		e = Event{Kind: rotation.KindAuto, HasSlot: true, Slot: pick(s, []int64{-1, endOfInstants})}
@@ -120,16 +120,16 @@ func (h *host) aim(c *hostCard, n int) int64 {
 	var target int64
 	switch {
 	case v.GuardKind != 0 && s.happens(h.o.weights[faultBurst]):
-		target = v.GuardStart + pick(s, []int64{0, 1, h.guard - 1, h.guard - 1, h.guard, h.guard, h.guard + 1, s.below(h.guard)})
-	case v.Interval != 0 && s.below(4) == 0:
+		target = v.GuardStart + pick(s, []int64{0, 1, h.guard - 1, h.guard - 1, h.guard, h.guard, h.guard + 1, s.Below(h.guard)})
+	case v.Interval != 0 && s.Below(4) == 0:
 		target = v.Next + pick(s, []int64{-1, 0, 1, -h.guard, 1 - h.guard, -h.guard / 2, h.guard / 2, interval, 2 * interval})
 	default:
-		target = clock + s.below(interval*3/2)
+		target = clock + s.Below(interval*3/2)
 	}
 	if at := h.now + target - clock; at >= h.now && at < endOfRuns {
 		return at
 	}
-	return h.now + s.below(2*h.guard)
+	return h.now + s.Below(2*h.guard)
 }
 
 // caller is what a call asks for; a retry asks for the same again.

@@ -17,8 +17,8 @@ func (h *host) disturbClock(n int) {
 	s := &node.draws
 	d := s.dice()
 	if d.happens(h.o.weights[faultStep] / 4) {
-		step := pick(s, []int64{1, h.guard - 1, h.guard, h.guard + 1, int64(time.Hour), s.below(3 * h.guard)})
-		if s.below(2) == 0 {
+		step := pick(s, []int64{1, h.guard - 1, h.guard, h.guard + 1, int64(time.Hour), s.Below(3 * h.guard)})
+		if s.Below(2) == 0 {
 			step = -step
 		}
 		node.offset += step
@@ -32,7 +32,7 @@ func (h *host) disturbClock(n int) {
 			node.jumped = 0
 			return
 		}
-		node.jumped = year + s.below(19*year)
+		node.jumped = year + s.Below(19*year)
 		node.offset += node.jumped
 		h.places[placeJump]++
 		h.noteAll("the clock of node %d jumps ahead by %v", n+1, time.Duration(node.jumped))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
+	"cvvrotation/sim/internal/splitmix"
 )
 
 // decide has a node decide an event, with all that may go wrong about it. The
@@ -140,8 +141,8 @@ func (h *host) fold(card int, e Event, out Outcome) {
 	if out.Rescheduled {
 		bits |= 2
 	}
-	h.hash = mix(h.hash ^ bits)
-	h.hash = mix(h.hash ^ uint64(e.At))
-	h.hash = mix(h.hash ^ uint64(e.Slot) ^ uint64(e.First)<<1)
-	h.hash = mix(h.hash ^ uint64(out.Next) ^ uint64(out.Missed)<<1)
+	h.hash = splitmix.Mix(h.hash ^ bits)
+	h.hash = splitmix.Mix(h.hash ^ uint64(e.At))
+	h.hash = splitmix.Mix(h.hash ^ uint64(e.Slot) ^ uint64(e.First)<<1)
+	h.hash = splitmix.Mix(h.hash ^ uint64(out.Next) ^ uint64(out.Missed)<<1)
 }

@@ -25,7 +25,7 @@ func (h *host) calmDown() {
 			h.queue.put(e)
 		}
 	}
-	restarts := h.nodes[0].draws.below(2) == 0
+	restarts := h.nodes[0].draws.Below(2) == 0
 	for i := range h.cards {
 		c := &h.cards[i]
 		interval := c.judge.view.Interval

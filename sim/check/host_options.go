@@ -35,19 +35,19 @@ var someIntervals = []int64{
 // runs in which the ones that would hide it are missing.
 func drawOptions(seed uint64) (o options) {
 	s := newStream(seed, 0, streamOptions)
-	o.cards = 1 + int(s.below(maxCards))
-	o.nodes = 1 + int(s.below(maxNodes))
-	o.events = 100 + int(s.below(300))
+	o.cards = 1 + int(s.Below(maxCards))
+	o.nodes = 1 + int(s.Below(maxNodes))
+	o.events = 100 + int(s.Below(300))
 	for f := range o.weights {
-		switch s.below(3) {
+		switch s.Below(3) {
 		case 0:
 		case 1:
-			o.weights[f] = uint8(1 + s.below(12))
+			o.weights[f] = uint8(1 + s.Below(12))
 		case 2:
-			o.weights[f] = uint8(12 + s.below(80))
+			o.weights[f] = uint8(12 + s.Below(80))
 		}
 	}
-	for range 1 + s.below(3) {
+	for range 1 + s.Below(3) {
 		o.intervals = append(o.intervals, pick(&s, someIntervals))
 	}
 	return o

@@ -69,21 +69,21 @@ func (h *host) arm(card, on int, slot int64, restarted bool) {
 		s := &c.timers
 		d := s.dice()
 		if d.happens(h.o.weights[faultLate]) {
-			t.at += pick(s, []int64{1, s.below(h.guard), s.below(h.guard * 4), c.judge.view.Interval, s.below(3*c.judge.view.Interval + 1)})
+			t.at += pick(s, []int64{1, s.Below(h.guard), s.Below(h.guard * 4), c.judge.view.Interval, s.Below(3*c.judge.view.Interval + 1)})
 		}
 		if d.happens(h.o.weights[faultEarly]) {
-			t.at = max(h.now, t.at-pick(s, []int64{1, 1, s.below(h.guard)}))
+			t.at = max(h.now, t.at-pick(s, []int64{1, 1, s.Below(h.guard)}))
 		}
 		if d.happens(h.o.weights[faultLost]) {
 			h.note(card, "the timer for %v is lost", instant(slot))
-			t.what, t.at = entryRearm, t.at+s.below(c.judge.view.Interval+1)
+			t.what, t.at = entryRearm, t.at+s.Below(c.judge.view.Interval+1)
 			h.queue.put(t)
 			return
 		}
 		if d.happens(h.o.weights[faultTwice]) {
 			h.places[placeTwice]++
 			again := t
-			again.at += pick(s, []int64{0, 1, s.below(h.guard), h.guard, s.below(c.judge.view.Interval + 1)})
+			again.at += pick(s, []int64{0, 1, s.Below(h.guard), h.guard, s.Below(c.judge.view.Interval + 1)})
 			h.queue.put(again)
 		}
 	}

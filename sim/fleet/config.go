@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
+	"cvvrotation/sim/internal/splitmix"
 )
 
 // What a forecast accepts at most, and at least.
@@ -358,5 +359,5 @@ func (p *plan) firstSlot(g *group, card int64) int64 {
 	if g.spread == 0 {
 		return g.interval
 	}
-	return g.interval - below(draw(streamKey(p.Seed, card, streamFirst), 0), g.spread)
+	return g.interval - splitmix.Below(splitmix.At(streamKey(p.Seed, card, streamFirst), 0), g.spread)
 }

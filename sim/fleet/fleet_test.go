@@ -19,6 +19,7 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
+	"cvvrotation/sim/internal/splitmix"
 	"cvvrotation/sim/timeline"
 )
 
@@ -615,7 +616,7 @@ func TestExponential_HasItsMean(t *testing.T) {
 	})
 	sum := uint64(0)
 	for _, l := range logs {
-		sum = mix(sum ^ l)
+		sum = splitmix.Mix(sum ^ l)
 	}
 	if want := uint64(0x378608c3374efbc1); sum != want {
 		t.Errorf("the table's hash is %#x, want %#x", sum, want)

@@ -1,6 +1,9 @@
 package fleet
 
-import "math"
+import (
+	"cvvrotation/sim/internal/splitmix"
+	"math"
+)
 
 // never is an instant after all others.
 const never = math.MaxInt64
@@ -21,14 +24,14 @@ func (p *plan) callsOf(card int64) calls {
 	if p.forcedEvery > 0 {
 		c.key = streamKey(p.Seed, card, streamForced)
 		if p.Forced.Steady {
-			c.regular = 1 + below(draw(c.key, 0), p.forcedEvery)
+			c.regular = 1 + splitmix.Below(splitmix.At(c.key, 0), p.forcedEvery)
 		} else {
 			c.regular = p.gap(&c)
 		}
 		c.regular = p.upToEnd(c.regular)
 	}
 	if p.inBurst(card) {
-		c.burst = p.upToEnd(p.burstAt + below(draw(streamKey(p.Seed, card, streamBurst), 0), p.burstWithin))
+		c.burst = p.upToEnd(p.burstAt + splitmix.Below(splitmix.At(streamKey(p.Seed, card, streamBurst), 0), p.burstWithin))
 	}
 	c.next = min(c.regular, c.burst)
 	return c
@@ -57,7 +60,7 @@ func (p *plan) advance(c *calls) {
 
 // gap draws the time to the next regular call of a Poisson process.
 func (p *plan) gap(c *calls) int64 {
-	gap := exponential(draw(c.key, c.drawn), p.forcedEvery)
+	gap := exponential(splitmix.At(c.key, c.drawn), p.forcedEvery)
 	c.drawn++
 	return gap
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cvvrotation/sim/internal/splitmix"
 	"math"
 	"math/bits"
 )
@@ -15,28 +16,10 @@ const (
 	streamBurst                    // the instant of its forced call in the burst
 )
 
-// gamma is 2^64 divided by the golden ratio, the step of SplitMix64.
-const gamma = 0x9e3779b97f4a7c15
-
-// mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014).
-func mix(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
 // streamKey returns the key of one stream of one card. The stream's k-th number
-// is draw(key, k).
+// is splitmix.At(key, k).
 func streamKey(seed uint64, card int64, s stream) uint64 {
-	return mix(mix(seed+uint64(s)*gamma) + uint64(card)*gamma)
-}
-
-func draw(key, k uint64) uint64 { return mix(key + (k+1)*gamma) }
-
-// below turns a random u into a number from 0 up to, not including, n.
-func below(u uint64, n int64) int64 {
-	hi, _ := bits.Mul64(u, uint64(n))
-	return int64(hi)
+	return splitmix.Mix(splitmix.Mix(seed+uint64(s)*splitmix.Gamma) + uint64(card)*splitmix.Gamma)
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cvvrotation/sim/check"
+	"cvvrotation/sim/internal/splitmix"
 )
 
 // Campaign is many runs, each drawn from a seed. What it finds does not depend
@@ -99,7 +100,7 @@ func (h *hunt) one(seed uint64) bool {
 	h.result.Runs++
 	h.result.Events += r.events
 	h.result.LastSeed = max(h.result.LastSeed, seed)
-	h.result.Hash += mix(r.hash)
+	h.result.Hash += splitmix.Mix(r.hash)
 	met := 0
 	for p, n := range r.places {
 		if h.places[p] += n; h.places[p] > 0 {

@@ -9,17 +9,18 @@ import (
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/sim/internal/splitmix"
 	"cvvrotation/sim/model"
 )
 
-func (r *run) deliver(s *stream, l *ledger, rep *replica, p *plan) {
+func (r *run) deliver(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	p.call = memory.Update
 	slot := l.state.Next
-	switch s.below(5) {
+	switch s.Below(5) {
 	case 0:
 		slot = l.state.Served
 	case 1:
-		slot = model.At(r.at().Add(-time.Duration(s.below(int64(2 * guard)))))
+		slot = model.At(r.at().Add(-time.Duration(s.Below(int64(2 * guard)))))
 	case 2:
 		slot = model.Instant{}
 	}

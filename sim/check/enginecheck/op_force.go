@@ -9,23 +9,24 @@ import (
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/internal/splitmix"
 	"cvvrotation/sim/model"
 )
 
-func (r *run) force(s *stream, l *ledger, rep *replica, p *plan) {
-	req := engine.ForceRequest{Compromised: s.one(5)}
-	code := pick(s, "", "", "", "", "", "", "201", "101", "221")
+func (r *run) force(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
+	req := engine.ForceRequest{Compromised: s.OneIn(5)}
+	code := splitmix.Pick(s, "", "", "", "", "", "", "201", "101", "221")
 	switch {
-	case s.one(5):
-	case s.one(6) && len(l.answers) > 0:
+	case s.OneIn(5):
+	case s.OneIn(6) && len(l.answers) > 0:
 		names := make([]string, 0, len(l.answers))
 		for key := range l.answers {
 			names = append(names, key)
 		}
 		slices.Sort(names)
-		req.Key = names[s.below(int64(len(names)))]
+		req.Key = names[s.Below(int64(len(names)))]
 		prior := l.answers[req.Key]
-		req.Compromised = prior.compromised != s.one(2) // the same request, or another
+		req.Compromised = prior.compromised != s.OneIn(2) // the same request, or another
 		code = prior.code.String()
 		if prior.code.IsValid() && r.o.derived && !prior.expires.After(r.at()) {
 			code = ""

@@ -5,15 +5,16 @@ import (
 
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/internal/splitmix"
 )
 
 // relay delivers what waits to a sink that sometimes fails.
-func (r *run) relay(s *stream, rep *replica, p *plan) {
+func (r *run) relay(s *splitmix.Stream, rep *replica, p *plan) {
 	p.call = memory.Settle
 	if p.kind != faultBefore && p.kind != faultAfter {
 		p.kind = noFault
 	}
-	events, err := rep.store.Pending(r.ctx, 1+int(s.below(10)), nil)
+	events, err := rep.store.Pending(r.ctx, 1+int(s.Below(10)), nil)
 	if err != nil {
 		r.violate(delivered, "reading the outbox: %v", err)
 		return
@@ -24,7 +25,7 @@ func (r *run) relay(s *stream, rep *replica, p *plan) {
 		if failed[e.Card] {
 			continue
 		}
-		if s.one(8) && p.call != 0 {
+		if s.OneIn(8) && p.call != 0 {
 			failed[e.Card] = true
 			results = append(results, store.Delivery{Position: e.Position, Failure: "the sink fails"})
 			continue

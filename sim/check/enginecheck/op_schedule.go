@@ -11,17 +11,18 @@ import (
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/sim/internal/splitmix"
 	"cvvrotation/sim/model"
 	"cvvrotation/sim/timeline"
 )
 
-func (r *run) register(s *stream, l *ledger, rep *replica, p *plan) {
+func (r *run) register(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	p.call = memory.Update
 	reg := engine.Registration{}
 	if r.o.derived {
 		reg.Particulars = particulars(slices.Index(r.cards, l))
 	}
-	if s.one(2) {
+	if s.OneIn(2) {
 		reg.Schedule = r.drawInterval(s, l)
 	}
 	ref := l.ref
@@ -61,13 +62,13 @@ func (r *run) register(s *stream, l *ledger, rep *replica, p *plan) {
 	}
 }
 
-func (r *run) drawInterval(s *stream, l *ledger) engine.IntervalRequest {
-	req := engine.IntervalRequest{Interval: r.o.intervals[s.below(int64(len(r.o.intervals)))]}
-	switch s.below(10) {
+func (r *run) drawInterval(s *splitmix.Stream, l *ledger) engine.IntervalRequest {
+	req := engine.IntervalRequest{Interval: r.o.intervals[s.Below(int64(len(r.o.intervals)))]}
+	switch s.Below(10) {
 	case 0, 1:
-		req.First = r.at().Add(time.Duration(pick(s, 1, 1+s.below(int64(req.Interval)), int64(req.Interval), int64(req.Interval)+1)))
+		req.First = r.at().Add(time.Duration(splitmix.Pick(s, 1, 1+s.Below(int64(req.Interval)), int64(req.Interval), int64(req.Interval)+1)))
 	case 2:
-		req.Interval = pick(s, guard, guard+1, -1)
+		req.Interval = splitmix.Pick(s, guard, guard+1, -1)
 	case 3:
 		if l.state.Interval != 0 {
 			req.Interval = l.state.Interval
@@ -86,7 +87,7 @@ func words(req engine.IntervalRequest) string {
 	return "the interval " + timeline.FormatDuration(req.Interval) + " from " + req.First.Format(time.RFC3339Nano) + " on"
 }
 
-func (r *run) setInterval(s *stream, l *ledger, rep *replica, p *plan) {
+func (r *run) setInterval(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	ref, req := refOf(s, l), r.drawInterval(s, l)
 	r.reschedule(l, p, fmt.Sprintf("replica %d sets %s of %s", rep.number+1, words(req), ref.Card), ref,
 		func(ctx context.Context) (engine.Schedule, error) { return rep.engine.SetInterval(ctx, ref, req) },

@@ -5,16 +5,17 @@ import (
 
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/sim/internal/splitmix"
 )
 
-func (r *run) show(s *stream, l *ledger, rep *replica, p *plan) {
+func (r *run) show(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	p.call = memory.Card
 	if p.kind != faultBefore && p.kind != faultAfter {
 		p.kind = noFault
 	}
-	ref, slots := refOf(s, l), int(s.below(5))
+	ref, slots := refOf(s, l), int(s.Below(5))
 	want := l.owned(ref)
-	if s.one(2) {
+	if s.OneIn(2) {
 		var got engine.Revealed
 		err := r.call(p, func(ctx context.Context) (err error) {
 			got, err = rep.engine.Reveal(ctx, ref)

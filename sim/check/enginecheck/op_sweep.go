@@ -4,11 +4,12 @@ import (
 	"context"
 
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/sim/internal/splitmix"
 	"cvvrotation/sim/model"
 )
 
-func (r *run) sweep(s *stream, rep *replica, p *plan) {
-	p.call, p.skip = pick(s, memory.Ahead, memory.Update, memory.Prune), int(s.below(2))
+func (r *run) sweep(s *splitmix.Stream, rep *replica, p *plan) {
+	p.call, p.skip = splitmix.Pick(s, memory.Ahead, memory.Update, memory.Prune), int(s.Below(2))
 	if p.kind != faultBefore && p.kind != faultAfter && p.kind != faultAgain {
 		p.kind = noFault
 	}

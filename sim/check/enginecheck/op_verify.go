@@ -8,15 +8,16 @@ import (
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/sim/internal/splitmix"
 )
 
-func (r *run) verify(s *stream, l *ledger, rep *replica, p *plan) {
+func (r *run) verify(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	if !l.registered {
 		return
 	}
 	p.call = memory.Update
-	what := pick(s, "the CVV", "the CVV before", "the CVV before", "an older CVV", "a wrong CVV", "a wrong CVV", "a wrong CVV")
-	guess := s.below(1000)
+	what := splitmix.Pick(s, "the CVV", "the CVV before", "the CVV before", "an older CVV", "a wrong CVV", "a wrong CVV", "a wrong CVV")
+	guess := s.Below(1000)
 	present := func() cvvgen.CVV {
 		old := map[string]int{"the CVV": 1, "the CVV before": 2, "an older CVV": 3}[what]
 		if old > 0 && len(l.cvvs) >= old {

@@ -10,6 +10,7 @@ import (
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/internal/splitmix"
 	"cvvrotation/sim/model"
 )
 
@@ -88,7 +89,7 @@ func stepsOf(o options) []step {
 // perform does a run.
 func (r *run) perform(seed uint64, o options, steps []step) {
 	r.seed, r.o, r.ctx = seed, o, context.Background()
-	r.now, r.hash = start, mix(seed)
+	r.now, r.hash = start, splitmix.Mix(seed)
 	r.poisoned, r.sink = map[string]bool{}, map[string]int64{}
 	r.generator = o.generator(keyring(1, 2))
 	r.base = memory.New(wall{ns: &r.now})
@@ -171,4 +172,4 @@ func (r *run) note(format string, args ...any) {
 
 var crcTable = crc64.MakeTable(crc64.ECMA)
 
-func (r *run) fold(b []byte) { r.hash = mix(r.hash ^ crc64.Checksum(b, crcTable)) }
+func (r *run) fold(b []byte) { r.hash = splitmix.Mix(r.hash ^ crc64.Checksum(b, crcTable)) }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
+	"cvvrotation/sim/internal/splitmix"
 )
 
 // start is when every run starts.
@@ -36,17 +37,17 @@ const (
 
 func drawOptions(seed uint64) (o options) {
 	s := newStream(seed, 1<<63)
-	o.cards, o.replicas, o.steps = 1+int(s.below(maxCards)), 1+int(s.below(maxReplicas)), 40+int(s.below(160))
-	o.batch, o.maxTries = pick(&s, 1, 2, 1000), pick(&s, 2, 3)
-	o.grace = pick(&s, 0, 0, time.Minute, 10*time.Minute, 2*day)
-	o.derived = s.one(3)
+	o.cards, o.replicas, o.steps = 1+int(s.Below(maxCards)), 1+int(s.Below(maxReplicas)), 40+int(s.Below(160))
+	o.batch, o.maxTries = splitmix.Pick(&s, 1, 2, 1000), splitmix.Pick(&s, 2, 3)
+	o.grace = splitmix.Pick(&s, 0, 0, time.Minute, 10*time.Minute, 2*day)
+	o.derived = s.OneIn(3)
 	for i := range o.skew {
-		o.skew[i] = pick(&s, 0, 0, time.Second, -time.Minute, guard, time.Hour, -day)
+		o.skew[i] = splitmix.Pick(&s, 0, 0, time.Second, -time.Minute, guard, time.Hour, -day)
 	}
-	o.faults = pick(&s, int64(0), 32, 96)
-	o.jumps, o.poison = s.one(3), s.one(3)
-	for range 1 + s.below(3) {
-		o.intervals = append(o.intervals, pick(&s, guard+1, 3*time.Minute, 5*time.Minute, time.Hour, day, 7*day))
+	o.faults = splitmix.Pick(&s, int64(0), 32, 96)
+	o.jumps, o.poison = s.OneIn(3), s.OneIn(3)
+	for range 1 + s.Below(3) {
+		o.intervals = append(o.intervals, splitmix.Pick(&s, guard+1, 3*time.Minute, 5*time.Minute, time.Hour, day, 7*day))
 	}
 	return o
 }

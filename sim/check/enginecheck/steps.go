@@ -5,25 +5,26 @@ import (
 
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
+	"cvvrotation/sim/internal/splitmix"
 )
 
 // one does one step and judges it.
 func (r *run) one(st step) {
 	s := newStream(r.seed, st.number)
-	focus := r.cards[s.below(int64(len(r.cards)))]
+	focus := r.cards[s.Below(int64(len(r.cards)))]
 	r.pass(&s, focus)
 	p := &plan{}
-	if s.below(256) < r.o.faults && !st.calm {
-		p.kind = pick(&s, faultBefore, faultAfter, faultAfter, faultAgain, faultStall, faultRace, faultRace, faultRace, faultKill)
+	if s.Below(256) < r.o.faults && !st.calm {
+		p.kind = splitmix.Pick(&s, faultBefore, faultAfter, faultAfter, faultAgain, faultStall, faultRace, faultRace, faultRace, faultKill)
 		nested := newStream(r.seed, st.number|1<<62)
 		p.race = func() {
 			claiming := r.claiming
 			defer func() { r.claiming = claiming }()
 			r.claiming = false
-			r.now += pick(&nested, 0, 1, nested.below(int64(guard)))
+			r.now += splitmix.Pick(&nested, 0, 1, nested.Below(int64(guard)))
 			r.operate(&nested, focus, &plan{}, true)
 			r.judge()
-			r.now += pick(&nested, 0, 0, 0, int64(guard)) // and the winner's guard has ended
+			r.now += splitmix.Pick(&nested, 0, 0, 0, int64(guard)) // and the winner's guard has ended
 		}
 	}
 	r.operate(&s, focus, p, false)
@@ -31,34 +32,34 @@ func (r *run) one(st step) {
 }
 
 // pass lets time pass, often to an edge.
-func (r *run) pass(s *stream, l *ledger) {
+func (r *run) pass(s *splitmix.Stream, l *ledger) {
 	next, since := l.due, l.rotated
-	switch s.below(8) {
+	switch s.Below(8) {
 	case 0:
 	case 1:
-		r.now += pick(s, 1, int64(time.Second), s.below(int64(guard)))
+		r.now += splitmix.Pick(s, 1, int64(time.Second), s.Below(int64(guard)))
 	case 2, 3, 4:
 		if !next.IsZero() && next.UnixNano() > r.now && next.UnixNano()-r.now < int64(20*day) {
-			r.now = next.UnixNano() + pick(s, 0, 0, 0, -1, 1, s.below(int64(guard)), s.below(int64(3*day)))
+			r.now = next.UnixNano() + splitmix.Pick(s, 0, 0, 0, -1, 1, s.Below(int64(guard)), s.Below(int64(3*day)))
 		}
 	case 5:
-		if edge := l.previousUntil.UnixNano() + pick(s, int64(-1), 0, 0, 1); !l.previousUntil.IsZero() && edge > r.now && s.one(2) {
+		if edge := l.previousUntil.UnixNano() + splitmix.Pick(s, int64(-1), 0, 0, 1); !l.previousUntil.IsZero() && edge > r.now && s.OneIn(2) {
 			r.now = edge
 			return
 		}
-		if edge := since.Add(guard).UnixNano() + pick(s, int64(-1), 0, 1); edge > r.now && edge < r.now+int64(guard) {
+		if edge := since.Add(guard).UnixNano() + splitmix.Pick(s, int64(-1), 0, 1); edge > r.now && edge < r.now+int64(guard) {
 			r.now = edge
 		}
 	case 6:
-		r.now += pick(s, int64(guard), int64(time.Hour), s.below(int64(day)))
+		r.now += splitmix.Pick(s, int64(guard), int64(time.Hour), s.Below(int64(day)))
 	case 7:
-		if r.o.jumps && s.one(3) {
+		if r.o.jumps && s.OneIn(3) {
 			r.jump(s)
 		}
 	}
 }
 
-func (r *run) jump(s *stream) {
+func (r *run) jump(s *splitmix.Stream) {
 	if r.jumped != 0 {
 		r.note("the store's clock jumps back by %v", r.jumped)
 		r.now -= int64(r.jumped)
@@ -66,20 +67,20 @@ func (r *run) jump(s *stream) {
 		r.places[placeJumpedBack]++
 		return
 	}
-	if s.one(2) {
-		r.now -= s.below(int64(2 * guard))
+	if s.OneIn(2) {
+		r.now -= s.Below(int64(2 * guard))
 		return
 	}
-	r.jumped = time.Duration(s.below(int64(3*year))) + day
+	r.jumped = time.Duration(s.Below(int64(3*year))) + day
 	r.now += int64(r.jumped)
 	r.note("the store's clock jumps ahead by %v", r.jumped)
 }
 
 // operate draws one operation and does it. A nested one is what comes first in a
 // race.
-func (r *run) operate(s *stream, l *ledger, p *plan, nested bool) {
-	rep := r.replicas[s.below(int64(len(r.replicas)))]
-	switch n := s.below(100); {
+func (r *run) operate(s *splitmix.Stream, l *ledger, p *plan, nested bool) {
+	rep := r.replicas[s.Below(int64(len(r.replicas)))]
+	switch n := s.Below(100); {
 	case !l.registered && n < 80, n < 4:
 		r.register(s, l, rep, p)
 	case n < 24:
@@ -105,7 +106,7 @@ func (r *run) operate(s *stream, l *ledger, p *plan, nested bool) {
 	case n < 93:
 		r.relay(s, rep, p)
 	case n < 95:
-		r.keys[rep.number] = pick[uint32](s, 1, 1, 2)
+		r.keys[rep.number] = splitmix.Pick[uint32](s, 1, 1, 2)
 		r.note("replica %d is killed, and starts again; it seals with key %d", rep.number+1, r.keys[rep.number])
 		r.start(rep.number)
 	case n < 96:
@@ -134,13 +135,19 @@ func (r *run) commit(l *ledger, after ledger, o *outcome, events []event.Changed
 }
 
 // refOf is mostly the card's own account.
-func refOf(s *stream, l *ledger) engine.Ref {
+func refOf(s *splitmix.Stream, l *ledger) engine.Ref {
 	ref := l.ref
-	switch s.below(24) {
+	switch s.Below(24) {
 	case 0:
 		ref.Account = "another"
 	case 1, 2:
 		ref.Account = ""
 	}
 	return ref
+}
+
+// newStream returns the random numbers of one step. They depend on the seed and
+// the step's number alone, so removing a step changes no other one.
+func newStream(seed, step uint64) splitmix.Stream {
+	return splitmix.New(splitmix.Mix(splitmix.Mix(seed+splitmix.Gamma) ^ splitmix.Mix(step^splitmix.Gamma)))
 }

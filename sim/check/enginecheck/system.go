@@ -194,7 +194,7 @@ func (c *card) Apply(e check.Event) check.Outcome {
 func (c *card) disturb(e check.Event, v check.View) (context.Context, context.CancelFunc) {
 	s := newStream(uint64(e.At)^uint64(e.Slot)<<1^uint64(e.Kind), uint64(v.Next)^uint64(v.GuardStart)<<1)
 	ctx, cancel := context.WithCancel(context.Background())
-	switch s.below(12) {
+	switch s.Below(12) {
 	case 0:
 		c.fault = memory.Fault{Before: memory.ErrInjected}
 	case 1:
