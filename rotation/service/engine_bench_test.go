@@ -30,7 +30,7 @@ var stores = []struct {
 }{
 	{"memory", func(_ *testing.B, clk clock.Clock) store.Store { return memory.New(clk) }},
 	{"sqlite", func(b *testing.B, clk clock.Clock) store.Store {
-		s, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "cards.db"), clk)
+		s, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "cards.db"), sqlite.Options{Clock: clk})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -42,7 +42,7 @@ var stores = []struct {
 		if err := postgres.Migrate(b.Context(), url); err != nil {
 			b.Fatal(err)
 		}
-		s, err := postgres.Open(b.Context(), postgres.Options{URL: url})
+		s, err := postgres.Open(b.Context(), url, postgres.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -80,7 +80,7 @@ func BenchmarkRelay(b *testing.B) {
 		perSecond(b)
 	})
 	b.Run("sqlite", func(b *testing.B) {
-		s, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "cvvd.db"), clock.New())
+		s, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "cvvd.db"), sqlite.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func benchPostgres(b *testing.B) {
 	}
 	for range 2 { // each after the other has made the files of the log
 		b.Run("relay", func(b *testing.B) {
-			s, err := postgres.Open(b.Context(), postgres.Options{URL: url})
+			s, err := postgres.Open(b.Context(), url, postgres.Options{})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -171,7 +171,7 @@ func benchEngine(b *testing.B, kind string) *engine.Engine {
 			b.Fatal(err)
 		}
 		b.Cleanup(func() { os.RemoveAll(dir) })
-		if st, err = sqlite.Open(b.Context(), filepath.Join(dir, "cards.db"), clock.New()); err != nil {
+		if st, err = sqlite.Open(b.Context(), filepath.Join(dir, "cards.db"), sqlite.Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}

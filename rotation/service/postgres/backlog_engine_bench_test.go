@@ -87,7 +87,7 @@ func BenchmarkBacklogEngine(b *testing.B) {
 }
 
 func backlogEngine(b *testing.B, conn *pgx.Conn, url, order string, random *cvvgen.Random, keys *seal.Keyring) {
-	s := open(b, Options{URL: url})
+	s := open(b, url, Options{})
 	e, err := engine.New(engine.Options{Store: s, Generator: engine.Random(random, keys), Batch: *benchBatch})
 	if err != nil {
 		b.Fatal(err)

@@ -56,7 +56,7 @@ func TestReplicasShareABacklog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	one, two := open(t, Options{URL: url}), open(t, Options{URL: url})
+	one, two := open(t, url, Options{}), open(t, url, Options{})
 	st, err := one.Stats(t.Context())
 	if err != nil || st.Cards < exact || st.Cards > cards*2 || st.Backlog < exact || st.Backlog > cards*2 {
 		t.Errorf("Stats %+v, %v; want about %d cards, all of them backlog", st, err, cards)
@@ -93,7 +93,7 @@ func TestReplicasShareABacklog(t *testing.T) {
 // not at all once the backlog ends.
 func TestCursorLosesNoCard(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
-	s, other := open(t, Options{URL: url}), open(t, Options{URL: url})
+	s, other := open(t, url, Options{}), open(t, url, Options{})
 	timer := clock.NewMock()
 	s.timer = timer
 	past := time.Now().Add(-time.Hour)
@@ -131,7 +131,7 @@ func TestCursorLosesNoCard(t *testing.T) {
 // What a claim leaves behind is found again: without a write, after an error of
 // fn, after a rollback.
 func TestCursorGoesBack(t *testing.T) {
-	s := open(t, Options{URL: migrated(t, pgtest.Start(t))})
+	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	s.timer = clock.NewMock()
 	past := time.Now().Add(-time.Hour)
 	for i, id := range strings.Fields("a b c d") {
@@ -160,7 +160,7 @@ func TestCursorGoesBack(t *testing.T) {
 
 // A claim does not wait for a card that an update holds.
 func TestClaimsPassLockedCards(t *testing.T) {
-	s := open(t, Options{URL: migrated(t, pgtest.Start(t))})
+	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	put(t, s, "held", time.Now().Add(-2*time.Hour))
 	put(t, s, "free", time.Now().Add(-time.Hour))
 	if err := s.Update(t.Context(), "held", "", func(*store.Tx) error {
@@ -178,7 +178,7 @@ func TestClaimsPassLockedCards(t *testing.T) {
 
 // However many claims there are, an update finds a connection.
 func TestClaimsDoNotStarveUpdates(t *testing.T) {
-	s := open(t, Options{URL: migrated(t, pgtest.Start(t)), Conns: 1, Background: 1})
+	s := open(t, migrated(t, pgtest.Start(t)), Options{Connections: 1, BackgroundConnections: 1})
 	put(t, s, "claimed", time.Now().Add(-time.Hour))
 	put(t, s, "updated", time.Now().Add(time.Hour))
 	holds, updated := make(chan struct{}), make(chan struct{})
@@ -214,7 +214,7 @@ func TestClaimsDoNotStarveUpdates(t *testing.T) {
 // Statements find rows by indexes and places, whatever the statistics say of
 // tables that were empty a moment ago.
 func TestPlans(t *testing.T) {
-	s := open(t, Options{URL: migrated(t, pgtest.Start(t))})
+	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	explain := func(sql string, args ...any) string {
 		t.Helper()
 		rows, err := s.back.Query(t.Context(), "EXPLAIN "+sql, args...)

@@ -21,9 +21,9 @@ func newSchema(url string) string {
 }
 
 // open opens a store, and closes it with the test.
-func open(t testing.TB, o Options) *Store {
+func open(t testing.TB, url string, o Options) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), o)
+	s, err := Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestContract(t *testing.T) {
 	storetest.Run(t, storetest.Harness{
 		Open: func(t *testing.T, clk clock.Clock) (store.Store, func() store.Store) {
 			url := migrated(t, database)
-			reopen := func() store.Store { return open(t, Options{URL: url, Clock: clk}) }
+			reopen := func() store.Store { return open(t, url, Options{Clock: clk}) }
 			return reopen(), reopen
 		},
 	})

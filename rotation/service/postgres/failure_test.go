@@ -60,7 +60,7 @@ func consistent(t testing.TB, url string) {
 // and nothing is half done.
 func TestConnectionsAreCut(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
-	s := open(t, Options{URL: url})
+	s := open(t, url, Options{})
 	const cards = 20
 	for i := range cards {
 		put(t, s, fmt.Sprint("card", i), time.Now().Add(-time.Hour))
@@ -125,7 +125,7 @@ func TestConnectionsAreCut(t *testing.T) {
 // nothing, and is tried again.
 func TestUpdatesThatWaitAreTriedAgain(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
-	s, other := open(t, Options{URL: url}), open(t, Options{URL: url})
+	s, other := open(t, url, Options{}), open(t, url, Options{})
 	put(t, s, "card", time.Now())
 	killer := connect(t, url)
 	done := make(chan error)
@@ -155,7 +155,7 @@ func TestLostAnswersAreNotTriedAgain(t *testing.T) {
 	p := startProxy(t, query.Get("host"))
 	query.Set("host", p.dir)
 	u.RawQuery = query.Encode()
-	s := open(t, Options{URL: u.String(), Conns: 1})
+	s := open(t, u.String(), Options{Connections: 1})
 	put(t, s, "card", time.Now())
 	for range 3 { // which prepares the statements
 		if err := s.Update(t.Context(), "card", "", rotate); err != nil {
@@ -235,7 +235,7 @@ func startProxy(t *testing.T, server string) *proxy {
 func TestServerCrashes(t *testing.T) {
 	server := pgtest.New(t)
 	url := migrated(t, server.Database(t))
-	s := open(t, Options{URL: url})
+	s := open(t, url, Options{})
 	put(t, s, "card", time.Now().Add(-time.Hour))
 	lease, err := s.Lead(t.Context())
 	if err != nil {
@@ -274,7 +274,7 @@ func TestServerCrashes(t *testing.T) {
 // A row that is not where it was locked takes the whole transaction back.
 func TestRowsMustBeFound(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
-	s := open(t, Options{URL: url})
+	s := open(t, url, Options{})
 	put(t, s, "card", time.Now())
 	conn, err := s.front.Acquire(t.Context())
 	if err != nil {
@@ -296,7 +296,7 @@ func TestRowsMustBeFound(t *testing.T) {
 
 // Two ids that the database can't store must not become one that it can.
 func TestIDsThatAreNoTextAreRefused(t *testing.T) {
-	s := open(t, Options{URL: migrated(t, pgtest.Start(t))})
+	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	for _, id := range []string{"a\xff", "a\x00"} {
 		if err := s.Update(t.Context(), id, "", func(tx *store.Tx) error {
 			tx.Card.Version, tx.Write = 1, true
@@ -310,7 +310,7 @@ func TestIDsThatAreNoTextAreRefused(t *testing.T) {
 
 func TestLeaseEndsWithItsConnection(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
-	s, other := open(t, Options{URL: url}), open(t, Options{URL: url})
+	s, other := open(t, url, Options{}), open(t, url, Options{})
 	lease, err := s.Lead(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -342,7 +342,7 @@ func TestLeaseEndsWithItsConnection(t *testing.T) {
 func TestSchemasHaveTheirOwnRelay(t *testing.T) {
 	database := pgtest.Start(t)
 	for range 2 {
-		lease, err := open(t, Options{URL: migrated(t, database)}).Lead(t.Context())
+		lease, err := open(t, migrated(t, database), Options{}).Lead(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -354,7 +354,7 @@ func TestSchemasHaveTheirOwnRelay(t *testing.T) {
 // another one never has an earlier instant.
 func TestTimeIsReadUnderTheLock(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
-	s, other := open(t, Options{URL: url}), open(t, Options{URL: url})
+	s, other := open(t, url, Options{}), open(t, url, Options{})
 	put(t, s, "card", time.Now())
 	conn := connect(t, url)
 	clock := func() (now time.Time) {
@@ -406,7 +406,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 func TestCloseLeavesNothing(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	before := goleak.IgnoreCurrent()
-	s, err := Open(t.Context(), Options{URL: url})
+	s, err := Open(t.Context(), url, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func TestFloorNewestTransactionLate(t *testing.T) {
 	if err := Migrate(ctx, url); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(ctx, Options{URL: url})
+	s, err := Open(ctx, url, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func deliver(t testing.TB, s *Store, want string) {
 // however far the relay has come meanwhile.
 func TestLateCommitsAreDelivered(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
-	s := open(t, Options{URL: url})
+	s := open(t, url, Options{})
 	s.timer = clock.NewMock() // no sweep
 	tell(t, s, "first")
 	deliver(t, s, "first")
@@ -83,7 +83,7 @@ func TestLateCommitsAreDelivered(t *testing.T) {
 // process brings back.
 func TestFloorRises(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
-	s, other := open(t, Options{URL: url}), open(t, Options{URL: url})
+	s, other := open(t, url, Options{}), open(t, url, Options{})
 	s.timer = clock.NewMock()
 	for range 5 {
 		tell(t, s, "card")
@@ -119,7 +119,7 @@ func TestFloorRises(t *testing.T) {
 
 // What is replayed keeps its payload to the byte and is pruned like the rest.
 func TestSettledEventsCanBePruned(t *testing.T) {
-	s := open(t, Options{URL: migrated(t, pgtest.Start(t))})
+	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	for range 5 {
 		tell(t, s, "card")
 	}

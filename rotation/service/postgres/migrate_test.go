@@ -29,7 +29,7 @@ func TestManyMigrateAtOnce(t *testing.T) {
 		})
 	}
 	processes.Wait()
-	open(t, Options{URL: url})
+	open(t, url, Options{})
 	var steps int
 	if err := connect(t, url).QueryRow(t.Context(), "SELECT count(*) FROM migrations").Scan(&steps); err != nil || steps != latest() {
 		t.Errorf("%d migrations are recorded, %v; want %d", steps, err, latest())
@@ -40,7 +40,7 @@ func TestOpenRefusesAnotherSchema(t *testing.T) {
 	url := newSchema(pgtest.Start(t))
 	refuses := func(says ...string) {
 		t.Helper()
-		s, err := Open(t.Context(), Options{URL: url})
+		s, err := Open(t.Context(), url, Options{})
 		if err == nil {
 			s.Close()
 		}
@@ -57,7 +57,7 @@ func TestOpenRefusesAnotherSchema(t *testing.T) {
 	if err := Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	open(t, Options{URL: url})
+	open(t, url, Options{})
 
 	conn := connect(t, url)
 	for _, sql := range []string{"DELETE FROM migrations WHERE version = (SELECT max(version) FROM migrations)", "INSERT INTO migrations VALUES (1000, 'later')"} {

@@ -10,10 +10,12 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"strings"
 	"sync"
@@ -27,28 +29,20 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Options say how to open a database.
+// Options are settings of a store. The zero value stands for the defaults.
 type Options struct {
-	// URL is the database's:
-	// postgres://user:password@host:5432/database?sslmode=verify-full. Unless the
-	// host is this machine, it must decide whether the connection is encrypted,
-	// or PGSSLMODE must. Settings of the session can be given as parameters:
-	// search_path for a schema of its own, statement_timeout (30 s unless set),
-	// synchronous_commit (on unless it is remote_apply) and so on.
-	URL string
-
-	// Clock is the store's time, for tests. nil: the database's clock.
+	// Clock is the store's time, for tests. Defaults to the database's clock.
 	Clock clock.Clock
 
-	// Conns is how many connections at most serve callers that wait for one
-	// card: Update, Card, Now. 0 stands for 8.
-	Conns int
+	// Connections is the maximum number of connections for Update, Card and Now,
+	// whose callers wait for one card. Defaults to 8.
+	Connections int
 
-	// Background is how many connections at most serve the rest: claims, the
-	// relay, lists and figures. They are apart, so that however many claims
-	// there are, a forced call finds a connection. 0 stands for 4: two more
-	// than two workers that claim.
-	Background int
+	// BackgroundConnections is the maximum number of connections for everything
+	// else: claims, the relay, lists and statistics. These have a pool of their
+	// own, so claims never keep a forced call waiting for a connection. Defaults
+	// to 4: two for workers that claim, two for the rest.
+	BackgroundConnections int
 }
 
 // Store is a PostgreSQL database. It implements store.Store.
@@ -66,18 +60,27 @@ type Store struct {
 	leases map[*lease]struct{}
 }
 
-// Open opens the database, which must have the schema of this program: the
-// error matches store.ErrSchema where it does not, and says what to run. A server
-// that runs with fsync or full_page_writes off is refused, unless the setting
-// cvvd.fsync or cvvd.full_page_writes is off as well, which says that this is
-// known.
-func Open(ctx context.Context, o Options) (*Store, error) {
+// Open opens the database at url, such as
+// postgres://user:password@host:5432/database?sslmode=verify-full. Unless the host
+// is this machine, the URL or PGSSLMODE must decide whether the connection is
+// encrypted. Other parameters of the URL are settings of the session: search_path,
+// statement_timeout (defaults to 30s), synchronous_commit (on or remote_apply,
+// defaults to on) and so on.
+//
+// It returns an error that matches store.ErrSchema unless the schema is the one
+// that [Migrate] creates. It refuses a server that runs with fsync or
+// full_page_writes off, unless the setting cvvd.fsync or cvvd.full_page_writes is
+// off as well, which confirms the risk.
+func Open(ctx context.Context, url string, o Options) (*Store, error) {
+	if o.Connections < 0 || o.BackgroundConnections < 0 {
+		return nil, errors.New("postgres: Connections and BackgroundConnections must not be negative")
+	}
 	s := &Store{clock: o.Clock, timer: clock.New(), leases: make(map[*lease]struct{})}
 	var err error
-	if s.front, err = newPool(o.URL, o.Conns, 8); err != nil {
+	if s.front, err = newPool(url, cmp.Or(o.Connections, 8)); err != nil {
 		return nil, err
 	}
-	if s.back, err = newPool(o.URL, o.Background, 4); err != nil {
+	if s.back, err = newPool(url, cmp.Or(o.BackgroundConnections, 4)); err != nil {
 		s.front.Close()
 		return nil, err
 	}
@@ -94,15 +97,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-func newPool(url string, conns, standard int) (*pgxpool.Pool, error) {
+func newPool(url string, connections int) (*pgxpool.Pool, error) {
 	config, err := parse(url)
 	if err != nil {
 		return nil, err
 	}
-	if conns <= 0 {
-		conns = standard
-	}
-	config.MaxConns = int32(conns)
+	config.MaxConns = int32(min(connections, math.MaxInt32))
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		registerArrays(conn)
 		return nil

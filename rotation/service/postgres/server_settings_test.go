@@ -22,7 +22,7 @@ var careless = []string{"synchronous_commit=off", "wal_writer_delay=10s", "wal_w
 // given that up for all others.
 func TestAnswersOutliveCrashes(t *testing.T) {
 	server := pgtest.New(t, careless...)
-	s := open(t, Options{URL: migrated(t, server.Database(t))})
+	s := open(t, migrated(t, server.Database(t)), Options{})
 	put(t, s, "card", time.Now().Add(-36*time.Hour)) // due twice
 	for i, do := range []func() error{
 		func() error { return s.Update(t.Context(), "card", "", rotate) },
@@ -76,7 +76,7 @@ func TestSettingsOfOthersDoNotCount(t *testing.T) {
 		"&Synchronous_Commit=off":                "on",
 		"&synchronous_commit=Remote_Apply":       "remote_apply",
 	} {
-		s := open(t, Options{URL: url + more})
+		s := open(t, url+more, Options{})
 		for _, pool := range []*pgxpool.Pool{s.front, s.back} {
 			if got := show(pool, "synchronous_commit"); got != want {
 				t.Errorf("%s: synchronous_commit is %s, want %s", more, got, want)
@@ -99,7 +99,7 @@ func TestCarelessServersAreRefused(t *testing.T) {
 	}
 	check := func(more, wrong, write string) {
 		t.Helper()
-		s, openErr := Open(t.Context(), Options{URL: database + more})
+		s, openErr := Open(t.Context(), database+more, Options{})
 		if openErr == nil {
 			s.Close()
 		}

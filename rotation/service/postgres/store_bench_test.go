@@ -118,7 +118,7 @@ func BenchmarkBacklog(b *testing.B) {
 	}
 
 	claims := func(b *testing.B) {
-		s := open(b, Options{URL: url})
+		s := open(b, url, Options{})
 		var wal string
 		for b.Loop() {
 			b.StopTimer()
@@ -203,7 +203,7 @@ func BenchmarkUpdate(b *testing.B) {
 	if err := Migrate(b.Context(), url); err != nil {
 		b.Fatal(err)
 	}
-	s := open(b, Options{URL: url})
+	s := open(b, url, Options{})
 	const cards = 1000
 	for i := range cards {
 		put(b, s, fmt.Sprint("card", i), time.Now())
@@ -228,7 +228,7 @@ func BenchmarkRelay(b *testing.B) {
 	if err := Migrate(b.Context(), url); err != nil {
 		b.Fatal(err)
 	}
-	s := open(b, Options{URL: url})
+	s := open(b, url, Options{})
 	if _, err := connect(b, url).Exec(b.Context(), `INSERT INTO outbox (card, number, at, payload)
 		SELECT gen_random_uuid()::text, 1, i, convert_to(repeat('x', 635), 'UTF8')
 		FROM generate_series(1, $1::bigint) AS i`, *benchCards); err != nil {

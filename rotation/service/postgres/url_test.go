@@ -44,7 +44,7 @@ func TestPasswordsStaySecret(t *testing.T) {
 		"hunter2",
 		strings.Replace(pgtest.Start(t), "postgres@", "nobody:hunter2@", 1),
 	} {
-		_, openErr := Open(t.Context(), Options{URL: url})
+		_, openErr := Open(t.Context(), url, Options{})
 		for call, err := range map[string]error{"Open": openErr, "Migrate": Migrate(t.Context(), url), "CheckURL": CheckURL(url)} {
 			shown := strings.ReplaceAll(url, secret, "…")
 			if err == nil && call != "CheckURL" {

@@ -20,7 +20,7 @@ func TestConformance(t *testing.T) {
 
 func mustOpen(t testing.TB, path string, clk clock.Clock) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), path, clk)
+	s, err := Open(t.Context(), path, Options{Clock: clk})
 	if err != nil {
 		t.Fatal(err)
 	}

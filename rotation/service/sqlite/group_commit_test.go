@@ -34,7 +34,7 @@ func onCommit(s *Store, f func() bool) {
 func held(t *testing.T, work func(*testing.T, *Store)) {
 	path := tempFile(t)
 	synctest.Test(t, func(t *testing.T) {
-		s, err := Open(t.Context(), path, clock.NewMock())
+		s, err := Open(t.Context(), path, Options{Clock: clock.NewMock()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -464,7 +464,7 @@ func TestManyAtOnce(t *testing.T) {
 // returns the context's error also when the BEGIN has taken place, and then no
 // later one could.
 func TestAContextThatEndsDuringABegin(t *testing.T) {
-	s, err := Open(t.Context(), tempFile(t), clock.New())
+	s, err := Open(t.Context(), tempFile(t), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 func child(path string) error {
 	ctx := context.Background()
-	s, err := Open(ctx, path, clock.New())
+	s, err := Open(ctx, path, Options{})
 	if err != nil {
 		return err
 	}

@@ -60,14 +60,22 @@ var (
 	)
 )
 
-// Open opens the database in the file with that path, and creates the file, for
-// its owner alone, or brings its schema up to date where that is needed. The
-// store's time is the clock's.
+// Options are settings of a store. The zero value stands for the defaults.
+type Options struct {
+	// Clock is the store's time. Defaults to the system's clock.
+	Clock clock.Clock
+}
+
+// Open opens the database in the file at path. It creates the file, readable for
+// its owner alone, and brings the schema up to date.
 //
-// The error matches store.ErrSchema for a database of a newer program or of
-// another one, which is left as it is.
-func Open(ctx context.Context, path string, clk clock.Clock) (*Store, error) {
-	s, err := open(ctx, path, clk)
+// It returns an error that matches store.ErrSchema for a database of a newer
+// version or of another program, and leaves such a file as it is.
+func Open(ctx context.Context, path string, o Options) (*Store, error) {
+	if o.Clock == nil {
+		o.Clock = clock.New()
+	}
+	s, err := open(ctx, path, o.Clock)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, explain(err))
 	}
@@ -76,7 +84,7 @@ func Open(ctx context.Context, path string, clk clock.Clock) (*Store, error) {
 
 func open(ctx context.Context, path string, clk clock.Clock) (_ *Store, err error) {
 	if path == "" || path == ":memory:" {
-		return nil, errors.New("want the path of a file")
+		return nil, errors.New("the path of a file is required")
 	}
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, err

@@ -40,10 +40,10 @@ func TestReadOnly(t *testing.T) {
 				return
 			}
 		}
-		if _, err := Open(t.Context(), filepath.Join(folder, "new.db"), clock.NewMock()); !errors.Is(err, fs.ErrPermission) {
+		if _, err := Open(t.Context(), filepath.Join(folder, "new.db"), Options{}); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("a new file: %v", err)
 		}
-		if s, err := Open(t.Context(), path, clock.NewMock()); err == nil {
+		if s, err := Open(t.Context(), path, Options{}); err == nil {
 			s.Close()
 			t.Error("a file that is not ours opens")
 		} else {

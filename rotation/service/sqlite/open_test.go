@@ -47,7 +47,7 @@ func with(t *testing.T, path, statements string) {
 
 func refused(t *testing.T, path string, words ...string) error {
 	t.Helper()
-	s, err := Open(t.Context(), path, clock.NewMock())
+	s, err := Open(t.Context(), path, Options{})
 	if err == nil {
 		s.Close()
 		t.Fatal("it opens")
@@ -118,7 +118,7 @@ func TestAnyPathWillDo(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"", ":memory:"} {
-		if _, err := Open(t.Context(), path, clock.NewMock()); err == nil {
+		if _, err := Open(t.Context(), path, Options{}); err == nil {
 			t.Errorf("%q opens", path)
 		}
 	}
@@ -216,7 +216,7 @@ func TestOpenAtTheSameTime(t *testing.T) {
 	const n = 8
 	for range n {
 		go func() {
-			s, err := Open(context.Background(), path, clock.NewMock())
+			s, err := Open(context.Background(), path, Options{})
 			all <- opened{s, err}
 		}()
 	}
@@ -252,7 +252,7 @@ func TestOpenWhileAnotherWrites(t *testing.T) {
 func TestOpenObeysContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Open(ctx, tempFile(t), clock.NewMock()); !errors.Is(err, context.Canceled) {
+	if _, err := Open(ctx, tempFile(t), Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -24,7 +24,7 @@ func TestNoSink(t *testing.T) {
 	path, events := filepath.Join(dir, "cvvd.db"), filepath.Join(dir, "events.jsonl")
 	clk := clock.NewMock()
 	clk.Set(time.Now())
-	s, err := sqlite.Open(context.Background(), path, clk)
+	s, err := sqlite.Open(context.Background(), path, sqlite.Options{Clock: clk})
 	if err != nil {
 		t.Fatal(err)
 	}

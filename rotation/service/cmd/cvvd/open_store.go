@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/benbjohnson/clock"
 	"github.com/spf13/cobra"
 
 	"cvvrotation/rotation/engine"
@@ -75,7 +74,7 @@ func openStore(ctx context.Context, cfg *config.Config, create bool) (store.Stor
 		if err != nil {
 			return nil, err
 		}
-		s, err := postgres.Open(ctx, postgres.Options{URL: url, Conns: cfg.Store.Connections, Background: cfg.Store.Background})
+		s, err := postgres.Open(ctx, url, postgres.Options{Connections: cfg.Store.Connections, BackgroundConnections: cfg.Store.Background})
 		if errors.Is(err, store.ErrSchema) {
 			err = hinted{err, "cvvd migrate brings it up to date"}
 		}
@@ -87,7 +86,7 @@ func openStore(ctx context.Context, cfg *config.Config, create bool) (store.Stor
 	if _, err := os.Stat(cfg.Store.Path); !create && errors.Is(err, fs.ErrNotExist) {
 		return nil, hinted{fmt.Errorf("the store: there is no database %s", cfg.Store.Path), "cvvd serve and cvvd migrate make it"}
 	}
-	s, err := sqlite.Open(ctx, cfg.Store.Path, clock.New())
+	s, err := sqlite.Open(ctx, cfg.Store.Path, sqlite.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("the store: %w", err)
 	}

@@ -73,14 +73,14 @@ func TestReplicas(t *testing.T) {
 	// The cards were enrolled half an hour ago, and are due since 20 minutes.
 	then := clock.NewMock()
 	then.Set(time.Now().Add(-30 * time.Minute).Truncate(time.Microsecond))
-	past, err := postgres.Open(ctx, postgres.Options{URL: url, Clock: then})
+	past, err := postgres.Open(ctx, url, postgres.Options{Clock: then})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer past.Close()
 	first := then.Now().UTC().Add(10 * time.Minute)
 	enrol(t, past, cards, first)
-	s, err := postgres.Open(ctx, postgres.Options{URL: url})
+	s, err := postgres.Open(ctx, url, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/benbjohnson/clock"
-
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
@@ -94,11 +92,11 @@ func (o *orders) open() (store.Store, *engine.Engine, error) {
 	var s store.Store
 	var err error
 	if o.Path != "" {
-		s, err = sqlite.Open(ctx, o.Path, clock.New())
+		s, err = sqlite.Open(ctx, o.Path, sqlite.Options{})
 	} else {
 		// The server may just have been killed; it is started again.
 		for deadline := time.Now().Add(patience); ; {
-			s, err = postgres.Open(ctx, postgres.Options{URL: o.URL})
+			s, err = postgres.Open(ctx, o.URL, postgres.Options{})
 			if err == nil || time.Now().After(deadline) {
 				break
 			}
