@@ -48,6 +48,10 @@ mutate: ## mutation testing of the rules; ends with the score
 golden: ## write the golden files and the README's picture anew; review the difference
 	go test ./sim/scenarios ./sim/draw ./sim/check ./rotation/service ./rotation/service/cmd/cvvd/config ./cmd/cvvsim -update
 
+.PHONY: docs
+docs: ## copy code and output into the documents and package comments
+	go run ./cmd/internal/docs
+
 .PHONY: ci
 ci: ## all that continuous integration runs
 	.ci/run

@@ -1,0 +1,48 @@
+package rotation_test
+
+import (
+	"fmt"
+	"log"
+	"time"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation"
+)
+
+type stored struct {
+	state rotation.State
+	cvv   cvvgen.CVV
+}
+
+// A service rotates the cards that are due. The map stands for a table with an
+// index on next_at, which holds State.Next.
+func Example_poll() {
+	var rules rotation.Rules // the zero value: a guard of 2 minutes
+	var random cvvgen.Random // the zero value: 3 digits
+	threePM := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
+	daily, _, err := rules.Decide(rotation.State{}, rotation.SetInterval(threePM, 24*time.Hour))
+	if err != nil {
+		log.Fatal(err)
+	}
+	cards := map[string]stored{"card-1": {state: daily}}
+
+	now := threePM.Add(24*time.Hour + 3*time.Second)
+	for id, c := range cards { // SELECT … WHERE next_at <= now FOR UPDATE SKIP LOCKED
+		if event, due := c.state.Due(now); due {
+			state, decision, err := rules.Decide(c.state, event)
+			if err != nil {
+				log.Fatal(err) // the card is unchanged
+			}
+			if decision.Rotate() {
+				c.cvv = random.Next(c.cvv) // never the previous value
+			}
+			cards[id] = stored{state, c.cvv} // commit it, with next_at, BEFORE you answer or publish
+		}
+	}
+
+	fmt.Println(cards["card-1"].state.Next())
+	fmt.Println(cards["card-1"].cvv)
+	// Output:
+	// 2026-11-24 15:00:00 +0000 UTC true
+	// [redacted]
+}
