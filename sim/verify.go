@@ -11,21 +11,21 @@ import (
 type Verdict uint8
 
 const (
-	// Silent: the entry records nothing of its decision.
-	Silent Verdict = iota
-	// Agrees: the rules decide what is recorded.
-	Agrees
-	// Differs: the rules decide something else, or no rule decides so.
-	Differs
-	// Unknown: it depends on what the card's state was before the log began.
-	Unknown
+	// VerdictSilent: the entry records nothing of its decision.
+	VerdictSilent Verdict = iota
+	// VerdictAgrees: the rules decide what is recorded.
+	VerdictAgrees
+	// VerdictDiffers: the rules decide something else, or no rule decides so.
+	VerdictDiffers
+	// VerdictUnknown: it depends on what the card's state was before the log began.
+	VerdictUnknown
 )
 
 // Finding is a verdict with its reasons.
 type Finding struct {
 	Verdict     Verdict
-	Differences []timeline.Difference // when it Differs; none where no rule at all decides so
-	Explanation string                // when it Differs: the rule and a sentence
+	Differences []timeline.Difference // when it differs; none where no rule at all decides so
+	Explanation string                // when it differs: the rule and a sentence
 
 	// LostPrecision is how far the slot that the entry names, or the next slot that
 	// it records, is from the right one, where that is less than a second: a
@@ -41,7 +41,7 @@ type Finding struct {
 // A card begins without a history, as in a replay. Where its first record can't
 // be that of such a card, but is one that some rule makes, the log began in the
 // middle: the card's state is unknown until a record determines it. What can't
-// be judged until then is [Unknown], never guessed, with one assumption: no clock
+// be judged until then is [VerdictUnknown], never guessed, with one assumption: no clock
 // had been ahead of the log before it began.
 type Verifier struct {
 	rules   rotation.Rules
@@ -93,7 +93,7 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 	f.LostPrecision = lostPrecision(c.state, after, e)
 	c.state = after
 	c.oldSlots = c.oldSlots && d.Rule != rotation.R5 // by R19, the newest is known now
-	if f.Verdict == Differs && c.learned {
+	if f.Verdict == VerdictDiffers && c.learned {
 		*c = recorded{} // what was learned is in doubt
 	}
 	return f, nil
@@ -102,13 +102,13 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 // compare judges an entry of a card whose state is known.
 func (v *Verifier) compare(c *recorded, e timeline.Entry, after rotation.State, d rotation.Decision) Finding {
 	if e.Expect.Fields == 0 {
-		return Finding{Verdict: Silent}
+		return Finding{Verdict: VerdictSilent}
 	}
 	differences := e.Expect.Differences(timeline.Expected(d, after))
 	if len(differences) == 0 {
-		return Finding{Verdict: Agrees}
+		return Finding{Verdict: VerdictAgrees}
 	}
-	return Finding{Verdict: Differs, Differences: differences, Explanation: d.Rule.String() + ": " + v.rules.Explain(c.state, e.Event)}
+	return Finding{Verdict: VerdictDiffers, Differences: differences, Explanation: d.Rule.String() + ": " + v.rules.Explain(c.state, e.Event)}
 }
 
 // lostPrecision returns the gap between the slot that e names and the next slot
@@ -134,16 +134,16 @@ func (v *Verifier) judgeOldSlot(c *recorded, e timeline.Entry, after rotation.St
 	duplicate := timeline.Expect{Fields: timeline.AllFields, Reason: rotation.ReasonDuplicate, Next: next}
 	f := v.compare(c, e, after, d)
 	switch asDuplicate := len(e.Expect.Differences(duplicate)) == 0; {
-	case f.Verdict == Silent || f.Verdict == Agrees && asDuplicate:
+	case f.Verdict == VerdictSilent || f.Verdict == VerdictAgrees && asDuplicate:
 		if after != c.state {
 			*c = recorded{} // which of the two it was is not said
 		}
 	case asDuplicate:
-		f = Finding{Verdict: Unknown}
+		f = Finding{Verdict: VerdictUnknown}
 	default:
 		c.state = after
-		if f.Verdict == Agrees {
-			f.Verdict = Unknown
+		if f.Verdict == VerdictAgrees {
+			f.Verdict = VerdictUnknown
 		}
 	}
 	return f
@@ -154,20 +154,20 @@ func (v *Verifier) judgeOldSlot(c *recorded, e timeline.Entry, after rotation.St
 func (v *Verifier) learn(c *recorded, e timeline.Entry) Finding {
 	if !possible(e) {
 		c.next = time.Time{}
-		return Finding{Verdict: Differs, Explanation: "no rule gives this decision in any state"}
+		return Finding{Verdict: VerdictDiffers, Explanation: "no rule gives this decision in any state"}
 	}
 	for _, before := range v.candidates(c, e) {
 		after, d, err := v.rules.Decide(before, e.Event)
 		if err == nil && len(e.Expect.Differences(timeline.Expected(d, after))) == 0 {
 			*c = recorded{state: after, known: true, learned: true, oldSlots: d.Rule != rotation.R5}
-			return Finding{Verdict: Unknown}
+			return Finding{Verdict: VerdictUnknown}
 		}
 	}
 	c.next = e.Expect.Next
 	if e.Expect.Fields == 0 {
-		return Finding{Verdict: Silent}
+		return Finding{Verdict: VerdictSilent}
 	}
-	return Finding{Verdict: Unknown}
+	return Finding{Verdict: VerdictUnknown}
 }
 
 // candidates returns states before e that determine the state after it if they

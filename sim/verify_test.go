@@ -81,11 +81,11 @@ func TestVerifier_InfersTheStateOfALogFromTheMiddle(t *testing.T) {
 				t.Fatal(err)
 			}
 			switch f.Verdict {
-			case sim.Differs:
+			case sim.VerdictDiffers:
 				t.Fatalf("entry %d: %v %s: differs: %v %s", i, e.Event.Kind(), e.Expect, f.Differences, f.Explanation)
-			case sim.Agrees:
+			case sim.VerdictAgrees:
 				agrees++
-			case sim.Unknown:
+			case sim.VerdictUnknown:
 				unknown++
 			}
 		}
@@ -128,17 +128,17 @@ func TestVerifier_FindsEachChangedField(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := sim.Agrees
+			want := sim.VerdictAgrees
 			if i == altered {
-				want = sim.Differs
+				want = sim.VerdictDiffers
 			}
-			if f.Verdict == sim.Unknown && i == altered && !met[e.Card] {
+			if f.Verdict == sim.VerdictUnknown && i == altered && !met[e.Card] {
 				return // as the first record of a card, it could be of a log's middle
 			}
 			if f.Verdict != want {
 				t.Fatalf("entry %d: %v %s: verdict %d, want %d", i, e.Event.Kind(), e.Expect, f.Verdict, want)
 			}
-			if want == sim.Differs && f.Explanation == "" {
+			if want == sim.VerdictDiffers && f.Explanation == "" {
 				t.Fatalf("entry %d differs without an explanation", i)
 			}
 			met[e.Card] = true

@@ -72,7 +72,7 @@ func (c *cli) fleetCommand() *cobra.Command {
 	flags.Int64Var(&o.Capacity, "capacity", 0, "")
 	flags.Uint64Var(&o.Seed, "seed", 0, "")
 	flags.IntVar(&o.Workers, "workers", 0, "")
-	flags.TextVar(&o.Mode, "mode", fleet.Auto, "")
+	flags.TextVar(&o.Mode, "mode", fleet.ModeAuto, "")
 	flags.StringVar(&o.perSecond, "per-second", "auto", "")
 	flags.StringVar(&o.compare, "compare-spread", "auto", "")
 	flags.StringVarP(&o.output, "output", "o", "text", "")
@@ -194,7 +194,7 @@ const affordable = 2 * time.Second
 // forecast runs the forecast, and the comparison where it is wanted.
 func (c *cli) forecast(ctx context.Context, o *fleetOptions) (*fleet.Forecast, error) {
 	bySecond := o.Config
-	bySecond.Detail = fleet.Seconds
+	bySecond.Detail = fleet.DetailSeconds
 	if o.perSecond == "always" || o.perSecond == "auto" && o.Days <= 31 && bySecond.Cost() <= affordable {
 		o.Config = bySecond
 	}

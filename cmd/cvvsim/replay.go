@@ -169,9 +169,9 @@ type sink struct {
 func (c *cli) newSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules, title string) (sink, error) {
 	switch o.output {
 	case "jsonl", "timeline":
-		spelling := timeline.JSONL
+		spelling := timeline.SpellingJSONL
 		if o.output == "timeline" {
-			spelling = timeline.Text
+			spelling = timeline.SpellingText
 		}
 		w := timeline.NewWriter(out, spelling, rules)
 		return sink{

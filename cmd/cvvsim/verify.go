@@ -132,11 +132,11 @@ func (v *tally) file(out *bufio.Writer, r *timeline.Reader, name string, rules r
 			}
 		}
 		switch f.Verdict {
-		case sim.Agrees:
+		case sim.VerdictAgrees:
 			v.judged++
-		case sim.Unknown:
+		case sim.VerdictUnknown:
 			v.unknown++
-		case sim.Differs:
+		case sim.VerdictDiffers:
 			v.judged++
 			v.differing++
 			if v.limit > 0 && v.printed == v.limit {

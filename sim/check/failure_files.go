@@ -26,7 +26,7 @@ func (f *Failure) Timeline(comments ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := timeline.NewWriter(&b, timeline.Text, rules)
+	w := timeline.NewWriter(&b, timeline.SpellingText, rules)
 	ref, _ := model.New(model.Rules{Guard: guard})
 	for _, e := range f.Events {
 		want, err := ref.Step(modelEvent(e))

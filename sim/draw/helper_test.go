@@ -199,7 +199,7 @@ type played struct {
 // GoString is how rapid shows a failing one.
 func (p played) GoString() string {
 	var b strings.Builder
-	w := timeline.NewWriter(&b, timeline.JSONL, p.rules)
+	w := timeline.NewWriter(&b, timeline.SpellingJSONL, p.rules)
 	for _, s := range p.steps {
 		if err := w.Write(s.Entry); err != nil {
 			b.WriteString(err.Error() + "\n")

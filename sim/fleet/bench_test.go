@@ -45,10 +45,10 @@ func BenchmarkFleet(b *testing.B) {
 		mode   Mode
 		detail Detail
 	}{
-		{"walk=closed", Closed, Totals},
-		{"walk=closed+minutes", Closed, Minutes},
-		{"walk=event", Event, Totals},
-		{"walk=event+minutes", Event, Minutes},
+		{"walk=closed", ModeClosed, DetailTotals},
+		{"walk=closed+minutes", ModeClosed, DetailMinutes},
+		{"walk=event", ModeEvent, DetailTotals},
+		{"walk=event+minutes", ModeEvent, DetailMinutes},
 	} {
 		b.Run(v.name, func(b *testing.B) {
 			p := plan(b, config(1000, v.mode, v.detail))
@@ -56,7 +56,7 @@ func BenchmarkFleet(b *testing.B) {
 			perRotation(b, func() int64 {
 				w.tally = tally{}
 				for id := range p.Cards {
-					if v.mode == Closed {
+					if v.mode == ModeClosed {
 						w.simulateCalls(0, id)
 					} else {
 						w.simulateEvents(&p.groups[0], id)
@@ -78,7 +78,7 @@ func BenchmarkFleet(b *testing.B) {
 		{"baseline=clock.Mock", 1, (*bench).mock},
 	} {
 		b.Run(base.name, func(b *testing.B) {
-			p := plan(b, config(base.cards, Event, Totals))
+			p := plan(b, config(base.cards, ModeEvent, DetailTotals))
 			perRotation(b, func() int64 {
 				x := newBench(p)
 				base.run(x)
@@ -92,12 +92,12 @@ func BenchmarkFleet(b *testing.B) {
 		cards int64
 		c     Config
 	}{
-		{"run=closed", 1_000_000, config(1_000_000, Closed, Totals)},
-		{"run=closed+minutes", 1_000_000, config(1_000_000, Closed, Minutes)},
-		{"run=closed+seconds", 100_000, config(100_000, Closed, Seconds)},
-		{"run=event+minutes", 100_000, config(100_000, Event, Minutes)},
+		{"run=closed", 1_000_000, config(1_000_000, ModeClosed, DetailTotals)},
+		{"run=closed+minutes", 1_000_000, config(1_000_000, ModeClosed, DetailMinutes)},
+		{"run=closed+seconds", 100_000, config(100_000, ModeClosed, DetailSeconds)},
+		{"run=event+minutes", 100_000, config(100_000, ModeEvent, DetailMinutes)},
 		{"run=queue+minutes", 10_000, func() Config {
-			c := config(10_000, Event, Minutes)
+			c := config(10_000, ModeEvent, DetailMinutes)
 			c.Capacity = 4 // of the 2.8 a second on average
 			return c
 		}()},

@@ -78,7 +78,7 @@ func (p *plan) queue(ctx context.Context) (*worker, error) {
 // forcedBySecond counts the forced calls.
 func (p *plan) forcedBySecond(ctx context.Context) (series, error) {
 	counting := *p
-	counting.Detail, counting.Progress = Seconds, nil
+	counting.Detail, counting.Progress = DetailSeconds, nil
 	workers, err := counting.share(ctx, func(w *worker, k chunk) {
 		for id := k.first; id < k.last; id++ {
 			for calls := p.callsOf(id); calls.next != never; p.advance(&calls) {

@@ -19,7 +19,7 @@ type worker struct {
 	tally
 	automatic series
 	forced    series
-	combs     []comb // of automatic rotations, one for each group; Closed only
+	combs     []comb // of automatic rotations, one for each group; ModeClosed only
 	waiting   series // changes of the backlog, by the second; empty when nothing ever waits
 	records   []record
 }
@@ -32,13 +32,13 @@ type record struct {
 
 func (p *plan) newWorker() *worker {
 	w := &worker{plan: p, automatic: p.Detail.newSeries(p.end), forced: p.Detail.newSeries(p.end)}
-	if p.Mode == Closed && p.Detail != Totals {
+	if p.Mode == ModeClosed && p.Detail != DetailTotals {
 		for _, g := range p.groups {
 			w.combs = append(w.combs, p.Detail.newComb(p.end, g.interval))
 		}
 	}
 	if p.Capacity > 0 || p.outageUntil > p.outageFrom {
-		w.waiting = Seconds.newSeries(p.end)
+		w.waiting = DetailSeconds.newSeries(p.end)
 	}
 	return w
 }

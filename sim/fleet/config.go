@@ -32,19 +32,19 @@ var DefaultStart = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 type Mode uint8
 
 const (
-	Auto   Mode = iota // Closed where it can be, else Event
-	Event              // event by event
-	Closed             // by arithmetic between forced calls: no outage, no capacity, no recording
+	ModeAuto   Mode = iota // ModeClosed where it can be, else ModeEvent
+	ModeEvent              // event by event
+	ModeClosed             // by arithmetic between forced calls: no outage, no capacity, no recording
 )
 
 // String returns auto, event or closed; an unknown mode prints as Mode(n).
 func (m Mode) String() string {
 	switch m {
-	case Auto:
+	case ModeAuto:
 		return "auto"
-	case Event:
+	case ModeEvent:
 		return "event"
-	case Closed:
+	case ModeClosed:
 		return "closed"
 	}
 	return fmt.Sprintf("Mode(%d)", uint8(m))
@@ -55,7 +55,7 @@ func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // UnmarshalText accepts auto, event and closed.
 func (m *Mode) UnmarshalText(text []byte) error {
-	for _, known := range []Mode{Auto, Event, Closed} {
+	for _, known := range []Mode{ModeAuto, ModeEvent, ModeClosed} {
 		if string(text) == known.String() {
 			*m = known
 			return nil
@@ -68,9 +68,9 @@ func (m *Mode) UnmarshalText(text []byte) error {
 type Detail uint8
 
 const (
-	Minutes Detail = iota // by the minute
-	Seconds               // by the second and the minute; for up to 366 days
-	Totals                // not at all
+	DetailMinutes Detail = iota // by the minute
+	DetailSeconds               // by the second and the minute; for up to 366 days
+	DetailTotals                // not at all
 )
 
 // Config says what to forecast. The zero value of each field but Cards and Days
@@ -178,12 +178,12 @@ func (c Config) Cost() time.Duration {
 	switch {
 	case c.Capacity > 0:
 		event = 200
-	case c.Mode == Event || c.Outage.For != 0 || c.Record:
+	case c.Mode == ModeEvent || c.Outage.For != 0 || c.Record:
 		event = 2.5
-		if c.Detail == Seconds {
+		if c.Detail == DetailSeconds {
 			event = 15
 		}
-	case c.Detail == Seconds:
+	case c.Detail == DetailSeconds:
 		call = 250
 	}
 	calls := float64(c.Cards) * (1 + c.Forced.PerDay*float64(c.Days) + c.Burst.Part)
@@ -222,15 +222,15 @@ func (c Config) plan() (*plan, error) {
 		return fail("capacity", "%d is not from 1 to %d rotations a second, or 0 for no limit", c.Capacity, int64(MaxCapacity))
 	case c.Workers < 0:
 		return fail("workers", "%d is negative; 0 is one for each CPU", c.Workers)
-	case c.Mode > Closed:
+	case c.Mode > ModeClosed:
 		return fail("mode", "%v is unknown: one of auto, event, closed is needed", c.Mode)
-	case c.Detail > Totals:
+	case c.Detail > DetailTotals:
 		return fail("detail", "%d is unknown", c.Detail)
 	case c.Capacity > 0 && c.Days > MaxSecondsDays:
 		return fail("capacity", "at most %d days can be queued second by second, not %d", MaxSecondsDays, c.Days)
 	case c.Outage.For != 0 && c.Days > MaxSecondsDays:
 		return fail("outage-for", "at most %d days can be followed second by second, not %d", MaxSecondsDays, c.Days)
-	case c.Detail == Seconds && c.Days > MaxSecondsDays:
+	case c.Detail == DetailSeconds && c.Days > MaxSecondsDays:
 		return fail("per-second", "at most %d days can be counted second by second, not %d", MaxSecondsDays, c.Days)
 	}
 	p := &plan{Config: c, end: int64(lasts), guard: int64(c.Rules.Guard()), fromRequest: c.Rules.GuardFrom() == rotation.FromRequest}
@@ -333,11 +333,11 @@ func (p *plan) planMode() error {
 	switch {
 	case p.Record && p.Events() > MaxEvents:
 		return &FieldError{"write-timeline", fmt.Sprintf("about %.3g events, and at most %d can be written: fewer cards or days, or longer intervals, will do", p.Events(), MaxEvents)}
-	case p.Mode == Auto && why == "":
-		p.Mode = Closed
-	case p.Mode == Auto:
-		p.Mode = Event
-	case p.Mode == Closed && why != "":
+	case p.Mode == ModeAuto && why == "":
+		p.Mode = ModeClosed
+	case p.Mode == ModeAuto:
+		p.Mode = ModeEvent
+	case p.Mode == ModeClosed && why != "":
 		return &FieldError{"mode", "closed: " + why + "; auto or event will do"}
 	}
 	return nil

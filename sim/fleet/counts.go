@@ -51,7 +51,7 @@ type series []uint32
 
 // binOf returns the bin of the instant at.
 func (d Detail) binOf(at int64) int64 {
-	if d == Seconds {
+	if d == DetailSeconds {
 		return at / second
 	}
 	return at / minute
@@ -59,7 +59,7 @@ func (d Detail) binOf(at int64) int64 {
 
 // newSeries returns an empty series up to the instant end.
 func (d Detail) newSeries(end int64) series {
-	if d == Totals {
+	if d == DetailTotals {
 		return nil
 	}
 	return make(series, d.binOf(end)+1)
@@ -94,7 +94,7 @@ type comb struct {
 // newComb returns a comb of slots that are every ns apart, up to the instant end.
 func (d Detail) newComb(end, every int64) comb {
 	width := minute
-	if d == Seconds {
+	if d == DetailSeconds {
 		width = second
 	}
 	whole := gcd(width, every)

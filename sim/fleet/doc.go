@@ -31,8 +31,8 @@
 // # How it is computed
 //
 // Without outage or capacity the rotations between two forced calls of a card
-// follow from a division (Closed). With an outage, cards are still independent
-// and are walked one by one, event by event (Event). Neither keeps a card in
+// follow from a division (ModeClosed). With an outage, cards are still independent
+// and are simulated one by one, event by event (ModeEvent). Neither keeps a card in
 // memory. With a capacity, all cards go through one queue, in about 32 bytes a
 // card. Cards are shared out to workers in chunks; sums do not depend on how.
 //

@@ -44,7 +44,7 @@ func small(t *rapid.T) Config {
 		Spread:  rapid.SampledFrom([]time.Duration{0, 0, time.Minute, 20 * time.Minute, time.Hour, 48 * time.Hour}).Draw(t, "spread"),
 		Seed:    rapid.Uint64().Draw(t, "seed"),
 		Workers: rapid.IntRange(1, 3).Draw(t, "workers"),
-		Detail:  rapid.SampledFrom([]Detail{Minutes, Minutes, Minutes, Seconds}).Draw(t, "detail"),
+		Detail:  rapid.SampledFrom([]Detail{DetailMinutes, DetailMinutes, DetailMinutes, DetailSeconds}).Draw(t, "detail"),
 		Forced: Forced{
 			PerDay: rapid.SampledFrom([]float64{0, 0.5, 3, 48, 1000}).Draw(t, "forced"),
 			Steady: rapid.Bool().Draw(t, "steady"),
@@ -102,7 +102,7 @@ func mustRun(t interface {
 // compute one.
 func sameResults(a, b *Forecast) string {
 	bare := func(f Forecast) Forecast {
-		f.Config, f.Mode, f.ElapsedSeconds, f.records = Config{}, Auto, 0, nil
+		f.Config, f.Mode, f.ElapsedSeconds, f.records = Config{}, ModeAuto, 0, nil
 		return f
 	}
 	if reflect.DeepEqual(bare(*a), bare(*b)) {
@@ -244,15 +244,15 @@ func TestRun_ModesAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := small(t)
 		c.Cards *= 40 // more than one chunk
-		c.Mode = Closed
+		c.Mode = ModeClosed
 		closed := mustRun(t, c)
-		c.Mode = Event
+		c.Mode = ModeEvent
 		event := mustRun(t, c)
 		if diff := sameResults(closed, event); diff != "" {
 			t.Errorf("closed (-) and event (+) differ:\n%s", diff)
 		}
 		// A capacity that never binds and an outage of no length change nothing.
-		c.Mode, c.Capacity = Auto, MaxCapacity
+		c.Mode, c.Capacity = ModeAuto, MaxCapacity
 		queued := mustRun(t, c)
 		if queued.Backlog.Max != 0 || queued.Backlog.Delayed != 0 {
 			t.Errorf("backlog %+v at a capacity that is never reached", queued.Backlog)
@@ -457,7 +457,7 @@ func TestRun_AgreesWithCountsByHand(t *testing.T) {
 	}{
 		{
 			"hourly, all at one instant: 720 slots each, at the full hour",
-			Config{Cards: 1000, Days: 30, Mix: hour, Detail: Seconds},
+			Config{Cards: 1000, Days: 30, Mix: hour, Detail: DetailSeconds},
 			func(f *Forecast) (any, any) {
 				return []any{f.Automatic, f.Scheduled, f.Held, *f.PerMinute, *f.PerSecond},
 					[]any{
@@ -553,7 +553,7 @@ func TestRun_AgreesWithCountsByHand(t *testing.T) {
 		},
 		{
 			"100 due at once at 10 a second: worked off in ten seconds",
-			Config{Cards: 100, Days: 1, Capacity: 10, Detail: Seconds},
+			Config{Cards: 100, Days: 1, Capacity: 10, Detail: DetailSeconds},
 			func(f *Forecast) (any, any) {
 				// The daily slot is the forecast's last instant: the rest wait beyond it.
 				first := at(24 * time.Hour)
@@ -562,7 +562,7 @@ func TestRun_AgreesWithCountsByHand(t *testing.T) {
 		},
 		{
 			"the same at 13:00",
-			Config{Cards: 100, Days: 1, Mix: []Share{{13 * time.Hour, 1}}, Capacity: 10, Detail: Seconds},
+			Config{Cards: 100, Days: 1, Mix: []Share{{13 * time.Hour, 1}}, Capacity: 10, Detail: DetailSeconds},
 			func(f *Forecast) (any, any) {
 				due, clear := at(13*time.Hour), at(13*time.Hour+9*time.Second)
 				return []any{f.Automatic, f.PerSecond.Max, *f.Backlog}, []any{int64(100), int64(10), Backlog{90, &due, &clear, 90, 0, nil, 9}}
@@ -669,7 +669,7 @@ func TestCompareSpread_ShowsWhatSpreadingSaves(t *testing.T) {
 }
 
 func TestCompareSpread_NeedsTheLoad(t *testing.T) {
-	f := mustRun(t, Config{Cards: 1, Days: 1, Detail: Totals})
+	f := mustRun(t, Config{Cards: 1, Days: 1, Detail: DetailTotals})
 	if err := CompareSpread(context.Background(), f); err == nil {
 		t.Error("compared a forecast that did not count load")
 	}
@@ -678,7 +678,7 @@ func TestCompareSpread_NeedsTheLoad(t *testing.T) {
 func TestRun_StopsWithItsContext(t *testing.T) {
 	for _, c := range []Config{
 		{Cards: MaxCards, Days: 30, Forced: Forced{PerDay: 1}},
-		{Cards: MaxCards / 10, Days: 30, Mix: []Share{{time.Hour, 1}}, Mode: Event},
+		{Cards: MaxCards / 10, Days: 30, Mix: []Share{{time.Hour, 1}}, Mode: ModeEvent},
 		{Cards: 1_000_000, Days: 30, Mix: []Share{{time.Hour, 1}}, Capacity: 10},
 	} {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -715,13 +715,13 @@ func TestRun_RefusesBadConfigs(t *testing.T) {
 				c.Mix = append(c.Mix, Share{time.Hour + i, 1.0 / (MaxIntervals + 1)})
 			}
 		}},
-		{"per-second", func(c *Config) { c.Detail, c.Days = Seconds, 367 }},
+		{"per-second", func(c *Config) { c.Detail, c.Days = DetailSeconds, 367 }},
 		{"detail", func(c *Config) { c.Detail = 3 }},
 		{"workers", func(c *Config) { c.Workers = -1 }},
 		{"mode", func(c *Config) { c.Mode = 3 }},
-		{"mode", func(c *Config) { c.Mode, c.Capacity = Closed, 1 }},
-		{"mode", func(c *Config) { c.Mode, c.Outage = Closed, Outage{0, 1} }},
-		{"mode", func(c *Config) { c.Mode, c.Record = Closed, true }},
+		{"mode", func(c *Config) { c.Mode, c.Capacity = ModeClosed, 1 }},
+		{"mode", func(c *Config) { c.Mode, c.Outage = ModeClosed, Outage{0, 1} }},
+		{"mode", func(c *Config) { c.Mode, c.Record = ModeClosed, true }},
 		{"interval", func(c *Config) { c.Mix = []Share{{2 * time.Minute, 1}} }},
 		{"interval", func(c *Config) { c.Mix, c.Rules = []Share{{time.Second - 1, 1}}, noGuard }},
 		{"interval", func(c *Config) { c.Mix = []Share{{rotation.MaxInterval + 1, 1}} }},

@@ -129,11 +129,11 @@ func (p *plan) forecast(w *worker) *Forecast {
 		f.HeldShare = float64(f.Held) / float64(f.Rotations)
 	}
 	automatic, forced := w.automatic, w.forced
-	if p.Detail == Seconds {
+	if p.Detail == DetailSeconds {
 		f.PerSecond = p.load(automatic, forced, second)
 		automatic, forced = automatic.byMinute(), forced.byMinute()
 	}
-	if p.Detail != Totals {
+	if p.Detail != DetailTotals {
 		f.PerMinute = p.load(automatic, forced, minute)
 		f.AutomaticByMinute, f.ForcedByMinute = widen(automatic), widen(forced)
 	}
@@ -227,14 +227,14 @@ func (p *plan) backlog(w *worker) (*Backlog, []int64) {
 // CompareSpread forecasts the same fleet enrolled otherwise (see [Spread]), and
 // adds the comparison to f. It takes about as long again as the forecast did,
 // and stops early, with the context's error, when the context ends. A forecast
-// of Totals can't be compared.
+// with DetailTotals can't be compared.
 func CompareSpread(ctx context.Context, f *Forecast) error {
 	if f.PerMinute == nil {
 		return errors.New("fleet: CompareSpread needs a forecast that counts load")
 	}
 	other := f.Config
 	other.Record = false
-	other.Detail = Minutes
+	other.Detail = DetailMinutes
 	other.Spread = 0
 	if f.Config.Spread == 0 {
 		other.Spread = rotation.MaxInterval

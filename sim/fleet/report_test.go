@@ -21,7 +21,7 @@ func TestReports_TextAndPageShowTheSameNumbers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := withFaults(t, small(t))
 		c.Start = DefaultStart.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "start")) * time.Minute)
-		c.Detail = rapid.SampledFrom([]Detail{Minutes, Seconds, Totals}).Draw(t, "detail")
+		c.Detail = rapid.SampledFrom([]Detail{DetailMinutes, DetailSeconds, DetailTotals}).Draw(t, "detail")
 		f := mustRun(t, c)
 		var text, html strings.Builder
 		if err := f.WriteText(&text); err != nil {

@@ -54,7 +54,7 @@ func Run(ctx context.Context, c Config) (*Forecast, error) {
 func (p *plan) simulate(ctx context.Context) (*worker, error) {
 	workers, err := p.share(ctx, func(w *worker, k chunk) {
 		switch p.Mode {
-		case Closed:
+		case ModeClosed:
 			for id := k.first; id < k.last; id++ {
 				w.simulateCalls(k.group, id)
 			}
@@ -90,11 +90,11 @@ const memory = 256 << 20
 // workerSize returns about how much memory a worker takes, in bytes.
 func (p *plan) workerSize() int {
 	bins := 0
-	if p.Detail != Totals {
+	if p.Detail != DetailTotals {
 		bins = (2 + len(p.groups)) * int(p.Detail.binOf(p.end)+1)
 	}
 	if p.outageUntil > p.outageFrom {
-		bins += int(Seconds.binOf(p.end) + 1)
+		bins += int(DetailSeconds.binOf(p.end) + 1)
 	}
 	return 4*bins + 1
 }

@@ -53,7 +53,7 @@ func (f *Forecast) Timeline() iter.Seq[timeline.Entry] {
 
 // WriteTimeline writes the events of Timeline as JSON Lines.
 func (f *Forecast) WriteTimeline(w io.Writer) error {
-	out := timeline.NewWriter(w, timeline.JSONL, f.Config.Rules)
+	out := timeline.NewWriter(w, timeline.SpellingJSONL, f.Config.Rules)
 	for e := range f.Timeline() {
 		if err := out.Write(e); err != nil {
 			return err

@@ -51,7 +51,7 @@ func BenchmarkReplayJSONL(b *testing.B) {
 					b.Fatal(err)
 				}
 				replay := sim.NewReplay(rules)
-				w := timeline.NewWriter(io.Discard, timeline.JSONL, rules)
+				w := timeline.NewWriter(io.Discard, timeline.SpellingJSONL, rules)
 				for range min(lines, b.N-n) {
 					e, err := r.Next()
 					if err != nil {

@@ -388,7 +388,7 @@ func TestWriter_RoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, spelling := range []timeline.Spelling{timeline.JSONL, timeline.Text} {
+		for _, spelling := range []timeline.Spelling{timeline.SpellingJSONL, timeline.SpellingText} {
 			var out bytes.Buffer
 			w := timeline.NewWriter(&out, spelling, rules)
 			for _, e := range want {
@@ -406,7 +406,7 @@ func TestWriter_RoundTrip(t *testing.T) {
 			if diff := cmp.Diff(want, got, values, cmpopts.IgnoreFields(timeline.Entry{}, "Line")); diff != "" {
 				t.Fatalf("(-want +got):\n%s\n%s", diff, out.String())
 			}
-			if spelling == timeline.JSONL && strings.Count(out.String(), "\n") != len(want) {
+			if spelling == timeline.SpellingJSONL && strings.Count(out.String(), "\n") != len(want) {
 				t.Fatalf("%d lines for %d events", strings.Count(out.String(), "\n"), len(want))
 			}
 		}
@@ -420,11 +420,11 @@ func TestWriter_RefusesWhatTextCannotSpell(t *testing.T) {
 		card     string
 		want     error
 	}{
-		{timeline.Text, "my card", timeline.ErrSpelling},
-		{timeline.Text, "#1", timeline.ErrSpelling},
-		{timeline.Text, "", timeline.ErrSpelling},
-		{timeline.Text, "a\x1b[31m", timeline.ErrSpelling},
-		{timeline.JSONL, "\xff", timeline.ErrSyntax},
+		{timeline.SpellingText, "my card", timeline.ErrSpelling},
+		{timeline.SpellingText, "#1", timeline.ErrSpelling},
+		{timeline.SpellingText, "", timeline.ErrSpelling},
+		{timeline.SpellingText, "a\x1b[31m", timeline.ErrSpelling},
+		{timeline.SpellingJSONL, "\xff", timeline.ErrSyntax},
 	} {
 		var out bytes.Buffer
 		err := timeline.NewWriter(&out, tt.spelling, rotation.Rules{}).Write(timeline.Entry{Card: tt.card, Event: event})
@@ -434,7 +434,7 @@ func TestWriter_RefusesWhatTextCannotSpell(t *testing.T) {
 	}
 	for _, card := range []string{"my card", "#1", `"quoted" \ <b>`, "日本", "\x1b[31m"} {
 		var out bytes.Buffer
-		if err := timeline.NewWriter(&out, timeline.JSONL, rotation.Rules{}).Write(timeline.Entry{Card: card, Event: event}); err != nil {
+		if err := timeline.NewWriter(&out, timeline.SpellingJSONL, rotation.Rules{}).Write(timeline.Entry{Card: card, Event: event}); err != nil {
 			t.Errorf("card %q: %v", card, err)
 			continue
 		}
@@ -475,7 +475,7 @@ func FuzzReader(f *testing.F) {
 		if err != nil && !errors.As(err, new(*timeline.Error)) {
 			t.Fatalf("error %v without a line", err)
 		}
-		for _, spelling := range []timeline.Spelling{timeline.JSONL, timeline.Text} {
+		for _, spelling := range []timeline.Spelling{timeline.SpellingJSONL, timeline.SpellingText} {
 			var out bytes.Buffer
 			w := timeline.NewWriter(&out, spelling, rules)
 			var written []timeline.Entry
@@ -511,7 +511,7 @@ func FuzzReader(f *testing.F) {
 }
 
 func ExampleWriter() {
-	w := timeline.NewWriter(os.Stdout, timeline.JSONL, rotation.Rules{})
+	w := timeline.NewWriter(os.Stdout, timeline.SpellingJSONL, rotation.Rules{})
 	for _, e := range []timeline.Entry{
 		{Card: "A", Event: rotation.SetInterval(at("2026-11-22T15:00:00Z"), 24*time.Hour)},
 		{Card: "A", Event: rotation.Forced(at("2026-11-22T15:00:01.5Z")), ServiceCode: servicecode.MustParse("201")},

@@ -10,8 +10,8 @@ import (
 type Spelling uint8
 
 const (
-	JSONL Spelling = iota // JSON Lines, for programs
-	Text                  // for people
+	SpellingJSONL Spelling = iota // JSON Lines, for programs
+	SpellingText                  // for people
 )
 
 // Writer writes a timeline. Its output is not buffered: give it a
@@ -41,7 +41,7 @@ func (w *Writer) Write(e Entry) error {
 	}
 	b := w.buf[:0]
 	var err error
-	if w.spelling == Text {
+	if w.spelling == SpellingText {
 		if rules != (rotation.Rules{}) {
 			b = append(b, "rules guard="...)
 			b = append(b, FormatDuration(rules.Guard())...)
