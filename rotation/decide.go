@@ -160,12 +160,12 @@ func (r Rules) refusal(e Event) error {
 	case e.form == formAutoSlot:
 		return fail(ErrInstant, "slot", "")
 	case interval <= r.Guard():
-		return fail(ErrInterval, "interval", "%s is not longer than the guard of %s", short(interval), short(r.Guard()))
+		return fail(ErrInterval, "interval", "%s is not longer than the guard of %s", FormatDuration(interval), FormatDuration(r.Guard()))
 	case interval > MaxInterval:
-		return fail(ErrInterval, "interval", "%s is longer than ten years (%s)", short(interval), short(MaxInterval))
+		return fail(ErrInterval, "interval", "%s is longer than ten years (%s)", FormatDuration(interval), FormatDuration(MaxInterval))
 	case !validInstant(e.extra):
 		return fail(ErrInstant, "first", "")
 	default:
-		return fail(ErrFirst, "first", "%s is not after %s and at most %s later", stamp(e.extra), stamp(e.at), short(interval))
+		return fail(ErrFirst, "first", "%s is not after %s and at most %s later", stamp(e.extra), stamp(e.at), FormatDuration(interval))
 	}
 }

@@ -42,7 +42,7 @@ func (s State) AppendText(b []byte) ([]byte, error) {
 	b = strconv.AppendInt(b, stateVersion, 10)
 	if s.interval() != 0 {
 		b = append(b, " interval="...)
-		b = append(b, short(s.Interval())...)
+		b = append(b, FormatDuration(s.Interval())...)
 		b = append(b, " next="...)
 		b = fromNanos(s.next).AppendFormat(b, time.RFC3339Nano)
 	}

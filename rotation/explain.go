@@ -38,7 +38,7 @@ func (r Rules) Explain(s State, e Event) string {
 		fmt.Fprintf(&b, " (scenario %d)", d.Scenario)
 	}
 	if gap := lostPrecision(s, e); gap != 0 {
-		fmt.Fprintf(&b, "; the slot is %s from the next one: a column or a message has rounded it, use State.Due", short(gap.Abs()))
+		fmt.Fprintf(&b, "; the slot is %s from the next one: a column or a message has rounded it, use State.Due", FormatDuration(gap.Abs()))
 	}
 	return b.String()
 }
@@ -51,7 +51,7 @@ func subject(s State, e Event, d Decision) string {
 	case formForced:
 		return "forced" + sinceGuard(s, e)
 	case formSetInterval, formSetIntervalFirst:
-		return "interval set to " + short(e.Interval())
+		return "interval set to " + FormatDuration(e.Interval())
 	case formDisable:
 		return "rotation turned off"
 	case formAuto:
@@ -61,9 +61,9 @@ func subject(s State, e Event, d Decision) string {
 		case late == 0:
 			words = "automatic at its slot"
 		case late < 0:
-			words = fmt.Sprintf("automatic %s before its slot %s", short(-late), clockTime(e.extra, e.at))
+			words = fmt.Sprintf("automatic %s before its slot %s", FormatDuration(-late), clockTime(e.extra, e.at))
 		default:
-			words = fmt.Sprintf("automatic %s after its slot %s", short(late), clockTime(e.extra, e.at))
+			words = fmt.Sprintf("automatic %s after its slot %s", FormatDuration(late), clockTime(e.extra, e.at))
 		}
 	}
 	if d.Reason() != ReasonGuard {
@@ -93,9 +93,9 @@ func sinceGuard(s State, e Event) string {
 	case gap == 0:
 		return " at the instant of " + strings.Replace(by, "the interval was set", "the interval's setting", 1)
 	case gap < 0:
-		return fmt.Sprintf(" %s before %s at %s, the clock having stepped back", short(-gap), by, at)
+		return fmt.Sprintf(" %s before %s at %s, the clock having stepped back", FormatDuration(-gap), by, at)
 	default:
-		return fmt.Sprintf(" %s after %s at %s", short(gap), by, at)
+		return fmt.Sprintf(" %s after %s at %s", FormatDuration(gap), by, at)
 	}
 }
 
@@ -147,17 +147,4 @@ func clockTime(n, ref int64) string {
 		return t.Format("15:04:05.999999999")
 	}
 	return stamp(n)
-}
-
-// short is the duration as Go spells it, without trailing zero units: 24h, not
-// 24h0m0s.
-func short(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = s[:len(s)-2]
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = s[:len(s)-2]
-	}
-	return s
 }

@@ -74,7 +74,7 @@ func show(s rotation.State, d rotation.Decision, err error) string {
 func showState(s rotation.State) string {
 	parts := []string{"off"}
 	if s.Interval() != 0 {
-		parts[0] = "every " + short(s.Interval())
+		parts[0] = "every " + rotation.FormatDuration(s.Interval())
 	}
 	if next, ok := s.Next(); ok {
 		parts = append(parts, "next "+offset(next))
@@ -90,21 +90,9 @@ func showState(s rotation.State) string {
 
 // offset is an instant's distance from start, such as +24h or -1ns.
 func offset(t time.Time) string {
-	s := short(t.Sub(start))
+	s := rotation.FormatDuration(t.Sub(start))
 	if !strings.HasPrefix(s, "-") {
 		s = "+" + s
-	}
-	return s
-}
-
-// short is d without trailing zero units: 24h, not 24h0m0s.
-func short(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
 }

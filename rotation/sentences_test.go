@@ -218,7 +218,7 @@ func tell(m move) string {
 		b.WriteString(" for " + offset(m.Slot.Time))
 	}
 	if m.Interval != 0 {
-		b.WriteString(" " + short(m.Interval))
+		b.WriteString(" " + rotation.FormatDuration(m.Interval))
 	}
 	if m.First.OK {
 		b.WriteString(" first " + offset(m.First.Time))

@@ -336,7 +336,7 @@ func (f *mixFlag) Set(s string) error {
 		whole := shareFlag(1)
 		if weighted {
 			if err := whole.Set(share); err != nil {
-				return fmt.Errorf("%s: %w", timeline.FormatDuration(d), err)
+				return fmt.Errorf("%s: %w", rotation.FormatDuration(d), err)
 			}
 		}
 		mix = append(mix, fleet.Share{Interval: d, Part: float64(whole)})

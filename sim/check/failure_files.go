@@ -134,7 +134,7 @@ func TestFound%s(t *testing.T) {
 
 func (e Event) goSource() string {
 	at := func(ns int64) string { return fmt.Sprintf("at(%q)", instant(ns)) }
-	every := fmt.Sprintf("every(%q)", timeline.FormatDuration(time.Duration(e.Interval)))
+	every := fmt.Sprintf("every(%q)", rotation.FormatDuration(time.Duration(e.Interval)))
 	switch {
 	case e.Kind == rotation.KindForced:
 		return fmt.Sprintf("rotation.Forced(%s)", at(e.At))

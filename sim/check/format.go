@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
-	"cvvrotation/sim/timeline"
 )
 
 // instant prints as RFC 3339 in UTC.
@@ -13,7 +12,7 @@ type instant int64
 
 func (i instant) String() string { return time.Unix(0, int64(i)).UTC().Format(time.RFC3339Nano) }
 
-func span(d int64) string { return timeline.FormatDuration(time.Duration(d)) }
+func span(d int64) string { return rotation.FormatDuration(time.Duration(d)) }
 
 // nextWords says what the next slot is; 0 stands for none.
 func nextWords(next int64) string {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
-	"cvvrotation/sim/timeline"
 )
 
 // options are all that is drawn for a run before it starts.
@@ -61,7 +60,7 @@ func (o options) String() string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(timeline.FormatDuration(time.Duration(d)))
+		b.WriteString(rotation.FormatDuration(time.Duration(d)))
 	}
 	b.WriteString(" faults=")
 	any := false

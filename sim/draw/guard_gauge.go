@@ -3,7 +3,7 @@ package draw
 import (
 	"strings"
 
-	"cvvrotation/sim/timeline"
+	"cvvrotation/rotation"
 )
 
 // gauge draws the guard as a scale of the given number of cells with the event
@@ -25,11 +25,11 @@ func gauge(g gap, cells int) string {
 func gapWords(g gap) string {
 	switch {
 	case g.held() && g.since < 0:
-		return timeline.FormatDuration(-g.since) + " back, of " + timeline.FormatDuration(g.guard)
+		return rotation.FormatDuration(-g.since) + " back, of " + rotation.FormatDuration(g.guard)
 	case g.held():
-		return timeline.FormatDuration(g.since) + " of " + timeline.FormatDuration(g.guard)
+		return rotation.FormatDuration(g.since) + " of " + rotation.FormatDuration(g.guard)
 	case g.near():
-		return timeline.FormatDuration(g.since) + ", not held"
+		return rotation.FormatDuration(g.since) + ", not held"
 	case g.since < 0:
 		return coarse(-g.since) + " back"
 	default:

@@ -9,7 +9,6 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
-	"cvvrotation/sim/timeline"
 )
 
 // lane is what is drawn of one card.
@@ -307,7 +306,7 @@ func (e laneEvent) note() string {
 			add(s.Entry.ServiceCode.String())
 		}
 	case rotation.KindSetInterval:
-		add("every " + timeline.FormatDuration(s.Entry.Event.Interval()))
+		add("every " + rotation.FormatDuration(s.Entry.Event.Interval()))
 	case rotation.KindAuto:
 		late, _ := lateness(s)
 		if idle(s) {

@@ -11,7 +11,6 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
-	"cvvrotation/sim/timeline"
 )
 
 // MaxEvents is how many events one picture holds.
@@ -425,7 +424,7 @@ func legendItems(rules rotation.Rules) []legendItem {
 	}
 	if rules.Guard() > 0 {
 		items = append(items, legendItem{
-			words: "guard, " + timeline.FormatDuration(rules.Guard()) + ": rotated within it, the schedule is kept",
+			words: "guard, " + rotation.FormatDuration(rules.Guard()) + ": rotated within it, the schedule is kept",
 			room:  44, draw: func(o *svgWriter, x, y float64) {
 				o.f(`<rect class="guard" x="%v" y="%v" width="36" height="14"/>`, x, y-7)
 				o.f(`<path class="guard-end" d="M%v,%vV%v"/>`, x+36, y-7, y+7)

@@ -6,7 +6,6 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
-	"cvvrotation/sim/timeline"
 )
 
 // form is one way to lay a row out.
@@ -183,7 +182,7 @@ func key(rules rotation.Rules) [][]piece {
 // guardWords says which rules the drawing is under.
 func guardWords(rules rotation.Rules) string {
 	const what = "CVV rotations in the order of delivery. "
-	guard := timeline.FormatDuration(rules.Guard())
+	guard := rotation.FormatDuration(rules.Guard())
 	switch {
 	case rules.Guard() == 0:
 		return what + "No guard: each rotation gets a new schedule."

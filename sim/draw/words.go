@@ -63,7 +63,7 @@ func eventWords(s sim.Step) string {
 			words += " " + s.Entry.ServiceCode.String()
 		}
 	case rotation.KindSetInterval:
-		words += " " + timeline.FormatDuration(e.Interval())
+		words += " " + rotation.FormatDuration(e.Interval())
 	case rotation.KindAuto:
 		switch late, _ := lateness(s); {
 		case late > 0:
@@ -97,7 +97,7 @@ func lateness(s sim.Step) (late time.Duration, slot time.Time) {
 // units after a tilde: 1m59.5s, ~23h58m, 9d.
 func coarse(d time.Duration) string {
 	const day = 24 * time.Hour
-	exact := timeline.FormatDuration(d)
+	exact := rotation.FormatDuration(d)
 	if d > 2*day {
 		days, rest := d/day, d%day
 		if hours := rest / time.Hour; hours > 0 {
@@ -120,7 +120,7 @@ func coarse(d time.Duration) string {
 	case d >= time.Minute:
 		unit = time.Second
 	}
-	return "~" + timeline.FormatDuration(d.Truncate(unit))
+	return "~" + rotation.FormatDuration(d.Truncate(unit))
 }
 
 // count is "1 card" or "2 cards".

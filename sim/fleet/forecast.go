@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
-	"cvvrotation/sim/timeline"
 )
 
 // Forecast is what a fleet does. All counts are exact.
@@ -255,4 +254,4 @@ func CompareSpread(ctx context.Context, f *Forecast) error {
 }
 
 // short spells a duration without trailing zero units.
-func short(d time.Duration) string { return timeline.FormatDuration(d) }
+func short(d time.Duration) string { return rotation.FormatDuration(d) }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"cvvrotation/rotation"
@@ -216,19 +215,6 @@ func parseDuration(key, value string) (time.Duration, error) {
 		return 0, syntaxErrorf("%s %s is not a duration such as 24h or 1h30m", key, quoted([]byte(value)))
 	}
 	return d, nil
-}
-
-// FormatDuration returns the duration as Go spells it, without trailing zero
-// units: 24h, not 24h0m0s.
-func FormatDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 // parseRules returns the rules of a header; an empty string stands for the

@@ -228,7 +228,7 @@ func appendJSON(b []byte, e Entry, rules rotation.Rules) ([]byte, error) {
 	}
 	if e.Event.Kind() == rotation.KindSetInterval {
 		b = append(b, `,"interval":"`...)
-		b = append(b, FormatDuration(e.Event.Interval())...)
+		b = append(b, rotation.FormatDuration(e.Event.Interval())...)
 		b = append(b, '"')
 	}
 	if first, ok := e.Event.First(); ok {
@@ -262,7 +262,7 @@ func appendJSON(b []byte, e Entry, rules rotation.Rules) ([]byte, error) {
 	}
 	if rules != (rotation.Rules{}) {
 		b = append(b, `,"rules":{"guard":"`...)
-		b = append(b, FormatDuration(rules.Guard())...)
+		b = append(b, rotation.FormatDuration(rules.Guard())...)
 		b = append(b, `","guard_from":"`...)
 		b = append(b, rules.GuardFrom().String()...)
 		b = append(b, `"}`...)

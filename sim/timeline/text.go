@@ -155,7 +155,7 @@ func appendText(b []byte, e Entry) ([]byte, error) {
 		w = append(w, "slot="+formatNext(slot))
 	}
 	if e.Event.Kind() == rotation.KindSetInterval {
-		w = append(w, "interval="+FormatDuration(e.Event.Interval()))
+		w = append(w, "interval="+rotation.FormatDuration(e.Event.Interval()))
 	}
 	if first, ok := e.Event.First(); ok {
 		w = append(w, "first="+formatNext(first))

@@ -44,7 +44,7 @@ func (w *Writer) Write(e Entry) error {
 	if w.spelling == SpellingText {
 		if rules != (rotation.Rules{}) {
 			b = append(b, "rules guard="...)
-			b = append(b, FormatDuration(rules.Guard())...)
+			b = append(b, rotation.FormatDuration(rules.Guard())...)
 			b = append(b, " guard_from="...)
 			b = append(b, rules.GuardFrom().String()...)
 			b = append(b, '\n')

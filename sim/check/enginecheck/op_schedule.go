@@ -8,12 +8,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/sim/internal/splitmix"
 	"cvvrotation/sim/model"
-	"cvvrotation/sim/timeline"
 )
 
 func (r *run) register(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
@@ -82,9 +82,9 @@ func words(req engine.IntervalRequest) string {
 	case req == engine.IntervalRequest{}:
 		return "no interval"
 	case req.First.IsZero():
-		return "the interval " + timeline.FormatDuration(req.Interval)
+		return "the interval " + rotation.FormatDuration(req.Interval)
 	}
-	return "the interval " + timeline.FormatDuration(req.Interval) + " from " + req.First.Format(time.RFC3339Nano) + " on"
+	return "the interval " + rotation.FormatDuration(req.Interval) + " from " + req.First.Format(time.RFC3339Nano) + " on"
 }
 
 func (r *run) setInterval(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {

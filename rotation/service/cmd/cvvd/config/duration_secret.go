@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"cvvrotation/rotation"
 )
 
 // Duration is a time.Duration in Go's spelling: 90s, 2m, 24h. It is no number,
@@ -38,15 +40,7 @@ func (d *Duration) set(text string) error {
 var errDuration = errors.New("a duration such as 90s, 2m or 24h is needed")
 
 // String returns the duration without parts that are zero: 2m, not 2m0s.
-func (d Duration) String() string {
-	s := d.d.String()
-	for _, zero := range []string{"m0s", "h0m"} {
-		if n := len(s) - len(zero); n > 0 && s[n:] == zero {
-			s = s[:n+1]
-		}
-	}
-	return s
-}
+func (d Duration) String() string { return rotation.FormatDuration(d.d) }
 
 // Secret is a text that must not be shown. The zero value is none. It formats as
 // [redacted], and has nothing that reflection could read.
