@@ -18,16 +18,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation"
 	"cvvrotation/sim/check"
 	"cvvrotation/sim/check/enginecheck"
 )
-
-// exitStatus ends a command that has already said what it found, with a status
-// of its own.
-type exitStatus int
-
-func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 const (
 	exitUnstable    = 3   // a run came out differently the second time
@@ -91,7 +86,7 @@ func (c *cli) checkCommand() *cobra.Command {
 		Use: "check [flags]",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(cmd, args); err != nil {
-				return hinted{err, "run cvvsim check --help for the flags"}
+				return command.Hint(err, "run cvvsim check --help for the flags")
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
@@ -170,13 +165,13 @@ func (o *checkOptions) check(cmd *cobra.Command, args []string) error {
 	_, knownInEngine := enginecheck.FindBug(o.bug)
 	switch {
 	case o.system == "engine" && set("bug") && !knownInEngine:
-		return hinted{fmt.Errorf("no bug of the engine is named %q", o.bug), "run cvvsim check --system engine --list-bugs for the names"}
+		return command.Hint(fmt.Errorf("no bug of the engine is named %q", o.bug), "run cvvsim check --system engine --list-bugs for the names")
 	case o.system == "engine" && set("bug") && o.exhaustive:
-		return hinted{fmt.Errorf("the bug %s is found by the campaign of replicas alone", o.bug), "leave --exhaustive out"}
+		return command.Hint(fmt.Errorf("the bug %s is found by the campaign of replicas alone", o.bug), "leave --exhaustive out")
 	case o.system == "rules" && knownInEngine:
-		return hinted{fmt.Errorf("%s is a bug of the engine", o.bug), "add --system engine"}
+		return command.Hint(fmt.Errorf("%s is a bug of the engine", o.bug), "add --system engine")
 	case o.system == "rules" && set("bug") && !known:
-		return hinted{fmt.Errorf("no bug is named %q", o.bug), "run cvvsim check --list-bugs for the names"}
+		return command.Hint(fmt.Errorf("no bug is named %q", o.bug), "run cvvsim check --list-bugs for the names")
 	}
 	o.first, o.last = 1, presets[o.preset].seeds
 	if set("for") {
@@ -203,7 +198,7 @@ func (o *checkOptions) parseSeeds() (err error) {
 }
 
 func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) error {
-	out := bufio.NewWriter(c.stdout)
+	out := bufio.NewWriter(c.Stdout)
 	defer out.Flush()
 	switch {
 	case o.system == "engine" && (o.listBugs || o.listInvs || o.listPlaces):
@@ -240,7 +235,7 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 	exhaustive := o.exhaustive || set("preset") || !ranged && o.bug == ""
 	if bug.InHost() {
 		if !campaign {
-			return hinted{fmt.Errorf("the bug %s is in the host, and only a campaign simulates one", bug.Name), "leave --exhaustive out"}
+			return command.Hint(fmt.Errorf("the bug %s is in the host, and only a campaign simulates one", bug.Name), "leave --exhaustive out")
 		}
 		exhaustive = false
 	}
@@ -253,7 +248,7 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 	}
 	if o.fresh && r.found == nil && r.Unstable == nil && ctx.Err() == nil {
 		r.FreshSeed = 1 + uint64(rand.Uint32())
-		fmt.Fprintf(c.stderr, "note: fresh seed %d; the same again: --seeds %d-%d\n", r.FreshSeed, r.FreshSeed, r.FreshSeed+freshSeeds-1)
+		fmt.Fprintf(c.Stderr, "note: fresh seed %d; the same again: --seeds %d-%d\n", r.FreshSeed, r.FreshSeed, r.FreshSeed+freshSeeds-1)
 		c.campaign(ctx, o, check.Campaign{System: system, First: r.FreshSeed, Last: r.FreshSeed + freshSeeds - 1}, r)
 	}
 	return c.finish(ctx, o, out, r)
@@ -278,14 +273,14 @@ func (c *cli) finish(ctx context.Context, o *checkOptions, out *bufio.Writer, r 
 		return err
 	}
 	if r.events > 0 {
-		fmt.Fprintf(c.stderr, "note: %.1fs, %s events a second with %d workers\n",
+		fmt.Fprintf(c.Stderr, "note: %.1fs, %s events a second with %d workers\n",
 			r.Elapsed, grouped(int64(float64(r.events)/r.campaignTime.Seconds())), o.workers)
 	}
 	if o.goTest && (r.found != nil && r.Failure.GoTest == "" || r.replicasFailed()) {
-		fmt.Fprintln(c.stderr, "note: no Go test: this failure is not one of events that package rotation could be given")
+		fmt.Fprintln(c.Stderr, "note: no Go test: this failure is not one of events that package rotation could be given")
 	}
 	if r.status != exitDone {
-		return exitStatus(r.status)
+		return command.Status(r.status)
 	}
 	return nil
 }
@@ -330,7 +325,7 @@ func (c *cli) watch(line *statusLine, o *checkOptions, kind string) (progress fu
 	if o.verbose {
 		each = func(run check.Run) {
 			line.clear()
-			fmt.Fprintf(c.stderr, "%sseed %d: hash %016x, %d events, %s\n", kind, run.Seed, run.Hash, run.Events, run.Options)
+			fmt.Fprintf(c.Stderr, "%sseed %d: hash %016x, %d events, %s\n", kind, run.Seed, run.Hash, run.Events, run.Options)
 		}
 	}
 	return progress, each
@@ -344,19 +339,19 @@ type statusLine struct {
 }
 
 func (c *cli) statusLine() *statusLine {
-	f, ok := c.stderr.(*os.File)
+	f, ok := c.Stderr.(*os.File)
 	return &statusLine{c: c, on: ok && term.IsTerminal(int(f.Fd()))}
 }
 
 func (l *statusLine) show(format string, args ...any) {
 	if l.on && time.Since(l.last) > 200*time.Millisecond {
 		l.last = time.Now()
-		fmt.Fprintf(l.c.stderr, "\r\x1b[K"+format, args...)
+		fmt.Fprintf(l.c.Stderr, "\r\x1b[K"+format, args...)
 	}
 }
 
 func (l *statusLine) clear() {
 	if l.on {
-		fmt.Fprint(l.c.stderr, "\r\x1b[K")
+		fmt.Fprint(l.c.Stderr, "\r\x1b[K")
 	}
 }

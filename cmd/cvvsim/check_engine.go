@@ -56,7 +56,7 @@ func (c *cli) checkEngine(ctx context.Context, cmd *cobra.Command, o *checkOptio
 		first := 1 + uint64(rand.Uint32())
 		last := first + engineFresh - 1
 		r.FreshSeed = first
-		fmt.Fprintf(c.stderr, "note: fresh seed %d; the same again: --system engine --seeds %d-%d\n", first, first, last)
+		fmt.Fprintf(c.Stderr, "note: fresh seed %d; the same again: --system engine --seeds %d-%d\n", first, first, last)
 		c.campaign(ctx, o, check.Campaign{System: cards.System, First: first, Last: last}, r)
 		if goOn() {
 			c.replicas(ctx, o, enginecheck.Campaign{First: first, Last: last}, r)

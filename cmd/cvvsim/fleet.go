@@ -20,6 +20,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation"
 	"cvvrotation/sim/fleet"
 	"cvvrotation/sim/timeline"
@@ -90,7 +91,7 @@ func (c *cli) fleetCommand() *cobra.Command {
 func (c *cli) fleet(cmd *cobra.Command, o *fleetOptions, args []string) error {
 	advice := "run cvvsim fleet --help for the flags"
 	if err := o.check(cmd, args); err != nil {
-		return hinted{err, advice}
+		return command.Hint(err, advice)
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -99,7 +100,7 @@ func (c *cli) fleet(cmd *cobra.Command, o *fleetOptions, args []string) error {
 	if o.writeEvents != "" {
 		var err error
 		if file, err = replaceFile(o.writeEvents); err != nil {
-			return hinted{fmt.Errorf("--write-timeline: %w", err), "name a file in a directory that can be written to"}
+			return command.Hint(fmt.Errorf("--write-timeline: %w", err), "name a file in a directory that can be written to")
 		}
 		defer file.discard()
 	}
@@ -107,7 +108,7 @@ func (c *cli) fleet(cmd *cobra.Command, o *fleetOptions, args []string) error {
 	var refused *fleet.FieldError
 	switch {
 	case errors.As(err, &refused):
-		return hinted{fmt.Errorf("--%s: %s", refused.Field, refused.Problem), advice}
+		return command.Hint(fmt.Errorf("--%s: %s", refused.Field, refused.Problem), advice)
 	case ctx.Err() != nil:
 		return errors.New("interrupted; nothing was written")
 	case err != nil:
@@ -133,7 +134,7 @@ func (c *cli) fleet(cmd *cobra.Command, o *fleetOptions, args []string) error {
 			return fmt.Errorf("--write-timeline: %w", err)
 		}
 	}
-	_, err = page.WriteTo(c.stdout)
+	_, err = page.WriteTo(c.Stdout)
 	return err
 }
 

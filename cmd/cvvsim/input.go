@@ -66,7 +66,7 @@ func (c *cli) eachFile(names []string, read func(r *timeline.Reader, name string
 }
 
 func (c *cli) oneFile(name string, read func(r *timeline.Reader, name string) error) error {
-	in, shown := c.stdin, "<stdin>"
+	in, shown := c.Stdin, "<stdin>"
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {

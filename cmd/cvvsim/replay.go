@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
 	"cvvrotation/sim/draw"
@@ -56,9 +57,9 @@ var (
 func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error {
 	until, err := o.check(cmd)
 	if err != nil {
-		return hinted{err, "run cvvsim replay --help for the flags"}
+		return command.Hint(err, "run cvvsim replay --help for the flags")
 	}
-	out := bufio.NewWriterSize(c.stdout, 64<<10)
+	out := bufio.NewWriterSize(c.Stdout, 64<<10)
 	err = c.eachFile(files, func(r *timeline.Reader, name string) error {
 		header, err := r.Rules()
 		if err != nil {
@@ -88,7 +89,7 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 			err = replayOpen(r, name, rules, emit)
 		}
 		if differing > 0 {
-			fmt.Fprintf(c.stderr, "note: %s: %d events differ from their expectations; run cvvsim verify for the list\n", name, differing)
+			fmt.Fprintf(c.Stderr, "note: %s: %d events differ from their expectations; run cvvsim verify for the list\n", name, differing)
 		}
 		return errors.Join(err, s.close(err == nil))
 	})
@@ -155,7 +156,7 @@ func (c *cli) replayClosed(r *timeline.Reader, name string, rules rotation.Rules
 		return err
 	}
 	if beyond > 0 {
-		fmt.Fprintf(c.stderr, "note: %s: %d events are later than --until; nothing fires after it\n", name, beyond)
+		fmt.Fprintf(c.Stderr, "note: %s: %d events are later than --until; nothing fires after it\n", name, beyond)
 	}
 	return nil
 }

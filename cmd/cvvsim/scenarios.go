@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/sim/draw"
 	"cvvrotation/sim/scenarios"
 	"cvvrotation/sim/timeline"
@@ -28,13 +29,13 @@ func (c *cli) scenariosCommand() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(colors, color) {
-				return hinted{fmt.Errorf("--color %s: one of %s is needed", color, strings.Join(colors, ", ")), "run cvvsim scenarios --help for the flags"}
+				return command.Hint(fmt.Errorf("--color %s: one of %s is needed", color, strings.Join(colors, ", ")), "run cvvsim scenarios --help for the flags")
 			}
 			told, err := find(args)
 			if err != nil {
 				return err
 			}
-			out := bufio.NewWriter(c.stdout)
+			out := bufio.NewWriter(c.Stdout)
 			switch {
 			case list && source:
 				err = errors.New("--list and --source exclude each other")
@@ -68,7 +69,7 @@ func find(names []string) ([]scenarios.Scenario, error) {
 	for _, name := range names {
 		s, ok := scenarios.Find(name)
 		if !ok {
-			return nil, hinted{fmt.Errorf("no scenario is named %q", name), "run cvvsim scenarios --list for the names"}
+			return nil, command.Hint(fmt.Errorf("no scenario is named %q", name), "run cvvsim scenarios --list for the names")
 		}
 		told = append(told, s)
 	}
@@ -102,7 +103,7 @@ func tell(out *bufio.Writer, told []scenarios.Scenario, o draw.TextOptions) erro
 	}
 	fmt.Fprintf(out, "\n%v\n", &total)
 	if total.differing > 0 {
-		return errDifference
+		return command.Status(exitDifference)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
 	"cvvrotation/sim/timeline"
@@ -28,10 +29,10 @@ func (c *cli) verifyCommand() *cobra.Command {
 		Use: "verify [flags] FILE...",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
-				return hinted{err, "run cvvsim verify --help for the flags"}
+				return command.Hint(err, "run cvvsim verify --help for the flags")
 			}
 			if len(args) == 0 {
-				return hinted{errors.New("a file is needed, or - for standard input"), "run cvvsim verify --help for examples"}
+				return command.Hint(errors.New("a file is needed, or - for standard input"), "run cvvsim verify --help for examples")
 			}
 			return c.verify(&o, args)
 		},
@@ -58,7 +59,7 @@ func (o *verifyOptions) check() (err error) {
 }
 
 func (c *cli) verify(o *verifyOptions, files []string) error {
-	out := bufio.NewWriter(c.stdout)
+	out := bufio.NewWriter(c.Stdout)
 	total := tally{limit: o.limit}
 	skipped := 0
 	err := c.eachFile(files, func(r *timeline.Reader, name string) error {
@@ -83,21 +84,21 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 		}
 		fmt.Fprintln(out, &total)
 		if total.judged == 0 {
-			fmt.Fprintln(c.stderr, "note: nothing was judged: no event carries an expectation")
+			fmt.Fprintln(c.Stderr, "note: nothing was judged: no event carries an expectation")
 		}
 		if total.imprecise > 0 {
-			fmt.Fprintf(c.stderr, "warning: %d events have a slot or next less than a second from the right one (first: %s): a column or a message has rounded it. "+
+			fmt.Fprintf(c.Stderr, "warning: %d events have a slot or next less than a second from the right one (first: %s): a column or a message has rounded it. "+
 				"Deliver what State.Due returns for the stored state.\n", total.imprecise, total.firstImprecise)
 		}
 		if skipped > 0 {
-			fmt.Fprintf(c.stderr, "note: %d lines without an event were skipped\n", skipped)
+			fmt.Fprintf(c.Stderr, "note: %d lines without an event were skipped\n", skipped)
 		}
 	}
 	if err := errors.Join(err, out.Flush()); err != nil {
 		return err
 	}
 	if total.differing > 0 {
-		return errDifference
+		return command.Status(exitDifference)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
@@ -39,7 +40,7 @@ func (c *cli) openAudit(cfg *config.Config, create bool) (*auditLog, error) {
 	if err := f.Reopen(); err != nil {
 		err = fmt.Errorf("the audit log: %w", err)
 		if !create && errors.Is(err, os.ErrNotExist) {
-			err = hinted{err, "cvvd serve and cvvd migrate make it"}
+			err = command.Hint(err, "cvvd serve and cvvd migrate make it")
 		}
 		return nil, err
 	}
@@ -131,7 +132,7 @@ func (c *cli) audited(ctx context.Context, cfg *config.Config, operation string,
 	r.Operation = operation
 	failed := do(&r)
 	r.Outcome = api.Outcome(failed)
-	if usage := (usageError{}); errors.As(failed, &usage) {
+	if command.IsUsage(failed) {
 		r.Outcome = "invalid-request"
 	}
 	if err := errors.Join(r.Write(ctx, log.Logger, clock.New().Now()), log.Close()); err != nil {

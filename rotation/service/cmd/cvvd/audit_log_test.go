@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"cvvrotation/cmd/command"
 )
 
 // readAudit returns the records of a file, each of which must be whole.
@@ -53,7 +55,7 @@ func TestAuditFile(t *testing.T) {
 		})
 	}
 	for range commands {
-		command(t, env, "card", "force", "a")
+		operator(t, env, "card", "force", "a")
 	}
 	both.Wait()
 	versions := map[any]bool{}
@@ -126,10 +128,10 @@ func TestAuditFull(t *testing.T) {
 	}
 	q := start(t, env, "card", "force", "a")
 	<-q.done
-	if log := q.log.String(); exitCode(q.err) != exitFailed || !strings.Contains(log, "error: it was done, but the audit log has no record of this: ") || q.out.String() != "" {
+	if log := q.log.String(); exitCode(q.err) != command.Failed || !strings.Contains(log, "error: it was done, but the audit log has no record of this: ") || q.out.String() != "" {
 		t.Errorf("%v: %s%s", q.err, q.out, log)
 	}
-	if !strings.Contains(command(t, env, "card", "show", "a"), "version 3") {
+	if !strings.Contains(operator(t, env, "card", "show", "a"), "version 3") {
 		t.Error("it was not done")
 	}
 }

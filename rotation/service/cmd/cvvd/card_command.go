@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
@@ -41,7 +42,7 @@ type cardFlags struct {
 }
 
 func (c *cli) cardCommand() *cobra.Command {
-	return group("card",
+	return command.Group("card",
 		c.cardDo("register", "register", c.register, scheduleFlags, func(cmd *cobra.Command, f *cardFlags) {
 			cmd.Flags().StringVar(&f.account, "account", "", "")
 			cmd.Flags().StringVar(&f.code, "service-code", "", "")
@@ -71,10 +72,10 @@ func (c *cli) cardDo(name, audited string, do func(context.Context, *engine.Engi
 	var f cardFlags
 	cmd := &cobra.Command{
 		Use:  name + " CARD",
-		Args: exactly("a card's id"),
+		Args: command.Exactly("a card's id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(outputs, cobra.Completion(f.output)) {
-				return refuse("run "+cmd.CommandPath()+" --help", "-o %s: one of %s is needed", f.output, strings.Join(outputs, ", "))
+				return command.Refuse("run "+cmd.CommandPath()+" --help", "-o %s: one of %s is needed", f.output, strings.Join(outputs, ", "))
 			}
 			return c.withEngine(cmd.Context(), &f.config, func(cfg *config.Config, e *engine.Engine) error {
 				ref := engine.Ref{Card: args[0], Account: f.account}
@@ -99,9 +100,9 @@ func (c *cli) cardDo(name, audited string, do func(context.Context, *engine.Engi
 				case err != nil:
 					return err
 				case f.output == "json":
-					return json.NewEncoder(c.stdout).Encode(result)
+					return json.NewEncoder(c.Stdout).Encode(result)
 				}
-				return result.text(c.stdout)
+				return result.text(c.Stdout)
 			})
 		},
 	}
@@ -117,14 +118,13 @@ func (c *cli) cardDo(name, audited string, do func(context.Context, *engine.Engi
 // explain gives an error of the engine its status and advice.
 func explain(card string, err error) error {
 	var wrong *rotation.EventError
-	var usage usageError
 	switch {
-	case errors.As(err, &usage):
+	case command.IsUsage(err):
 		return err
 	case errors.Is(err, store.ErrNotFound):
-		return hinted{fmt.Errorf("card %s: %w", card, err), "cvvd card register makes it known"}
+		return command.Hint(fmt.Errorf("card %s: %w", card, err), "cvvd card register makes it known")
 	case errors.Is(err, engine.ErrInvalid), errors.As(err, &wrong):
-		return usageError{err} // which never quotes what could be a secret
+		return command.Usage(err) // which never quotes what could be a secret
 	}
 	return fmt.Errorf("card %s: %w", card, err)
 }
@@ -132,7 +132,7 @@ func explain(card string, err error) error {
 func (f *cardFlags) schedule() (engine.IntervalRequest, error) {
 	r := engine.IntervalRequest{Interval: f.interval, Spread: f.spread}
 	if f.interval == 0 && (f.first != "" || f.spread) {
-		return r, refuse("such as --interval 24h", "--first and --spread need --interval")
+		return r, command.Refuse("such as --interval 24h", "--first and --spread need --interval")
 	}
 	if f.first != "" {
 		first, err := time.Parse(time.RFC3339Nano, f.first)
@@ -183,7 +183,7 @@ func (c *cli) register(ctx context.Context, e *engine.Engine, ref engine.Ref, f 
 // readParticulars reads a PAN and an expiry date from standard input: arguments
 // can be seen by everybody on the machine.
 func (c *cli) readParticulars() (p cvvgen.Card, err error) {
-	text, err := io.ReadAll(io.LimitReader(c.stdin, 256))
+	text, err := io.ReadAll(io.LimitReader(c.Stdin, 256))
 	if err != nil {
 		return p, err
 	}
@@ -225,7 +225,7 @@ func (c *cli) set(ctx context.Context, e *engine.Engine, ref engine.Ref, f *card
 		return shown{}, err
 	}
 	if f.interval == 0 {
-		return shown{}, refuse("such as --interval 24h; cvvd card disable turns automatic rotation off", "--interval is needed")
+		return shown{}, command.Refuse("such as --interval 24h; cvvd card disable turns automatic rotation off", "--interval is needed")
 	}
 	s, err := e.SetInterval(ctx, ref, schedule)
 	return scheduleShown("interval set", s), err

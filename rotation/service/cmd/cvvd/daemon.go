@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
@@ -74,7 +75,7 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	options := telemetry.Options{Registerer: registry}
 	if cfg.Tracing.Endpoint != "" {
-		d.traces, err = telemetry.NewTracerProvider(ctx, telemetry.Tracing{Endpoint: cfg.Tracing.Endpoint, Share: cfg.Tracing.Share, Version: version()})
+		d.traces, err = telemetry.NewTracerProvider(ctx, telemetry.Tracing{Endpoint: cfg.Tracing.Endpoint, Share: cfg.Tracing.Share, Version: command.Version()})
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +92,7 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 	d.store = metrics.Store(inner)
 	registry.MustRegister(telemetry.Sizes(d.store, 2*time.Second))
 
-	if d.sink, err = openSink(cfg, c.stdout, logger); err != nil {
+	if d.sink, err = openSink(cfg, c.Stdout, logger); err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
 	engineOptions, err := engineOptions(ctx, cfg, d.store, logger)
@@ -114,7 +115,7 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 		return nil, err
 	}
 	if err := d.engine.CheckKeys(ctx); err != nil {
-		return nil, hinted{fmt.Errorf("the sealing keys: %w", err), "list the key that was in force before as well; cvvd help reseal says how keys change"}
+		return nil, command.Hint(fmt.Errorf("the sealing keys: %w", err), "list the key that was in force before as well; cvvd help reseal says how keys change")
 	}
 	return d, c.buildServers(d, registry, metrics, dev)
 }
@@ -145,9 +146,9 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 	d.pci = api.Server("", metrics.Handler(endpoint))
 	d.pci.WriteTimeout = max(d.pci.WriteTimeout, l.Request.Go()+5*time.Second) // it counts from the request's header on
 	if d.cert, d.pci.TLSConfig, err = newCertificate(d.cfg); err != nil {
-		return usageError{err}
+		return command.Usage(err)
 	}
-	page := status.Options{Store: d.store, Recent: metrics.Recent(), Logger: d.log, Version: version()}
+	page := status.Options{Store: d.store, Recent: metrics.Recent(), Logger: d.log, Version: command.Version()}
 	if d.relay != nil {
 		page.Relay = d.relay.State
 	}
@@ -177,7 +178,7 @@ func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, dev bool) 
 		AccountClaim: a.AccountClaim, Leeway: a.Leeway.Go(), Logger: d.log,
 	})
 	if err != nil {
-		return nil, usageError{err}
+		return nil, command.Usage(err)
 	}
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "cvv_token_keys_age_seconds", Help: "Since the keys of tokens were last loaded; -1: never yet.",
@@ -249,7 +250,7 @@ func (d *daemon) run(running, patient context.Context, stop context.CancelCauseF
 		}
 		return served(d.pci.Serve(d.onPCI))
 	})
-	d.log.Info("serving", "version", version(), "pci", d.onPCI.Addr().String(), "ops", d.onOps.Addr().String(),
+	d.log.Info("serving", "version", command.Version(), "pci", d.onPCI.Addr().String(), "ops", d.onOps.Addr().String(),
 		"tls", d.cert != nil, "store", d.cfg.Store.Kind, "sink", d.cfg.Events.Sink)
 	if d.announce != nil {
 		start(func(context.Context) error { return d.announce() })

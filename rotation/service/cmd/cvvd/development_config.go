@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 	"cvvrotation/rotation/service/internal/loopback"
 )
@@ -24,7 +25,7 @@ func (c *cli) loadDev(ctx context.Context, dir string, sections []string) (*conf
 		dir = c.defaultDevDir()
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, refuse("name another folder with --dev-dir", "development mode: %w", err)
+		return nil, command.Refuse("name another folder with --dev-dir", "development mode: %w", err)
 	}
 	cfg := config.Default()
 	cfg.Store.Path = filepath.Join(dir, "cvvd.db")
@@ -33,11 +34,11 @@ func (c *cli) loadDev(ctx context.Context, dir string, sections []string) (*conf
 	cfg.Events.Sink, cfg.Events.File = "jsonl", filepath.Join(dir, "events.jsonl")
 	cfg.Log.Level, cfg.Log.Format, cfg.Log.AuditFile = "info", "text", filepath.Join(dir, "audit.jsonl")
 	if err := cfg.Override(c.environ); err != nil {
-		return nil, refuse("unset it, or correct it", "%w", err)
+		return nil, command.Refuse("unset it, or correct it", "%w", err)
 	}
 	for _, a := range [][2]string{{"listen.pci", cfg.Listen.PCI}, {"listen.ops", cfg.Listen.Ops}} {
 		if host, _, err := net.SplitHostPort(a[1]); err != nil || !loopback.IsHost(host) {
-			return nil, refuse("development mode hands out tokens to whoever asks: with a configuration file, cvvd serves on any address",
+			return nil, command.Refuse("development mode hands out tokens to whoever asks: with a configuration file, cvvd serves on any address",
 				"%s: development mode listens on loopback only, such as 127.0.0.1:8080", a[0])
 		}
 	}
@@ -50,7 +51,7 @@ func (c *cli) loadDev(ctx context.Context, dir string, sections []string) (*conf
 	}
 	checked := slices.DeleteFunc(slices.Clone(sections), func(s string) bool { return s == "auth" }) // it has tokens of its own
 	if err := cfg.Check(ctx, checked...); err != nil {
-		return nil, refuse("unset the variable, or correct it", "%w", err)
+		return nil, command.Refuse("unset the variable, or correct it", "%w", err)
 	}
 	return &cfg, nil
 }

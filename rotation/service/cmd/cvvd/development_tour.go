@@ -34,6 +34,6 @@ func (c *cli) announce(d *daemon, issuer *auth.Dev) error {
 	}); err != nil {
 		return err
 	}
-	_, err := c.stdout.Write([]byte(b.String()))
+	_, err := c.Stdout.Write([]byte(b.String()))
 	return err
 }

@@ -92,10 +92,10 @@ func TestNewcomer(t *testing.T) {
 
 	// The next day everything is still there, under another token.
 	second := start(t, env, "serve", "--dev").serving()
-	if out := command(t, env, "card", "show", "--dev", "demo", "-o", "json"); !strings.Contains(out, `"version":2`) {
+	if out := operator(t, env, "card", "show", "--dev", "demo", "-o", "json"); !strings.Contains(out, `"version":2`) {
 		t.Errorf("after starting again: %s", out)
 	}
-	command(t, env, "card", "force", "--dev", "demo")
+	operator(t, env, "card", "force", "--dev", "demo")
 	tail := start(t, env, "events", "tail", "--dev", "--follow")
 	tail.wait(tail.out, `(?s)"demo.3".*\n`)
 	if err := tail.end(syscall.SIGINT); err != nil {

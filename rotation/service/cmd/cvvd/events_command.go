@@ -10,6 +10,7 @@ import (
 	"github.com/benbjohnson/clock"
 	"github.com/spf13/cobra"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
@@ -18,7 +19,7 @@ import (
 const logPage = 500
 
 func (c *cli) eventsCommand() *cobra.Command {
-	return group("events", c.tailCommand(), c.replayCommand())
+	return command.Group("events", c.tailCommand(), c.replayCommand())
 }
 
 func (c *cli) tailCommand() *cobra.Command {
@@ -27,10 +28,10 @@ func (c *cli) tailCommand() *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
 		Use:  "tail",
-		Args: exactly(),
+		Args: command.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if after < 0 {
-				return refuse("0 is all that are kept", "--after: must not be negative")
+				return command.Refuse("0 is all that are kept", "--after: must not be negative")
 			}
 			ctx, stop := c.interruptible(cmd.Context())
 			defer stop()
@@ -57,7 +58,7 @@ type line struct {
 // tail prints the log of the outbox after a position. When it follows it looks
 // for more each second until ctx ends.
 func (c *cli) tail(ctx context.Context, s store.Store, after int64, follow bool) error {
-	out := bufio.NewWriter(c.stdout)
+	out := bufio.NewWriter(c.Stdout)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	ticker := clock.New().Ticker(time.Second)
@@ -98,11 +99,11 @@ func (c *cli) replayCommand() *cobra.Command {
 	var from, to int64
 	cmd := &cobra.Command{
 		Use:  "replay",
-		Args: exactly(),
+		Args: command.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set := cmd.Flags().Changed
 			if !set("from") || !set("to") || from < 1 || to < from {
-				return refuse("cvvd events tail shows positions", "--from and --to are needed: positions from 1, both inclusive")
+				return command.Refuse("cvvd events tail shows positions", "--from and --to are needed: positions from 1, both inclusive")
 			}
 			return c.withStore(cmd.Context(), &f, func(cfg *config.Config, s store.Store) error {
 				var n int64
@@ -114,7 +115,7 @@ func (c *cli) replayCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(c.stdout, "to be delivered again: %s\n", count(n, "event"))
+				_, err = fmt.Fprintf(c.Stdout, "to be delivered again: %s\n", count(n, "event"))
 				return err
 			})
 		},

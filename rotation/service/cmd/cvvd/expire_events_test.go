@@ -53,13 +53,13 @@ func TestNoSink(t *testing.T) {
 	if err := p.end(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
-	if got := command(t, env, "events", "tail"); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"status":"waiting"`) || !strings.Contains(got, "recent.1") {
+	if got := operator(t, env, "events", "tail"); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"status":"waiting"`) || !strings.Contains(got, "recent.1") {
 		t.Errorf("kept: %s", got)
 	}
 
 	p = start(t, append(env, "CVVD_EVENTS_SINK=jsonl", "CVVD_EVENTS_FILE="+events), "serve").serving()
 	until(t, "the event is delivered", func() bool {
-		return strings.Contains(command(t, env, "events", "tail"), `"status":"delivered"`)
+		return strings.Contains(operator(t, env, "events", "tail"), `"status":"delivered"`)
 	})
 	if err := p.end(syscall.SIGTERM); err != nil {
 		t.Error(err)

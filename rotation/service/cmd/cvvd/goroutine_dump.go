@@ -6,6 +6,8 @@ import (
 	"os/signal"
 	"runtime/pprof"
 	"syscall"
+
+	"cvvrotation/cmd/command"
 )
 
 // onAbort ends the process at SIGABRT, which is how systemd ends one that gives no
@@ -19,9 +21,9 @@ func (c *cli) onAbort() (undo func()) {
 	go func() {
 		select {
 		case s := <-signals:
-			fmt.Fprintf(c.stderr, "error: %v: ended at once; this is what the goroutines are at:\n", s)
-			pprof.Lookup("goroutine").WriteTo(c.stderr, 1)
-			os.Exit(exitFailed)
+			fmt.Fprintf(c.Stderr, "error: %v: ended at once; this is what the goroutines are at:\n", s)
+			pprof.Lookup("goroutine").WriteTo(c.Stderr, 1)
+			os.Exit(command.Failed)
 		case <-done:
 		}
 	}()

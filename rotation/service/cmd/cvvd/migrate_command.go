@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
@@ -24,7 +25,7 @@ func (c *cli) migrateCommand() *cobra.Command {
 	var f configFlags
 	cmd := &cobra.Command{
 		Use:  "migrate",
-		Args: exactly(),
+		Args: command.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := c.interruptible(cmd.Context())
 			defer stop()
@@ -35,7 +36,7 @@ func (c *cli) migrateCommand() *cobra.Command {
 			if err := c.audited(ctx, cfg, "migrate", true, func(*api.Record) error { return migrate(ctx, cfg) }); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(c.stdout, "the schema is the one that this program needs")
+			_, err = fmt.Fprintln(c.Stdout, "the schema is the one that this program needs")
 			return err
 		},
 	}
@@ -65,7 +66,7 @@ func (c *cli) resealCommand() *cobra.Command {
 	var f configFlags
 	cmd := &cobra.Command{
 		Use:  "reseal",
-		Args: exactly(),
+		Args: command.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := c.interruptible(cmd.Context())
 			defer stop()
@@ -76,9 +77,9 @@ func (c *cli) resealCommand() *cobra.Command {
 					r.Detail = fmt.Sprintf("%s sealed anew, %d failed", count(resealed, "card"), failed)
 					return err
 				})
-				fmt.Fprintf(c.stdout, "%s sealed anew, %d failed\n", count(resealed, "card"), failed)
+				fmt.Fprintf(c.Stdout, "%s sealed anew, %d failed\n", count(resealed, "card"), failed)
 				if err == nil && failed > 0 {
-					err = hinted{fmt.Errorf("%s could not be opened; the log names them", count(failed, "card")), "keep the old keys in the list until none fails"}
+					err = command.Hint(fmt.Errorf("%s could not be opened; the log names them", count(failed, "card")), "keep the old keys in the list until none fails")
 				}
 				return err
 			})
@@ -93,19 +94,19 @@ func (c *cli) configCommand() *cobra.Command {
 	var defaults bool
 	check := &cobra.Command{
 		Use:  "check",
-		Args: exactly(),
+		Args: command.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if defaults {
-				return config.WriteExample(c.stdout)
+				return config.WriteExample(c.Stdout)
 			}
 			cfg, err := c.load(cmd.Context(), &f, config.All)
 			if err != nil {
 				return err
 			}
-			return cfg.Write(c.stdout)
+			return cfg.Write(c.Stdout)
 		},
 	}
 	f.add(check)
 	check.Flags().BoolVar(&defaults, "print-defaults", false, "")
-	return group("config", check)
+	return command.Group("config", check)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
@@ -38,13 +39,13 @@ func (c *cli) load(ctx context.Context, f *configFlags, sections []string) (*con
 	}
 	switch {
 	case f.dev && f.file != "":
-		return nil, refuse("leave one of them out", "--dev and --config do not go together")
+		return nil, command.Refuse("leave one of them out", "--dev and --config do not go together")
 	case f.devDir != "" && !f.dev:
-		return nil, refuse("add --dev", "--dev-dir is for development mode")
+		return nil, command.Refuse("add --dev", "--dev-dir is for development mode")
 	case f.dev:
 		return c.loadDev(ctx, f.devDir, sections)
 	case name == "":
-		return nil, refuse("name one with --config or CVVD_CONFIG (cvvd config check --print-defaults > cvvd.toml writes one to begin with); to try cvvd out: --dev",
+		return nil, command.Refuse("name one with --config or CVVD_CONFIG (cvvd config check --print-defaults > cvvd.toml writes one to begin with); to try cvvd out: --dev",
 			"there is no configuration file")
 	}
 	loaded, err := config.Load(name, c.environ)
@@ -52,18 +53,9 @@ func (c *cli) load(ctx context.Context, f *configFlags, sections []string) (*con
 		err = loaded.Check(ctx, sections...)
 	}
 	if err != nil {
-		return nil, refuse("cvvd config check --print-defaults documents every setting", "%w", err)
+		return nil, command.Refuse("cvvd config check --print-defaults documents every setting", "%w", err)
 	}
 	return &loaded, nil
-}
-
-func (c *cli) env(name string) string {
-	for _, v := range c.environ {
-		if len(v) > len(name) && v[:len(name)] == name && v[len(name)] == '=' {
-			return v[len(name)+1:]
-		}
-	}
-	return ""
 }
 
 // openStore opens the store that the configuration names. An SQLite database is
@@ -76,7 +68,7 @@ func openStore(ctx context.Context, cfg *config.Config, create bool) (store.Stor
 		}
 		s, err := postgres.Open(ctx, url, postgres.Options{Connections: cfg.Store.Connections, BackgroundConnections: cfg.Store.Background})
 		if errors.Is(err, store.ErrSchema) {
-			err = hinted{err, "cvvd migrate brings it up to date"}
+			err = command.Hint(err, "cvvd migrate brings it up to date")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("the store: %w", err)
@@ -84,7 +76,7 @@ func openStore(ctx context.Context, cfg *config.Config, create bool) (store.Stor
 		return s, nil
 	}
 	if _, err := os.Stat(cfg.Store.Path); !create && errors.Is(err, fs.ErrNotExist) {
-		return nil, hinted{fmt.Errorf("the store: there is no database %s", cfg.Store.Path), "cvvd serve and cvvd migrate make it"}
+		return nil, command.Hint(fmt.Errorf("the store: there is no database %s", cfg.Store.Path), "cvvd serve and cvvd migrate make it")
 	}
 	s, err := sqlite.Open(ctx, cfg.Store.Path, sqlite.Options{})
 	if err != nil {
@@ -97,11 +89,11 @@ func openStore(ctx context.Context, cfg *config.Config, create bool) (store.Stor
 func engineOptions(ctx context.Context, cfg *config.Config, s store.Store, logger *slog.Logger) (engine.Options, error) {
 	generator, err := cfg.Generator(ctx, nil)
 	if err != nil {
-		return engine.Options{}, usageError{err}
+		return engine.Options{}, command.Usage(err)
 	}
 	rules, err := cfg.RotationRules()
 	if err != nil {
-		return engine.Options{}, usageError{err}
+		return engine.Options{}, command.Usage(err)
 	}
 	e := &cfg.Engine
 	return engine.Options{
@@ -145,9 +137,9 @@ func (c *cli) logger(cfg *config.Config) *slog.Logger {
 	level, _ := cfg.Level() // checked
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	if cfg.Log.Format == "text" {
-		return slog.New(slog.NewTextHandler(c.stderr, options))
+		return slog.New(slog.NewTextHandler(c.Stderr, options))
 	}
-	return slog.New(slog.NewJSONHandler(c.stderr, options))
+	return slog.New(slog.NewJSONHandler(c.Stderr, options))
 }
 
 // readable writes durations as people do, 1.5s, in JSON as in text: as JSON they

@@ -199,8 +199,8 @@ func (p *process) try(method, url, token, body string) (int, string, error) {
 	return answer.StatusCode, string(b), err
 }
 
-// command runs a command of the operator to its end.
-func command(t *testing.T, env []string, args ...string) string {
+// operator runs a command of the operator to its end.
+func operator(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	p := start(t, env, args...)
 	<-p.done

@@ -17,6 +17,7 @@ import (
 	"github.com/benbjohnson/clock"
 	"github.com/jackc/pgx/v5"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
@@ -65,10 +66,10 @@ func TestReplicas(t *testing.T) {
 	// A daemon refuses a database that nobody has migrated, and says what to do.
 	early := start(t, env, "serve")
 	<-early.done
-	if exitCode(early.err) != exitFailed || !strings.Contains(early.log.String(), "hint: cvvd migrate") {
+	if exitCode(early.err) != command.Failed || !strings.Contains(early.log.String(), "hint: cvvd migrate") {
 		t.Fatalf("%v: %s", early.err, early.log)
 	}
-	command(t, env, "migrate")
+	operator(t, env, "migrate")
 
 	// The cards were enrolled half an hour ago, and are due since 20 minutes.
 	then := clock.NewMock()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
@@ -24,7 +25,7 @@ func (c *cli) serveCommand() *cobra.Command {
 	var o serveOptions
 	cmd := &cobra.Command{
 		Use:  "serve",
-		Args: exactly(),
+		Args: command.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context(), &o) },
 	}
 	o.add(cmd)

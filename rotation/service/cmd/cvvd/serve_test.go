@@ -32,6 +32,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
@@ -111,7 +112,7 @@ func TestGraceful(t *testing.T) {
 	if p.err != nil {
 		t.Fatalf("ended with %v", p.err)
 	}
-	if out := command(t, env, "card", "show", "a"); !strings.Contains(out, "version 2, service code 620") {
+	if out := operator(t, env, "card", "show", "a"); !strings.Contains(out, "version 2, service code 620") {
 		t.Error(out)
 	}
 	if log := p.log.String(); strings.Contains(log, auth) || strings.Contains(log, auth[strings.LastIndexByte(auth, '.'):]) {
@@ -124,9 +125,9 @@ func TestGraceful(t *testing.T) {
 func TestAnAnswerHasTime(t *testing.T) {
 	t.Parallel()
 	for _, request := range []time.Duration{10 * time.Second, 5 * time.Minute} {
-		c := &cli{stdout: io.Discard, stderr: io.Discard, environ: []string{
+		c := newCLI(nil, io.Discard, io.Discard, []string{
 			"CVVD_LISTEN_PCI=127.0.0.1:0", "CVVD_LISTEN_OPS=127.0.0.1:0", "CVVD_LIMITS_REQUEST=" + request.String(),
-		}}
+		})
 		cfg, err := c.load(t.Context(), &configFlags{dev: true, devDir: t.TempDir()}, config.All)
 		if err != nil {
 			t.Fatal(err)
@@ -169,7 +170,7 @@ func TestSecondSignal(t *testing.T) {
 				want = "by a second signal"
 			}
 			<-p.done
-			if exitCode(p.err) != exitFailed || !strings.Contains(p.log.String(), want) {
+			if exitCode(p.err) != command.Failed || !strings.Contains(p.log.String(), want) {
 				t.Errorf("ended with %v", p.err)
 			}
 		})
@@ -213,14 +214,14 @@ func TestSIGKILL(t *testing.T) {
 		p.end(syscall.SIGKILL)
 		callers.Wait()
 	}
-	out := command(t, env, "card", "show", "a", "-o", "json")
+	out := operator(t, env, "card", "show", "a", "-o", "json")
 	_, after, _ := strings.Cut(out, `"version":`)
 	var version int
 	fmt.Sscan(strings.SplitN(after, ",", 2)[0], &version)
 	if version < 1+answered || version > 1+answered+5*4 {
 		t.Errorf("version %d after %d answers, with up to 4 more unanswered at each of 5 kills", version, answered)
 	}
-	if n := strings.Count(command(t, env, "events", "tail"), `"operation_type":"ROTATE_CVV"`); n != version-1 {
+	if n := strings.Count(operator(t, env, "events", "tail"), `"operation_type":"ROTATE_CVV"`); n != version-1 {
 		t.Errorf("%d events of %d rotations", n, version-1)
 	}
 }
@@ -367,7 +368,7 @@ func TestAbort(t *testing.T) {
 	t.Parallel()
 	p := start(t, settings(t), "serve").serving()
 	var status *exec.ExitError
-	if err := p.end(syscall.SIGABRT); !errors.As(err, &status) || status.ExitCode() != exitFailed {
+	if err := p.end(syscall.SIGABRT); !errors.As(err, &status) || status.ExitCode() != command.Failed {
 		t.Error(err)
 	}
 	log := p.log.String()
@@ -416,7 +417,7 @@ func TestPortTaken(t *testing.T) {
 	for _, variable := range []string{"CVVD_LISTEN_PCI", "CVVD_LISTEN_OPS"} {
 		p := start(t, settings(t, variable+"="+l.Addr().String()), "serve")
 		<-p.done
-		if exitCode(p.err) != exitFailed || !strings.Contains(p.log.String(), "address already in use") {
+		if exitCode(p.err) != command.Failed || !strings.Contains(p.log.String(), "address already in use") {
 			t.Errorf("%v: %s", p.err, p.log)
 		}
 	}
