@@ -11,10 +11,10 @@ import (
 	"cvvrotation/rotation/service/webhook"
 )
 
-// BenchmarkDeliver is a signed delivery over loopback, 16 at the same time.
+// BenchmarkDeliver measures signed deliveries over loopback, 16 at the same time.
 func BenchmarkDeliver(b *testing.B) {
 	server := serve(b, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
-	sink := newSink(b, webhook.Options{URL: server.URL})
+	sink := newSink(b, server.URL, webhook.Options{})
 	payload, err := os.ReadFile("../../engine/event/testdata/automatic.json")
 	if err != nil {
 		b.Fatal(err)

@@ -18,9 +18,7 @@ import (
 	"cvvrotation/rotation/service/webhook"
 )
 
-// TestThroughTheRelay: a receiver that fails in many ways gets everything, in
-// order for each card.
-func TestThroughTheRelay(t *testing.T) {
+func TestRelay_FailingReceiverGetsEverythingInOrder(t *testing.T) {
 	const cards, each = 10, 20
 	var mu sync.Mutex
 	last := map[string]int64{}
@@ -67,7 +65,7 @@ func TestThroughTheRelay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	relay, err := outbox.New(s, newSink(t, webhook.Options{URL: server.URL}), outbox.Options{
+	relay, err := outbox.New(s, newSink(t, server.URL, webhook.Options{}), outbox.Options{
 		MaxAttempts: 100, Batch: 32, MinBackoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond, MaxPause: 20 * time.Millisecond,
 	})
 	if err != nil {

@@ -48,12 +48,13 @@ func secrets(t testing.TB, texts ...string) (secrets []webhook.Secret) {
 	return secrets
 }
 
-func newSink(t testing.TB, o webhook.Options) *webhook.Sink {
+// newSink returns a sink that signs with oldSecret, unless there are others.
+func newSink(t testing.TB, url string, o webhook.Options, signers ...webhook.Secret) *webhook.Sink {
 	t.Helper()
-	if o.Secrets == nil {
-		o.Secrets = secrets(t, oldSecret)
+	if len(signers) == 0 {
+		signers = secrets(t, oldSecret)
 	}
-	s, err := webhook.New(o)
+	s, err := webhook.New(url, signers, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,8 +77,9 @@ func queued(card string, number int64) store.Queued {
 	}, Position: number}
 }
 
-// TestReceiverVerifies with the library of Standard Webhooks, by either secret.
-func TestReceiverVerifies(t *testing.T) {
+// TestSign_ReceiverVerifiesWithEitherSecret uses the library of Standard
+// Webhooks.
+func TestSign_ReceiverVerifiesWithEitherSecret(t *testing.T) {
 	type request struct {
 		header http.Header
 		body   []byte
@@ -89,7 +91,7 @@ func TestReceiverVerifies(t *testing.T) {
 	})
 	mock := clock.NewMock()
 	mock.Set(time.Now())
-	sink := newSink(t, webhook.Options{URL: server.URL, Clock: mock, Secrets: secrets(t, newSecret, oldSecret)})
+	sink := newSink(t, server.URL, webhook.Options{Clock: mock}, secrets(t, newSecret, oldSecret)...)
 	e := queued("acme.card:7", 12)
 	var ids, stamps []string
 	for range 2 {
@@ -130,8 +132,9 @@ func TestReceiverVerifies(t *testing.T) {
 	}
 }
 
-// TestSignature is computed here from the specification's sentence.
-func TestSignature(t *testing.T) {
+// TestSign_FollowsTheSpecification computes the signature from the
+// specification's sentence.
+func TestSign_FollowsTheSpecification(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		key, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(oldSecret, "whsec_"))
@@ -141,13 +144,13 @@ func TestSignature(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 		}
 	})
-	sink := newSink(t, webhook.Options{URL: server.URL})
+	sink := newSink(t, server.URL, webhook.Options{})
 	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
 		t.Error(err)
 	}
 }
 
-func TestAnswers(t *testing.T) {
+func TestResponse_StatusDecidesWhatBecomesOfTheEvent(t *testing.T) {
 	type kind string
 	const taken, rejected, unavailable, unknown kind = "taken", "rejected", "unavailable", "unknown"
 	now := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
@@ -170,7 +173,7 @@ func TestAnswers(t *testing.T) {
 		w.WriteHeader(status)
 		io.WriteString(w, "the receiver's secret")
 	})
-	sink := newSink(t, webhook.Options{URL: server.URL, Clock: mock})
+	sink := newSink(t, server.URL, webhook.Options{Clock: mock})
 	for _, c := range []struct {
 		status int
 		retry  string
@@ -185,33 +188,35 @@ func TestAnswers(t *testing.T) {
 		{503, "Sun, 22 Nov 2026 15:00:30 GMT", unavailable, 30 * time.Second}, {503, "Sun, 22 Nov 2026 14:00:30 GMT", unavailable, 0},
 		{500, "", unknown, 0}, {501, "", unknown, 0}, {502, "", unavailable, 0}, {504, "", unavailable, 0}, {599, "", unknown, 0},
 	} {
-		mu.Lock()
-		status, retry = c.status, c.retry
-		mu.Unlock()
-		err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]
-		var u *outbox.Unavailable
-		got := unknown
-		switch {
-		case err == nil:
-			got = taken
-		case errors.Is(err, outbox.ErrRejected):
-			got = rejected
-		case errors.As(err, &u) && errors.Is(err, outbox.ErrUnavailable):
-			got = unavailable
-		}
-		if got != c.kind || u != nil && u.After != c.after {
-			t.Errorf("%d with %q: %v, %s", c.status, c.retry, err, got)
-		}
-		if err != nil && (!strings.Contains(err.Error(), strconv.Itoa(c.status)) || strings.Contains(err.Error(), "secret")) {
-			t.Errorf("%d: %v", c.status, err)
-		}
+		t.Run(fmt.Sprint(c.status, c.retry), func(t *testing.T) {
+			mu.Lock()
+			status, retry = c.status, c.retry
+			mu.Unlock()
+			err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]
+			var u *outbox.Unavailable
+			got := unknown
+			switch {
+			case err == nil:
+				got = taken
+			case errors.Is(err, outbox.ErrRejected):
+				got = rejected
+			case errors.As(err, &u) && errors.Is(err, outbox.ErrUnavailable):
+				got = unavailable
+			}
+			if got != c.kind || u != nil && u.After != c.after {
+				t.Errorf("%v, %s", err, got)
+			}
+			if err != nil && (!strings.Contains(err.Error(), strconv.Itoa(c.status)) || strings.Contains(err.Error(), "secret")) {
+				t.Error(err)
+			}
+		})
 	}
 	if elsewhere.Load() != 0 {
 		t.Error("a redirect was followed")
 	}
 }
 
-func TestTLS(t *testing.T) {
+func TestTLS_SendsClientCertificate(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || len(r.TLS.PeerCertificates) != 1 {
 			w.WriteHeader(http.StatusForbidden)
@@ -222,16 +227,16 @@ func TestTLS(t *testing.T) {
 	defer server.Close()
 	config := server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	config.Certificates = server.TLS.Certificates
-	sink := newSink(t, webhook.Options{URL: server.URL, TLS: config})
+	sink := newSink(t, server.URL, webhook.Options{TLS: config})
 	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
 		t.Error(err)
 	}
 }
 
-// TestConnectionsAreKept: many deliveries, as many connections as there are
-// requests at the same time; and one that the server has closed while it was idle
-// is no failure.
-func TestConnectionsAreKept(t *testing.T) {
+// TestDeliver_ReusesConnections shows that there are as many connections as
+// concurrent requests, and that an idle connection that the server closed is no
+// failure.
+func TestDeliver_ReusesConnections(t *testing.T) {
 	var connections atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Write(make([]byte, 10_000)) // must be read to keep the connection
@@ -243,7 +248,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	sink := newSink(t, webhook.Options{URL: server.URL, Concurrency: 3})
+	sink := newSink(t, server.URL, webhook.Options{Concurrency: 3})
 	var events []store.Queued
 	for i := range 300 {
 		events = append(events, queued(fmt.Sprintf("card-%d", i%20), int64(i/20)+1))
@@ -261,8 +266,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
-// TestAnEndlessAnswer: no more than a little of it is read.
-func TestAnEndlessAnswer(t *testing.T) {
+func TestResponse_EndlessBodyIsCutOff(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
 			if _, err := w.Write(make([]byte, 32<<10)); err != nil {
@@ -270,15 +274,16 @@ func TestAnEndlessAnswer(t *testing.T) {
 			}
 		}
 	})
-	sink := newSink(t, webhook.Options{URL: server.URL, Timeout: time.Minute})
+	sink := newSink(t, server.URL, webhook.Options{Timeout: time.Minute})
 	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
 		t.Error(err)
 	}
 }
 
-// TestSlowCard: while the receiver thinks about one card's event, those of others
-// pass, and the later ones of that card are left alone after it fails.
-func TestSlowCard(t *testing.T) {
+// TestDeliver_FailureBlocksOnlyItsCard shows that other cards' events are
+// delivered while the receiver is slow on one card, and that later events of
+// that card are not tried after it fails.
+func TestDeliver_FailureBlocksOnlyItsCard(t *testing.T) {
 	fast := make(chan string, 10)
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -291,21 +296,21 @@ func TestSlowCard(t *testing.T) {
 		}
 		fast <- string(body)
 	})
-	sink := newSink(t, webhook.Options{URL: server.URL})
+	sink := newSink(t, server.URL, webhook.Options{})
 	errs := sink.Deliver(t.Context(), []store.Queued{queued("slow", 1), queued("slow", 2), queued("a", 1), queued("a", 2), queued("b", 1)})
 	if errs[0] == nil || !errors.Is(errs[1], outbox.ErrNotTried) || errs[2] != nil || errs[3] != nil || errs[4] != nil {
 		t.Error(errs)
 	}
 }
 
-func TestDeliverEndsWithItsContext(t *testing.T) {
+func TestDeliver_EndsWithItsContext(t *testing.T) {
 	arrived := make(chan struct{}, 100)
 	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		arrived <- struct{}{}
 		<-r.Context().Done()
 	})
-	sink := newSink(t, webhook.Options{URL: server.URL, Concurrency: 2, Timeout: time.Hour})
+	sink := newSink(t, server.URL, webhook.Options{Concurrency: 2, Timeout: time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-arrived
@@ -318,16 +323,16 @@ func TestDeliverEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestSilence: an endpoint that does not answer costs one timeout for a batch, not
-// one for each event.
-func TestSilence(t *testing.T) {
+// TestDeliver_SilentEndpointCostsOneTimeout shows that a batch costs one
+// timeout, not one an event.
+func TestDeliver_SilentEndpointCostsOneTimeout(t *testing.T) {
 	var requests atomic.Int64
 	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		requests.Add(1)
 		<-r.Context().Done()
 	})
-	sink := newSink(t, webhook.Options{URL: server.URL, Concurrency: 4, Timeout: 300 * time.Millisecond})
+	sink := newSink(t, server.URL, webhook.Options{Concurrency: 4, Timeout: 300 * time.Millisecond})
 	var events []store.Queued
 	for i := range 100 {
 		events = append(events, queued(fmt.Sprintf("card-%d", i), 1))

@@ -32,7 +32,7 @@ func openSink(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (outbox
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return nil, err
 		}
-		return webhook.New(webhook.Options{URL: url, Secrets: secrets, TLS: secured})
+		return webhook.New(url, secrets, webhook.Options{TLS: secured})
 	case "jetstream":
 		url, err1 := cfg.NATSURL()
 		secured, err2 := cfg.SinkTLS()
