@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -14,45 +15,47 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Server is where and how to connect.
-type Server struct {
-	URL         string       // required: nats://host:4222, or tls://… which insists on TLS, several with commas; may hold a user and password, or a token
-	Credentials string       // path of a credentials file (JWT and seed), read anew for each connection; "": none
-	TLS         *tls.Config  // for a client's certificate and other roots: insists on TLS; nil: the system's roots
-	Name        string       // of the client, as the server shows it; "": cvvrotation
-	Logger      *slog.Logger // for what happens to the connection; nil: none
+// DialOptions are the settings of a connection. The zero value is ready to use.
+type DialOptions struct {
+	// Credentials is the path of a credentials file (JWT and seed), which is
+	// read for each connection. Defaults to none.
+	Credentials string
+	// TLS holds a client certificate and root certificates. If it is set, the
+	// connection must use TLS. Defaults to the system's roots.
+	TLS *tls.Config
+	// Name is the client's name, as the server shows it. Defaults to
+	// cvvrotation.
+	Name string
+	// Logger logs what happens to the connection. Defaults to none.
+	Logger *slog.Logger
 }
 
-// Times of a connection, which tests shorten.
+// Timing of a connection; variables, so that tests can shorten it.
 var (
-	reconnectWait = time.Second      // between two tries to connect
-	pingInterval  = 15 * time.Second // a server that answers nothing for three of them is gone
-	writeTimeout  = 5 * time.Second  // nor is one there that takes nothing for so long
+	reconnectWait = time.Second      // between two attempts to connect
+	pingInterval  = 15 * time.Second // a server that misses three pings is treated as gone
+	writeTimeout  = 5 * time.Second  // as is one that accepts no bytes for so long
 )
 
-// Dial connects to NATS, and connects again whenever the connection breaks, for
-// ever: also when there is no server yet, or one that refuses us. What is published
-// meanwhile fails at once. It is an error if the URL or the credentials file can't
-// be used; the error quotes nothing of them.
-func Dial(s Server) (*nats.Conn, error) {
-	for _, text := range strings.Split(s.URL, ",") {
+// Dial connects to NATS at a URL: nats://host:4222, or tls://… to require TLS. It
+// can be several URLs, separated by commas, and may hold a user and password, or a
+// token. The connection reconnects without limit, also if there is no server yet
+// or it refuses the credentials. Meanwhile publishing fails immediately. Dial
+// returns an error if the URL or the credentials file cannot be used; the error
+// quotes nothing of either.
+func Dial(server string, o DialOptions) (*nats.Conn, error) {
+	for _, text := range strings.Split(server, ",") {
 		if u, err := url.Parse(strings.TrimSpace(text)); err != nil || u.Host == "" {
-			return nil, errors.New("jetstream: URL must be one, such as nats://host:4222, or several with commas")
+			return nil, errors.New("jetstream: the URL must be like nats://host:4222, or several of them with commas")
 		}
 	}
-	if s.Name == "" {
-		s.Name = "cvvrotation"
-	}
-	log := s.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	told := "" // the last failure to connect; handlers run one after the other
+	log := cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	logged := "" // the last failure to connect; handlers run one after the other
 	options := []nats.Option{
-		nats.Name(s.Name),
+		nats.Name(cmp.Or(o.Name, "cvvrotation")),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
-		nats.IgnoreAuthErrorAbort(), // else a second refusal would close the connection for good
+		nats.IgnoreAuthErrorAbort(), // otherwise a second refusal would close the connection for good
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(reconnectWait/10, reconnectWait),
 		nats.ReconnectBufSize(-1), // nothing old is sent after a reconnection
@@ -60,33 +63,35 @@ func Dial(s Server) (*nats.Conn, error) {
 		nats.FlusherTimeout(writeTimeout),
 		nats.ConnectHandler(func(c *nats.Conn) { log.Info("connected to NATS", "server", c.ConnectedServerName()) }),
 		nats.ReconnectHandler(func(c *nats.Conn) {
-			told = ""
-			log.Info("connected to NATS again", "server", c.ConnectedServerName())
+			logged = ""
+			log.Info("reconnected to NATS", "server", c.ConnectedServerName())
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			if text := err.Error(); text != told {
-				told = text
-				log.Warn("cannot connect to NATS", "error", err)
+			if text := err.Error(); text != logged {
+				logged = text
+				log.Warn("connecting to NATS failed; retrying", "error", err)
 			}
 		}),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("disconnected from NATS", "error", err) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS", "error", err) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("disconnected from NATS; reconnecting", "error", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn("NATS reported an error; affected deliveries are retried", "error", err)
+		}),
 	}
-	if s.Credentials != "" {
-		credentials, err := readCredentials(s.Credentials)
+	if o.Credentials != "" {
+		credentials, err := readCredentials(o.Credentials)
 		if err != nil {
 			return nil, fmt.Errorf("jetstream: %w", err)
 		}
 		options = append(options, credentials)
 	}
-	if s.TLS != nil {
-		options = append(options, nats.Secure(s.TLS.Clone()))
+	if o.TLS != nil {
+		options = append(options, nats.Secure(o.TLS.Clone()))
 	}
-	conn, err := nats.Connect(s.URL, options...)
+	conn, err := nats.Connect(server, options...)
 	if err != nil {
 		var quoting *url.Error
 		if errors.As(err, &quoting) {
-			err = errors.New("a URL that cannot be read")
+			err = errors.New("the URL cannot be parsed")
 		}
 		return nil, fmt.Errorf("jetstream: connecting: %w", err)
 	}
@@ -94,7 +99,7 @@ func Dial(s Server) (*nats.Conn, error) {
 }
 
 // readCredentials returns the option that reads the file for each connection, and
-// an error if it can't be used now.
+// an error if the file cannot be used now.
 func readCredentials(path string) (nats.Option, error) {
 	var o nats.Options
 	if err := nats.UserCredentials(path)(&o); err != nil {
@@ -108,8 +113,8 @@ func readCredentials(path string) (nats.Option, error) {
 	}, o.SignatureCB), CheckCredentials(path)
 }
 
-// CheckCredentials returns an error if the file can't be read, or holds no JWT and
-// seed: of any other file, nats.go would send the server the whole content. The
+// CheckCredentials returns an error if the file cannot be read or holds no JWT and
+// seed: nats.go would send the whole content of any other file to the server. The
 // error names the file and quotes nothing of it.
 func CheckCredentials(path string) error {
 	text, err := os.ReadFile(path)
@@ -119,7 +124,7 @@ func CheckCredentials(path string) error {
 	defer clear(text)
 	for _, part := range []string{"BEGIN NATS USER JWT-", "BEGIN USER NKEY SEED-"} {
 		if !bytes.Contains(text, []byte(part)) {
-			return fmt.Errorf("the credentials file: %s: no line with -----%s----: nsc generate creds writes such files", path, part)
+			return fmt.Errorf("the credentials file: %s: it has no line with -----%s----: create it with nsc generate creds", path, part)
 		}
 	}
 	return nil

@@ -17,9 +17,8 @@ import (
 	"cvvrotation/rotation/service/jetstream"
 )
 
-// TestNoServer: Dial does not fail, and Deliver says at once that there is none.
-func TestNoServer(t *testing.T) {
-	conn, err := jetstream.Dial(jetstream.Server{URL: "nats://127.0.0.1:1"})
+func TestDial_WithoutServerDeliverFailsImmediately(t *testing.T) {
+	conn, err := jetstream.Dial("nats://127.0.0.1:1", jetstream.DialOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,8 +34,9 @@ func TestNoServer(t *testing.T) {
 	}
 }
 
-// TestNothingOfTheURLIsTold by errors and logs: it may hold a password.
-func TestNothingOfTheURLIsTold(t *testing.T) {
+// TestDial_QuotesNothingOfTheURL covers errors and logs: the URL may hold a
+// password.
+func TestDial_QuotesNothingOfTheURL(t *testing.T) {
 	var text locked
 	log := slog.New(slog.NewTextHandler(&text, nil))
 	s := run(t, t.TempDir(), -1, func(o *server.Options) { o.Username, o.Password = "us3r", "right" })
@@ -50,7 +50,7 @@ func TestNothingOfTheURLIsTold(t *testing.T) {
 		"":                                                            false, // nats.go would take its default
 		"nats://us3r:pa55word@127.0.0.1:1,%zz://pa55word":             false,
 	} {
-		conn, err := jetstream.Dial(jetstream.Server{URL: url, Logger: log})
+		conn, err := jetstream.Dial(url, jetstream.DialOptions{Logger: log})
 		if (err == nil) != ok {
 			t.Errorf("%s: %v", url, err)
 		}
@@ -71,7 +71,7 @@ func TestNothingOfTheURLIsTold(t *testing.T) {
 	}
 	for _, secret := range []string{"us3r", "pa55"} {
 		if strings.Contains(text.String(), secret) {
-			t.Errorf("%s is told: %s", secret, text.String())
+			t.Errorf("%s is in the output: %s", secret, text.String())
 		}
 	}
 }

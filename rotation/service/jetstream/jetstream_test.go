@@ -51,7 +51,7 @@ func stop(s *server.Server) {
 // dial returns a connection that is there.
 func dial(t testing.TB, url string) *nats.Conn {
 	t.Helper()
-	conn, err := jetstream.Dial(jetstream.Server{URL: url})
+	conn, err := jetstream.Dial(url, jetstream.DialOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func ids(messages []*natsjs.RawStreamMsg) (ids []string) {
 	return ids
 }
 
-func TestDeliver(t *testing.T) {
+func TestDeliver_StoresEachEventOnceOnItsCardsSubject(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	sink := newSink(t, dial(t, s.ClientURL()), jetstream.Options{Create: true})
 	events := []store.Queued{queued("a.b:c", 1), queued("a.b:c", 2), queued("d", 1)}
@@ -148,8 +148,7 @@ func TestDeliver(t *testing.T) {
 	}
 }
 
-// TestLargeBatch: many events of many cards, each card in order.
-func TestLargeBatch(t *testing.T) {
+func TestDeliver_LargeBatchKeepsCardsInOrder(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	sink := newSink(t, dial(t, s.ClientURL()), jetstream.Options{Create: true})
 	var events []store.Queued
@@ -182,9 +181,9 @@ func inOrder(t *testing.T, ids []string, n int) {
 	}
 }
 
-// TestPartialFailure: the stream has room for less than the batch. What fails
-// stops its card, and no later event of it is stored.
-func TestPartialFailure(t *testing.T) {
+// TestDeliver_FullStreamStopsOnlyTheFailedCards covers a stream with room for a
+// part of the batch, and events that are too large.
+func TestDeliver_FullStreamStopsOnlyTheFailedCards(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	conn := dial(t, s.ClientURL())
 	js, err := natsjs.New(conn)
@@ -234,7 +233,7 @@ func TestPartialFailure(t *testing.T) {
 	inOrder(t, ids(stored(t, s.ClientURL(), "CARD_CVV")), 5)
 }
 
-func TestCheck(t *testing.T) {
+func TestCheck_CreatesAndFindsTheStream(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	conn := dial(t, s.ClientURL())
 	for _, c := range []struct {
@@ -245,9 +244,9 @@ func TestCheck(t *testing.T) {
 		{"no stream", jetstream.Options{Stream: "NONE"}, "stream not found"},
 		{"made", jetstream.Options{Stream: "MADE", Create: true, KeepFor: time.Hour}, ""},
 		{"there", jetstream.Options{Stream: "MADE"}, ""},
-		{"other subjects", jetstream.Options{Stream: "MADE", Prefix: "other"}, "does not take the subjects other.*"},
+		{"other subjects", jetstream.Options{Stream: "MADE", Prefix: "other"}, "does not have the subjects other.*"},
 		{"a second one", jetstream.Options{Stream: "SECOND", Prefix: "second", Create: true}, ""},
-		{"its subjects", jetstream.Options{Stream: "MADE", Prefix: "second"}, "does not take the subjects second.*"},
+		{"its subjects", jetstream.Options{Stream: "MADE", Prefix: "second"}, "does not have the subjects second.*"},
 	} {
 		sink, err := jetstream.New(conn, c.o)
 		if err != nil {
@@ -272,20 +271,34 @@ func TestCheck(t *testing.T) {
 	if c := stream.CachedInfo().Config; c.MaxAge != time.Hour || c.Storage != natsjs.FileStorage {
 		t.Errorf("%+v", c)
 	}
-	for what, o := range map[string]jetstream.Options{
-		"wildcard": {Prefix: "a.*"}, "gap": {Prefix: "a..b"}, "dot at the end": {Prefix: "a."}, "negative": {Timeout: -1},
-	} {
-		if _, err := jetstream.New(conn, o); err == nil {
-			t.Error(what)
-		}
+}
+
+func TestNew_RefusesMissingConnectionAndBadOptions(t *testing.T) {
+	conn, err := jetstream.Dial("nats://127.0.0.1:1", jetstream.DialOptions{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := jetstream.New(nil, jetstream.Options{}); err == nil {
-		t.Error("no connection")
+	defer conn.Close()
+	for _, c := range []struct {
+		name string
+		conn *nats.Conn
+		o    jetstream.Options
+	}{
+		{"no connection", nil, jetstream.Options{}},
+		{"wildcard", conn, jetstream.Options{Prefix: "a.*"}},
+		{"gap", conn, jetstream.Options{Prefix: "a..b"}},
+		{"dot at the end", conn, jetstream.Options{Prefix: "a."}},
+		{"negative timeout", conn, jetstream.Options{Timeout: -1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := jetstream.New(c.conn, c.o); err == nil {
+				t.Error("accepted")
+			}
+		})
 	}
 }
 
-// TestADeletedStream is noticed, and one that comes back is used.
-func TestADeletedStream(t *testing.T) {
+func TestDeliver_RecreatesDeletedStream(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	conn := dial(t, s.ClientURL())
 	sink := newSink(t, conn, jetstream.Options{Create: true})
@@ -307,8 +320,7 @@ func TestADeletedStream(t *testing.T) {
 	}
 }
 
-// TestAnotherStream that has taken over the subjects gets nothing.
-func TestAnotherStream(t *testing.T) {
+func TestDeliver_RefusesAnotherStreamWithTheSubjects(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	conn := dial(t, s.ClientURL())
 	sink := newSink(t, conn, jetstream.Options{Create: true})
@@ -339,9 +351,7 @@ func TestAnotherStream(t *testing.T) {
 	}
 }
 
-// TestAfterTheWindow: what comes again then is stored again, right after the first,
-// and never behind a later event of its card.
-func TestAfterTheWindow(t *testing.T) {
+func TestDeliver_DuplicateAfterTheWindowStaysInOrder(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	conn := dial(t, s.ClientURL())
 	js, err := natsjs.New(conn)
@@ -367,8 +377,8 @@ func TestAfterTheWindow(t *testing.T) {
 	}
 }
 
-// TestDeliverEndsWithItsContext: an acknowledgement that never comes.
-func TestDeliverEndsWithItsContext(t *testing.T) {
+// TestDeliver_EndsWithItsContext covers an acknowledgement that never comes.
+func TestDeliver_EndsWithItsContext(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	conn := dial(t, s.ClientURL())
 	sink := newSink(t, conn, jetstream.Options{Create: true, Timeout: time.Hour})

@@ -16,9 +16,7 @@ import (
 	"cvvrotation/rotation/service/jetstream"
 )
 
-// TestServerRestarts in the middle of a relay's work: everything is in the
-// stream, once and in order, and nothing is parked.
-func TestServerRestarts(t *testing.T) {
+func TestRelay_ServerRestartLosesAndRepeatsNothing(t *testing.T) {
 	const cards, each = 40, 50
 	dir := t.TempDir()
 	first := run(t, dir, -1, nil)

@@ -14,8 +14,8 @@ import (
 	"cvvrotation/rotation/service/jetstream"
 )
 
-// wire is a way to a server that can fall silent: it stays up and takes nothing
-// and gives nothing, as when a machine is gone without a word.
+// wire is a proxy of a server that can fall silent: its connections stay open and
+// carry no bytes, as when a machine disappears from the network.
 type wire struct {
 	url    string
 	silent atomic.Pointer[chan struct{}] // of connections from now on: closed when they are cut
@@ -76,18 +76,16 @@ func newWire(t *testing.T, target string) *wire {
 	return w
 }
 
-// fall makes the connections that there are, and new ones, fall silent.
+// fall silences open and new connections.
 func (w *wire) fall() { close(*w.silent.Load()) }
 
-// heal lets new connections through; silent ones stay so.
+// heal lets new connections through; silent ones stay silent.
 func (w *wire) heal() {
 	open := make(chan struct{})
 	w.silent.Store(&open)
 }
 
-// TestSilentConnection: what was sent is tried again, over a new connection, though
-// nobody ends the one that fell silent.
-func TestSilentConnection(t *testing.T) {
+func TestDeliver_SilentConnectionIsReplaced(t *testing.T) {
 	jetstream.Impatient(t)
 	s := run(t, t.TempDir(), -1, nil)
 	w := newWire(t, s.ClientURL())
@@ -106,8 +104,7 @@ func TestSilentConnection(t *testing.T) {
 	}
 }
 
-// TestNothingIsTaken: a connection that takes no more bytes is given up, soon.
-func TestNothingIsTaken(t *testing.T) {
+func TestDeliver_EndsWhenConnectionAcceptsNoBytes(t *testing.T) {
 	jetstream.Impatient(t)
 	s := run(t, t.TempDir(), -1, nil)
 	w := newWire(t, s.ClientURL())

@@ -187,10 +187,10 @@ func port(url string) int {
 	return n
 }
 
-// TestRefused: a relay starts while the server refuses it, or it the server. What
-// Deliver says names the cause and no secret, nothing is lost or parked, and when
-// the cause is gone, everything arrives once and in order.
-func TestRefused(t *testing.T) {
+// TestDial_RefusedConnectionRecoversWithoutLoss starts a relay while the server
+// refuses the client, or the client the server. Errors name the cause and no
+// secret. When the cause is gone, everything arrives once and in order.
+func TestDial_RefusedConnectionRecoversWithoutLoss(t *testing.T) {
 	later, earlier := time.Now().Add(24*time.Hour), time.Now().Add(-time.Hour)
 	own, other := newAuthority(t), newAuthority(t)
 	trusting := &tls.Config{RootCAs: own.pool()}
@@ -206,13 +206,13 @@ func TestRefused(t *testing.T) {
 	}
 	password := func(o *server.Options) { o.Username, o.Password = "us3r", "pa55word" }
 	for _, c := range []struct {
-		name         string
-		tls          *tls.Config
-		user         string // in the URL
-		before       func(*server.Options)
-		after        func(*server.Options)
-		file, mended func(path string) (secret string) // writes the credentials file
-		says         string
+		name           string
+		tls            *tls.Config
+		user           string // in the URL
+		before         func(*server.Options)
+		after          func(*server.Options)
+		file, replaced func(path string) (secret string) // writes the credentials file
+		says           string
 	}{
 		{name: "unknown authority", tls: trusting, before: secured(own, other.good(), false), after: secured(own, own.good(), false), says: "certificate signed by unknown authority"},
 		{name: "system's authorities", before: secured(own, own.good(), false), says: "certificate signed by unknown authority"},
@@ -226,13 +226,13 @@ func TestRefused(t *testing.T) {
 			before: secured(own, own.good(), true), after: secured(own, own.good(), false), says: "certificate"},
 		{name: "wrong password", user: "us3r:s3cret@", before: password, after: func(o *server.Options) { o.Username, o.Password = "us3r", "s3cret" }, says: "Authorization Violation"},
 		{name: "no credentials", before: nsc.configure, after: func(*server.Options) {}, says: "Authorization Violation"},
-		{name: "another operator's credentials", before: nsc.configure, file: creds(foreign, later), mended: creds(nsc, later, needed...), says: "Authorization Violation"},
-		{name: "expired credentials", before: nsc.configure, file: creds(nsc, earlier), mended: creds(nsc, later, needed...), says: "Authorization Violation"},
-		{name: "may not publish", before: nsc.configure, file: creds(nsc, later, needed[1:]...), mended: creds(nsc, later, needed...), says: `Permissions Violation for Publish to "card.cvv.changed.v1.`},
-		{name: "may not look at the stream", before: nsc.configure, file: creds(nsc, later, needed[0]), mended: creds(nsc, later, needed...), says: `Permissions Violation for Publish to "$JS.API.STREAM.INFO.CARD_CVV"`},
-		{name: "may not make the stream", before: nsc.configure, file: creds(nsc, later, needed[0], needed[1]), mended: creds(nsc, later, needed...), says: `Permissions Violation for Publish to "$JS.API.STREAM.CREATE.CARD_CVV"`},
-		{name: "may not look for the subject", before: nsc.configure, file: creds(nsc, later, needed[:3]...), mended: creds(nsc, later, needed...), says: `Permissions Violation for Publish to "$JS.API.STREAM.NAMES"`},
-		{name: "may not hear answers", before: nsc.configure, file: creds(nsc, later, append([]string{deaf}, needed...)...), mended: creds(nsc, later, needed...), says: `Permissions Violation for Subscription to "_INBOX.`},
+		{name: "another operator's credentials", before: nsc.configure, file: creds(foreign, later), replaced: creds(nsc, later, needed...), says: "Authorization Violation"},
+		{name: "expired credentials", before: nsc.configure, file: creds(nsc, earlier), replaced: creds(nsc, later, needed...), says: "Authorization Violation"},
+		{name: "may not publish", before: nsc.configure, file: creds(nsc, later, needed[1:]...), replaced: creds(nsc, later, needed...), says: `Permissions Violation for Publish to "card.cvv.changed.v1.`},
+		{name: "may not look at the stream", before: nsc.configure, file: creds(nsc, later, needed[0]), replaced: creds(nsc, later, needed...), says: `Permissions Violation for Publish to "$JS.API.STREAM.INFO.CARD_CVV"`},
+		{name: "may not make the stream", before: nsc.configure, file: creds(nsc, later, needed[0], needed[1]), replaced: creds(nsc, later, needed...), says: `Permissions Violation for Publish to "$JS.API.STREAM.CREATE.CARD_CVV"`},
+		{name: "may not look for the subject", before: nsc.configure, file: creds(nsc, later, needed[:3]...), replaced: creds(nsc, later, needed...), says: `Permissions Violation for Publish to "$JS.API.STREAM.NAMES"`},
+		{name: "may not hear answers", before: nsc.configure, file: creds(nsc, later, append([]string{deaf}, needed...)...), replaced: creds(nsc, later, needed...), says: `Permissions Violation for Subscription to "_INBOX.`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -241,12 +241,13 @@ func TestRefused(t *testing.T) {
 			dir := t.TempDir()
 			broken := run(t, filepath.Join(dir, "data"), -1, c.before)
 			address := strings.Split(broken.ClientURL(), "://")[1]
-			s := jetstream.Server{URL: "nats://" + c.user + address, TLS: c.tls, Logger: slog.New(slog.NewTextHandler(&text, nil))}
+			url := "nats://" + c.user + address
+			s := jetstream.DialOptions{TLS: c.tls, Logger: slog.New(slog.NewTextHandler(&text, nil))}
 			if c.file != nil {
 				s.Credentials = filepath.Join(dir, "creds")
 				secrets = append(secrets, c.file(s.Credentials))
 			}
-			conn, err := jetstream.Dial(s)
+			conn, err := jetstream.Dial(url, s)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -255,27 +256,27 @@ func TestRefused(t *testing.T) {
 			waitFor(t, "failure that says "+c.says, func() bool { return strings.Contains(relay.State().Failure, c.says) })
 			fmt.Fprint(&text, relay.State().Failure)
 
-			if c.after == nil && c.mended == nil {
+			if c.after == nil && c.replaced == nil {
 				relay.stop()
 			} else {
-				if c.mended != nil { // the file is replaced while the daemon runs
-					secrets = append(secrets, c.mended(s.Credentials))
+				if c.replaced != nil { // the file is replaced while the daemon runs
+					secrets = append(secrets, c.replaced(s.Credentials))
 					c.after = c.before
 				}
 				stop(broken)
-				fixed := run(t, filepath.Join(dir, "data"), port(address), c.after)
+				repaired := run(t, filepath.Join(dir, "data"), port(address), c.after)
 				relay.finish()
 				if stats, err := relay.events.Stats(t.Context()); err != nil || stats.Pending != 0 || stats.Parked != 0 {
 					t.Errorf("%+v, %v", stats, err)
 				}
-				messages := stored(t, fixed.ClientURL(), "CARD_CVV", reader(t, s, nsc)...)
+				messages := stored(t, repaired.ClientURL(), "CARD_CVV", reader(t, url, s, nsc)...)
 				if inOrder(t, ids(messages), 40); len(messages) != 40 {
 					t.Errorf("%d messages", len(messages))
 				}
 			}
 			for _, secret := range secrets {
 				if strings.Contains(text.String(), secret) {
-					t.Errorf("%s is told: %s", secret, text.String())
+					t.Errorf("%s is in the output: %s", secret, text.String())
 				}
 			}
 		})
@@ -283,12 +284,12 @@ func TestRefused(t *testing.T) {
 }
 
 // reader returns the options with which a test may read what a sink has stored.
-func reader(t *testing.T, s jetstream.Server, o *operator) []nats.Option {
+func reader(t *testing.T, url string, s jetstream.DialOptions, o *operator) []nats.Option {
 	var options []nats.Option
 	if s.TLS != nil {
 		options = append(options, nats.Secure(s.TLS))
 	}
-	if user, _, ok := strings.Cut(strings.TrimPrefix(s.URL, "nats://"), "@"); ok {
+	if user, _, ok := strings.Cut(strings.TrimPrefix(url, "nats://"), "@"); ok {
 		name, password, _ := strings.Cut(user, ":")
 		options = append(options, nats.UserInfo(name, password))
 	}
@@ -365,9 +366,7 @@ func (r *running) finish() {
 	r.stop()
 }
 
-// TestSecured: with a private authority, client certificates and credentials at
-// once, as the server asks for them.
-func TestSecured(t *testing.T) {
+func TestDial_PrivateAuthorityClientCertificateAndCredentials(t *testing.T) {
 	own, nsc := newAuthority(t), newOperator(t)
 	client := own.good()
 	s := run(t, t.TempDir(), -1, func(o *server.Options) {
@@ -380,9 +379,9 @@ func TestSecured(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, scheme := range []string{"nats://", "tls://"} {
-		conn, err := jetstream.Dial(jetstream.Server{
-			URL: scheme + strings.Split(s.ClientURL(), "://")[1], Credentials: path,
-			TLS: &tls.Config{RootCAs: own.pool(), Certificates: []tls.Certificate{client}},
+		conn, err := jetstream.Dial(scheme+strings.Split(s.ClientURL(), "://")[1], jetstream.DialOptions{
+			Credentials: path,
+			TLS:         &tls.Config{RootCAs: own.pool(), Certificates: []tls.Certificate{client}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -397,9 +396,7 @@ func TestSecured(t *testing.T) {
 	}
 }
 
-// TestCredentialsFile: what is no credentials file is refused when it is given, and
-// not sent to the server when it comes later.
-func TestCredentialsFile(t *testing.T) {
+func TestCredentials_OtherFilesAreRefusedAndNotSent(t *testing.T) {
 	dir := t.TempDir()
 	nsc := newOperator(t)
 	text, _ := nsc.user(time.Now().Add(time.Hour), needed...)
@@ -411,7 +408,7 @@ func TestCredentialsFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		conn, err := jetstream.Dial(jetstream.Server{URL: "nats://127.0.0.1:1", Credentials: path})
+		conn, err := jetstream.Dial("nats://127.0.0.1:1", jetstream.DialOptions{Credentials: path})
 		if err == nil {
 			conn.Close()
 		}
@@ -428,7 +425,7 @@ func TestCredentialsFile(t *testing.T) {
 	first := run(t, data, -1, nsc.configure)
 	url := first.ClientURL()
 	var log locked
-	conn, err := jetstream.Dial(jetstream.Server{URL: url, Credentials: path, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	conn, err := jetstream.Dial(url, jetstream.DialOptions{Credentials: path, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -452,7 +449,7 @@ func TestCredentialsFile(t *testing.T) {
 		})
 	}
 	if strings.Contains(log.String(), "S3CRET") {
-		t.Errorf("the file's content is told: %s", log.String())
+		t.Errorf("the file's content is in the log: %s", log.String())
 	}
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
@@ -460,9 +457,7 @@ func TestCredentialsFile(t *testing.T) {
 	waitFor(t, "delivery with the file back", func() bool { return sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0] == nil })
 }
 
-// TestCredentialsExpire while the connection stands: the server ends it, and the
-// file, which was replaced before, is read again.
-func TestCredentialsExpire(t *testing.T) {
+func TestCredentials_ExpiryReadsTheReplacedFile(t *testing.T) {
 	nsc := newOperator(t)
 	s := run(t, t.TempDir(), -1, nsc.configure)
 	path := filepath.Join(t.TempDir(), "creds")
@@ -471,7 +466,7 @@ func TestCredentialsExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log locked
-	conn, err := jetstream.Dial(jetstream.Server{URL: s.ClientURL(), Credentials: path, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	conn, err := jetstream.Dial(s.ClientURL(), jetstream.DialOptions{Credentials: path, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func openSink(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (outbox
 		if err := errors.Join(err1, err2); err != nil {
 			return nil, err
 		}
-		conn, err := jetstream.Dial(jetstream.Server{URL: url, Credentials: e.NATSCredentials, TLS: secured, Name: "cvvd", Logger: logger})
+		conn, err := jetstream.Dial(url, jetstream.DialOptions{Credentials: e.NATSCredentials, TLS: secured, Name: "cvvd", Logger: logger})
 		if err != nil {
 			return nil, err
 		}
