@@ -9,38 +9,10 @@ import (
 	"time"
 
 	"github.com/benbjohnson/clock"
-	"github.com/jackc/pgx/v5"
 
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
-
-// put stores a card that is due then.
-func put(t testing.TB, s *Store, id string, due time.Time) {
-	t.Helper()
-	if err := s.Update(t.Context(), id, "", func(tx *store.Tx) error {
-		tx.Card.Version, tx.Card.Account, tx.Card.State = 1, "a", make([]byte, 38)
-		tx.Card.Sealed = make([]byte, 35)
-		tx.Card.Interval = 24 * time.Hour
-		tx.Card.Next, tx.Card.Due = due, due
-		tx.Write = true
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// claimed returns the ids that a claim gives, rotating them.
-func claimed(t testing.TB, s *Store, limit int) (ids []string) {
-	t.Helper()
-	if _, err := s.Claim(t.Context(), limit, func(tx *store.Tx) error {
-		ids = append(ids, tx.Card.ID)
-		return rotate(tx)
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return ids
-}
 
 // Two replicas with two workers each work off one backlog: every slot once.
 func TestReplicasShareABacklog(t *testing.T) {
@@ -209,40 +181,4 @@ func TestClaimsDoNotStarveUpdates(t *testing.T) {
 	}
 	close(updated)
 	claims.Wait()
-}
-
-// Statements find rows by indexes and places, whatever the statistics say of
-// tables that were empty a moment ago.
-func TestPlans(t *testing.T) {
-	s := open(t, migrated(t, pgtest.Start(t)), Options{})
-	explain := func(sql string, args ...any) string {
-		t.Helper()
-		rows, err := s.back.Query(t.Context(), "EXPLAIN "+sql, args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.Join(lines, "\n")
-	}
-	plan := explain(claimSQL(1000), int64(0), nil)
-	if !strings.Contains(plan, "Index Scan using cards_due") || strings.Contains(plan, "Sort") {
-		t.Errorf("a claim is planned so:\n%s", plan)
-	}
-	tids := newArray(27, 1, 6)
-	tids.bytes(make([]byte, 6))
-	versions := newArray(20, 1, 8)
-	versions.int64(1)
-	plan = explain(updateSQL(1<<2), 1, tids, versions)
-	if !strings.Contains(plan, "Tid Scan") || strings.Contains(plan, "Seq Scan") {
-		t.Errorf("a batch is planned so:\n%s", plan)
-	}
-	held := newArray(25, 1, 8)
-	held.text("card")
-	plan = explain(pendingSQL(256), int64(0), held)
-	if !strings.Contains(plan, "Index Scan using outbox_pkey") || !strings.Contains(plan, "hashed SubPlan") || strings.Contains(plan, "Sort") {
-		t.Errorf("events that wait are looked for so:\n%s", plan)
-	}
 }

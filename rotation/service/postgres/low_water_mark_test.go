@@ -1,53 +1,48 @@
 package postgres
 
 import (
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/benbjohnson/clock"
+	"github.com/jackc/pgx/v5"
 
-	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-// tell writes an event of a card.
-func tell(t testing.TB, s *Store, card string) {
-	t.Helper()
-	if err := s.Update(t.Context(), card, "", func(tx *store.Tx) error {
-		tx.Event = &store.Event{Card: card, Number: 1, At: tx.Now, Payload: []byte(card)}
-		return nil
-	}); err != nil {
+// TestFloorNewestTransactionLate: an event whose transaction is the newest one and commits after two looks at
+// the outbox is seen by the third.
+func TestFloorNewestTransactionLate(t *testing.T) {
+	ctx := t.Context()
+	url := pgtest.Start(t)
+	if err := Migrate(ctx, url); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// pending returns the cards of the events that wait.
-func pending(t testing.TB, s *Store) (cards string, events []store.Queued) {
-	t.Helper()
-	events, err := s.Pending(t.Context(), 100, nil)
+	s, err := Open(ctx, url, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range events {
-		cards += e.Card + " "
-	}
-	return strings.TrimSpace(cards), events
-}
-
-// deliver settles what waits.
-func deliver(t testing.TB, s *Store, want string) {
-	t.Helper()
-	cards, events := pending(t, s)
-	if cards != want {
-		t.Fatalf("%q wait, want %q", cards, want)
-	}
-	var results []store.Delivery
-	for _, e := range events {
-		results = append(results, store.Delivery{Position: e.Position, Status: store.Delivered})
-	}
-	if err := s.Settle(t.Context(), results); err != nil {
+	defer s.Close()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
 		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for _, sql := range []string{"BEGIN", "INSERT INTO outbox (card, number, at, payload) VALUES ('A', 1, 0, '{}')"} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		if events, err := s.Pending(ctx, 10, nil); err != nil || len(events) != 0 {
+			t.Fatalf("%v, %v", events, err)
+		}
+	}
+	if _, err := conn.Exec(ctx, "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if events, err := s.Pending(ctx, 10, nil); err != nil || len(events) != 1 {
+		t.Errorf("the event is not seen: %v, %v", events, err)
 	}
 }
 

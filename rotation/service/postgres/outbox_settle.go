@@ -2,10 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/binary"
-	"fmt"
-	"strconv"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -13,67 +9,6 @@ import (
 
 	"cvvrotation/rotation/engine/store"
 )
-
-// Pending implements store.Outbox.
-func (s *Store) Pending(ctx context.Context, limit int, except []string) (events []store.Queued, err error) {
-	if limit <= 0 {
-		return nil, ctx.Err()
-	}
-	cards := &array{element: pgtype.TextOID}
-	for _, card := range except {
-		cards.text(card)
-	}
-	err = s.with(ctx, s.back, "pending events", func(conn *pgxpool.Conn) error {
-		for {
-			var seen sight
-			from := s.floor.from(s.timer.Now())
-			b := &pgx.Batch{}
-			seen.queue(b, from)
-			b.Queue(pendingSQL(limit), from, cards).
-				Query(func(rows pgx.Rows) (err error) {
-					events, err = readEvents(rows)
-					return err
-				})
-			if err := conn.SendBatch(ctx, b).Close(); err != nil {
-				return err
-			}
-			if s.floor.saw(seen) {
-				return nil
-			}
-		}
-	})
-	return events, err
-}
-
-// pendingSQL reads events that wait from a position on, without those of some
-// cards. The subselect makes a hash table of these: ten thousand, compared with
-// each row, took 0.7 s where this takes 12 ms.
-func pendingSQL(limit int) string {
-	return "SELECT position, card, number, at, 0, attempts, failure, payload FROM outbox" +
-		" WHERE position >= $1 AND card NOT IN (SELECT unnest($2::text[])) ORDER BY position LIMIT " + strconv.Itoa(limit)
-}
-
-// readEvents makes events of rows of position, card, number, at, status,
-// attempts, failure, payload.
-func readEvents(rows pgx.Rows) (events []store.Queued, err error) {
-	defer rows.Close()
-	for rows.Next() {
-		v := rows.RawValues()
-		events = append(events, store.Queued{
-			Event: store.Event{
-				Card:    string(v[1]),
-				Number:  int64(binary.BigEndian.Uint64(v[2])),
-				At:      instantOf(v[3]),
-				Payload: append([]byte{}, v[7]...),
-			},
-			Position: int64(binary.BigEndian.Uint64(v[0])),
-			Status:   store.Status(binary.BigEndian.Uint32(v[4])),
-			Attempts: int(binary.BigEndian.Uint32(v[5])),
-			Failure:  string(v[6]),
-		})
-	}
-	return events, rows.Err()
-}
 
 // Settle implements store.Outbox.
 func (s *Store) Settle(ctx context.Context, results []store.Delivery) error {
@@ -120,45 +55,6 @@ func (s *Store) Settle(ctx context.Context, results []store.Delivery) error {
 	})
 }
 
-// Log implements store.Outbox.
-func (s *Store) Log(ctx context.Context, after int64, limit int) (events []store.Queued, err error) {
-	if limit <= 0 {
-		return nil, ctx.Err()
-	}
-	err = s.with(ctx, s.back, "log of events", func(conn *pgxpool.Conn) error {
-		n := strconv.Itoa(limit)
-		rows, err := conn.Query(ctx, `
-			(SELECT position, card, number, at, 0, attempts, failure, payload FROM outbox
-			 WHERE position > $1 ORDER BY position LIMIT `+n+`)
-			UNION ALL
-			(SELECT position, card, number, at, status::int, attempts, failure, payload FROM settled
-			 WHERE position > $1 ORDER BY position LIMIT `+n+`)
-			ORDER BY 1 LIMIT `+n, after)
-		if err != nil {
-			return err
-		}
-		events, err = readEvents(rows)
-		return err
-	})
-	return events, err
-}
-
-// Expire implements store.Outbox.
-func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (n int, err error) {
-	if limit <= 0 {
-		return 0, ctx.Err()
-	}
-	err = s.with(ctx, s.back, "expire", func(conn *pgxpool.Conn) error {
-		tag, err := conn.Exec(ctx, `
-			DELETE FROM outbox WHERE position = ANY (ARRAY(
-				SELECT position FROM (SELECT position, at FROM outbox ORDER BY position LIMIT `+strconv.Itoa(limit)+`) AS first
-				WHERE at < $1))`, before.UnixNano())
-		n = int(tag.RowsAffected())
-		return err
-	})
-	return n, err
-}
-
 // Replay implements store.Outbox. Other processes' relays notice it at their
 // next look at the outbox.
 func (s *Store) Replay(ctx context.Context, first, last int64) (n int64, err error) {
@@ -186,26 +82,5 @@ func (s *Store) Replay(ctx context.Context, first, last int64) (n int64, err err
 	if err != nil {
 		n = 0
 	}
-	return n, err
-}
-
-// Prune implements store.Store.
-func (s *Store) Prune(ctx context.Context, deliveredBefore time.Time, limit int) (n int, err error) {
-	if limit <= 0 {
-		return 0, ctx.Err()
-	}
-	err = s.with(ctx, s.back, "prune", func(conn *pgxpool.Conn) error {
-		// A list of rows that is made once: at most so many.
-		prune := func(table, condition string, arg any) error {
-			tag, err := conn.Exec(ctx, fmt.Sprintf(`DELETE FROM %s WHERE ctid = ANY (ARRAY(
-				SELECT ctid FROM %s WHERE %s LIMIT %d FOR UPDATE SKIP LOCKED))`, table, table, condition, limit), arg)
-			n += int(tag.RowsAffected())
-			return err
-		}
-		if err := prune("answers", "expires <= coalesce($1, "+beganSQL+") ORDER BY expires", s.given()); err != nil {
-			return err
-		}
-		return prune("settled", "status = 1 AND settled < $1 ORDER BY settled", deliveredBefore.UnixNano())
-	})
 	return n, err
 }

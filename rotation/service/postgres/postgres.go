@@ -14,16 +14,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"net"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/benbjohnson/clock"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"cvvrotation/rotation/engine/store"
@@ -158,61 +153,4 @@ func (s *Store) with(ctx context.Context, pool *pgxpool.Pool, what string, f fun
 		return failed(what, err)
 	}
 	return err
-}
-
-// failed wraps an error, and tells a server that can't be reached from other
-// causes.
-func failed(what string, err error) error {
-	if unreachable(err) {
-		return fmt.Errorf("postgres: %s: %w: %w", what, store.ErrUnavailable, err)
-	}
-	return fmt.Errorf("postgres: %s: %w", what, err)
-}
-
-func unreachable(err error) bool {
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return true
-	}
-	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return strings.HasPrefix(answer.Code, "57P") // the server stops, or is not up yet
-	}
-	if _, ok := errors.AsType[*net.OpError](err); ok {
-		return true
-	}
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-}
-
-// The database's time in nanoseconds: as the transaction began, which an index
-// can be searched with, and at this instant.
-const (
-	beganSQL = "(extract(epoch FROM now()) * 1000000)::bigint * 1000"
-	clockSQL = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000"
-)
-
-// given returns the time to use in place of the database's, nil for none.
-func (s *Store) given() *int64 {
-	if s.clock == nil {
-		return nil
-	}
-	ns := s.clock.Now().UnixNano()
-	return &ns
-}
-
-// at returns the store's time, which was ns when the database was asked.
-func (s *Store) at(ns int64) time.Time {
-	if g := s.given(); g != nil {
-		ns = *g
-	}
-	return time.Unix(0, ns).UTC()
-}
-
-// Now implements store.Store.
-func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
-	err = s.with(ctx, s.front, "now", func(conn *pgxpool.Conn) error {
-		var ns int64
-		err := conn.QueryRow(ctx, "SELECT "+clockSQL).Scan(&ns)
-		now = s.at(ns)
-		return err
-	})
-	return now, err
 }

@@ -13,6 +13,28 @@ import (
 	"cvvrotation/servicecode"
 )
 
+// readEvents makes events of rows of position, card, number, at, status,
+// attempts, failure, payload.
+func readEvents(rows pgx.Rows) (events []store.Queued, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		v := rows.RawValues()
+		events = append(events, store.Queued{
+			Event: store.Event{
+				Card:    string(v[1]),
+				Number:  int64(binary.BigEndian.Uint64(v[2])),
+				At:      instantOf(v[3]),
+				Payload: append([]byte{}, v[7]...),
+			},
+			Position: int64(binary.BigEndian.Uint64(v[0])),
+			Status:   store.Status(binary.BigEndian.Uint32(v[4])),
+			Attempts: int(binary.BigEndian.Uint32(v[5])),
+			Failure:  string(v[6]),
+		})
+	}
+	return events, rows.Err()
+}
+
 // column is one column of cards: how a card's field gets there and back.
 type column struct {
 	name    string

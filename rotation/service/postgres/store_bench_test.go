@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"sync"
@@ -53,16 +52,6 @@ func fill(b *testing.B, conn *pgx.Conn, cards int) {
 			b.Fatal(err)
 		}
 	}
-}
-
-func connect(tb testing.TB, url string) *pgx.Conn {
-	tb.Helper()
-	conn, err := pgx.Connect(tb.Context(), url)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { conn.Close(context.Background()) })
-	return conn
 }
 
 // rotate does to a card what a rotation of a random CVV does, in sizes: a state

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"cvvrotation/rotation/engine/store"
 )
@@ -37,37 +35,6 @@ func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Tx) e
 			return failed("update", err)
 		}
 	}
-}
-
-// refused is an error of fn.
-type refused struct{ err error }
-
-func (r *refused) Error() string { return r.err.Error() }
-
-// unknown is for a commit whose answer did not arrive.
-type unknown struct{ err error }
-
-func (u *unknown) Error() string { return "the outcome of the commit is unknown: " + u.err.Error() }
-func (u *unknown) Unwrap() error { return u.err }
-
-// again reports whether what failed with the error did nothing, and may succeed
-// another time.
-func again(err error) bool {
-	var lost *unknown
-	if errors.As(err, &lost) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return false
-	}
-	var answer *pgconn.PgError
-	if !errors.As(err, &answer) {
-		return true // the connection, before the commit was sent
-	}
-	switch answer.Code {
-	case "23505", // unique_violation: somebody made the card, or kept an answer, first
-		"40001", "40P01", // serialization_failure, deadlock_detected
-		"57P01", "57P02", "57P03": // the server stops, or is not up yet
-		return true
-	}
-	return false
 }
 
 // wait waits a little before the next try, and returns false where there is
@@ -151,50 +118,4 @@ func (s *Store) update(ctx context.Context, id, key string, fn func(*store.Tx) e
 	}
 	s.cursor.written(&l)
 	return nil
-}
-
-// release ends a transaction that was not committed, and gives the connection
-// back.
-func release(ctx context.Context, conn *pgxpool.Conn) {
-	rollback(ctx, conn)
-	conn.Release()
-}
-
-// rollback ends a transaction that was not committed. Closing a connection that
-// does not answer is the pool's work.
-func rollback(ctx context.Context, conn *pgxpool.Conn) {
-	if !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_, _ = conn.Exec(ctx, "ROLLBACK")
-	}
-}
-
-// commit stores what was asked for and commits, in one round trip. Where a
-// statement fails, the server passes over those behind it, the COMMIT too. The
-// key is that of the only card.
-func (s *Store) commit(ctx context.Context, conn *pgxpool.Conn, cards []*locked, id, key string) error {
-	b := &pgx.Batch{}
-	queueCards(b, cards, id)
-	queueEvents(b, cards)
-	if key != "" && cards[0].tx.Answer != nil {
-		a := cards[0].tx.Answer
-		sql := "INSERT INTO answers (card, key, request, body, expires) VALUES ($1, $2, $3, $4, $5)"
-		if cards[0].kept {
-			sql = "UPDATE answers SET request = $3, body = $4, expires = $5 WHERE card = $1 AND key = $2"
-		}
-		b.Queue(sql, id, key, a.Request[:], append([]byte{}, a.Body...), a.Expires.UnixNano())
-	}
-	b.Queue("COMMIT")
-	return outcome(conn.SendBatch(ctx, b).Close())
-}
-
-// outcome tells an error of a commit after which nothing was done from one that
-// leaves it open. The server translates what else it calls an error.
-func outcome(err error) error {
-	var answer *pgconn.PgError
-	if err == nil || pgconn.SafeToRetry(err) || errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR" {
-		return err
-	}
-	return &unknown{err}
 }

@@ -14,30 +14,7 @@ const (
 	selectAhead   = `SELECT id FROM card NOT INDEXED WHERE next > ? + interval AND id > ? ORDER BY id LIMIT ?`
 	selectNextDue = `SELECT due FROM card WHERE due IS NOT NULL ORDER BY due LIMIT 1`
 	countDue      = `SELECT (due - ?1) / ?2, count(*) FROM card WHERE due >= ?1 AND due < ?3 GROUP BY 1`
-	selectStats   = `SELECT (SELECT ifnull(max(n), 0) FROM card),
-		(SELECT count(*) FROM card WHERE due <= ?),
-		(SELECT due FROM card WHERE due IS NOT NULL ORDER BY due LIMIT 1),
-		(SELECT count(*) FROM card WHERE failures > 0),
-		(SELECT count(*) FROM event WHERE status = 0),
-		(SELECT min(at) FROM event WHERE status = 0),
-		(SELECT count(*) FROM event WHERE status = 2)`
 )
-
-// read runs a query with a connection of the readers.
-func (s *Store) read(ctx context.Context, scan func(*row) error, query string, args ...any) error {
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	select {
-	case c := <-s.idle:
-		defer func() { s.idle <- c }()
-		return explain(c.query(ctx, scan, query, args...))
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.closing:
-		return store.ErrClosed
-	}
-}
 
 // cards returns the cards that a query of their columns finds.
 func (s *Store) cards(ctx context.Context, query string, args ...any) (cards []store.Card, err error) {
@@ -110,19 +87,6 @@ func (s *Store) DueCounts(ctx context.Context, from time.Time, step time.Duratio
 		counts[r.int()] = r.int()
 		return nil
 	}, countDue, first, int64(step), last)
-}
-
-// Stats implements store.Store. It counts what is behind, row by row of an
-// index, which takes a while when that is much.
-func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
-	err = s.read(ctx, func(r *row) error {
-		st = store.Stats{
-			Cards: r.int(), Backlog: r.int(), OldestDue: r.time(), Failing: r.int(),
-			Pending: r.int(), OldestPending: r.time(), Parked: r.int(),
-		}
-		return nil
-	}, selectStats, s.now().UnixNano())
-	return st, err
 }
 
 // rows is a limit; SQLite takes a negative one for none.

@@ -17,13 +17,3 @@ func TestConformance(t *testing.T) {
 		return reopen(), reopen
 	}})
 }
-
-func mustOpen(t testing.TB, path string, clk clock.Clock) *Store {
-	t.Helper()
-	s, err := Open(t.Context(), path, Options{Clock: clk})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}

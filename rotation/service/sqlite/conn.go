@@ -5,11 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
-	"time"
 
 	"modernc.org/sqlite"
-
-	"cvvrotation/servicecode"
 )
 
 // conn is a connection and the statements that it has prepared, each when it is
@@ -126,83 +123,4 @@ func (c *conn) query(ctx context.Context, scan func(*row) error, query string, a
 			return err
 		}
 	}
-}
-
-// row is a row of a result, whose columns are read from left to right.
-type row struct {
-	values []driver.Value
-	next   int
-	err    error // the first one
-}
-
-func column[T any](r *row) (v T) {
-	value := r.values[r.next]
-	r.next++
-	if value == nil {
-		return v
-	}
-	v, ok := value.(T)
-	if !ok && r.err == nil {
-		r.err = errors.New("damaged database: a column has a value of another type")
-	}
-	return v
-}
-
-func (r *row) int() int64     { return column[int64](r) }
-func (r *row) string() string { return column[string](r) }
-
-func (r *row) null() bool { return r.values[r.next] == nil }
-
-// bytes tells no bytes, which are not nil, from NULL; the driver has nil slices
-// for them.
-func (r *row) bytes() []byte {
-	null := r.null()
-	b := column[[]byte](r)
-	if !null && b == nil {
-		b = []byte{}
-	}
-	return b
-}
-
-func (r *row) time() time.Time {
-	if r.null() {
-		r.next++
-		return time.Time{}
-	}
-	return time.Unix(0, r.int()).UTC()
-}
-
-func (r *row) code() servicecode.Code {
-	s := r.string()
-	if s == "" {
-		return servicecode.Code{}
-	}
-	c, err := servicecode.Parse(s)
-	if err != nil && r.err == nil {
-		r.err = errors.New("damaged database: a service code is none")
-	}
-	return c
-}
-
-// The other way round: what a column is given.
-
-func instant(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.UnixNano()
-}
-
-func blob(b []byte) any {
-	if b == nil {
-		return nil
-	}
-	return b
-}
-
-func code(c servicecode.Code) string {
-	if !c.IsValid() {
-		return ""
-	}
-	return c.String()
 }

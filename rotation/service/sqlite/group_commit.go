@@ -142,17 +142,6 @@ func (s *Store) alone(q *request) {
 	q.end(err)
 }
 
-// begin starts a transaction, under a lock that all processes take for the
-// start alone: who waits for a transaction of another process to end can't be
-// overtaken by the next one of that process.
-func (s *Store) begin(ctx context.Context) error {
-	if err := s.turn.take(ctx); err != nil {
-		return err
-	}
-	defer s.turn.leave()
-	return s.writer.begin(ctx)
-}
-
 // commit ends the transaction: rolls it back if there has been an error.
 func (s *Store) commit(err error) error {
 	if err == nil {

@@ -1,11 +1,52 @@
 package sqlite
 
 import (
+	"fmt"
+	"path/filepath"
 	"testing"
+
+	"github.com/benbjohnson/clock"
 
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 )
+
+func mustOpen(t testing.TB, path string, clk clock.Clock) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), path, Options{Clock: clk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func tempFile(t testing.TB) string { return filepath.Join(t.TempDir(), "cards.db") }
+
+// ask returns the first column of a query's first row, as text.
+func ask(t *testing.T, c *conn, query string, args ...any) (answer string) {
+	t.Helper()
+	if err := c.query(t.Context(), func(r *row) error {
+		answer = fmt.Sprint(r.values[0])
+		return errEnough
+	}, query, args...); err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// with does something to a file with a plain connection.
+func with(t *testing.T, path, statements string) {
+	t.Helper()
+	c, err := connect(t.Context(), dsn(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.script(t.Context(), statements); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func mustCode(s string) servicecode.Code { return servicecode.MustParse(s) }
 

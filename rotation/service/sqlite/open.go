@@ -2,63 +2,22 @@ package sqlite
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/benbjohnson/clock"
 	lib "modernc.org/sqlite/lib"
-
-	"cvvrotation/rotation/engine/store"
 )
 
-const (
-	// application marks a database as one of this package ("CVVR").
-	application = 0x43565652
-	// busyTimeout is how long to wait for another process, in milliseconds.
-	busyTimeout = 10_000
-)
+// busyTimeout is how long to wait for another process, in milliseconds.
+const busyTimeout = 10_000
 
 // SQLite before 3.51.3 can lose what was committed, when its write-ahead log
 // starts over. With such a version this does not compile.
 const _ uint = lib.SQLITE_VERSION_NUMBER - 3_051_003
-
-//go:embed migrations/*.sql
-var schema embed.FS
-
-// pragma is a setting of a connection.
-type pragma struct {
-	name  string
-	value any
-}
-
-// always is set on every connection to the database.
-var always = []pragma{
-	{"busy_timeout", busyTimeout},
-	{"synchronous", 2}, // FULL
-	{"trusted_schema", 0},
-	{"temp_store", 2}, // memory
-}
-
-// forWriter and forReader are what else is set. In BenchmarkDue a checkpoint
-// every 8,000 or 32,000 pages was about the same, and every 1,000 slower.
-var (
-	forWriter = append(always[:len(always):len(always)],
-		pragma{"cache_size", -64 << 10},     // KiB
-		pragma{"wal_autocheckpoint", 8_000}, // pages
-		pragma{"journal_size_limit", 64 << 20},
-	)
-	forReader = append(always[:len(always):len(always)],
-		pragma{"cache_size", -8 << 10},
-		pragma{"query_only", 1},
-	)
-)
 
 // Options are settings of a store. The zero value stands for the defaults.
 type Options struct {
@@ -154,15 +113,6 @@ func create(path string) error {
 	return f.Close()
 }
 
-// dsn names a file and settings to the driver.
-func dsn(path string, pragmas ...pragma) string {
-	query := url.Values{}
-	for _, p := range pragmas {
-		query.Add("_pragma", fmt.Sprintf("%s(%v)", p.name, p.value))
-	}
-	return "file://" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?" + query.Encode()
-}
-
 // setUp opens the connection that writes, and sees to it that the database is
 // one of ours, that it is of this schema, and that it keeps what it is given.
 // Other processes wait meanwhile.
@@ -215,81 +165,4 @@ func syncLog(path string) error {
 		}
 	}
 	return nil
-}
-
-// schemaVersion returns the version of the database's schema, 0 for a new
-// database, and an error if it is above latest or the database is not ours.
-func (s *Store) schemaVersion(ctx context.Context, latest int) (int, error) {
-	var app, version, tables int64
-	if err := s.writer.query(ctx, func(r *row) error {
-		app, version, tables = r.int(), r.int(), r.int()
-		return nil
-	}, `SELECT (SELECT application_id FROM pragma_application_id),
-		(SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)`); err != nil {
-		return 0, err
-	}
-	switch {
-	case app != application && (app != 0 || version != 0 || tables != 0):
-		return 0, fmt.Errorf("%w: it belongs to another program; give the path of a new file", store.ErrSchema)
-	case version > int64(latest):
-		return 0, fmt.Errorf("%w: it has version %d, and this program knows those up to %d; run the newer program, or restore the backup made before it",
-			store.ErrSchema, version, latest)
-	}
-	return int(version), nil
-}
-
-// migrate runs one file of the schema, all or nothing.
-func migrate(ctx context.Context, c *conn, file string, version int) error {
-	statements, err := schema.ReadFile("migrations/" + file)
-	if err != nil {
-		return err
-	}
-	err = c.script(ctx, fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-		statements, application, version))
-	if err != nil {
-		_ = c.script(context.WithoutCancel(ctx), "ROLLBACK")
-	}
-	return err
-}
-
-// check reads settings back: SQLite passes over those that it can't obey.
-func check(ctx context.Context, c *conn, pragmas []pragma) error {
-	for _, p := range pragmas {
-		want, got := fmt.Sprint(p.value), ""
-		if err := c.query(ctx, func(r *row) error {
-			switch v := r.values[0].(type) {
-			case int64:
-				got = strconv.FormatInt(v, 10)
-			case string:
-				got = v
-			}
-			return nil
-		}, "PRAGMA "+p.name); err != nil {
-			return err
-		}
-		if got != want {
-			return fmt.Errorf("the setting %s is %q, not %q: is the file on a local disk?", p.name, got, want)
-		}
-	}
-	return nil
-}
-
-// hints say what to do about errors of SQLite that have their cause outside.
-var hints = map[int]string{
-	lib.SQLITE_FULL:     "the disk is full, or the file may not grow: make room",
-	lib.SQLITE_BUSY:     "another process has kept the database locked for too long: find it and end it",
-	lib.SQLITE_READONLY: "the file or its folder can't be written: change the permissions",
-	lib.SQLITE_CANTOPEN: "the file can't be opened or created: look at the path and the permissions of its folder",
-	lib.SQLITE_NOTADB:   "the file is not a SQLite database: give another path, or restore a backup",
-	lib.SQLITE_CORRUPT:  "the database is damaged: restore a backup",
-	lib.SQLITE_IOERR:    "the disk fails: look at the system's log",
-}
-
-// explain adds what to do.
-func explain(err error) error {
-	hint, ok := hints[resultCode(err)]
-	if !ok || strings.Contains(err.Error(), hint) {
-		return err
-	}
-	return fmt.Errorf("%s (%w)", hint, err)
 }

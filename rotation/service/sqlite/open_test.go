@@ -18,33 +18,6 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-func tempFile(t testing.TB) string { return filepath.Join(t.TempDir(), "cards.db") }
-
-// ask returns the first column of a query's first row, as text.
-func ask(t *testing.T, c *conn, query string, args ...any) (answer string) {
-	t.Helper()
-	if err := c.query(t.Context(), func(r *row) error {
-		answer = fmt.Sprint(r.values[0])
-		return errEnough
-	}, query, args...); err != nil {
-		t.Fatal(err)
-	}
-	return answer
-}
-
-// with does something to a file with a plain connection.
-func with(t *testing.T, path, statements string) {
-	t.Helper()
-	c, err := connect(t.Context(), dsn(path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.script(t.Context(), statements); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func refused(t *testing.T, path string, words ...string) error {
 	t.Helper()
 	s, err := Open(t.Context(), path, Options{})

@@ -25,9 +25,6 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// readers is how many reads can take place at the same time.
-const readers = 4
-
 // Store is a store.Store in a file. Make one with [Open].
 type Store struct {
 	clk  clock.Clock

@@ -2,18 +2,12 @@ package sqlite
 
 import (
 	"context"
-	"time"
 
 	"cvvrotation/rotation/engine/store"
 )
 
-const cardColumns = `id, account, version, events, state, next, interval, due,
-	service_code, sealed, previous_code, previous_sealed, previous_until, identity,
-	created, rotated, tries, locked, failures, failure`
-
 const (
 	selectCard = `SELECT n, ` + cardColumns + ` FROM card WHERE id = ?`
-	selectDue  = `SELECT n, ` + cardColumns + ` FROM card WHERE due <= ? ORDER BY due, n LIMIT ?`
 	insertCard = `INSERT INTO card (` + cardColumns + `)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateCard = `UPDATE card SET account = ?, version = ?, events = ?, state = ?, next = ?, interval = ?, due = ?,
@@ -27,18 +21,6 @@ const (
 	insertEvent = `INSERT INTO event (card, number, at, status, since, attempts, failure, payload)
 		VALUES (?, ?, ?, 0, ?, 0, '', ?)`
 )
-
-// scanCard reads the columns of a card.
-func scanCard(r *row) store.Card {
-	return store.Card{
-		ID: r.string(), Account: r.string(), Version: r.int(), Events: r.int(),
-		State: r.bytes(), Next: r.time(), Interval: time.Duration(r.int()), Due: r.time(),
-		ServiceCode: r.code(), Sealed: r.bytes(),
-		PreviousCode: r.code(), PreviousSealed: r.bytes(), PreviousUntil: r.time(), Identity: r.bytes(),
-		Created: r.time(), Rotated: r.time(),
-		Tries: int(r.int()), Locked: r.time(), Failures: int(r.int()), Failure: r.string(),
-	}
-}
 
 // locked is a card in the writer's transaction.
 type locked struct {
@@ -68,36 +50,17 @@ func (s *Store) load(c *conn, id, key string) (*locked, error) {
 	}, selectAnswer, id, key, l.tx.Now.UnixNano())
 }
 
-// loadDue reads up to limit cards that are due.
-func (s *Store) loadDue(c *conn, limit int) (due []*locked, err error) {
-	now := s.now()
-	err = c.query(context.Background(), func(r *row) error {
-		l := &locked{n: r.int(), tx: store.Tx{Now: now, Card: scanCard(r)}}
-		l.id, l.tx.Slot = l.tx.Card.ID, l.tx.Card.Next
-		due = append(due, l)
-		return nil
-	}, selectDue, now.UnixNano(), int64(limit))
-	return due, err
-}
-
 // save stores what the caller's function asked for.
 func (l *locked) save(c *conn) error {
 	ctx := context.Background()
 	if l.tx.Write {
-		d := &l.tx.Card
-		args := [...]any{
-			l.id, d.Account, d.Version, d.Events, blob(d.State), instant(d.Next), int64(d.Interval), instant(d.Due),
-			code(d.ServiceCode), blob(d.Sealed),
-			code(d.PreviousCode), blob(d.PreviousSealed), instant(d.PreviousUntil), blob(d.Identity),
-			instant(d.Created), instant(d.Rotated),
-			int64(d.Tries), instant(d.Locked), int64(d.Failures), d.Failure,
-			l.n,
-		}
-		query, values := updateCard, args[1:]
+		l.tx.Card.ID = l.id
+		values := cardValues(&l.tx.Card, l.n)
+		query, args := updateCard, values[1:]
 		if l.n == 0 {
-			query, values = insertCard, args[:len(args)-1]
+			query, args = insertCard, values[:len(values)-1]
 		}
-		if _, err := c.exec(ctx, query, values...); err != nil {
+		if _, err := c.exec(ctx, query, args...); err != nil {
 			return err
 		}
 	}
@@ -127,29 +90,4 @@ func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Tx) e
 		}
 		return l.save(c)
 	}))
-}
-
-// Claim implements store.Store. Each claim has a transaction of its own.
-func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error) {
-	n := 0
-	err := s.submit(s.others, newRequest(ctx, fn, func(c *conn, q *request) error {
-		due, err := s.loadDue(c, max(limit, 0))
-		if err != nil || len(due) == 0 || !q.call(due...) {
-			n = 0
-			return err
-		}
-		for _, l := range due {
-			if l.err == nil {
-				if err := l.save(c); err != nil {
-					return err
-				}
-			}
-		}
-		n = len(due)
-		return nil
-	}))
-	if err != nil {
-		return 0, err
-	}
-	return n, nil
 }

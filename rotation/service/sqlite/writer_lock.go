@@ -2,14 +2,18 @@ package sqlite
 
 import (
 	"context"
-	"errors"
-	"sync"
-
-	"modernc.org/sqlite"
-	lib "modernc.org/sqlite/lib"
-
-	"cvvrotation/rotation/engine/store"
 )
+
+// begin starts a transaction, under a lock that all processes take for the
+// start alone: who waits for a transaction of another process to end can't be
+// overtaken by the next one of that process.
+func (s *Store) begin(ctx context.Context) error {
+	if err := s.turn.take(ctx); err != nil {
+		return err
+	}
+	defer s.turn.leave()
+	return s.writer.begin(ctx)
+}
 
 // lock is a lock between processes, which ends with its process: a write lock on
 // an empty database of its own.
@@ -28,61 +32,3 @@ func openLock(ctx context.Context, path string, timeout int) (lock, error) {
 func (l lock) take(ctx context.Context) error { return l.begin(ctx) }
 
 func (l lock) leave() { l.rollback() }
-
-// lease implements store.Lease.
-type lease struct {
-	once sync.Once
-	lock lock
-	lost chan struct{}
-}
-
-// Lead implements store.Outbox. The right is lost when it is released, when the
-// store is closed, and when the process ends; never else.
-func (s *Store) Lead(ctx context.Context) (store.Lease, error) {
-	if err := s.open(ctx); err != nil {
-		return nil, err
-	}
-	lock, err := openLock(ctx, s.path+"-lead", 0)
-	if err != nil {
-		return nil, explain(err)
-	}
-	if err := lock.take(ctx); err != nil {
-		lock.Close()
-		if resultCode(err) == lib.SQLITE_BUSY {
-			return nil, store.ErrLeading
-		}
-		return nil, explain(err)
-	}
-	l := &lease{lock: lock, lost: make(chan struct{})}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	select {
-	case <-s.closing:
-		l.Release()
-		return nil, store.ErrClosed
-	default:
-	}
-	s.lease = l // which is the only one: the one before has been released
-	return l, nil
-}
-
-// Lost implements store.Lease.
-func (l *lease) Lost() <-chan struct{} { return l.lost }
-
-// Release implements store.Lease.
-func (l *lease) Release() {
-	l.once.Do(func() {
-		l.lock.Close()
-		close(l.lost)
-	})
-}
-
-// resultCode returns SQLite's primary result code, 0 if err is none of its
-// errors.
-func resultCode(err error) int {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return 0
-	}
-	return e.Code() & 0xff
-}

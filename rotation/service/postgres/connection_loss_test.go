@@ -1,0 +1,250 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"go.uber.org/goleak"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/postgres/pgtest"
+)
+
+// proxy is between a store and the server. While it swallows, the server's next
+// answer ends the connection.
+type proxy struct {
+	dir     string
+	swallow atomic.Bool
+}
+
+func startProxy(t *testing.T, server string) *proxy {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pgproxy") // short, as a socket's path must be
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{dir: dir}
+	l, err := net.Listen("unix", dir+"/.s.PGSQL.5432")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		l.Close()
+		os.RemoveAll(dir)
+	})
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			upstream, err := net.Dial("unix", server+"/.s.PGSQL.5432")
+			if err != nil {
+				client.Close()
+				continue
+			}
+			go func() {
+				defer upstream.Close()
+				io.Copy(upstream, client)
+			}()
+			go func() {
+				defer client.Close()
+				for b := make([]byte, 64<<10); ; {
+					n, err := upstream.Read(b)
+					if err != nil || p.swallow.Load() {
+						return
+					}
+					client.Write(b[:n])
+				}
+			}()
+		}
+	}()
+	return p
+}
+
+// While connections are cut, what is answered is done, what is refused is not,
+// and nothing is half done.
+func TestConnectionsAreCut(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	s := open(t, url, Options{})
+	const cards = 20
+	for i := range cards {
+		put(t, s, fmt.Sprint("card", i), time.Now().Add(-time.Hour))
+	}
+	var answered, unclear atomic.Int64
+	note := func(n int, err error) {
+		var lost *unknown
+		switch {
+		case err == nil:
+			answered.Add(int64(n))
+		case errors.As(err, &lost):
+			unclear.Add(int64(n))
+		}
+	}
+	stop := make(chan struct{})
+	var workers sync.WaitGroup
+	for worker := range 4 {
+		workers.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				calls := 0
+				if worker == 0 {
+					_, err := s.Claim(t.Context(), 5, func(tx *store.Tx) error {
+						calls++
+						due := tx.Card.Due
+						defer func() { tx.Card.Due = due }() // it stays due
+						return rotate(tx)
+					})
+					note(calls, err)
+				} else {
+					note(1, s.Update(t.Context(), fmt.Sprint("card", (worker*7+i)%cards), "", rotate))
+				}
+			}
+		})
+	}
+	killer := connect(t, url)
+	for range 30 {
+		if _, err := killer.Exec(t.Context(), "SELECT pg_terminate_backend(pid), pg_sleep(0.01) FROM pg_stat_activity WHERE application_name = 'cvvd' AND datname = current_database()"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	workers.Wait()
+	consistent(t, url)
+	var rotations int64
+	if err := killer.QueryRow(t.Context(), "SELECT sum(version - 1) FROM cards").Scan(&rotations); err != nil {
+		t.Fatal(err)
+	}
+	if a, u := answered.Load(), unclear.Load(); a == 0 || rotations < a || rotations > a+u {
+		t.Errorf("%d rotations; %d were answered, and of %d nobody knows", rotations, a, u)
+	}
+	if err := s.Update(t.Context(), "card0", "", rotate); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// An update whose commit is not answered may have been done, so it is not tried
+// again: the caller is told.
+func TestLostAnswersAreNotTriedAgain(t *testing.T) {
+	direct := migrated(t, pgtest.Start(t))
+	u, err := url.Parse(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	p := startProxy(t, query.Get("host"))
+	query.Set("host", p.dir)
+	u.RawQuery = query.Encode()
+	s := open(t, u.String(), Options{Connections: 1})
+	put(t, s, "card", time.Now())
+	for range 3 { // which prepares the statements
+		if err := s.Update(t.Context(), "card", "", rotate); err != nil {
+			t.Fatal(err)
+		}
+	}
+	calls := 0
+	err = s.Update(t.Context(), "card", "", func(tx *store.Tx) error {
+		calls++
+		p.swallow.Store(true)
+		return rotate(tx)
+	})
+	p.swallow.Store(false)
+	var lost *unknown
+	if !errors.As(err, &lost) || calls != 1 {
+		t.Errorf("%v, after %d calls", err, calls)
+	}
+	if c, err := s.Card(t.Context(), "card"); err != nil || c.Version != 5 {
+		t.Errorf("version %d, %v; want 5, as the server did what it was sent", c.Version, err)
+	}
+	consistent(t, direct)
+}
+
+// A crash of the server fails calls, and nothing but calls.
+func TestServerCrashes(t *testing.T) {
+	server := pgtest.New(t)
+	url := migrated(t, server.Database(t))
+	s := open(t, url, Options{})
+	put(t, s, "card", time.Now().Add(-time.Hour))
+	lease, err := s.Lead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(t.Context(), "card", "", func(tx *store.Tx) error {
+		if tx.Card.Version == 1 {
+			server.Stop(t)
+		}
+		return rotate(tx)
+	}); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("an update without a server: %v", err)
+	}
+	<-lease.Lost()
+	if _, err := s.Claim(t.Context(), 1, rotate); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a claim without a server: %v", err)
+	}
+	if _, err := s.Stats(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Stats without a server: %v", err)
+	}
+	server.Start(t)
+	if c, err := s.Card(t.Context(), "card"); err != nil || c.Version != 1 {
+		t.Fatalf("after the crash: version %d, %v; want 1", c.Version, err)
+	}
+	if err := s.Update(t.Context(), "card", "", rotate); err != nil {
+		t.Error(err)
+	}
+	if lease, err := s.Lead(t.Context()); err != nil {
+		t.Error(err)
+	} else {
+		lease.Release()
+	}
+	consistent(t, url)
+}
+
+func TestCloseLeavesNothing(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	before := goleak.IgnoreCurrent()
+	s, err := Open(t.Context(), url, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "card", time.Now())
+	lease, err := s.Lead(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	<-lease.Lost()
+	goleak.VerifyNone(t, before)
+}
+
+// TestOutcome: what the server refused was not done, whatever language it speaks;
+// a server that stops during a commit leaves it open.
+func TestOutcome(t *testing.T) {
+	for _, test := range []struct {
+		err   pgconn.PgError
+		again bool
+	}{
+		{pgconn.PgError{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "23505"}, true},
+		{pgconn.PgError{Severity: "FEHLER", SeverityUnlocalized: "ERROR", Code: "40001"}, true},
+		{pgconn.PgError{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "57P01"}, false},
+	} {
+		if err := outcome(&test.err); again(err) != test.again {
+			t.Errorf("%s %s: %v, to be tried again: %t", test.err.Severity, test.err.Code, err, !test.again)
+		}
+	}
+}

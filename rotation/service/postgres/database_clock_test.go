@@ -1,0 +1,62 @@
+package postgres
+
+import (
+	"testing"
+	"time"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/postgres/pgtest"
+)
+
+// Time is the database's, read when the lock is held: an update that waited for
+// another one never has an earlier instant.
+func TestTimeIsReadUnderTheLock(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	s, other := open(t, url, Options{}), open(t, url, Options{})
+	put(t, s, "card", time.Now())
+	conn := connect(t, url)
+	clock := func() (now time.Time) {
+		t.Helper()
+		if err := conn.QueryRow(t.Context(), "SELECT clock_timestamp()").Scan(&now); err != nil {
+			t.Error(err)
+		}
+		return now
+	}
+	holds, free, done := make(chan struct{}), make(chan time.Time), make(chan error)
+	go func() {
+		done <- s.Update(t.Context(), "card", "", func(*store.Tx) error {
+			close(holds)
+			<-free
+			return nil
+		})
+	}()
+	<-holds
+	before := clock()
+	go func() {
+		done <- other.Update(t.Context(), "card", "", func(tx *store.Tx) error {
+			if freed := <-free; tx.Now.Before(freed) {
+				t.Errorf("Now is %v before the lock was free", freed.Sub(tx.Now))
+			}
+			return nil
+		})
+	}()
+	waitFor(t, url, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+	freed := clock()
+	if !freed.After(before) {
+		t.Fatal("the test's clock stands still")
+	}
+	free <- freed
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	free <- freed
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+
+	// The store's own timer, however wrong, is no part of it.
+	now, err := s.Now(t.Context())
+	if err != nil || now.Before(freed) || now.After(clock()) {
+		t.Errorf("Now %v, %v; want the database's, %v", now, err, freed)
+	}
+}

@@ -1,0 +1,74 @@
+package postgres
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+// Pending implements store.Outbox.
+func (s *Store) Pending(ctx context.Context, limit int, except []string) (events []store.Queued, err error) {
+	if limit <= 0 {
+		return nil, ctx.Err()
+	}
+	cards := &array{element: pgtype.TextOID}
+	for _, card := range except {
+		cards.text(card)
+	}
+	err = s.with(ctx, s.back, "pending events", func(conn *pgxpool.Conn) error {
+		for {
+			var seen sight
+			from := s.floor.from(s.timer.Now())
+			b := &pgx.Batch{}
+			seen.queue(b, from)
+			b.Queue(pendingSQL(limit), from, cards).
+				Query(func(rows pgx.Rows) (err error) {
+					events, err = readEvents(rows)
+					return err
+				})
+			if err := conn.SendBatch(ctx, b).Close(); err != nil {
+				return err
+			}
+			if s.floor.saw(seen) {
+				return nil
+			}
+		}
+	})
+	return events, err
+}
+
+// pendingSQL reads events that wait from a position on, without those of some
+// cards. The subselect makes a hash table of these: ten thousand, compared with
+// each row, took 0.7 s where this takes 12 ms.
+func pendingSQL(limit int) string {
+	return "SELECT position, card, number, at, 0, attempts, failure, payload FROM outbox" +
+		" WHERE position >= $1 AND card NOT IN (SELECT unnest($2::text[])) ORDER BY position LIMIT " + strconv.Itoa(limit)
+}
+
+// Log implements store.Outbox.
+func (s *Store) Log(ctx context.Context, after int64, limit int) (events []store.Queued, err error) {
+	if limit <= 0 {
+		return nil, ctx.Err()
+	}
+	err = s.with(ctx, s.back, "log of events", func(conn *pgxpool.Conn) error {
+		n := strconv.Itoa(limit)
+		rows, err := conn.Query(ctx, `
+			(SELECT position, card, number, at, 0, attempts, failure, payload FROM outbox
+			 WHERE position > $1 ORDER BY position LIMIT `+n+`)
+			UNION ALL
+			(SELECT position, card, number, at, status::int, attempts, failure, payload FROM settled
+			 WHERE position > $1 ORDER BY position LIMIT `+n+`)
+			ORDER BY 1 LIMIT `+n, after)
+		if err != nil {
+			return err
+		}
+		events, err = readEvents(rows)
+		return err
+	})
+	return events, err
+}

@@ -1,0 +1,52 @@
+package postgres
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/postgres/pgtest"
+)
+
+func TestLeaseEndsWithItsConnection(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	s, other := open(t, url, Options{}), open(t, url, Options{})
+	lease, err := s.Lead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Lead(t.Context()); !errors.Is(err, store.ErrLeading) {
+		t.Fatalf("a second relay: %v", err)
+	}
+	if _, err := connect(t, url).Exec(t.Context(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'cvvd relay' AND datname = current_database()"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-lease.Lost():
+	case <-time.After(leaseCheck - time.Second): // sooner than by asking
+		t.Fatal("the lease is not lost")
+	}
+	next, err := other.Lead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease.Release() // does nothing to the other's
+	if _, err := s.Lead(t.Context()); !errors.Is(err, store.ErrLeading) {
+		t.Errorf("the other's lease is gone: %v", err)
+	}
+	next.Release()
+	<-next.Lost()
+}
+
+// Two schemas of a database have a relay each.
+func TestSchemasHaveTheirOwnRelay(t *testing.T) {
+	database := pgtest.Start(t)
+	for range 2 {
+		lease, err := open(t, migrated(t, database), Options{}).Lead(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(lease.Release)
+	}
+}

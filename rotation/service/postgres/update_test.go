@@ -1,0 +1,69 @@
+package postgres
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/postgres/pgtest"
+)
+
+// An update whose connection is cut while it waits for its card has done
+// nothing, and is tried again.
+func TestUpdatesThatWaitAreTriedAgain(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	s, other := open(t, url, Options{}), open(t, url, Options{})
+	put(t, s, "card", time.Now())
+	killer := connect(t, url)
+	done := make(chan error)
+	if err := other.Update(t.Context(), "card", "", func(*store.Tx) error {
+		go func() { done <- s.Update(context.Background(), "card", "", rotate) }()
+		waitFor(t, url, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+		_, err := killer.Exec(t.Context(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	consistent(t, url)
+}
+
+// A row that is not where it was locked takes the whole transaction back.
+func TestRowsMustBeFound(t *testing.T) {
+	url := migrated(t, pgtest.Start(t))
+	s := open(t, url, Options{})
+	put(t, s, "card", time.Now())
+	conn, err := s.front.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { release(t.Context(), conn) }()
+	if _, err := conn.Exec(t.Context(), "BEGIN"); err != nil {
+		t.Fatal(err)
+	}
+	l := &locked{exists: true, tid: [6]byte{0, 0, 9, 9, 0, 1}}
+	l.tx.Card.ID, l.tx.Card.Version, l.tx.Write = "card", 7, true
+	l.tx.Event = &store.Event{Card: "card", Number: 1, At: time.Now()}
+	if err := s.commit(t.Context(), conn, []*locked{l}, "card", ""); err == nil {
+		t.Error("it was committed")
+	}
+	rollback(t.Context(), conn)
+	consistent(t, url)
+}
+
+// Two ids that the database can't store must not become one that it can.
+func TestIDsThatAreNoTextAreRefused(t *testing.T) {
+	s := open(t, migrated(t, pgtest.Start(t)), Options{})
+	for _, id := range []string{"a\xff", "a\x00"} {
+		if err := s.Update(t.Context(), id, "", func(tx *store.Tx) error {
+			tx.Card.Version, tx.Write = 1, true
+			return nil
+		}); err == nil {
+			t.Errorf("%q was stored", id)
+		}
+	}
+	put(t, s, "a", time.Now())
+}

@@ -1,0 +1,50 @@
+package sqlite
+
+import (
+	"context"
+	"embed"
+	"fmt"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+// application marks a database as one of this package ("CVVR").
+const application = 0x43565652
+
+//go:embed migrations/*.sql
+var schema embed.FS
+
+// schemaVersion returns the version of the database's schema, 0 for a new
+// database, and an error if it is above latest or the database is not ours.
+func (s *Store) schemaVersion(ctx context.Context, latest int) (int, error) {
+	var app, version, tables int64
+	if err := s.writer.query(ctx, func(r *row) error {
+		app, version, tables = r.int(), r.int(), r.int()
+		return nil
+	}, `SELECT (SELECT application_id FROM pragma_application_id),
+		(SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)`); err != nil {
+		return 0, err
+	}
+	switch {
+	case app != application && (app != 0 || version != 0 || tables != 0):
+		return 0, fmt.Errorf("%w: it belongs to another program; give the path of a new file", store.ErrSchema)
+	case version > int64(latest):
+		return 0, fmt.Errorf("%w: it has version %d, and this program knows those up to %d; run the newer program, or restore the backup made before it",
+			store.ErrSchema, version, latest)
+	}
+	return int(version), nil
+}
+
+// migrate runs one file of the schema, all or nothing.
+func migrate(ctx context.Context, c *conn, file string, version int) error {
+	statements, err := schema.ReadFile("migrations/" + file)
+	if err != nil {
+		return err
+	}
+	err = c.script(ctx, fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+		statements, application, version))
+	if err != nil {
+		_ = c.script(context.WithoutCancel(ctx), "ROLLBACK")
+	}
+	return err
+}

@@ -1,0 +1,40 @@
+package sqlite
+
+import (
+	"context"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+const (
+	selectPending = `SELECT ` + eventColumns + ` FROM event WHERE status = 0 ORDER BY position`
+	selectLog     = `SELECT ` + eventColumns + ` FROM event WHERE position > ? ORDER BY position LIMIT ?`
+)
+
+// Pending implements store.Outbox. Events that are left out are read all the
+// same.
+func (s *Store) Pending(ctx context.Context, limit int, except []string) (events []store.Queued, err error) {
+	out := make(map[string]bool, len(except))
+	for _, card := range except {
+		out[card] = true
+	}
+	err = s.read(ctx, func(r *row) error {
+		if len(events) >= limit {
+			return errEnough
+		}
+		if q := scanEvent(r); !out[q.Card] {
+			events = append(events, q)
+		}
+		return nil
+	}, selectPending)
+	return events, err
+}
+
+// Log implements store.Outbox.
+func (s *Store) Log(ctx context.Context, after int64, limit int) (events []store.Queued, err error) {
+	err = s.read(ctx, func(r *row) error {
+		events = append(events, scanEvent(r))
+		return nil
+	}, selectLog, after, rows(limit))
+	return events, err
+}

@@ -1,0 +1,37 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	expire = `DELETE FROM event WHERE position IN (
+		SELECT position FROM (SELECT position, at FROM event WHERE status = 0 ORDER BY position LIMIT ?) WHERE at < ?)`
+
+	pruneAnswers = `DELETE FROM answer WHERE (card, key) IN (
+		SELECT card, key FROM answer WHERE expires <= ? ORDER BY expires LIMIT ?)`
+	pruneEvents = `DELETE FROM event WHERE position IN (
+		SELECT position FROM event WHERE status = 1 AND since < ? ORDER BY since LIMIT ?)`
+)
+
+// Prune implements store.Store.
+func (s *Store) Prune(ctx context.Context, deliveredBefore time.Time, limit int) (int, error) {
+	n, err := s.change(ctx, func(c *conn) (int64, error) {
+		answers, err := c.exec(context.Background(), pruneAnswers, s.now().UnixNano(), rows(limit))
+		if err != nil {
+			return 0, err
+		}
+		events, err := c.exec(context.Background(), pruneEvents, bound(deliveredBefore), rows(limit))
+		return answers + events, err
+	})
+	return int(n), err
+}
+
+// Expire implements store.Outbox.
+func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (int, error) {
+	n, err := s.change(ctx, func(c *conn) (int64, error) {
+		return c.exec(context.Background(), expire, rows(limit), bound(before))
+	})
+	return int(n), err
+}

@@ -1,0 +1,58 @@
+package sqlite
+
+import (
+	"context"
+	"sync"
+
+	lib "modernc.org/sqlite/lib"
+
+	"cvvrotation/rotation/engine/store"
+)
+
+// lease implements store.Lease.
+type lease struct {
+	once sync.Once
+	lock lock
+	lost chan struct{}
+}
+
+// Lead implements store.Outbox. The right is lost when it is released, when the
+// store is closed, and when the process ends; never else.
+func (s *Store) Lead(ctx context.Context) (store.Lease, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	lock, err := openLock(ctx, s.path+"-lead", 0)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if err := lock.take(ctx); err != nil {
+		lock.Close()
+		if resultCode(err) == lib.SQLITE_BUSY {
+			return nil, store.ErrLeading
+		}
+		return nil, explain(err)
+	}
+	l := &lease{lock: lock, lost: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.closing:
+		l.Release()
+		return nil, store.ErrClosed
+	default:
+	}
+	s.lease = l // which is the only one: the one before has been released
+	return l, nil
+}
+
+// Lost implements store.Lease.
+func (l *lease) Lost() <-chan struct{} { return l.lost }
+
+// Release implements store.Lease.
+func (l *lease) Release() {
+	l.once.Do(func() {
+		l.lock.Close()
+		close(l.lost)
+	})
+}
