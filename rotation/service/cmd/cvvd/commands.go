@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -59,4 +61,9 @@ func (c *cli) env(name string) string {
 		}
 	}
 	return ""
+}
+
+// interruptible returns a context that ends with an interrupt.
+func (c *cli) interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }

@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/signal"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -79,35 +76,4 @@ func listen(address string, dev bool, usual string) (net.Listener, error) {
 		l, err = net.Listen("tcp", "127.0.0.1:0")
 	}
 	return l, err
-}
-
-// certificate is the PCI side's, which can change while it serves.
-type certificate struct {
-	cfg     *config.Config
-	current atomic.Pointer[tls.Certificate]
-}
-
-// newCertificate returns how to speak TLS; nil when the configuration says not
-// to.
-func newCertificate(cfg *config.Config) (*certificate, *tls.Config, error) {
-	t, err := cfg.TLS()
-	if t == nil || err != nil {
-		return nil, nil, err
-	}
-	c := &certificate{cfg: cfg}
-	c.current.Store(&t.Certificates[0])
-	t.Certificates = nil
-	t.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil }
-	return c, t, nil
-}
-
-// reload reads the files again. After an error the one before stays.
-func (c *certificate) reload(logger *slog.Logger) {
-	t, err := c.cfg.TLS()
-	if err != nil {
-		logger.Error("the certificate could not be read again; the one before stays", "error", err)
-		return
-	}
-	c.current.Store(&t.Certificates[0])
-	logger.Info("the certificate was read again")
 }

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/spf13/cobra"
-
 	"cvvrotation/cmd/command"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/store"
@@ -17,46 +15,6 @@ import (
 	"cvvrotation/rotation/service/postgres"
 	"cvvrotation/rotation/service/sqlite"
 )
-
-// configFlags say where the configuration comes from.
-type configFlags struct {
-	file   string
-	dev    bool
-	devDir string
-}
-
-func (f *configFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&f.file, "config", "c", "", "")
-	cmd.Flags().BoolVar(&f.dev, "dev", false, "")
-	cmd.Flags().StringVar(&f.devDir, "dev-dir", "", "")
-}
-
-// load reads the configuration, and checks the sections.
-func (c *cli) load(ctx context.Context, f *configFlags, sections []string) (*config.Config, error) {
-	name := f.file
-	if name == "" {
-		name = c.env("CVVD_CONFIG")
-	}
-	switch {
-	case f.dev && f.file != "":
-		return nil, command.Refuse("leave one of them out", "--dev and --config do not go together")
-	case f.devDir != "" && !f.dev:
-		return nil, command.Refuse("add --dev", "--dev-dir is for development mode")
-	case f.dev:
-		return c.loadDev(ctx, f.devDir, sections)
-	case name == "":
-		return nil, command.Refuse("name one with --config or CVVD_CONFIG (cvvd config check --print-defaults > cvvd.toml writes one to begin with); to try cvvd out: --dev",
-			"there is no configuration file")
-	}
-	loaded, err := config.Load(name, c.environ)
-	if err == nil {
-		err = loaded.Check(ctx, sections...)
-	}
-	if err != nil {
-		return nil, command.Refuse("cvvd config check --print-defaults documents every setting", "%w", err)
-	}
-	return &loaded, nil
-}
 
 // openStore opens the store that the configuration names. An SQLite database is
 // made only if create says so.
@@ -130,23 +88,4 @@ func (c *cli) withEngine(ctx context.Context, f *configFlags, do func(*config.Co
 		}
 		return do(cfg, e)
 	})
-}
-
-// logger logs to standard error as the configuration says.
-func (c *cli) logger(cfg *config.Config) *slog.Logger {
-	level, _ := cfg.Level() // checked
-	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
-	if cfg.Log.Format == "text" {
-		return slog.New(slog.NewTextHandler(c.Stderr, options))
-	}
-	return slog.New(slog.NewJSONHandler(c.Stderr, options))
-}
-
-// readable writes durations as people do, 1.5s, in JSON as in text: as JSON they
-// would be bare nanoseconds.
-func readable(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
-		a.Value = slog.StringValue(a.Value.Duration().String())
-	}
-	return a
 }

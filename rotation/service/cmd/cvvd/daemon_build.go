@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/benbjohnson/clock"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel"
+
+	"cvvrotation/cmd/command"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/service/api"
+	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/cmd/cvvd/config"
+	"cvvrotation/rotation/service/cmd/cvvd/status"
+	"cvvrotation/rotation/service/telemetry"
+)
+
+// build makes all parts, without anything running yet. What it has opened when
+// it fails is closed again.
+func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *slog.Logger) (_ *daemon, err error) {
+	d := &daemon{cfg: cfg, log: logger, supervisor: c.supervisor()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	if d.onPCI, err = listen(cfg.Listen.PCI, dev, devPCI); err != nil {
+		return nil, fmt.Errorf("listen.pci: %w", err)
+	}
+	d.closing(d.onPCI.Close)
+	if d.onOps, err = listen(cfg.Listen.Ops, dev, devOps); err != nil {
+		return nil, fmt.Errorf("listen.ops: %w", err)
+	}
+	d.closing(d.onOps.Close)
+
+	if d.audit, err = c.openAudit(cfg, true); err != nil {
+		return nil, err
+	}
+	d.closing(d.audit.Close)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
+	options := telemetry.Options{Registerer: registry}
+	if cfg.Tracing.Endpoint != "" {
+		d.traces, err = telemetry.NewTracerProvider(ctx, telemetry.Tracing{Endpoint: cfg.Tracing.Endpoint, Share: cfg.Tracing.Share, Version: command.Version()})
+		if err != nil {
+			return nil, err
+		}
+		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("traces are lost", "error", err) }))
+		options.Tracer = d.traces
+	}
+	metrics := telemetry.New(options)
+
+	inner, err := openStore(ctx, cfg, true)
+	if err != nil {
+		return nil, err
+	}
+	d.closing(inner.Close)
+	d.store = metrics.Store(inner)
+	registry.MustRegister(telemetry.Sizes(d.store, 2*time.Second))
+
+	if d.sink, err = openSink(cfg, c.Stdout, logger); err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	engineOptions, err := engineOptions(ctx, cfg, d.store, logger)
+	if err != nil {
+		return nil, err
+	}
+	engineOptions.Observer = metrics
+	if d.sink != nil {
+		d.closing(d.sink.Close)
+		d.relay, err = outbox.New(d.store, d.sink, outbox.Options{
+			Logger: logger, Observe: metrics.Delivered,
+			MaxAttempts: cfg.Events.MaxAttempts, MaxBackoff: cfg.Events.MaxBackoff.Go(),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("events: %w", err)
+		}
+		engineOptions.Written = d.relay.Wake
+	}
+	if d.engine, err = engine.New(engineOptions); err != nil {
+		return nil, err
+	}
+	if err := d.engine.CheckKeys(ctx); err != nil {
+		return nil, command.Hint(fmt.Errorf("the sealing keys: %w", err), "list the key that was in force before as well; cvvd help reseal says how keys change")
+	}
+	return d, c.buildServers(d, registry, metrics, dev)
+}
+
+func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *telemetry.Metrics, dev bool) error {
+	authenticator, err := c.authenticator(d, registry, dev)
+	if err != nil {
+		return err
+	}
+	issuer := d.cfg.Auth.Issuer
+	if dev {
+		issuer = auth.DevIssuer
+	}
+	l := &d.cfg.Limits
+	rate := func(perSecond float64, burst int) api.Rate {
+		if perSecond == 0 {
+			return api.Rate{}
+		}
+		return api.Rate{PerSecond: perSecond, Burst: burst}
+	}
+	endpoint, err := api.New(d.engine, authenticator, api.Options{
+		Logger: d.log, Audit: d.audit.With("issuer", issuer), Timeout: l.Request.Go(),
+		PerCard: rate(l.CardPerSecond, l.CardBurst), PerCaller: rate(l.CallerPerSecond, l.CallerBurst),
+	})
+	if err != nil {
+		return err
+	}
+	d.pci = api.Server("", metrics.Handler(endpoint))
+	d.pci.WriteTimeout = max(d.pci.WriteTimeout, l.Request.Go()+5*time.Second) // it counts from the request's header on
+	if d.cert, d.pci.TLSConfig, err = newCertificate(d.cfg); err != nil {
+		return command.Usage(err)
+	}
+	page := status.Options{Store: d.store, Recent: metrics.Recent(), Logger: d.log, Version: command.Version()}
+	if d.relay != nil {
+		page.Relay = d.relay.State
+	}
+	d.ops = api.Server("", d.opsHandler(registry, status.New(page)))
+	for _, s := range []*http.Server{d.pci, d.ops} {
+		s.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)
+	}
+	return nil
+}
+
+// authenticator returns who judges tokens: in development mode an issuer of our
+// own, which announce then shows a token of.
+func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, dev bool) (api.Authenticator, error) {
+	if dev {
+		issuer := auth.NewDev(clock.New())
+		d.announce = func() error { return c.announce(d, issuer) }
+		return issuer, nil
+	}
+	a := &d.cfg.Auth
+	keys := a.JWKSURL
+	if keys == "" {
+		keys = a.JWKSFile
+	}
+	var err error
+	d.verifier, err = auth.New(auth.Config{
+		Issuer: a.Issuer, Audience: a.Audience, Algorithms: a.Algorithms, JWKS: keys,
+		AccountClaim: a.AccountClaim, Leeway: a.Leeway.Go(), Logger: d.log,
+	})
+	if err != nil {
+		return nil, command.Usage(err)
+	}
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "cvv_token_keys_age_seconds", Help: "Since the keys of tokens were last loaded; -1: never yet.",
+	}, func() float64 {
+		if !d.verifier.Ready() {
+			return -1
+		}
+		return clock.New().Since(d.verifier.Loaded()).Seconds()
+	}))
+	return d.verifier, nil
+}
+
+func (d *daemon) closing(f func() error) { d.closers = append(d.closers, f) }
+
+// close closes what build has opened, the last one first.
+func (d *daemon) close() error {
+	var errs []error
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		if err := d.closers[i](); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	d.closers = nil
+	return errors.Join(errs...)
+}
