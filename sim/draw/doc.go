@@ -3,7 +3,7 @@
 // ([HTML]).
 //
 // All show for each event what it did and why. Where an event comes soon after
-// the scheduling request before it, its place within the guard is drawn: inside
+// the previous scheduling request, its place within the guard is drawn: inside
 // the guard the schedule is kept, at its very end and after it a new scheduling
 // takes place. A symbol or a word always says what a colour says.
 //

@@ -30,11 +30,11 @@ func ExampleNewText() {
 	}
 	fmt.Println(text.Close())
 	// Output:
-	// CVV rotations in the order of delivery. Guard: no new schedule within 2m of the request before.
+	// CVV rotations in the order of delivery. Guard: no new schedule within 2m of the previous request.
 	//
-	// date        time UTC  card  event               since the request before  schedule  next rotation
-	// 2026-11-22  15:00:00  A     ■ set_interval 24h                            new       → 2026-11-23 15:00:00  in 24h
-	//             16:00:00  A     ▲ forced                            1h        new       → 2026-11-23 16:00:00  in 24h
+	// date        time UTC  card  event               since the previous request  schedule  next rotation
+	// 2026-11-22  15:00:00  A     ■ set_interval 24h                              new       → 2026-11-23 15:00:00  in 24h
+	//             16:00:00  A     ▲ forced                            1h          new       → 2026-11-23 16:00:00  in 24h
 	//
 	// 2 events of 1 card: 1 rotation; schedules: 2 new, 0 kept.
 	// <nil>

@@ -19,7 +19,7 @@ import (
 	"cvvrotation/sim/timeline"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew; review the difference")
+var update = flag.Bool("update", false, "rewrite the golden files; review the difference")
 
 // drawn are the timelines of the golden files.
 var drawn = map[string]string{
@@ -209,7 +209,7 @@ func (p played) GoString() string {
 }
 
 // timelines draws random timelines: gaps crowd the guard's boundaries, clocks
-// step back, slots are right, stale or made up. What the rules refuse is left out.
+// step back, slots are right, stale or invented. What the rules refuse is left out.
 func timelines(maxEvents int) *rapid.Generator[played] {
 	return rapid.Custom(func(t *rapid.T) played {
 		guard := rapid.SampledFrom([]time.Duration{rotation.DefaultGuard, rotation.DefaultGuard, 0, time.Nanosecond, time.Hour}).Draw(t, "guard")

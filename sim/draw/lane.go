@@ -70,7 +70,7 @@ type arrow struct {
 }
 
 // roomyEvents is how many events a picture shows at ease. With more, time gets
-// less room, and slots that were given up get none.
+// less room, and slots that were dropped get none.
 const roomyEvents = 24
 
 // newLanes sorts the steps by card, in order of first appearance, and enters all
@@ -172,7 +172,7 @@ func (l *lane) findSlots() {
 }
 
 // findWindows follows the guard through the card's events. A window lasts until
-// the guard ends or another event starts it anew, because no later event is
+// the guard ends or another event restarts it, because no later event is
 // measured against it.
 func (l *lane) findWindows(guard time.Duration, a *axis) {
 	const none = -1
@@ -191,12 +191,12 @@ func (l *lane) findWindows(guard time.Duration, a *axis) {
 		s := e.step
 		before, _, was := s.Before.Guard()
 		start, _, set := s.After.Guard()
-		anew := set && start.Equal(s.Entry.Event.At()) && (!was || !before.Equal(start) || s.Decision.Rotate())
+		restarted := set && start.Equal(s.Entry.Event.At()) && (!was || !before.Equal(start) || s.Decision.Rotate())
 		_, on := s.After.Next()
-		if anew || !on {
+		if restarted || !on {
 			finish(i)
 		}
-		if anew && on {
+		if restarted && on {
 			started = i
 		}
 	}

@@ -420,7 +420,7 @@ func legendItems(rules rotation.Rules) []legendItem {
 		}},
 		slotOf(slotServed, "slot served"),
 		slotOf(slotAhead, "slot ahead"),
-		slotOf(slotDropped, "slot given up"),
+		slotOf(slotDropped, "slot dropped"),
 	}
 	if rules.Guard() > 0 {
 		items = append(items, legendItem{

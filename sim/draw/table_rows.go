@@ -44,7 +44,7 @@ const (
 )
 
 func columnHeads(rules rotation.Rules) [numColumns]string {
-	since := "since the request before"
+	since := "since the previous request"
 	if rules.GuardFrom() == rotation.FromScheduling {
 		since = "since the last scheduling"
 	}
@@ -189,6 +189,6 @@ func guardWords(rules rotation.Rules) string {
 	case rules.GuardFrom() == rotation.FromScheduling:
 		return what + "Guard: no new schedule within " + guard + " of the last one."
 	default:
-		return what + "Guard: no new schedule within " + guard + " of the request before."
+		return what + "Guard: no new schedule within " + guard + " of the previous request."
 	}
 }
