@@ -33,7 +33,7 @@ func (e *Engine) Register(ctx context.Context, ref Ref, reg Registration) (s Sch
 	var wrote bool
 	var card store.Card
 	var seen *Observation
-	err = e.locked(ctx, ref, "", func(tx *store.Tx) error {
+	err = e.locked(ctx, ref, "", func(tx *store.Change) error {
 		c := &tx.Card
 		created = c.Version == 0
 		if created {
@@ -124,7 +124,7 @@ func (e *Engine) Verify(ctx context.Context, ref Ref, presented cvvgen.CVV) (Ver
 		return 0, &FieldError{"cvv", "is required: 3 to 5 digits"}
 	}
 	var verdict Verdict
-	err := e.update(ctx, ref, "", func(tx *store.Tx) error {
+	err := e.update(ctx, ref, "", func(tx *store.Change) error {
 		c := &tx.Card
 		if !c.Locked.IsZero() {
 			verdict = Locked
@@ -178,7 +178,7 @@ func judge(current, previous, grace bool) Verdict {
 //
 // The error matches store.ErrNotFound, ErrForbidden or ErrInvalid.
 func (e *Engine) Unlock(ctx context.Context, ref Ref) error {
-	return e.update(ctx, ref, "", func(tx *store.Tx) error {
+	return e.update(ctx, ref, "", func(tx *store.Change) error {
 		tx.Write = tx.Card.Tries != 0 || !tx.Card.Locked.IsZero()
 		tx.Card.Tries, tx.Card.Locked = 0, time.Time{}
 		return nil

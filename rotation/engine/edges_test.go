@@ -218,7 +218,7 @@ func TestSweepPrunes(t *testing.T) {
 	f := newFixture(t, func(o *engine.Options) { o.KeepFor = time.Hour })
 	ref := f.register(t, "A", 0)
 	f.force(t, ref, engine.ForceRequest{Key: "k"})
-	if err := f.store.Settle(t.Context(), []store.Delivery{{Position: 1, Status: store.Delivered}}); err != nil {
+	if err := f.store.RecordDeliveries(t.Context(), []store.Delivery{{Position: 1, Status: store.StatusDelivered}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

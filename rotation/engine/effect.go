@@ -25,9 +25,9 @@ type Effect struct {
 }
 
 // locked runs fn on a card under its lock, whether it is there or not.
-func (e *Engine) locked(ctx context.Context, ref Ref, key string, fn func(*store.Tx) error) error {
+func (e *Engine) locked(ctx context.Context, ref Ref, key string, fn func(*store.Change) error) error {
 	var found, done Effect
-	err := e.store.Update(ctx, ref.Card, key, func(tx *store.Tx) (err error) {
+	err := e.store.Update(ctx, ref.Card, key, func(tx *store.Change) (err error) {
 		defer e.contain(ctx, ref.Card, &err)
 		c := &tx.Card
 		found = Effect{Account: c.Account, At: tx.Now, Before: c.Version}

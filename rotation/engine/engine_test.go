@@ -49,7 +49,7 @@ func TestScenarios(t *testing.T) {
 		ref := f.register(t, "A", day)
 		f.clock.Add(day)
 		f.store.SetFaults(func(op memory.Op) memory.Fault {
-			if op.Call != memory.Claim {
+			if op.Call != memory.CallClaim {
 				return memory.Fault{}
 			}
 			return memory.Fault{Race: func() { f.force(t, ref, engine.ForceRequest{}) }}
@@ -152,7 +152,7 @@ func TestLostReply(t *testing.T) {
 	ref := f.register(t, "A", time.Hour)
 	lost := true
 	f.store.SetFaults(func(op memory.Op) memory.Fault {
-		if op.Call == memory.Update && lost {
+		if op.Call == memory.CallUpdate && lost {
 			lost = false
 			return memory.Fault{After: memory.ErrInjected}
 		}

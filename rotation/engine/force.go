@@ -54,7 +54,7 @@ func (e *Engine) Force(ctx context.Context, ref Ref, req ForceRequest) (Rotation
 	var result Rotation
 	var seen Observation
 	var card store.Card
-	err := e.update(ctx, ref, req.Key, func(tx *store.Tx) error {
+	err := e.update(ctx, ref, req.Key, func(tx *store.Change) error {
 		if tx.Prior != nil {
 			return replay(tx.Prior, request, &result)
 		}
@@ -97,7 +97,7 @@ func (e *Engine) Deliver(ctx context.Context, ref Ref, slot time.Time) (Rotation
 	var seen Observation
 	var card store.Card
 	var wrote bool
-	err := e.update(ctx, ref, "", func(tx *store.Tx) error {
+	err := e.update(ctx, ref, "", func(tx *store.Change) error {
 		due := slot
 		ev := rotation.AutoSlot(tx.Now, slot)
 		if slot.IsZero() {
@@ -119,7 +119,7 @@ func (e *Engine) Deliver(ctx context.Context, ref Ref, slot time.Time) (Rotation
 	return result, nil
 }
 
-func answer(tx *store.Tx, d rotation.Decision) Rotation {
+func answer(tx *store.Change, d rotation.Decision) Rotation {
 	return Rotation{
 		Card: tx.Card.ID, At: tx.Now,
 		Rotated: d.Rotate(), Rescheduled: d.Reschedule(),

@@ -106,7 +106,7 @@ func (f *fixture) cvv(t *testing.T, ref engine.Ref) cvvgen.CVV {
 // events returns the events of a card, decoded.
 func (f *fixture) events(t *testing.T, card string) []event.Changed {
 	t.Helper()
-	log, err := f.store.Log(t.Context(), 0, 1<<20)
+	log, err := f.store.ListEvents(t.Context(), 0, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ type change struct {
 
 // apply decides the event, draws if the decision says so, and puts into tx what
 // has to be stored: the whole of what the engine does to a card.
-func (e *Engine) apply(ctx context.Context, tx *store.Tx, ch change) (rotation.Decision, error) {
+func (e *Engine) apply(ctx context.Context, tx *store.Change, ch change) (rotation.Decision, error) {
 	c := &tx.Card
 	before, err := decodeState(c)
 	if err != nil {
@@ -126,11 +126,11 @@ func (e *Engine) done(o Observation, c *store.Card, wrote bool) {
 }
 
 // update runs fn on a card that is there for ref.
-func (e *Engine) update(ctx context.Context, ref Ref, key string, fn func(*store.Tx) error) error {
+func (e *Engine) update(ctx context.Context, ref Ref, key string, fn func(*store.Change) error) error {
 	if err := checkRef(ref); err != nil {
 		return err
 	}
-	return e.locked(ctx, ref, key, func(tx *store.Tx) error {
+	return e.locked(ctx, ref, key, func(tx *store.Change) error {
 		if err := owned(&tx.Card, ref); err != nil {
 			return err
 		}

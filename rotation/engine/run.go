@@ -131,7 +131,7 @@ func (e *Engine) Tick(ctx context.Context) (int, error) {
 		failed bool
 	}
 	var all []claimed
-	n, err := e.store.Claim(ctx, e.options.Batch, func(tx *store.Tx) error {
+	n, err := e.store.Claim(ctx, e.options.Batch, func(tx *store.Change) error {
 		seen, err := e.claim(ctx, tx)
 		all = append(all, claimed{tx.Card.ID, seen, err != nil})
 		return nil
@@ -156,7 +156,7 @@ func (e *Engine) Tick(ctx context.Context) (int, error) {
 
 // claim rotates one card that is due. A failure is put into the card's record,
 // with a later Due, so that the rest of the batch goes on.
-func (e *Engine) claim(ctx context.Context, tx *store.Tx) (seen Observation, err error) {
+func (e *Engine) claim(ctx context.Context, tx *store.Change) (seen Observation, err error) {
 	before := tx.Card
 	slot := tx.Slot
 	if slot.IsZero() {

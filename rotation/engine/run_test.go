@@ -89,7 +89,7 @@ func TestAFailingCardStopsNobody(t *testing.T) {
 			f.clock.Add(wait)
 			f.tick(t)
 		}
-		if list, _ := f.store.Failing(t.Context(), 10); len(list) != 1 || list[0].ID != id {
+		if list, _ := f.store.ListFailingCards(t.Context(), 10); len(list) != 1 || list[0].ID != id {
 			t.Errorf("not visible: %d cards", len(list))
 		}
 		if f.seen.failed != 4 {
@@ -204,7 +204,7 @@ func running(t *testing.T, f *fixture) (asleep func(), stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	looked := make(chan struct{}, 1)
 	f.store.SetFaults(func(op memory.Op) memory.Fault {
-		if op.Call == memory.NextDue { // the last that a worker does before it sleeps, but for reading the time
+		if op.Call == memory.CallNextDue { // the last that a worker does before it sleeps, but for reading the time
 			select {
 			case looked <- struct{}{}:
 			default:
@@ -277,7 +277,7 @@ func TestRunFinishesItsClaim(t *testing.T) {
 		f.clock.Add(time.Hour)
 		begun, release := make(chan struct{}), make(chan struct{})
 		f.store.SetFaults(func(op memory.Op) memory.Fault {
-			if op.Call != memory.Claim {
+			if op.Call != memory.CallClaim {
 				return memory.Fault{}
 			}
 			close(begun)
@@ -318,7 +318,7 @@ func TestRunSurvivesItsStore(t *testing.T) {
 	defer stop()
 	var failures atomic.Int32
 	f.store.SetFaults(func(op memory.Op) memory.Fault {
-		if op.Call == memory.Claim && failures.Add(1) <= 3 {
+		if op.Call == memory.CallClaim && failures.Add(1) <= 3 {
 			return memory.Fault{Before: memory.ErrInjected}
 		}
 		return memory.Fault{}

@@ -72,7 +72,7 @@ func (e *Engine) reschedule(ctx context.Context, ref Ref, event func(now time.Ti
 	var seen Observation
 	var card store.Card
 	var wrote bool
-	err := e.update(ctx, ref, "", func(tx *store.Tx) error {
+	err := e.update(ctx, ref, "", func(tx *store.Change) error {
 		ev, err := event(tx.Now)
 		if err != nil {
 			return err

@@ -21,7 +21,7 @@ func (e *Engine) Sweep(ctx context.Context) error {
 func (e *Engine) repair(ctx context.Context) error {
 	after := ""
 	for {
-		ids, err := e.store.Ahead(ctx, after, sweepPage)
+		ids, err := e.store.IDsTooFarAhead(ctx, after, sweepPage)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -43,7 +43,7 @@ func (e *Engine) repairCard(ctx context.Context, id string) error {
 	var card store.Card
 	var far time.Time
 	repaired := false
-	err := e.update(ctx, Ref{Card: id}, "", func(tx *store.Tx) error {
+	err := e.update(ctx, Ref{Card: id}, "", func(tx *store.Change) error {
 		repaired = false
 		state, err := decodeState(&tx.Card)
 		if err != nil {
@@ -79,7 +79,7 @@ func (e *Engine) prune(ctx context.Context) error {
 		return err
 	}
 	for {
-		n, err := e.store.Prune(ctx, now.Add(-e.options.KeepFor), sweepPage)
+		n, err := e.store.DeleteExpired(ctx, now.Add(-e.options.KeepFor), sweepPage)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -92,7 +92,7 @@ func (e *Engine) prune(ctx context.Context) error {
 // error matches seal.ErrOpen or seal.ErrUnknownKey, or is the store's.
 func (e *Engine) CheckKeys(ctx context.Context) error {
 	const few = 16
-	cards, err := e.store.Cards(ctx, "", few)
+	cards, err := e.store.ListCards(ctx, "", few)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (e *Engine) CheckKeys(ctx context.Context) error {
 func (e *Engine) Reseal(ctx context.Context) (resealed, failed int, err error) {
 	after := ""
 	for {
-		cards, err := e.store.Cards(ctx, after, sweepPage)
+		cards, err := e.store.ListCards(ctx, after, sweepPage)
 		if err != nil || len(cards) == 0 {
 			return resealed, failed, err
 		}
@@ -123,7 +123,7 @@ func (e *Engine) Reseal(ctx context.Context) (resealed, failed int, err error) {
 			if changed, err := e.reseal(ctx, &cards[i]); err == nil && !changed {
 				continue // most are current; none of these is locked
 			}
-			err := e.update(ctx, Ref{Card: after}, "", func(tx *store.Tx) (err error) {
+			err := e.update(ctx, Ref{Card: after}, "", func(tx *store.Change) (err error) {
 				tx.Write, err = e.generator.Reseal(&tx.Card)
 				return err
 			})

@@ -33,7 +33,7 @@ func relayed(b *testing.B, o store.Outbox, events int) {
 	sink := sinkFunc(func(_ context.Context, events []store.Queued) []error { return make([]error, len(events)) })
 	r, err := outbox.New(o, sink, outbox.Options{
 		Observe: func(o outbox.Outcome) {
-			if o.Status == store.Delivered && delivered.Add(1) == int64(events) {
+			if o.Status == store.StatusDelivered && delivered.Add(1) == int64(events) {
 				close(all)
 			}
 		},
@@ -60,7 +60,7 @@ func perSecond(b *testing.B) {
 func BenchmarkRelay(b *testing.B) {
 	fill := func(b *testing.B, s store.Store, round int) {
 		for i := range *benchEvents {
-			if err := s.Update(b.Context(), fmt.Sprintf("0191e7c5-7d3a-7b21-%04x-%012x", round, i), "", func(tx *store.Tx) error {
+			if err := s.Update(b.Context(), fmt.Sprintf("0191e7c5-7d3a-7b21-%04x-%012x", round, i), "", func(tx *store.Change) error {
 				tx.Card.Version, tx.Card.Events, tx.Write = 1, 1, true
 				tx.Event = &store.Event{Card: tx.Card.ID, Number: 1, At: tx.Now, Payload: benchPayload}
 				return nil

@@ -28,7 +28,7 @@ func BenchmarkUpdate(b *testing.B) {
 			s = fill(b, 100_000)
 			b.StartTimer()
 		}
-		if err := s.Update(b.Context(), ids[n%len(ids)], "", func(tx *store.Tx) error {
+		if err := s.Update(b.Context(), ids[n%len(ids)], "", func(tx *store.Change) error {
 			tx.Card.Due = tx.Card.Due.Add(time.Hour)
 			tx.Write, tx.Event = true, &e
 			return nil
@@ -43,7 +43,7 @@ func BenchmarkClaim(b *testing.B) {
 	s := fill(b, 100_000)
 	b.ReportAllocs()
 	for b.Loop() {
-		if n, err := s.Claim(b.Context(), 1, func(tx *store.Tx) error {
+		if n, err := s.Claim(b.Context(), 1, func(tx *store.Change) error {
 			tx.Card.Due = tx.Card.Due.Add(100_000 * time.Millisecond)
 			tx.Write = true
 			return nil

@@ -13,23 +13,23 @@ type Call uint8
 
 // The calls: those that change something first.
 const (
-	Update Call = iota + 1
-	Claim
-	Settle
-	Replay
-	Prune
-	Expire
-	Lead
-	Now
-	Card
-	NextDue
-	Ahead
-	Cards
-	Failing
-	DueCounts
-	Stats
-	Pending
-	Log
+	CallUpdate Call = iota + 1
+	CallClaim
+	CallRecordDeliveries
+	CallRequeue
+	CallDeleteExpired
+	CallDeleteUndelivered
+	CallAcquireLease
+	CallNow
+	CallCard
+	CallNextDue
+	CallIDsTooFarAhead
+	CallListCards
+	CallListFailingCards
+	CallCountDue
+	CallStats
+	CallListWaiting
+	CallListEvents
 )
 
 // Op is a call that is about to be made.

@@ -22,7 +22,7 @@ func oneCard() (*memory.Store, *clock.Mock) {
 }
 
 // rotate asks for all that can be stored.
-func rotate(tx *store.Tx) error {
+func rotate(tx *store.Change) error {
 	tx.Card.Version++
 	tx.Card.Events++
 	tx.Card.Next = tx.Card.Next.Add(time.Hour)
@@ -60,7 +60,7 @@ func TestFaultBeforeCommitStoresNothing(t *testing.T) {
 	s, _ := oneCard()
 	s.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Before: memory.ErrInjected} })
 	called := 0
-	fn := func(tx *store.Tx) error {
+	fn := func(tx *store.Change) error {
 		called++
 		return rotate(tx)
 	}
@@ -86,24 +86,24 @@ func TestFaultAfterCommitLosesTheReplyOnly(t *testing.T) {
 	if n, err := s.Claim(t.Context(), 10, rotate); !errors.Is(err, memory.ErrInjected) || n != 0 {
 		t.Errorf("Claim: %d, %v", n, err)
 	}
-	if err := s.Settle(t.Context(), []store.Delivery{{Position: 1, Status: store.Delivered}}); !errors.Is(err, memory.ErrInjected) {
+	if err := s.RecordDeliveries(t.Context(), []store.Delivery{{Position: 1, Status: store.StatusDelivered}}); !errors.Is(err, memory.ErrInjected) {
 		t.Errorf("Settle: %v", err)
 	}
-	if lease, err := s.Lead(t.Context()); !errors.Is(err, memory.ErrInjected) || lease != nil {
+	if lease, err := s.AcquireLease(t.Context()); !errors.Is(err, memory.ErrInjected) || lease != nil {
 		t.Errorf("Lead: %v, %v", lease, err)
 	}
 	expect(t, s, 2)
-	if events, err := s.Pending(t.Context(), 10, nil); err != nil || len(events) != 1 {
+	if events, err := s.ListWaiting(t.Context(), 10, nil); err != nil || len(events) != 1 {
 		t.Errorf("%d events wait, %v; want 1", len(events), err)
 	}
-	if _, err := s.Lead(t.Context()); err != nil {
+	if _, err := s.AcquireLease(t.Context()); err != nil {
 		t.Errorf("Lead after a reply that was lost: %v", err)
 	}
 }
 
 func TestFaultAgainForgetsTheFirstTry(t *testing.T) {
 	s, clk := oneCard()
-	s.SetFaults(on(memory.Update, memory.Fault{
+	s.SetFaults(on(memory.CallUpdate, memory.Fault{
 		Again: true,
 		Race: func() { // an update of somebody else, between the tries
 			s.SetFaults(nil)
@@ -113,7 +113,7 @@ func TestFaultAgainForgetsTheFirstTry(t *testing.T) {
 		},
 	}))
 	var seen []int64
-	if err := s.Update(t.Context(), "a", "", func(tx *store.Tx) error {
+	if err := s.Update(t.Context(), "a", "", func(tx *store.Change) error {
 		seen = append(seen, tx.Card.Version)
 		if err := rotate(tx); len(seen) > 1 {
 			return err
@@ -126,9 +126,9 @@ func TestFaultAgainForgetsTheFirstTry(t *testing.T) {
 		t.Errorf("fn saw versions %d, want 1 and 2", seen)
 	}
 	clk.Add(2 * time.Hour)
-	s.SetFaults(on(memory.Claim, memory.Fault{Again: true}))
+	s.SetFaults(on(memory.CallClaim, memory.Fault{Again: true}))
 	calls := 0
-	if n, err := s.Claim(t.Context(), 10, func(tx *store.Tx) error {
+	if n, err := s.Claim(t.Context(), 10, func(tx *store.Change) error {
 		calls++
 		return rotate(tx)
 	}); err != nil || n != 1 || calls != 2 {
@@ -140,12 +140,12 @@ func TestFaultAgainForgetsTheFirstTry(t *testing.T) {
 func TestFaultRaceMovesACardThatWasFound(t *testing.T) {
 	s, clk := oneCard()
 	slot := clk.Now()
-	s.SetFaults(on(memory.Claim, memory.Fault{Race: func() {
+	s.SetFaults(on(memory.CallClaim, memory.Fault{Race: func() {
 		if err := s.Update(t.Context(), "a", "", rotate); err != nil {
 			t.Error(err)
 		}
 	}}))
-	n, err := s.Claim(t.Context(), 10, func(tx *store.Tx) error {
+	n, err := s.Claim(t.Context(), 10, func(tx *store.Change) error {
 		if !tx.Slot.Equal(slot) || !tx.Card.Next.Equal(slot.Add(time.Hour)) || tx.Card.Version != 2 {
 			t.Errorf("Slot %v, Next %v, Version %d", tx.Slot, tx.Card.Next, tx.Card.Version)
 		}
@@ -184,7 +184,7 @@ func TestFaultStallEndsWithItsChannelOrTheContext(t *testing.T) {
 func TestCloseWaitsForStalledCalls(t *testing.T) {
 	s, clk := oneCard()
 	stall, stalled := make(chan struct{}), make(chan struct{})
-	s.SetFaults(on(memory.Update, memory.Fault{Race: func() {
+	s.SetFaults(on(memory.CallUpdate, memory.Fault{Race: func() {
 		close(stalled)
 		<-stall
 	}}))
@@ -209,12 +209,12 @@ func TestCloseWaitsForStalledCalls(t *testing.T) {
 
 func TestReopenIsACrash(t *testing.T) {
 	s, clk := oneCard()
-	lease, err := s.Lead(t.Context())
+	lease, err := s.AcquireLease(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	stall, stalled := make(chan struct{}), make(chan struct{})
-	s.SetFaults(on(memory.Update, memory.Fault{Race: func() {
+	s.SetFaults(on(memory.CallUpdate, memory.Fault{Race: func() {
 		close(stalled)
 		<-stall
 	}}))
@@ -230,7 +230,7 @@ func TestReopenIsACrash(t *testing.T) {
 	if _, err := s.Now(t.Context()); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("a later call of the process that was killed: %v", err)
 	}
-	if _, err := next.Lead(t.Context()); err != nil {
+	if _, err := next.AcquireLease(t.Context()); err != nil {
 		t.Errorf("Lead of the next process: %v", err)
 	}
 	if err := s.Close(); err != nil { // which is not the next one's
@@ -245,14 +245,14 @@ func TestReopenIsACrash(t *testing.T) {
 func TestLoseLease(t *testing.T) {
 	s, _ := oneCard()
 	s.LoseLease() // nobody leads
-	lease, err := s.Lead(t.Context())
+	lease, err := s.AcquireLease(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.LoseLease()
 	<-lease.Lost()
 	lease.Release()
-	if _, err := s.Lead(t.Context()); err != nil {
+	if _, err := s.AcquireLease(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -264,10 +264,10 @@ func TestWrittenKeepsWhatIsPruned(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Settle(t.Context(), []store.Delivery{{Position: 2, Status: store.Delivered}}); err != nil {
+	if err := s.RecordDeliveries(t.Context(), []store.Delivery{{Position: 2, Status: store.StatusDelivered}}); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.Prune(t.Context(), clk.Now().Add(time.Hour), 10); err != nil || n != 1 {
+	if n, err := s.DeleteExpired(t.Context(), clk.Now().Add(time.Hour), 10); err != nil || n != 1 {
 		t.Fatalf("pruned %d, %v; want 1", n, err)
 	}
 	for after := range int64(5) {

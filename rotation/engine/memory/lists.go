@@ -8,10 +8,10 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Card implements store.Store.
+// Card implements store.Cards.
 func (s *Store) Card(ctx context.Context, id string) (c store.Card, err error) {
 	found := false
-	err = s.do(ctx, Op{Call: Card, Card: id}, func() {
+	err = s.do(ctx, Op{Call: CallCard, Card: id}, func() {
 		if r := s.rows[id]; r != nil {
 			c, found = copyCard(r.card), true
 		}
@@ -50,25 +50,25 @@ func copies(rows []*row) []store.Card {
 	return cards
 }
 
-// Cards implements store.Store.
-func (s *Store) Cards(ctx context.Context, after string, limit int) (cards []store.Card, err error) {
-	err = s.do(ctx, Op{Call: Cards}, func() {
+// ListCards implements store.Cards.
+func (s *Store) ListCards(ctx context.Context, after string, limit int) (cards []store.Card, err error) {
+	err = s.do(ctx, Op{Call: CallListCards}, func() {
 		cards = copies(s.after(after, limit, func(*store.Card) bool { return true }))
 	})
 	return cards, err
 }
 
-// Failing implements store.Store.
-func (s *Store) Failing(ctx context.Context, limit int) (cards []store.Card, err error) {
-	err = s.do(ctx, Op{Call: Failing}, func() {
+// ListFailingCards implements store.Operator.
+func (s *Store) ListFailingCards(ctx context.Context, limit int) (cards []store.Card, err error) {
+	err = s.do(ctx, Op{Call: CallListFailingCards}, func() {
 		cards = copies(s.after("", limit, func(c *store.Card) bool { return c.Failures > 0 }))
 	})
 	return cards, err
 }
 
-// Ahead implements store.Store.
-func (s *Store) Ahead(ctx context.Context, after string, limit int) (ids []string, err error) {
-	err = s.do(ctx, Op{Call: Ahead}, func() {
+// IDsTooFarAhead implements store.Cards.
+func (s *Store) IDsTooFarAhead(ctx context.Context, after string, limit int) (ids []string, err error) {
+	err = s.do(ctx, Op{Call: CallIDsTooFarAhead}, func() {
 		now := s.now()
 		ahead := func(c *store.Card) bool {
 			return c.Next.After(now.Add(c.Interval)) // which the zero time never is
@@ -80,9 +80,9 @@ func (s *Store) Ahead(ctx context.Context, after string, limit int) (ids []strin
 	return ids, err
 }
 
-// NextDue implements store.Store.
+// NextDue implements store.Cards.
 func (s *Store) NextDue(ctx context.Context) (due time.Time, ok bool, err error) {
-	err = s.do(ctx, Op{Call: NextDue}, func() {
+	err = s.do(ctx, Op{Call: CallNextDue}, func() {
 		if ok = len(s.due) > 0; ok {
 			due = s.due[0].card.Due
 		}
@@ -90,9 +90,9 @@ func (s *Store) NextDue(ctx context.Context) (due time.Time, ok bool, err error)
 	return due, ok, err
 }
 
-// DueCounts implements store.Store.
-func (s *Store) DueCounts(ctx context.Context, from time.Time, step time.Duration, n int) (counts []int64, err error) {
-	err = s.do(ctx, Op{Call: DueCounts}, func() {
+// CountDue implements store.Operator.
+func (s *Store) CountDue(ctx context.Context, from time.Time, step time.Duration, n int) (counts []int64, err error) {
+	err = s.do(ctx, Op{Call: CallCountDue}, func() {
 		counts = make([]int64, max(n, 0))
 		for _, r := range s.due {
 			if i := stepOf(from, step, r.card.Due); i >= 0 && i < int64(n) {
@@ -103,9 +103,9 @@ func (s *Store) DueCounts(ctx context.Context, from time.Time, step time.Duratio
 	return counts, err
 }
 
-// Stats implements store.Store.
+// Stats implements store.Operator.
 func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
-	err = s.do(ctx, Op{Call: Stats}, func() {
+	err = s.do(ctx, Op{Call: CallStats}, func() {
 		now := s.now()
 		st.Cards = int64(len(s.rows))
 		for _, r := range s.rows {
@@ -121,14 +121,14 @@ func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
 		if len(s.due) > 0 {
 			st.OldestDue = s.due[0].card.Due
 		}
-		st.Pending = int64(len(s.waiting))
+		st.Waiting = int64(len(s.waiting))
 		for i, p := range s.waiting {
-			if at := s.log[p-1].At; i == 0 || at.Before(st.OldestPending) {
-				st.OldestPending = at
+			if at := s.log[p-1].At; i == 0 || at.Before(st.OldestWaiting) {
+				st.OldestWaiting = at
 			}
 		}
 		for i := range s.log {
-			if s.log[i].Status == store.Parked {
+			if s.log[i].Status == store.StatusParked {
 				st.Parked++
 			}
 		}
@@ -136,9 +136,9 @@ func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
 	return st, err
 }
 
-// Prune implements store.Store.
-func (s *Store) Prune(ctx context.Context, deliveredBefore time.Time, limit int) (rows int, err error) {
-	err = s.do(ctx, Op{Call: Prune}, func() {
+// DeleteExpired implements store.Cards.
+func (s *Store) DeleteExpired(ctx context.Context, deliveredBefore time.Time, limit int) (rows int, err error) {
+	err = s.do(ctx, Op{Call: CallDeleteExpired}, func() {
 		now, left := s.now(), limit
 		for k, a := range s.answers {
 			if left > 0 && !a.Expires.After(now) {
@@ -150,7 +150,7 @@ func (s *Store) Prune(ctx context.Context, deliveredBefore time.Time, limit int)
 		left = limit
 		for i := range s.log {
 			e := &s.log[i]
-			if left > 0 && e.Status == store.Delivered && !e.pruned && e.delivered.Before(deliveredBefore) {
+			if left > 0 && e.Status == store.StatusDelivered && !e.pruned && e.delivered.Before(deliveredBefore) {
 				e.pruned = true
 				left--
 				rows++

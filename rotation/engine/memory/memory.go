@@ -158,9 +158,9 @@ func instant(t time.Time) time.Time {
 	return time.Unix(0, t.UnixNano()).UTC()
 }
 
-// Now implements store.Store.
+// Now implements store.Cards.
 func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
-	err = s.do(ctx, Op{Call: Now}, func() { now = s.now() })
+	err = s.do(ctx, Op{Call: CallNow}, func() { now = s.now() })
 	return now, err
 }
 

@@ -44,13 +44,13 @@ func (s *Store) Written(after int64) []store.Queued {
 	return events
 }
 
-// Pending implements store.Outbox.
-func (s *Store) Pending(ctx context.Context, limit int, except []string) (events []store.Queued, err error) {
+// ListWaiting implements store.Outbox.
+func (s *Store) ListWaiting(ctx context.Context, limit int, except []string) (events []store.Queued, err error) {
 	out := make(map[string]bool, len(except))
 	for _, card := range except {
 		out[card] = true
 	}
-	err = s.do(ctx, Op{Call: Pending}, func() {
+	err = s.do(ctx, Op{Call: CallListWaiting}, func() {
 		for _, p := range s.waiting {
 			if len(events) >= limit {
 				return
@@ -63,19 +63,19 @@ func (s *Store) Pending(ctx context.Context, limit int, except []string) (events
 	return events, err
 }
 
-// Settle implements store.Outbox.
-func (s *Store) Settle(ctx context.Context, results []store.Delivery) error {
-	return s.do(ctx, Op{Call: Settle}, func() {
+// RecordDeliveries implements store.Outbox.
+func (s *Store) RecordDeliveries(ctx context.Context, results []store.Delivery) error {
+	return s.do(ctx, Op{Call: CallRecordDeliveries}, func() {
 		now := s.now()
 		for _, d := range results {
 			if d.Position < 1 || d.Position > int64(len(s.log)) {
 				continue
 			}
 			e := &s.log[d.Position-1]
-			if e.Status != store.Waiting {
+			if e.Status != store.StatusWaiting {
 				continue
 			}
-			if e.Status = d.Status; d.Status == store.Delivered {
+			if e.Status = d.Status; d.Status == store.StatusDelivered {
 				e.delivered = now
 				continue
 			}
@@ -83,14 +83,14 @@ func (s *Store) Settle(ctx context.Context, results []store.Delivery) error {
 			e.Failure = d.Failure
 		}
 		s.waiting = slices.DeleteFunc(s.waiting, func(p int64) bool {
-			return s.log[p-1].Status != store.Waiting
+			return s.log[p-1].Status != store.StatusWaiting
 		})
 	})
 }
 
-// Log implements store.Outbox.
-func (s *Store) Log(ctx context.Context, after int64, limit int) (events []store.Queued, err error) {
-	err = s.do(ctx, Op{Call: Log}, func() {
+// ListEvents implements store.Operator.
+func (s *Store) ListEvents(ctx context.Context, after int64, limit int) (events []store.Queued, err error) {
+	err = s.do(ctx, Op{Call: CallListEvents}, func() {
 		for i := max(after, 0); i < int64(len(s.log)) && len(events) < limit; i++ {
 			if e := &s.log[i]; !e.pruned {
 				events = append(events, e.copy())
@@ -100,9 +100,9 @@ func (s *Store) Log(ctx context.Context, after int64, limit int) (events []store
 	return events, err
 }
 
-// Expire implements store.Outbox.
-func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (n int, err error) {
-	err = s.do(ctx, Op{Call: Expire}, func() {
+// DeleteUndelivered implements store.Outbox.
+func (s *Store) DeleteUndelivered(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	err = s.do(ctx, Op{Call: CallDeleteUndelivered}, func() {
 		kept := s.waiting[:0]
 		for i, p := range s.waiting {
 			if e := &s.log[p-1]; i < limit && e.At.Before(before) {
@@ -117,15 +117,15 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (n int,
 	return n, err
 }
 
-// Replay implements store.Outbox.
-func (s *Store) Replay(ctx context.Context, first, last int64) (n int64, err error) {
-	err = s.do(ctx, Op{Call: Replay}, func() {
+// Requeue implements store.Operator.
+func (s *Store) Requeue(ctx context.Context, first, last int64) (n int64, err error) {
+	err = s.do(ctx, Op{Call: CallRequeue}, func() {
 		for p := max(first, 1); p <= min(last, int64(len(s.log))); p++ {
 			e := &s.log[p-1]
-			if e.pruned || e.Status == store.Waiting {
+			if e.pruned || e.Status == store.StatusWaiting {
 				continue
 			}
-			e.Status, e.Attempts, e.Failure = store.Waiting, 0, ""
+			e.Status, e.Attempts, e.Failure = store.StatusWaiting, 0, ""
 			s.waiting = append(s.waiting, p)
 			n++
 		}
@@ -140,11 +140,11 @@ type lease struct {
 	lost  chan struct{}
 }
 
-// Lead implements store.Outbox.
-func (s *Store) Lead(ctx context.Context) (store.Lease, error) {
+// AcquireLease implements store.Outbox.
+func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 	l := &lease{store: s, lost: make(chan struct{})}
 	leading := false
-	err := s.do(ctx, Op{Call: Lead}, func() {
+	err := s.do(ctx, Op{Call: CallAcquireLease}, func() {
 		if leading = s.leader != nil; !leading {
 			s.leader = l
 		}
@@ -154,7 +154,7 @@ func (s *Store) Lead(ctx context.Context) (store.Lease, error) {
 		return nil, err
 	}
 	if leading {
-		return nil, store.ErrLeading
+		return nil, store.ErrLeaseHeld
 	}
 	return l, nil
 }

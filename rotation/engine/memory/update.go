@@ -8,9 +8,9 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Update implements store.Store.
-func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
-	fault, err := s.begin(ctx, Op{Call: Update, Card: id, Key: key})
+// Update implements store.Cards.
+func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
+	fault, err := s.begin(ctx, Op{Call: CallUpdate, Card: id, Key: key})
 	if err != nil {
 		return err
 	}
@@ -31,16 +31,16 @@ func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Tx) e
 }
 
 // discard calls fn as a try that comes to nothing.
-func (s *Store) discard(id, key string, fn func(*store.Tx) error) {
+func (s *Store) discard(id, key string, fn func(*store.Change) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_ = fn(s.tx(id, key))
 }
 
-// Claim implements store.Store. A card that has moved between being found and
-// being locked is given to fn as it is then; see store.Tx.Slot.
-func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error) {
-	fault, err := s.begin(ctx, Op{Call: Claim})
+// Claim implements store.Cards. A card that has moved between being found and
+// being locked is given to fn as it is then; see store.Change.Slot.
+func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
+	fault, err := s.begin(ctx, Op{Call: CallClaim})
 	if err != nil {
 		return 0, err
 	}
@@ -59,7 +59,7 @@ func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Tx) error) 
 			_ = fn(s.claimTx(c))
 		}
 	}
-	txs := make([]*store.Tx, 0, len(found))
+	txs := make([]*store.Change, 0, len(found))
 	for _, c := range found {
 		tx := s.claimTx(c)
 		if fn(tx) == nil {
@@ -89,15 +89,15 @@ func (s *Store) find(limit int) []candidate {
 	return found
 }
 
-func (s *Store) claimTx(c candidate) *store.Tx {
+func (s *Store) claimTx(c candidate) *store.Change {
 	tx := s.tx(c.id, "")
 	tx.Slot = c.slot
 	return tx
 }
 
 // tx returns the card for a function to change. The mutex is held.
-func (s *Store) tx(id, key string) *store.Tx {
-	tx := &store.Tx{Now: s.now(), Card: store.Card{ID: id}}
+func (s *Store) tx(id, key string) *store.Change {
+	tx := &store.Change{Now: s.now(), Card: store.Card{ID: id}}
 	if r := s.rows[id]; r != nil {
 		tx.Card = copyCard(r.card)
 	}
@@ -112,7 +112,7 @@ func (s *Store) tx(id, key string) *store.Tx {
 }
 
 // commitTxs stores what functions asked for, all or nothing. The mutex is held.
-func (s *Store) commitTxs(fault Fault, key string, txs ...*store.Tx) error {
+func (s *Store) commitTxs(fault Fault, key string, txs ...*store.Change) error {
 	if s.dead {
 		return store.ErrClosed
 	}

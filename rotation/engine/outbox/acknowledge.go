@@ -52,7 +52,7 @@ func (s *session) acknowledge(ctx context.Context) {
 		s.acknowledged(ctx, nil)
 		return
 	}
-	go func() { s.acks.done <- s.events.Settle(s.acks.ctx, deliveries) }()
+	go func() { s.acks.done <- s.events.RecordDeliveries(s.acks.ctx, deliveries) }()
 }
 
 // acknowledged ends what acknowledge started: the cards' next events may follow.
@@ -66,7 +66,7 @@ func (s *session) acknowledged(ctx context.Context, err error) {
 	}
 	s.storeFailures = 0
 	for _, r := range done.outcomes {
-		if r.Status == store.Parked {
+		if r.Status == store.StatusParked {
 			s.logDeadLetter(ctx, r.Outcome)
 		}
 		s.o.Observe(r.Outcome)

@@ -18,7 +18,7 @@ import (
 func stalled(s *memory.Store) chan struct{} {
 	open := make(chan struct{})
 	s.SetFaults(func(op memory.Op) (f memory.Fault) {
-		if op.Call == memory.Settle {
+		if op.Call == memory.CallRecordDeliveries {
 			f.Stall = open
 		}
 		return f
@@ -103,7 +103,7 @@ func TestLease_LossDuringReadCancelsDeliveries(t *testing.T) {
 		began := time.Now()
 		reads := 0
 		s.SetFaults(func(op memory.Op) (f memory.Fault) {
-			if op.Call == memory.Pending {
+			if op.Call == memory.CallListWaiting {
 				if reads++; reads == 2 {
 					f.Stall = make(chan struct{})
 				}
@@ -139,7 +139,7 @@ func TestAcknowledge_DoesNotWaitForSinkThatIsDown(t *testing.T) {
 		s := newStore()
 		failed := false
 		s.SetFaults(func(op memory.Op) (f memory.Fault) {
-			if op.Call == memory.Settle && !failed {
+			if op.Call == memory.CallRecordDeliveries && !failed {
 				failed, f.Before = true, memory.ErrInjected
 			}
 			return f
@@ -154,7 +154,7 @@ func TestAcknowledge_DoesNotWaitForSinkThatIsDown(t *testing.T) {
 		write(t, s, "b", 1)
 		_, stop := start(t, s, sink, outbox.Options{})
 		time.Sleep(time.Minute)
-		if st := statuses(s); st["a.1"] != store.Delivered || !failed {
+		if st := statuses(s); st["a.1"] != store.StatusDelivered || !failed {
 			t.Error("not recorded while the sink rests:", st)
 		}
 		stop()
@@ -167,7 +167,7 @@ func TestRun_StopLetsAcknowledgementFinish(t *testing.T) {
 		open := make(chan struct{})
 		records := 0
 		s.SetFaults(func(op memory.Op) (f memory.Fault) {
-			if op.Call == memory.Settle {
+			if op.Call == memory.CallRecordDeliveries {
 				records++
 				f.Stall = open
 			}

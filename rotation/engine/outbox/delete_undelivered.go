@@ -16,8 +16,8 @@ const deletePage = 1000
 // without a sink, whose outbox would grow without limit. It does nothing while a
 // relay holds the outbox lease.
 func DeleteUndelivered(ctx context.Context, events store.Outbox, before time.Time) (deleted int, err error) {
-	lease, err := events.Lead(ctx)
-	if errors.Is(err, store.ErrLeading) {
+	lease, err := events.AcquireLease(ctx)
+	if errors.Is(err, store.ErrLeaseHeld) {
 		return 0, nil
 	}
 	if err != nil {
@@ -30,7 +30,7 @@ func DeleteUndelivered(ctx context.Context, events store.Outbox, before time.Tim
 			return deleted, nil
 		default:
 		}
-		n, err := events.Expire(ctx, before, deletePage)
+		n, err := events.DeleteUndelivered(ctx, before, deletePage)
 		deleted += n
 		if err != nil || n == 0 {
 			return deleted, err

@@ -60,7 +60,7 @@ func TestDeleteUndelivered_DeletesOnlyOldEventsWithoutRelay(t *testing.T) {
 		write(t, s, "last", 1)
 		time.Sleep(2 * time.Hour)
 		s.SetFaults(func(op memory.Op) (f memory.Fault) {
-			if op.Call == memory.Expire || op.Call == memory.Lead {
+			if op.Call == memory.CallDeleteUndelivered || op.Call == memory.CallAcquireLease {
 				f.Before = memory.ErrInjected
 			}
 			return f
@@ -69,8 +69,8 @@ func TestDeleteUndelivered_DeletesOnlyOldEventsWithoutRelay(t *testing.T) {
 			t.Error(err)
 		}
 		s.SetFaults(func(op memory.Op) (f memory.Fault) {
-			if op.Call == memory.Expire {
-				if _, err := s.Lead(ctx); !errors.Is(err, store.ErrLeading) {
+			if op.Call == memory.CallDeleteUndelivered {
+				if _, err := s.AcquireLease(ctx); !errors.Is(err, store.ErrLeaseHeld) {
 					t.Errorf("a relay could acquire the lease meanwhile: %v", err)
 				}
 			}
@@ -78,7 +78,7 @@ func TestDeleteUndelivered_DeletesOnlyOldEventsWithoutRelay(t *testing.T) {
 		})
 		deleted(1)
 		s.SetFaults(nil)
-		if l, err := s.Lead(ctx); err != nil {
+		if l, err := s.AcquireLease(ctx); err != nil {
 			t.Error("the lease was not released:", err)
 		} else {
 			l.Release()
@@ -90,7 +90,7 @@ func TestDeleteUndelivered_StopsWhenTheLeaseIsLost(t *testing.T) {
 	s := newStore()
 	write(t, s, "a", 2500)
 	s.SetFaults(func(op memory.Op) (f memory.Fault) {
-		if op.Call == memory.Expire {
+		if op.Call == memory.CallDeleteUndelivered {
 			s.LoseLease()
 		}
 		return f

@@ -91,7 +91,7 @@ func (s *session) dispatch(ctx context.Context) {
 				return
 			}
 		}
-		events, err := s.events.Pending(ctx, limit, excluded)
+		events, err := s.events.ListWaiting(ctx, limit, excluded)
 		if err != nil {
 			s.storeFailed(ctx, "reading events from the outbox failed; retrying", err)
 			return
@@ -166,10 +166,10 @@ func (s *session) finish(ctx context.Context, b batch) {
 		case stopped[e.Card]:
 			continue // whatever the sink returned: it comes after an event that failed
 		case err == nil:
-			r.Status = store.Delivered
+			r.Status = store.StatusDelivered
 			delete(s.retries, e.Card)
 		case s.deadLetterNow(err, acceptedNothing):
-			r.Status = store.Parked
+			r.Status = store.StatusParked
 			s.breaker.rejected++
 			delete(s.retries, e.Card)
 		case s.deliveries.Err() != nil || errors.Is(err, ErrNotTried):

@@ -36,7 +36,7 @@
 //
 // After an event is dead-lettered, the later events of its card are delivered: a
 // subscriber sees that a number is missing. An operator can requeue it
-// (store.Outbox.Replay); it then arrives after the later ones.
+// (store.Outbox.Requeue); it then arrives after the later ones.
 //
 // # Replicas
 //

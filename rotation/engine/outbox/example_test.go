@@ -29,7 +29,7 @@ func Example() {
 		panic(err)
 	}
 	for range 2 {
-		s.Update(ctx, "card_7", "", func(tx *store.Tx) error { // by the engine
+		s.Update(ctx, "card_7", "", func(tx *store.Change) error { // by the engine
 			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
 			tx.Event = &store.Event{
 				Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now,

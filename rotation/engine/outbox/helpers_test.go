@@ -96,7 +96,7 @@ func (s *script) taken() []string {
 func write(t testing.TB, s *memory.Store, card string, n int) {
 	t.Helper()
 	for range n {
-		if err := s.Update(context.Background(), card, "", func(tx *store.Tx) error {
+		if err := s.Update(context.Background(), card, "", func(tx *store.Change) error {
 			tx.Card.Version++
 			tx.Card.Events++
 			tx.Write = true
@@ -122,7 +122,7 @@ func statuses(s *memory.Store) map[string]store.Status {
 
 func waiting(s *memory.Store) (n int) {
 	for _, e := range s.Written(0) {
-		if e.Status == store.Waiting {
+		if e.Status == store.StatusWaiting {
 			n++
 		}
 	}
@@ -158,7 +158,7 @@ func orderFault(ids []string, s *memory.Store) error {
 		seen[id] = true
 		card, number := split(id)
 		for n := last[card] + 1; n < number; n++ {
-			if before := card + "." + strconv.FormatInt(n, 10); status[before] != store.Parked {
+			if before := card + "." + strconv.FormatInt(n, 10); status[before] != store.StatusParked {
 				return fmt.Errorf("%s was delivered before %s, which is %v", id, before, status[before])
 			}
 		}
@@ -168,7 +168,7 @@ func orderFault(ids []string, s *memory.Store) error {
 		last[card] = number
 	}
 	for id, st := range status {
-		if st == store.Delivered && !seen[id] {
+		if st == store.StatusDelivered && !seen[id] {
 			return fmt.Errorf("%s is recorded as delivered and was not", id)
 		}
 	}

@@ -11,11 +11,11 @@ import (
 // ctx has ended.
 func (r *Relay) acquireLease(ctx context.Context) store.Lease {
 	for ctx.Err() == nil {
-		lease, err := r.events.Lead(ctx)
+		lease, err := r.events.AcquireLease(ctx)
 		if err == nil {
 			return lease
 		}
-		if !errors.Is(err, store.ErrLeading) && ctx.Err() == nil {
+		if !errors.Is(err, store.ErrLeaseHeld) && ctx.Err() == nil {
 			r.o.Logger.WarnContext(ctx, "acquiring the outbox lease failed; retrying", "error", err)
 		}
 		r.sleep(ctx, r.o.LeaseRetry)

@@ -76,7 +76,7 @@ func survivesRandomFailures(t *testing.T, o outbox.Options, seed uint64, cards, 
 		return nil
 	}}
 	s.SetFaults(func(op memory.Op) (f memory.Fault) {
-		if op.Call != memory.Update && chance(faults) {
+		if op.Call != memory.CallUpdate && chance(faults) {
 			if f.Before = memory.ErrInjected; chance(0.5) {
 				f.Before, f.After = nil, memory.ErrInjected
 			}
@@ -86,7 +86,7 @@ func survivesRandomFailures(t *testing.T, o outbox.Options, seed uint64, cards, 
 	_, stop := start(t, s, sink, o)
 	left := func() (n int) {
 		for _, e := range s.Written(0)[:events] {
-			if e.Status == store.Waiting {
+			if e.Status == store.StatusWaiting {
 				n++
 			}
 		}
@@ -110,7 +110,7 @@ func survivesRandomFailures(t *testing.T, o outbox.Options, seed uint64, cards, 
 	stop()
 	s.SetFaults(nil)
 	for id, st := range statuses(s) {
-		if st != store.Waiting && (st == store.Parked) != poisoned[id] {
+		if st != store.StatusWaiting && (st == store.StatusParked) != poisoned[id] {
 			return fmt.Errorf("%s is %v, poison: %v", id, st, poisoned[id])
 		}
 	}

@@ -90,7 +90,7 @@ func TestRun_UsesTheGivenClock(t *testing.T) {
 func TestRun_DeliversEventFromTheFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		if err := s.Update(context.Background(), "a", "", func(tx *store.Tx) error {
+		if err := s.Update(context.Background(), "a", "", func(tx *store.Change) error {
 			tx.Event = &store.Event{Card: "a", Number: 1, At: tx.Now.Add(time.Hour), Payload: []byte("{}")}
 			return nil
 		}); err != nil {
@@ -120,7 +120,7 @@ func TestReplay_RedeliversDeadLetteredAndDelivered(t *testing.T) {
 		write(t, s, "a", 3)
 		time.Sleep(time.Minute)
 		fixed.Store(true)
-		if n, err := s.Replay(context.Background(), 2, 3); n != 2 || err != nil {
+		if n, err := s.Requeue(context.Background(), 2, 3); n != 2 || err != nil {
 			t.Error(n, err)
 		}
 		time.Sleep(time.Minute)
@@ -138,7 +138,7 @@ func TestAcknowledge_FailingForGoodRepeatsDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, sink := newStore(), &script{}
 		s.SetFaults(func(op memory.Op) memory.Fault {
-			if op.Call == memory.Settle {
+			if op.Call == memory.CallRecordDeliveries {
 				return memory.Fault{Before: memory.ErrInjected}
 			}
 			return memory.Fault{}
@@ -234,14 +234,14 @@ func TestLease_LossCancelsDeliveries(t *testing.T) {
 		<-began
 		blocker := make(chan struct{})
 		s.SetFaults(func(op memory.Op) memory.Fault { // no relay holds the lease for a while
-			if op.Call == memory.Lead {
+			if op.Call == memory.CallAcquireLease {
 				return memory.Fault{Stall: blocker}
 			}
 			return memory.Fault{}
 		})
 		s.LoseLease()
 		synctest.Wait()
-		want := map[string]store.Status{"a.1": store.Delivered, "b.1": store.Waiting}
+		want := map[string]store.Status{"a.1": store.StatusDelivered, "b.1": store.StatusWaiting}
 		if diff := cmp.Diff(want, statuses(s)); diff != "" {
 			t.Error(diff)
 		}
@@ -273,8 +273,8 @@ func TestRun_StopWaitsForBatchesUpToGrace(t *testing.T) {
 		status store.Status
 		after  time.Duration
 	}{
-		{"in time", 3 * time.Second, store.Delivered, 3 * time.Second},
-		{"too slow", time.Hour, store.Waiting, 10 * time.Second},
+		{"in time", 3 * time.Second, store.StatusDelivered, 3 * time.Second},
+		{"too slow", time.Hour, store.StatusWaiting, 10 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -300,7 +300,7 @@ func TestRun_StopWaitsForBatchesUpToGrace(t *testing.T) {
 				if e := s.Written(0)[0]; e.Status != c.status || e.Attempts != 0 {
 					t.Errorf("%v, %d attempts", e.Status, e.Attempts)
 				}
-				if l, err := s.Lead(context.Background()); err != nil {
+				if l, err := s.AcquireLease(context.Background()); err != nil {
 					t.Error("the lease was not released:", err)
 				} else {
 					l.Release()
@@ -326,7 +326,7 @@ func TestDispatch_SlowBatchBlocksOnlyItsCards(t *testing.T) {
 		write(t, s, "quick", 1)
 		r.Wake()
 		synctest.Wait()
-		want := map[string]store.Status{"slow.1": store.Waiting, "slow.2": store.Waiting, "quick.1": store.Delivered}
+		want := map[string]store.Status{"slow.1": store.StatusWaiting, "slow.2": store.StatusWaiting, "quick.1": store.StatusDelivered}
 		if diff := cmp.Diff(want, statuses(s)); diff != "" {
 			t.Error(diff)
 		}
@@ -355,11 +355,11 @@ type flapping struct {
 	leads atomic.Int64
 }
 
-func (f *flapping) Lead(ctx context.Context) (store.Lease, error) {
+func (f *flapping) AcquireLease(ctx context.Context) (store.Lease, error) {
 	if f.leads.Add(1) > 100 {
 		time.Sleep(time.Second)
 	}
-	l, err := f.Store.Lead(ctx)
+	l, err := f.Store.AcquireLease(ctx)
 	f.LoseLease()
 	return l, err
 }

@@ -36,7 +36,7 @@ func (s *session) retryLater(res *result, accepted int64, now time.Time) {
 	r.at = now.Add(s.o.backoff(r.failures, s.o.MaxBackoff))
 	res.record = r.counted
 	if r.counted && s.deadLetterAfter(res) {
-		res.Status = store.Parked
+		res.Status = store.StatusParked
 		delete(s.retries, e.Card)
 	}
 }

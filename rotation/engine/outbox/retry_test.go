@@ -37,7 +37,7 @@ func TestRetry_PoisonIsDeadLetteredAfterMaxAttempts(t *testing.T) {
 				if o.Event.Card == "good" {
 					lags = append(lags, o.Lag)
 				}
-				if o.Status == store.Parked {
+				if o.Status == store.StatusParked {
 					parked = append(parked, o)
 				}
 			},
@@ -62,7 +62,7 @@ func TestRetry_PoisonIsDeadLetteredAfterMaxAttempts(t *testing.T) {
 		if len(parked) != 1 || parked[0].Event.ID() != "poison.1" || !errors.Is(parked[0].Err, errBroken) {
 			t.Errorf("parked: %v", parked)
 		}
-		if st := statuses(s); st["poison.1"] != store.Parked || st["poison.2"] != store.Delivered {
+		if st := statuses(s); st["poison.1"] != store.StatusParked || st["poison.2"] != store.StatusDelivered {
 			t.Error("poison.1 is", st["poison.1"], "and poison.2", st["poison.2"])
 		}
 		if e := s.Written(0)[0]; e.Failure != "broken" || e.Attempts != 6 {
@@ -107,7 +107,7 @@ func TestRetry_PoisonBehindUnavailableProxyIsDeadLettered(t *testing.T) {
 		if longest > 10*time.Second {
 			t.Errorf("one of the others was %v late", longest)
 		}
-		if st := statuses(s); st["poison.1"] != store.Parked || st["poison.2"] != store.Delivered || waiting(s) != 0 {
+		if st := statuses(s); st["poison.1"] != store.StatusParked || st["poison.2"] != store.StatusDelivered || waiting(s) != 0 {
 			t.Errorf("poison.1 is %v, poison.2 %v; %d wait", st["poison.1"], st["poison.2"], waiting(s))
 		}
 		if e := s.Written(0)[0]; e.Failure != "502: unavailable" || e.Attempts != 6 {
@@ -189,7 +189,7 @@ func TestBreaker_OverloadCountsNoAttempts(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		stop()
 		for _, e := range s.Written(0) {
-			if e.Status != store.Delivered || e.Attempts != 0 {
+			if e.Status != store.StatusDelivered || e.Attempts != 0 {
 				t.Errorf("%s is %v after %d attempts", e.ID(), e.Status, e.Attempts)
 			}
 		}
@@ -211,7 +211,7 @@ func TestRetry_LoneFailureIsNotDeadLettered(t *testing.T) {
 		r, stop := start(t, s, sink, outbox.Options{MaxAttempts: 2})
 		write(t, s, "poison", 1)
 		time.Sleep(time.Hour)
-		if st := statuses(s); st["poison.1"] != store.Waiting {
+		if st := statuses(s); st["poison.1"] != store.StatusWaiting {
 			t.Error("parked although nothing showed that the sink works")
 		}
 		if got := r.State(); got.Blocked != 1 || !got.Down.IsZero() {
@@ -220,13 +220,13 @@ func TestRetry_LoneFailureIsNotDeadLettered(t *testing.T) {
 		write(t, s, "good", 1)
 		r.Wake()
 		synctest.Wait()
-		if st := statuses(s); st["good.1"] != store.Delivered {
+		if st := statuses(s); st["good.1"] != store.StatusDelivered {
 			t.Error("the good event waits for the poison")
 		}
 		time.Sleep(20 * time.Minute)
 		write(t, s, "good", 1)
 		time.Sleep(20 * time.Minute)
-		if st := statuses(s); st["poison.1"] != store.Parked {
+		if st := statuses(s); st["poison.1"] != store.StatusParked {
 			t.Error("not parked although others were taken between two failures:", st["poison.1"])
 		}
 		stop()
@@ -246,7 +246,7 @@ func TestDeadLetter_RejectedEventImmediately(t *testing.T) {
 		write(t, s, "a", 3)
 		time.Sleep(2 * time.Second)
 		stop()
-		want := map[string]store.Status{"a.1": store.Delivered, "a.2": store.Parked, "a.3": store.Delivered}
+		want := map[string]store.Status{"a.1": store.StatusDelivered, "a.2": store.StatusParked, "a.3": store.StatusDelivered}
 		if diff := cmp.Diff(want, statuses(s)); diff != "" {
 			t.Error(diff)
 		}
@@ -273,9 +273,9 @@ func TestDeadLetter_SecondRejectionWaitsForAcceptedEvent(t *testing.T) {
 			card string
 			want map[string]store.Status
 		}{
-			{"bad", map[string]store.Status{"bad.1": store.Parked}},
-			{"worse", map[string]store.Status{"bad.1": store.Parked, "worse.1": store.Waiting}},
-			{"good", map[string]store.Status{"bad.1": store.Parked, "worse.1": store.Parked, "good.1": store.Delivered}},
+			{"bad", map[string]store.Status{"bad.1": store.StatusParked}},
+			{"worse", map[string]store.Status{"bad.1": store.StatusParked, "worse.1": store.StatusWaiting}},
+			{"good", map[string]store.Status{"bad.1": store.StatusParked, "worse.1": store.StatusParked, "good.1": store.StatusDelivered}},
 		} {
 			write(t, s, c.card, 1)
 			r.Wake()
@@ -326,9 +326,9 @@ func TestBreaker_OutageDeadLettersNothing(t *testing.T) {
 				synctest.Wait()
 				parked := 0
 				for id, st := range statuses(s) {
-					if st == store.Parked && errors.Is(failure, outbox.ErrRejected) {
+					if st == store.StatusParked && errors.Is(failure, outbox.ErrRejected) {
 						parked++
-					} else if st != store.Delivered {
+					} else if st != store.StatusDelivered {
 						t.Errorf("%s: %v", id, st)
 					}
 				}
@@ -466,7 +466,7 @@ func TestRetry_ForgetsEventsThatLeftTheOutbox(t *testing.T) {
 		if n := r.State().Blocked; n != 1 {
 			t.Error("blocked:", n)
 		}
-		if err := s.Settle(context.Background(), []store.Delivery{{Position: 1, Status: store.Delivered}}); err != nil {
+		if err := s.RecordDeliveries(context.Background(), []store.Delivery{{Position: 1, Status: store.StatusDelivered}}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)

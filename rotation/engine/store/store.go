@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/benbjohnson/clock"
+
 	"cvvrotation/servicecode"
 )
 
@@ -31,8 +33,8 @@ var (
 	// ErrUnavailable is for a database that can't be reached at the moment.
 	// Trying again later may help.
 	ErrUnavailable = errors.New("the database can't be reached")
-	// ErrLeading is for a second relay of one outbox, while the first leads.
-	ErrLeading = errors.New("another relay leads the outbox")
+	// ErrLeaseHeld is for a second relay of one outbox, while the first leads.
+	ErrLeaseHeld = errors.New("another relay holds the lease of the outbox")
 )
 
 // Card is all that is stored of a card. It holds no secret in the clear.
@@ -88,12 +90,12 @@ type Answer struct {
 	Expires time.Time // no longer good from then on
 }
 
-// Tx is one card under its lock. The function that is given a Tx reads the
+// Change is one card under its lock. The function that is given a Change reads the
 // first group of fields, changes Card and sets the second. It must be quick, and
-// have no effect but on the Tx: it is called again when the store has to try
-// again, each time with a fresh Tx, and what counts is the call whose
+// have no effect but on the Change: it is called again when the store has to try
+// again, each time with a fresh Change, and what counts is the call whose
 // transaction commits.
-type Tx struct {
+type Change struct {
 	Now   time.Time // the store's time, read after the lock was taken
 	Card  Card      // as stored; Version 0, and only the ID set, when there is none
 	Slot  time.Time // of a claim: the Next for which the card was found, which may have moved before the lock
@@ -104,17 +106,29 @@ type Tx struct {
 	Answer *Answer // keep under the update's key
 }
 
-// Store is a database of cards with an outbox. All methods may be called at the
-// same time from any number of goroutines, and processes where the database
-// serves several. What a method reports as done is durable.
+// Store is a database of cards with an outbox. It is the union of what its
+// users need: the engine uses Cards, the relay uses Outbox, and operators'
+// commands, the status page and metrics use Operator. All methods may be called
+// concurrently from any number of goroutines, and from any number of processes
+// where the database serves several. What a method reports as done is durable.
 //
 // An error means that nothing was done, with one exception that no database
-// can avoid: when the connection breaks, or ctx ends, during a commit, the
+// can avoid: if the connection breaks, or ctx ends, during a commit, the
 // outcome is unknown. A caller that must know uses an idempotency key.
 type Store interface {
-	// Now returns the store's time: that of the database where several
-	// processes share one, else that of the clock it was opened with. Tx.Now
-	// is this time.
+	Cards
+	Outbox
+	Operator
+
+	// Close waits for calls that have begun, and closes the store.
+	Close() error
+}
+
+// Cards is what the engine needs of a store.
+type Cards interface {
+	// Now returns the store's time: the database's where several processes
+	// share one, else that of the clock that the store was opened with.
+	// Change.Now is this time.
 	Now(ctx context.Context) (time.Time, error)
 
 	// Card returns the card. The error matches ErrNotFound.
@@ -122,54 +136,96 @@ type Store interface {
 
 	// Update calls fn with the card under its lock, and stores what fn asks
 	// for, all or nothing. A key other than "" is an idempotency key, one
-	// for each card: see Tx.Prior and Tx.Answer; without a key no answer is
-	// kept. An error of fn is returned as it is, and a panic of fn reaches
-	// the caller; nothing is stored then. Two updates of one card come one
-	// after the other, also where the card does not exist yet.
-	Update(ctx context.Context, id, key string, fn func(*Tx) error) error
+	// for each card: see Change.Prior and Change.Answer; without a key no
+	// answer is kept. An error of fn is returned unchanged, and a panic of
+	// fn reaches the caller; nothing is stored then. Updates of one card run
+	// one after the other, even while the card does not exist yet.
+	Update(ctx context.Context, id, key string, fn func(*Change) error) error
 
 	// Claim calls fn with up to limit cards whose Due is not after the
 	// store's time, oldest first, each under its lock, and stores what fn
-	// asks for, for all of them or for none. Cards locked by someone else
-	// may be left out. It returns how many cards fn was called with, 0 when
-	// none is due. An error of fn leaves out its card only: fn should rather
-	// give the card a later Due, or it will be claimed again at once.
+	// asks for, for all of them or for none. Cards under another caller's
+	// lock may be left out. It returns how many cards fn was called with, 0
+	// when none is due. An error of fn leaves out its card only: fn should
+	// give the card a later Due instead, or the next claim finds it again.
 	//
-	// Updates are not held up for longer than one Claim takes.
-	Claim(ctx context.Context, limit int, fn func(*Tx) error) (int, error)
+	// A Claim delays an Update for no more than the time that one Claim
+	// needs.
+	Claim(ctx context.Context, limit int, fn func(*Change) error) (int, error)
 
 	// NextDue returns the earliest Due, and whether there is one. It may be
 	// in the past.
 	NextDue(ctx context.Context) (time.Time, bool, error)
 
-	// Ahead returns the ids of up to limit cards, in the order of ids and
-	// after the given one, whose Next is more than their Interval after the
-	// store's time.
-	Ahead(ctx context.Context, after string, limit int) ([]string, error)
+	// IDsTooFarAhead returns the ids of up to limit cards, in the order of
+	// ids and after the given one, whose Next is more than their Interval
+	// after the store's time.
+	IDsTooFarAhead(ctx context.Context, after string, limit int) ([]string, error)
 
-	// Cards returns up to limit cards in the order of ids (of their bytes),
+	// ListCards returns up to limit cards in the order of ids (bytewise),
 	// after the given id.
-	Cards(ctx context.Context, after string, limit int) ([]Card, error)
+	ListCards(ctx context.Context, after string, limit int) ([]Card, error)
 
-	// Failing returns up to limit cards with Failures, in the order of ids.
-	Failing(ctx context.Context, limit int) ([]Card, error)
+	// DeleteExpired deletes up to limit answers that have expired, and up to
+	// limit events that were delivered before the given instant. It returns
+	// how many rows it deleted.
+	DeleteExpired(ctx context.Context, deliveredBefore time.Time, limit int) (int, error)
+}
 
-	// DueCounts returns for each of n steps from the instant from how many
-	// cards have their Due in it, from inclusive, its end exclusive.
-	DueCounts(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error)
+// Clocked is a store that has a clock: one whose Now is that clock's time. Who
+// works with the store and has no clock sleeps and measures by this one.
+type Clocked interface {
+	Clock() clock.Clock // nil: none
+}
 
-	// Stats returns the size of things, for metrics and people.
+// Outbox is where events wait for delivery, and where delivered ones are kept
+// for a while: what a relay needs of a store. Every event has a position, which
+// grows: of two events of one card, the later one has the higher position.
+// Positions are never reused. Between cards positions have no meaning.
+type Outbox interface {
+	// AcquireLease makes the caller the one relay of the outbox, among all
+	// processes, until Release is called or the lease is lost. The error
+	// matches ErrLeaseHeld while another relay holds the lease.
+	AcquireLease(ctx context.Context) (Lease, error)
+
+	// ListWaiting returns up to limit events that wait, in the order of
+	// positions, without those of the cards in except.
+	ListWaiting(ctx context.Context, limit int, except []string) ([]Queued, error)
+
+	// RecordDeliveries stores the outcome of attempts to deliver, in one
+	// transaction. It ignores positions of events that no longer wait.
+	RecordDeliveries(ctx context.Context, results []Delivery) error
+
+	// DeleteUndelivered deletes waiting events that are too old: of the up to
+	// limit waiting events with the lowest positions, those whose At is
+	// before the given instant. It returns how many. It is for an outbox
+	// without a relay.
+	DeleteUndelivered(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// Operator is what operators' commands, the status page and metrics need of a
+// store.
+type Operator interface {
+	// Stats returns counts and ages, for metrics and people.
 	Stats(ctx context.Context) (Stats, error)
 
-	// Prune deletes what nobody needs any more: up to limit answers that
-	// have expired, and up to limit delivered events that were delivered
-	// before the instant given. It returns how many rows went.
-	Prune(ctx context.Context, deliveredBefore time.Time, limit int) (int, error)
+	// ListFailingCards returns up to limit cards with Failures, in the order
+	// of ids.
+	ListFailingCards(ctx context.Context, limit int) ([]Card, error)
 
-	Outbox
+	// CountDue returns for each of n steps from the given instant how many
+	// cards have their Due in it: from its start, inclusive, to its end,
+	// exclusive.
+	CountDue(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error)
 
-	// Close waits for calls that have begun, and closes the store.
-	Close() error
+	// ListEvents returns up to limit events with a position after the given
+	// one, whatever their status, in the order of positions.
+	ListEvents(ctx context.Context, after int64, limit int) ([]Queued, error)
+
+	// Requeue makes delivered and parked events with positions from first to
+	// last, inclusive, wait again, as if no attempt had been made: with their
+	// positions, ids and payloads. It returns how many.
+	Requeue(ctx context.Context, first, last int64) (int64, error)
 }
 
 // Stats is the size of things in a store.
@@ -179,43 +235,9 @@ type Stats struct {
 	OldestDue time.Time // the earliest Due; zero: none
 	Failing   int64     // cards with Failures
 
-	Pending       int64     // events waiting to be delivered
-	OldestPending time.Time // At of the one that waits longest, by the clock or by position; zero: none waits
+	Waiting       int64     // events waiting to be delivered
+	OldestWaiting time.Time // At of the one that waits longest, by the clock or by position; zero: none waits
 	Parked        int64     // events given up
-}
-
-// Outbox is where events wait for delivery, and where delivered ones are kept
-// for a while. Every event has a position, which grows: of two events of one
-// card, the later one has the higher position, and positions are never used again. Between cards
-// positions mean nothing.
-type Outbox interface {
-	// Lead makes the caller the one relay of the outbox, in all processes,
-	// until Release is called or the lease is lost. The error matches
-	// ErrLeading while there is another.
-	Lead(ctx context.Context) (Lease, error)
-
-	// Pending returns up to limit events that wait, in the order of
-	// positions, without those of the cards in except.
-	Pending(ctx context.Context, limit int, except []string) ([]Queued, error)
-
-	// Settle records what became of events that waited, in one transaction.
-	// Positions that no longer wait are passed over.
-	Settle(ctx context.Context, results []Delivery) error
-
-	// Log returns up to limit events with a position after the one given,
-	// whatever became of them, in the order of positions.
-	Log(ctx context.Context, after int64, limit int) ([]Queued, error)
-
-	// Expire deletes events for good that were never delivered: of up to limit
-	// that wait, those with the lowest positions, the ones whose At is before
-	// the instant given. It returns how many. It is for an outbox that nobody
-	// delivers from.
-	Expire(ctx context.Context, before time.Time, limit int) (int, error)
-
-	// Replay makes delivered and parked events with positions from first to
-	// last, inclusive, wait again, as if they had never been tried: with
-	// their positions, ids and payloads. It returns how many.
-	Replay(ctx context.Context, first, last int64) (int64, error)
 }
 
 // Lease is the right to deliver.
@@ -232,19 +254,19 @@ type Status uint8
 
 // The things that become of an event.
 const (
-	Waiting   Status = iota // to be delivered, again perhaps
-	Delivered               // taken by the sink
-	Parked                  // given up; Replay brings it back
+	StatusWaiting   Status = iota // to be delivered, again perhaps
+	StatusDelivered               // taken by the sink
+	StatusParked                  // given up; Requeue brings it back
 )
 
 // String returns the status in lower case; an unknown one as Status(n).
 func (s Status) String() string {
 	switch s {
-	case Waiting:
+	case StatusWaiting:
 		return "waiting"
-	case Delivered:
+	case StatusDelivered:
 		return "delivered"
-	case Parked:
+	case StatusParked:
 		return "parked"
 	}
 	return "Status(" + strconv.Itoa(int(s)) + ")"

@@ -14,7 +14,7 @@ import (
 // ask returns what was answered before under a key.
 func (f *fixture) ask(id, key string) (prior *store.Answer) {
 	f.Helper()
-	f.must(f.Update(f.Context(), id, key, func(tx *store.Tx) error {
+	f.must(f.Update(f.Context(), id, key, func(tx *store.Change) error {
 		prior = tx.Prior
 		return nil
 	}))
@@ -24,7 +24,7 @@ func (f *fixture) ask(id, key string) (prior *store.Answer) {
 // answer keeps an answer under a key.
 func (f *fixture) answer(id, key string, a store.Answer) {
 	f.Helper()
-	f.must(f.Update(f.Context(), id, key, func(tx *store.Tx) error {
+	f.must(f.Update(f.Context(), id, key, func(tx *store.Change) error {
 		tx.Answer = &a
 		return nil
 	}))
@@ -65,7 +65,7 @@ var answerTests = []test{
 	{"the answer to an update that makes the card is kept", func(f *fixture) {
 		id := f.id()
 		want := answerOf("made")
-		f.must(f.Update(f.Context(), id, "key", func(tx *store.Tx) error {
+		f.must(f.Update(f.Context(), id, "key", func(tx *store.Change) error {
 			tx.Card = full(id)
 			tx.Write, tx.Answer = true, &want
 			return nil
@@ -140,7 +140,7 @@ var answerTests = []test{
 		f.promptly("updates", func() {
 			each(callers, func(i int) {
 				worked := false
-				f.report(f.Update(context.Background(), id, "key", func(tx *store.Tx) error {
+				f.report(f.Update(context.Background(), id, "key", func(tx *store.Change) error {
 					runtime.Gosched()
 					if worked = tx.Prior == nil; !worked {
 						bodies[i] = tx.Prior.Body

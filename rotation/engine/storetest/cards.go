@@ -34,7 +34,7 @@ var cardTests = []test{
 		}
 		f.put(want)
 		f.equal("card", f.card(want.ID), want)
-		f.update(want.ID, func(tx *store.Tx) { f.equal("card in an update", tx.Card, want) })
+		f.update(want.ID, func(tx *store.Change) { f.equal("card in an update", tx.Card, want) })
 	}},
 
 	{"zero fields come back as zero: no time, no code, no bytes", func(f *fixture) {
@@ -94,9 +94,9 @@ var cardTests = []test{
 		f.equal("after what was stored changed", f.card(want.ID), want)
 		spoil(f.card(want.ID))
 		f.equal("after what came back changed", f.card(want.ID), want)
-		f.update(want.ID, func(tx *store.Tx) { spoil(tx.Card) })
+		f.update(want.ID, func(tx *store.Change) { spoil(tx.Card) })
 		f.equal("after an update that does not write", f.card(want.ID), want)
-		list, err := f.Cards(f.Context(), "", 1000)
+		list, err := f.ListCards(f.Context(), "", 1000)
 		f.must(err)
 		for _, c := range list {
 			if c.ID == want.ID {
@@ -127,7 +127,7 @@ var cardTests = []test{
 		}
 		var got []string
 		for after := ""; ; {
-			page, err := f.Cards(f.Context(), after, 5)
+			page, err := f.ListCards(f.Context(), after, 5)
 			f.must(err)
 			if len(page) == 0 {
 				break

@@ -24,10 +24,10 @@ func due(id string, at time.Time) store.Card {
 
 // claim returns the ids of the cards that a Claim gives, and does with them what
 // change says.
-func (f *fixture) claim(limit int, change func(*store.Tx)) []string {
+func (f *fixture) claim(limit int, change func(*store.Change)) []string {
 	f.Helper()
 	ids := []string{}
-	n, err := f.Claim(f.Context(), limit, func(tx *store.Tx) error {
+	n, err := f.Claim(f.Context(), limit, func(tx *store.Change) error {
 		ids = append(ids, tx.Card.ID)
 		if change != nil {
 			change(tx)
@@ -43,7 +43,7 @@ func (f *fixture) claim(limit int, change func(*store.Tx)) []string {
 
 // serve is what an engine does with a slot, in short: nothing if the card has
 // moved since it was found.
-func serve(tx *store.Tx) {
+func serve(tx *store.Change) {
 	runtime.Gosched() // let others try to come in between
 	if !tx.Slot.Equal(tx.Card.Next) {
 		return
@@ -85,7 +85,7 @@ var claimTests = []test{
 		want := full("card")
 		want.Due, want.Next = epoch.Add(-time.Hour), epoch.Add(-2*time.Hour-1)
 		f.put(want)
-		f.claim(1, func(tx *store.Tx) {
+		f.claim(1, func(tx *store.Change) {
 			f.equal("card", tx.Card, want)
 			if tx.Now != f.now() || tx.Slot != want.Next {
 				f.Errorf("Now %#v, Slot %#v; want %#v and %#v", tx.Now, tx.Slot, f.now(), want.Next)
@@ -102,7 +102,7 @@ var claimTests = []test{
 			f.put(due(id, epoch))
 			want[id] = full(id)
 		}
-		f.claim(10, func(tx *store.Tx) {
+		f.claim(10, func(tx *store.Change) {
 			tx.Card = full(tx.Card.ID)
 			tx.Card.Events--
 			tx.Event = event(tx, "full "+tx.Card.ID)
@@ -124,7 +124,7 @@ var claimTests = []test{
 		f.put(due("a", epoch.Add(-3)))
 		f.put(due("b", epoch.Add(-2)))
 		f.put(due("c", epoch.Add(-1)))
-		f.claim(10, func(tx *store.Tx) {
+		f.claim(10, func(tx *store.Change) {
 			switch tx.Card.ID {
 			case "a":
 				tx.Card.Version = 100 // not written
@@ -147,7 +147,7 @@ var claimTests = []test{
 			f.put(due(id, epoch.Add(time.Duration(i-3))))
 		}
 		calls := 0
-		n, err := f.Claim(f.Context(), 10, func(tx *store.Tx) error {
+		n, err := f.Claim(f.Context(), 10, func(tx *store.Change) error {
 			calls++
 			serve(tx)
 			if tx.Card.ID == "b" {
@@ -173,7 +173,7 @@ var claimTests = []test{
 					f.Errorf("recovered %v, want fn's panic", r)
 				}
 			}()
-			_, _ = f.Claim(f.Context(), 10, func(tx *store.Tx) error {
+			_, _ = f.Claim(f.Context(), 10, func(tx *store.Change) error {
 				serve(tx)
 				if tx.Card.ID == "b" {
 					panic("fn's panic")
@@ -191,11 +191,11 @@ var claimTests = []test{
 		f.put(due("a", epoch))
 		slot := f.card("a").Next
 		later := epoch.Add(5*time.Second + 1)
-		f.claim(1, func(tx *store.Tx) { tx.Card.Due, tx.Write = later, true })
+		f.claim(1, func(tx *store.Change) { tx.Card.Due, tx.Write = later, true })
 		f.clk.Set(later.Add(-1))
 		f.equal("before", f.claim(1, nil), []string{})
 		f.clk.Set(later)
-		f.equal("then", f.claim(1, func(tx *store.Tx) {
+		f.equal("then", f.claim(1, func(tx *store.Change) {
 			if tx.Slot != slot {
 				f.Errorf("slot %v, want %v", tx.Slot, slot)
 			}
@@ -206,7 +206,7 @@ var claimTests = []test{
 		f.put(due("a", epoch))
 		ctx, cancel := context.WithCancel(f.Context())
 		cancel()
-		n, err := f.Claim(ctx, 10, func(tx *store.Tx) error {
+		n, err := f.Claim(ctx, 10, func(tx *store.Change) error {
 			serve(tx)
 			return nil
 		})
@@ -224,7 +224,7 @@ var claimTests = []test{
 		f.promptly("claimers", func() {
 			each(claimers, func(int) {
 				for f.backlog() {
-					_, err := f.Claim(f.Context(), 7, func(tx *store.Tx) error {
+					_, err := f.Claim(f.Context(), 7, func(tx *store.Change) error {
 						serve(tx)
 						return nil
 					})
@@ -234,14 +234,14 @@ var claimTests = []test{
 				}
 			})
 		})
-		list, err := f.Cards(f.Context(), "", cards+1)
+		list, err := f.ListCards(f.Context(), "", cards+1)
 		f.must(err)
 		for _, c := range list {
 			if c.Version != 2 || c.Events != 1 {
 				f.Errorf("%s: Version %d with %d events; want 2 with 1", c.ID, c.Version, c.Events)
 			}
 		}
-		if events, err := f.Log(f.Context(), 0, 10*cards); err != nil || len(events) != cards {
+		if events, err := f.ListEvents(f.Context(), 0, 10*cards); err != nil || len(events) != cards {
 			f.Errorf("%d events, %v; want %d", len(events), err, cards)
 		}
 	}},
@@ -257,7 +257,7 @@ var claimTests = []test{
 			each(updaters+2, func(worker int) {
 				if worker < 2 {
 					for f.backlog() {
-						_, err := f.Claim(f.Context(), 5, func(tx *store.Tx) error {
+						_, err := f.Claim(f.Context(), 5, func(tx *store.Change) error {
 							serve(tx)
 							return nil
 						})
@@ -268,7 +268,7 @@ var claimTests = []test{
 					return
 				}
 				for i := range times {
-					f.report(f.Update(f.Context(), ids[(i*7+worker)%cards], "", func(tx *store.Tx) error {
+					f.report(f.Update(f.Context(), ids[(i*7+worker)%cards], "", func(tx *store.Change) error {
 						tx.Card.Version++
 						tx.Event = event(tx, "update")
 						tx.Write = true

@@ -21,39 +21,39 @@ var calls = []struct {
 	{"Update", true, func(ctx context.Context, s store.Store) error { return s.Update(ctx, "a", "key", change) }},
 	{"Claim", true, func(ctx context.Context, s store.Store) error { _, err := s.Claim(ctx, 10, change); return err }},
 	{"NextDue", false, func(ctx context.Context, s store.Store) error { _, _, err := s.NextDue(ctx); return err }},
-	{"Ahead", false, func(ctx context.Context, s store.Store) error { _, err := s.Ahead(ctx, "", 10); return err }},
-	{"Cards", false, func(ctx context.Context, s store.Store) error { _, err := s.Cards(ctx, "", 10); return err }},
-	{"Failing", false, func(ctx context.Context, s store.Store) error { _, err := s.Failing(ctx, 10); return err }},
-	{"DueCounts", false, func(ctx context.Context, s store.Store) error {
-		_, err := s.DueCounts(ctx, epoch, time.Minute, 10)
+	{"IDsTooFarAhead", false, func(ctx context.Context, s store.Store) error { _, err := s.IDsTooFarAhead(ctx, "", 10); return err }},
+	{"ListCards", false, func(ctx context.Context, s store.Store) error { _, err := s.ListCards(ctx, "", 10); return err }},
+	{"ListFailingCards", false, func(ctx context.Context, s store.Store) error { _, err := s.ListFailingCards(ctx, 10); return err }},
+	{"CountDue", false, func(ctx context.Context, s store.Store) error {
+		_, err := s.CountDue(ctx, epoch, time.Minute, 10)
 		return err
 	}},
 	{"Stats", false, func(ctx context.Context, s store.Store) error { _, err := s.Stats(ctx); return err }},
-	{"Prune", true, func(ctx context.Context, s store.Store) error {
-		_, err := s.Prune(ctx, epoch.Add(time.Hour), 10)
+	{"DeleteExpired", true, func(ctx context.Context, s store.Store) error {
+		_, err := s.DeleteExpired(ctx, epoch.Add(time.Hour), 10)
 		return err
 	}},
-	{"Expire", true, func(ctx context.Context, s store.Store) error {
-		_, err := s.Expire(ctx, epoch.Add(time.Hour), 10)
+	{"DeleteUndelivered", true, func(ctx context.Context, s store.Store) error {
+		_, err := s.DeleteUndelivered(ctx, epoch.Add(time.Hour), 10)
 		return err
 	}},
-	{"Lead", true, func(ctx context.Context, s store.Store) error {
-		lease, err := s.Lead(ctx)
+	{"AcquireLease", true, func(ctx context.Context, s store.Store) error {
+		lease, err := s.AcquireLease(ctx)
 		if err == nil {
 			lease.Release()
 		}
 		return err
 	}},
-	{"Pending", false, func(ctx context.Context, s store.Store) error { _, err := s.Pending(ctx, 10, nil); return err }},
-	{"Settle", true, func(ctx context.Context, s store.Store) error {
-		return s.Settle(ctx, []store.Delivery{{Position: 2, Status: store.Delivered}})
+	{"ListWaiting", false, func(ctx context.Context, s store.Store) error { _, err := s.ListWaiting(ctx, 10, nil); return err }},
+	{"RecordDeliveries", true, func(ctx context.Context, s store.Store) error {
+		return s.RecordDeliveries(ctx, []store.Delivery{{Position: 2, Status: store.StatusDelivered}})
 	}},
-	{"Log", false, func(ctx context.Context, s store.Store) error { _, err := s.Log(ctx, 0, 10); return err }},
-	{"Replay", true, func(ctx context.Context, s store.Store) error { _, err := s.Replay(ctx, 1, 10); return err }},
+	{"ListEvents", false, func(ctx context.Context, s store.Store) error { _, err := s.ListEvents(ctx, 0, 10); return err }},
+	{"Requeue", true, func(ctx context.Context, s store.Store) error { _, err := s.Requeue(ctx, 1, 10); return err }},
 }
 
 // change changes all that a Tx can.
-func change(tx *store.Tx) error {
+func change(tx *store.Change) error {
 	tx.Card.Version++
 	tx.Event = event(tx, "changed")
 	tx.Answer = &store.Answer{Expires: tx.Now.Add(time.Hour)}
@@ -69,19 +69,19 @@ func (f *fixture) furnish() {
 	f.put(full("b"))
 	f.answer("b", "key", answerOf("b"))
 	e := f.write("a", "1", "2", "3", "4")
-	f.settle(e[0], store.Delivered, "")
-	f.settle(e[1], store.Waiting, "not yet")
-	f.settle(e[2], store.Parked, "no")
+	f.settle(e[0], store.StatusDelivered, "")
+	f.settle(e[1], store.StatusWaiting, "not yet")
+	f.settle(e[2], store.StatusParked, "no")
 }
 
 // content is all that a store shows of what it keeps.
 func (f *fixture) content() string {
 	f.Helper()
-	cards, err := f.Cards(f.Context(), "", 100)
+	cards, err := f.ListCards(f.Context(), "", 100)
 	f.must(err)
-	log, err := f.Log(f.Context(), 0, 100)
+	log, err := f.ListEvents(f.Context(), 0, 100)
 	f.must(err)
-	pending, err := f.Pending(f.Context(), 100, nil)
+	pending, err := f.ListWaiting(f.Context(), 100, nil)
 	f.must(err)
 	next, ok, err := f.NextDue(f.Context())
 	f.must(err)
@@ -128,7 +128,7 @@ var lifeTests = []test{
 		begun, finish := make(chan struct{}, 100), make(chan struct{})
 		result := make(chan error, 1)
 		go func() {
-			result <- f.Update(context.Background(), "a", "", func(tx *store.Tx) error {
+			result <- f.Update(context.Background(), "a", "", func(tx *store.Change) error {
 				begun <- struct{}{}
 				<-finish
 				return change(tx)
@@ -161,7 +161,7 @@ var lifeTests = []test{
 	}},
 
 	{"Close ends the lease, and the next process may lead", func(f *fixture) {
-		lease, err := f.Lead(f.Context())
+		lease, err := f.AcquireLease(f.Context())
 		f.must(err)
 		f.promptly("Close", func() { f.must(f.Close()) })
 		f.promptly("Lost", func() { <-lease.Lost() })
@@ -170,7 +170,7 @@ var lifeTests = []test{
 			return
 		}
 		f.Store = f.reopen()
-		lease, err = f.Lead(f.Context())
+		lease, err = f.AcquireLease(f.Context())
 		f.must(err)
 		lease.Release()
 	}},
@@ -194,9 +194,9 @@ var lifeTests = []test{
 		}
 		e := f.write("a", "1", "2", "3")
 		for i := range e {
-			f.settle(e[i], store.Delivered, "")
+			f.settle(e[i], store.StatusDelivered, "")
 		}
-		_, err := f.Prune(f.Context(), epoch.Add(time.Hour), 10)
+		_, err := f.DeleteExpired(f.Context(), epoch.Add(time.Hour), 10)
 		f.must(err)
 		f.must(f.Close())
 		f.Store = f.reopen()

@@ -11,7 +11,7 @@ var listTests = []test{
 	{"Cards pages through all cards in the order of ids, after the one given", func(f *fixture) {
 		list := func(after string, limit int) []string {
 			f.Helper()
-			cards, err := f.Cards(f.Context(), after, limit)
+			cards, err := f.ListCards(f.Context(), after, limit)
 			f.must(err)
 			for _, c := range cards {
 				f.equal(c.ID, c, full(c.ID))
@@ -39,7 +39,7 @@ var listTests = []test{
 		}
 		ahead := func(after string, limit int) []string {
 			f.Helper()
-			ids, err := f.Ahead(f.Context(), after, limit)
+			ids, err := f.IDsTooFarAhead(f.Context(), after, limit)
 			f.must(err)
 			return ids
 		}
@@ -68,7 +68,7 @@ var listTests = []test{
 		}
 		failing := func(limit int) []string {
 			f.Helper()
-			cards, err := f.Failing(f.Context(), limit)
+			cards, err := f.ListFailingCards(f.Context(), limit)
 			f.must(err)
 			for _, c := range cards {
 				f.equal("failure", c.Failure, full("").Failure)
@@ -78,7 +78,7 @@ var listTests = []test{
 		f.equal("all", failing(10), []string{"B", "a", "b"})
 		f.equal("two", failing(2), []string{"B", "a"})
 		f.equal("limit 0", failing(0), []string{})
-		f.update("a", func(tx *store.Tx) { tx.Card.Failures, tx.Write = 0, true })
+		f.update("a", func(tx *store.Change) { tx.Card.Failures, tx.Write = 0, true })
 		f.equal("one recovered", failing(10), []string{"B", "b"})
 	}},
 
@@ -96,7 +96,7 @@ var listTests = []test{
 		}
 		counts := func(from time.Time, step time.Duration, n int) []int64 {
 			f.Helper()
-			got, err := f.DueCounts(f.Context(), from, step, n)
+			got, err := f.CountDue(f.Context(), from, step, n)
 			f.must(err)
 			return got
 		}
@@ -128,20 +128,20 @@ var listTests = []test{
 		failing.Failures = 2
 		f.put(failing)
 		for i := range 4 {
-			f.update("never", func(tx *store.Tx) {
+			f.update("never", func(tx *store.Change) {
 				tx.Event = &store.Event{Card: "never", Number: int64(i) + 1, At: epoch.Add(time.Duration(i)), Payload: []byte("e")}
 			})
 		}
-		want := store.Stats{Backlog: 2, OldestDue: epoch.Add(-2*time.Hour + 1), Failing: 1, Pending: 4, OldestPending: epoch}
+		want := store.Stats{Backlog: 2, OldestDue: epoch.Add(-2*time.Hour + 1), Failing: 1, Waiting: 4, OldestWaiting: epoch}
 		f.equal("before delivery", stats(), want)
 
 		events := f.eventsOf("never")
-		f.must(f.Settle(f.Context(), []store.Delivery{
-			{Position: events[0].Position, Status: store.Delivered},
-			{Position: events[1].Position, Status: store.Parked, Failure: "no"},
-			{Position: events[2].Position, Status: store.Waiting, Failure: "no"},
+		f.must(f.RecordDeliveries(f.Context(), []store.Delivery{
+			{Position: events[0].Position, Status: store.StatusDelivered},
+			{Position: events[1].Position, Status: store.StatusParked, Failure: "no"},
+			{Position: events[2].Position, Status: store.StatusWaiting, Failure: "no"},
 		}))
-		want.Pending, want.Parked, want.OldestPending = 2, 1, epoch.Add(2)
+		want.Waiting, want.Parked, want.OldestWaiting = 2, 1, epoch.Add(2)
 		f.equal("after delivery", stats(), want)
 	}},
 
@@ -153,25 +153,25 @@ var listTests = []test{
 			f.answer("a", key, a)
 		}
 		for range 6 {
-			f.update("a", func(tx *store.Tx) { tx.Event, tx.Write = event(tx, "e"), true })
+			f.update("a", func(tx *store.Change) { tx.Event, tx.Write = event(tx, "e"), true })
 		}
 		events := f.eventsOf("a")
 		settle := func(i int, s store.Status) {
 			f.Helper()
-			f.must(f.Settle(f.Context(), []store.Delivery{{Position: events[i].Position, Status: s}}))
+			f.must(f.RecordDeliveries(f.Context(), []store.Delivery{{Position: events[i].Position, Status: s}}))
 		}
-		settle(1, store.Delivered)
-		settle(2, store.Delivered)
-		settle(3, store.Delivered)
-		settle(4, store.Parked)
+		settle(1, store.StatusDelivered)
+		settle(2, store.StatusDelivered)
+		settle(3, store.StatusDelivered)
+		settle(4, store.StatusParked)
 		f.clk.Set(epoch.Add(1))
-		settle(5, store.Delivered)
+		settle(5, store.StatusDelivered)
 		// 0 waits.
 
 		f.clk.Set(epoch.Add(time.Hour))
 		prune := func(limit int) int {
 			f.Helper()
-			n, err := f.Prune(f.Context(), epoch.Add(1), limit)
+			n, err := f.DeleteExpired(f.Context(), epoch.Add(1), limit)
 			f.must(err)
 			return n
 		}

@@ -14,7 +14,7 @@ import (
 // learn finds the positions of new events. Of two events of one card, the later
 // one has the higher.
 func (m *model) learn() {
-	log, err := m.Log(m.ctx, m.start, 10_000)
+	log, err := m.ListEvents(m.ctx, m.start, 10_000)
 	m.must(err)
 	last := map[string]int64{}
 	for _, e := range m.events {
@@ -83,20 +83,20 @@ func (m *model) look(rt *rapid.T) {
 	for _, e := range events {
 		log = append(log, e.Queued)
 		switch e.Status {
-		case store.Waiting:
+		case store.StatusWaiting:
 			pending = append(pending, e.Queued)
-			if want.OldestPending.IsZero() || e.At.Before(want.OldestPending) {
-				want.OldestPending = e.At
+			if want.OldestWaiting.IsZero() || e.At.Before(want.OldestWaiting) {
+				want.OldestWaiting = e.At
 			}
-		case store.Parked:
+		case store.StatusParked:
 			want.Parked++
 		}
 	}
-	want.Pending = int64(len(pending))
+	want.Waiting = int64(len(pending))
 
 	var got []store.Card
 	for after := m.prefix; ; { // by pages; other histories' cards have another prefix
-		page, err := m.Cards(m.ctx, after, 2)
+		page, err := m.ListCards(m.ctx, after, 2)
 		m.must(err)
 		for _, c := range page {
 			if len(c.ID) > len(m.prefix) && c.ID[:len(m.prefix)] == m.prefix {
@@ -109,30 +109,30 @@ func (m *model) look(rt *rapid.T) {
 		after = page[1].ID
 	}
 	m.same("Cards", got, cards)
-	gotFailing, err := m.Failing(m.ctx, 100)
+	gotFailing, err := m.ListFailingCards(m.ctx, 100)
 	m.must(err)
 	m.same("Failing", gotFailing, failing)
-	gotAhead, err := m.Ahead(m.ctx, "", 100)
+	gotAhead, err := m.IDsTooFarAhead(m.ctx, "", 100)
 	m.must(err)
 	m.same("Ahead", gotAhead, ahead)
-	gotCounts, err := m.DueCounts(m.ctx, from, time.Minute, len(counts))
+	gotCounts, err := m.CountDue(m.ctx, from, time.Minute, len(counts))
 	m.must(err)
 	m.same("DueCounts", gotCounts, counts)
 	due, ok, err := m.NextDue(m.ctx)
 	m.must(err)
 	m.same("NextDue", due, want.OldestDue)
 	m.same("whether a card is due", ok, !want.OldestDue.IsZero())
-	gotLog, err := m.Log(m.ctx, m.start, 10_000)
+	gotLog, err := m.ListEvents(m.ctx, m.start, 10_000)
 	m.must(err)
-	m.same("Log", gotLog, log)
-	gotPending, err := m.Pending(m.ctx, 10_000, nil)
+	m.same("ListEvents", gotLog, log)
+	gotPending, err := m.ListWaiting(m.ctx, 10_000, nil)
 	m.must(err)
-	m.same("Pending", gotPending, pending)
+	m.same("ListWaiting", gotPending, pending)
 	st, err := m.Stats(m.ctx)
 	m.must(err)
 	st.Cards = 0 // may be an estimate
-	if len(pending) > 0 && st.OldestPending.Equal(pending[0].At) {
-		want.OldestPending = pending[0].At // by position: another where the clock stepped back
+	if len(pending) > 0 && st.OldestWaiting.Equal(pending[0].At) {
+		want.OldestWaiting = pending[0].At // by position: another where the clock stepped back
 	}
 	m.same("Stats", st, want)
 }
@@ -140,7 +140,7 @@ func (m *model) look(rt *rapid.T) {
 func (m *model) lastPosition() int64 {
 	last := int64(0)
 	for {
-		page, err := m.Log(m.ctx, last, 1000)
+		page, err := m.ListEvents(m.ctx, last, 1000)
 		m.must(err)
 		if len(page) == 0 {
 			return last

@@ -105,7 +105,7 @@ func (m *model) draw(rt *rapid.T, label string) drawn {
 
 // change is the function given to the store: what it does depends on d and the
 // card alone.
-func (d drawn) change(tx *store.Tx) error {
+func (d drawn) change(tx *store.Change) error {
 	c := &tx.Card
 	c.Version++
 	c.Account, c.State, c.Created = "account", []byte{byte(c.Version)}, epoch
@@ -133,7 +133,7 @@ var errFails = errors.New("fn fails")
 
 // apply does to the model what change asks for.
 func (m *model) apply(id, key string, d drawn) {
-	tx := &store.Tx{Now: m.now(), Card: m.cardOr(id)}
+	tx := &store.Change{Now: m.now(), Card: m.cardOr(id)}
 	if d.change(tx) != nil {
 		return
 	}
@@ -163,15 +163,15 @@ func (m *model) update(rt *rapid.T) {
 	id := m.id(rt)
 	key := rapid.SampledFrom([]string{"", "k", "K"}).Draw(rt, "key")
 	d := m.draw(rt, "fn")
-	var seen store.Tx
-	err := m.Update(m.ctx, id, key, func(tx *store.Tx) error {
+	var seen store.Change
+	err := m.Update(m.ctx, id, key, func(tx *store.Change) error {
 		seen = *tx
 		return d.change(tx)
 	})
 	if want := map[bool]error{true: errFails}[d.Fails]; err != want {
 		rt.Fatalf("error %v, want %v", err, want)
 	}
-	want := store.Tx{Now: m.now(), Card: m.cardOr(id)}
+	want := store.Change{Now: m.now(), Card: m.cardOr(id)}
 	if a, ok := m.answers[id+" "+key]; ok && m.now().Before(a.Expires) {
 		want.Prior = &a
 	}
@@ -193,9 +193,9 @@ func (m *model) claim(rt *rapid.T) {
 	want = want[:min(limit, len(want))]
 	var claimed []string
 	var dues []time.Time
-	n, err := m.Claim(m.ctx, limit, func(tx *store.Tx) error {
+	n, err := m.Claim(m.ctx, limit, func(tx *store.Change) error {
 		c := m.cards[tx.Card.ID]
-		m.same("what fn was given", *tx, store.Tx{Now: m.now(), Card: c, Slot: c.Next})
+		m.same("what fn was given", *tx, store.Change{Now: m.now(), Card: c, Slot: c.Next})
 		claimed = append(claimed, tx.Card.ID)
 		dues = append(dues, tx.Card.Due)
 		return plan[tx.Card.ID].change(tx)
@@ -222,12 +222,12 @@ func (m *model) settle(rt *rapid.T) {
 	for _, e := range m.events {
 		if rapid.Bool().Draw(rt, e.ID()) {
 			d := store.Delivery{Position: e.Position, Status: store.Status(rapid.IntRange(0, 2).Draw(rt, "status"))}
-			if d.Status != store.Delivered {
+			if d.Status != store.StatusDelivered {
 				d.Failure = "failure of " + e.ID()
 			}
 			results = append(results, d)
-			if e.Status == store.Waiting {
-				if e.Status = d.Status; d.Status == store.Delivered {
+			if e.Status == store.StatusWaiting {
+				if e.Status = d.Status; d.Status == store.StatusDelivered {
 					e.delivered = m.now()
 				} else {
 					e.Attempts++
@@ -236,7 +236,7 @@ func (m *model) settle(rt *rapid.T) {
 			}
 		}
 	}
-	m.must(m.Settle(m.ctx, results))
+	m.must(m.RecordDeliveries(m.ctx, results))
 }
 
 func (m *model) replay(rt *rapid.T) {
@@ -249,12 +249,12 @@ func (m *model) replay(rt *rapid.T) {
 	last := m.events[place.Draw(rt, "last")].Position
 	want := int64(0)
 	for _, e := range m.events {
-		if e.Position >= first && e.Position <= last && e.Status != store.Waiting {
-			e.Status, e.Attempts, e.Failure = store.Waiting, 0, ""
+		if e.Position >= first && e.Position <= last && e.Status != store.StatusWaiting {
+			e.Status, e.Attempts, e.Failure = store.StatusWaiting, 0, ""
 			want++
 		}
 	}
-	n, err := m.Replay(m.ctx, first, last)
+	n, err := m.Requeue(m.ctx, first, last)
 	m.must(err)
 	m.same("number replayed", n, want)
 }
@@ -270,13 +270,13 @@ func (m *model) prune(rt *rapid.T) {
 		}
 	}
 	m.events = slices.DeleteFunc(m.events, func(e *written) bool {
-		old := e.Status == store.Delivered && e.delivered.Before(before)
+		old := e.Status == store.StatusDelivered && e.delivered.Before(before)
 		if old {
 			want++
 		}
 		return old
 	})
-	n, err := m.Prune(m.ctx, before, 1000)
+	n, err := m.DeleteExpired(m.ctx, before, 1000)
 	m.must(err)
 	m.same("number pruned", n, want)
 }
@@ -287,7 +287,7 @@ func (m *model) expire(rt *rapid.T) {
 	limit := rapid.SampledFrom([]int{1, 3, 1000}).Draw(rt, "limit")
 	want, seen := 0, 0
 	m.events = slices.DeleteFunc(m.events, func(e *written) bool {
-		if e.Status != store.Waiting {
+		if e.Status != store.StatusWaiting {
 			return false
 		}
 		seen++
@@ -297,15 +297,15 @@ func (m *model) expire(rt *rapid.T) {
 		}
 		return old
 	})
-	n, err := m.Expire(m.ctx, before, limit)
+	n, err := m.DeleteUndelivered(m.ctx, before, limit)
 	m.must(err)
 	m.same("number expired", n, want)
 }
 
 func (m *model) lead(rt *rapid.T) {
-	lease, err := m.Lead(m.ctx)
+	lease, err := m.AcquireLease(m.ctx)
 	m.must(err)
-	if _, err := m.Lead(m.ctx); !errors.Is(err, store.ErrLeading) {
+	if _, err := m.AcquireLease(m.ctx); !errors.Is(err, store.ErrLeaseHeld) {
 		rt.Fatalf("second relay: %v", err)
 	}
 	lease.Release()
@@ -322,20 +322,20 @@ func (m *model) openAgain(rt *rapid.T) {
 // tidy leaves nothing that the next history could meet.
 func (m *model) tidy() {
 	for id := range m.cards {
-		_ = m.Update(m.ctx, id, "", func(tx *store.Tx) error {
+		_ = m.Update(m.ctx, id, "", func(tx *store.Change) error {
 			tx.Card.Next, tx.Card.Due, tx.Card.Failures = time.Time{}, time.Time{}, 0
 			tx.Write = true
 			return nil
 		})
 	}
 	m.clk.Set(epoch.Add(100 * 24 * time.Hour))
-	_, _ = m.Replay(m.ctx, m.start, math.MaxInt64)
-	if pending, err := m.Pending(m.ctx, 10_000, nil); err == nil {
+	_, _ = m.Requeue(m.ctx, m.start, math.MaxInt64)
+	if pending, err := m.ListWaiting(m.ctx, 10_000, nil); err == nil {
 		results := make([]store.Delivery, len(pending))
 		for i, e := range pending {
-			results[i] = store.Delivery{Position: e.Position, Status: store.Delivered}
+			results[i] = store.Delivery{Position: e.Position, Status: store.StatusDelivered}
 		}
-		_ = m.Settle(m.ctx, results)
+		_ = m.RecordDeliveries(m.ctx, results)
 	}
-	_, _ = m.Prune(m.ctx, m.now().Add(1), 10_000)
+	_, _ = m.DeleteExpired(m.ctx, m.now().Add(1), 10_000)
 }

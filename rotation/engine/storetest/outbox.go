@@ -17,7 +17,7 @@ import (
 func (f *fixture) write(id string, payloads ...string) []store.Queued {
 	f.Helper()
 	for _, p := range payloads {
-		f.update(id, func(tx *store.Tx) {
+		f.update(id, func(tx *store.Change) {
 			if tx.Card.Version == 0 {
 				tx.Card = due(id, time.Time{})
 			}
@@ -31,7 +31,7 @@ func (f *fixture) write(id string, payloads ...string) []store.Queued {
 // pending returns the events that wait.
 func (f *fixture) pending(limit int, except ...string) []store.Queued {
 	f.Helper()
-	events, err := f.Pending(f.Context(), limit, except)
+	events, err := f.ListWaiting(f.Context(), limit, except)
 	f.must(err)
 	return events
 }
@@ -39,13 +39,13 @@ func (f *fixture) pending(limit int, except ...string) []store.Queued {
 // settle records what became of an event.
 func (f *fixture) settle(e store.Queued, s store.Status, failure string) {
 	f.Helper()
-	f.must(f.Settle(f.Context(), []store.Delivery{{Position: e.Position, Status: s, Failure: failure}}))
+	f.must(f.RecordDeliveries(f.Context(), []store.Delivery{{Position: e.Position, Status: s, Failure: failure}}))
 }
 
 // replay makes events wait again and returns how many.
 func (f *fixture) replay(first, last int64) int64 {
 	f.Helper()
-	n, err := f.Replay(f.Context(), first, last)
+	n, err := f.Requeue(f.Context(), first, last)
 	f.must(err)
 	return n
 }
@@ -67,14 +67,14 @@ var outboxTests = []test{
 		}
 		want := store.Event{Card: "A.b:c", Number: 1<<40 + 1, At: epoch.Add(7), Payload: payload}
 		f.put(due(want.Card, time.Time{}))
-		f.update(want.Card, func(tx *store.Tx) {
+		f.update(want.Card, func(tx *store.Change) {
 			in := want
 			in.At = in.At.In(time.FixedZone("elsewhere", 3600))
 			tx.Event = &in
 		})
 		for what, get := range map[string]func() ([]store.Queued, error){
-			"Pending": func() ([]store.Queued, error) { return f.Pending(f.Context(), 10, nil) },
-			"Log":     func() ([]store.Queued, error) { return f.Log(f.Context(), 0, 10) },
+			"ListWaiting": func() ([]store.Queued, error) { return f.ListWaiting(f.Context(), 10, nil) },
+			"ListEvents":  func() ([]store.Queued, error) { return f.ListEvents(f.Context(), 0, 10) },
 		} {
 			events, err := get()
 			f.must(err)
@@ -96,7 +96,7 @@ var outboxTests = []test{
 	{"an event's bytes belong to the store or to the caller", func(f *fixture) {
 		in := []byte("payload")
 		f.put(due("a", time.Time{}))
-		f.update("a", func(tx *store.Tx) {
+		f.update("a", func(tx *store.Change) {
 			tx.Event = event(tx, "")
 			tx.Event.Payload = in
 		})
@@ -111,7 +111,7 @@ var outboxTests = []test{
 		f.promptly("updates", func() {
 			each(cards*2, func(i int) {
 				for range times {
-					f.report(f.Update(f.Context(), "card-"+strconv.Itoa(i%cards), "", func(tx *store.Tx) error {
+					f.report(f.Update(f.Context(), "card-"+strconv.Itoa(i%cards), "", func(tx *store.Change) error {
 						if tx.Card.Version == 0 {
 							tx.Card = due(tx.Card.ID, time.Time{})
 						}
@@ -168,45 +168,45 @@ var outboxTests = []test{
 
 	{"what is delivered or parked no longer waits; what failed waits on, and counts an attempt", func(f *fixture) {
 		e := f.write("a", "1", "2", "3", "4")
-		f.must(f.Settle(f.Context(), []store.Delivery{
-			{Position: e[0].Position, Status: store.Delivered},
-			{Position: e[1].Position, Status: store.Parked, Failure: "poison; it's"},
-			{Position: e[2].Position, Status: store.Waiting, Failure: "first"},
+		f.must(f.RecordDeliveries(f.Context(), []store.Delivery{
+			{Position: e[0].Position, Status: store.StatusDelivered},
+			{Position: e[1].Position, Status: store.StatusParked, Failure: "poison; it's"},
+			{Position: e[2].Position, Status: store.StatusWaiting, Failure: "first"},
 		}))
-		e[0].Status = store.Delivered
-		e[1].Status, e[1].Attempts, e[1].Failure = store.Parked, 1, "poison; it's"
+		e[0].Status = store.StatusDelivered
+		e[1].Status, e[1].Attempts, e[1].Failure = store.StatusParked, 1, "poison; it's"
 		e[2].Attempts, e[2].Failure = 1, "first"
 		f.equal("log", f.eventsOf("a"), e)
 		f.equal("pending", f.pending(10), e[2:])
 
-		f.settle(e[2], store.Waiting, "second")
+		f.settle(e[2], store.StatusWaiting, "second")
 		e[2].Attempts, e[2].Failure = 2, "second"
 		f.equal("log after another failure", f.eventsOf("a"), e)
 
-		f.settle(e[2], store.Delivered, "")
-		e[2].Status = store.Delivered
+		f.settle(e[2], store.StatusDelivered, "")
+		e[2].Status = store.StatusDelivered
 		f.equal("log after delivery, with the failures before", f.eventsOf("a"), e)
 		f.equal("pending in the end", names(f.pending(10)), "4")
 	}},
 
 	{"positions that no longer wait, or never did, are passed over", func(f *fixture) {
 		e := f.write("a", "1", "2", "3")
-		f.settle(e[0], store.Delivered, "")
-		f.settle(e[1], store.Parked, "no")
+		f.settle(e[0], store.StatusDelivered, "")
+		f.settle(e[1], store.StatusParked, "no")
 		want := f.eventsOf("a")
-		want[2].Status = store.Delivered
-		f.must(f.Settle(f.Context(), []store.Delivery{
-			{Position: e[0].Position, Status: store.Parked, Failure: "late"},
-			{Position: e[1].Position, Status: store.Delivered},
-			{Position: e[0].Position, Status: store.Waiting, Failure: "late"},
-			{Position: 0, Status: store.Delivered},
-			{Position: -1, Status: store.Delivered},
-			{Position: e[2].Position + 1, Status: store.Parked},
-			{Position: math.MaxInt64, Status: store.Waiting},
-			{Position: e[2].Position, Status: store.Delivered},
+		want[2].Status = store.StatusDelivered
+		f.must(f.RecordDeliveries(f.Context(), []store.Delivery{
+			{Position: e[0].Position, Status: store.StatusParked, Failure: "late"},
+			{Position: e[1].Position, Status: store.StatusDelivered},
+			{Position: e[0].Position, Status: store.StatusWaiting, Failure: "late"},
+			{Position: 0, Status: store.StatusDelivered},
+			{Position: -1, Status: store.StatusDelivered},
+			{Position: e[2].Position + 1, Status: store.StatusParked},
+			{Position: math.MaxInt64, Status: store.StatusWaiting},
+			{Position: e[2].Position, Status: store.StatusDelivered},
 		}))
 		f.equal("log", f.eventsOf("a"), want)
-		f.must(f.Settle(f.Context(), nil))
+		f.must(f.RecordDeliveries(f.Context(), nil))
 		f.equal("log after nothing", f.eventsOf("a"), want)
 		f.equal("a new event waits", names(f.write("a", "4")), "4")
 		f.equal("pending", names(f.pending(10)), "4")
@@ -219,14 +219,14 @@ var outboxTests = []test{
 		f.write("b", "b2")
 		log := func(after int64, limit int) []store.Queued {
 			f.Helper()
-			events, err := f.Log(f.Context(), after, limit)
+			events, err := f.ListEvents(f.Context(), after, limit)
 			f.must(err)
 			return events
 		}
 		all := log(0, 10)
 		f.equal("all", names(all), "a1 b1 a2 b2")
-		f.settle(all[0], store.Delivered, "")
-		f.settle(all[2], store.Parked, "no")
+		f.settle(all[0], store.StatusDelivered, "")
+		f.settle(all[2], store.StatusParked, "no")
 		f.equal("all, later", names(log(0, 10)), "a1 b1 a2 b2")
 		f.equal("a page", names(log(all[0].Position, 2)), "b1 a2")
 		f.equal("the last", names(log(all[3].Position-1, 2)), "b2")
@@ -237,17 +237,17 @@ var outboxTests = []test{
 
 	{"Replay brings delivered and parked events back, as if they had never been tried", func(f *fixture) {
 		e := f.write("a", "1", "2", "3", "4", "5", "6")
-		f.settle(e[0], store.Delivered, "")
-		f.settle(e[1], store.Waiting, "not yet")
-		f.settle(e[1], store.Delivered, "")
-		f.settle(e[2], store.Parked, "no")
-		f.settle(e[3], store.Waiting, "not yet")
-		f.settle(e[4], store.Delivered, "")
-		f.settle(e[5], store.Delivered, "")
+		f.settle(e[0], store.StatusDelivered, "")
+		f.settle(e[1], store.StatusWaiting, "not yet")
+		f.settle(e[1], store.StatusDelivered, "")
+		f.settle(e[2], store.StatusParked, "no")
+		f.settle(e[3], store.StatusWaiting, "not yet")
+		f.settle(e[4], store.StatusDelivered, "")
+		f.settle(e[5], store.StatusDelivered, "")
 		f.equal("waits", names(f.pending(10)), "4")
 
 		f.equal("from the second to the fifth", f.replay(e[1].Position, e[4].Position), int64(3))
-		e[0].Status, e[5].Status = store.Delivered, store.Delivered
+		e[0].Status, e[5].Status = store.StatusDelivered, store.StatusDelivered
 		e[3].Attempts, e[3].Failure = 1, "not yet" // it waited, and is left alone
 		f.equal("log", f.eventsOf("a"), e)
 		f.equal("pending", f.pending(10), e[1:5])
@@ -256,35 +256,35 @@ var outboxTests = []test{
 		f.equal("all", f.replay(math.MinInt64, math.MaxInt64), int64(2))
 		f.equal("all wait", names(f.pending(10)), "1 2 3 4 5 6")
 
-		f.settle(e[0], store.Parked, "again")
-		f.settle(e[1], store.Delivered, "")
+		f.settle(e[0], store.StatusParked, "again")
+		f.settle(e[1], store.StatusDelivered, "")
 		f.equal("settled again", names(f.pending(10)), "3 4 5 6")
 	}},
 
 	{"pruned events don't come back, and an event replayed is not pruned", func(f *fixture) {
 		e := f.write("a", "1", "2", "3")
-		f.settle(e[0], store.Delivered, "")
-		f.settle(e[1], store.Delivered, "")
+		f.settle(e[0], store.StatusDelivered, "")
+		f.settle(e[1], store.StatusDelivered, "")
 		f.replay(e[1].Position, e[1].Position)
-		n, err := f.Prune(f.Context(), epoch.Add(time.Hour), 10)
+		n, err := f.DeleteExpired(f.Context(), epoch.Add(time.Hour), 10)
 		f.must(err)
 		f.equal("pruned", n, 1)
 		f.equal("replayed", f.replay(0, math.MaxInt64), int64(0))
 		f.equal("pending", names(f.pending(10)), "2 3")
-		f.settle(e[0], store.Waiting, "late")
+		f.settle(e[0], store.StatusWaiting, "late")
 		f.equal("log", names(f.eventsOf("a")), "2 3")
 	}},
 
 	{"an event delivered again is pruned by its last delivery", func(f *fixture) {
 		e := f.write("a", "1")
-		f.settle(e[0], store.Delivered, "")
+		f.settle(e[0], store.StatusDelivered, "")
 		f.replay(e[0].Position, e[0].Position)
 		f.clk.Set(epoch.Add(time.Hour))
-		f.settle(e[0], store.Delivered, "")
-		n, err := f.Prune(f.Context(), epoch.Add(time.Hour), 10)
+		f.settle(e[0], store.StatusDelivered, "")
+		n, err := f.DeleteExpired(f.Context(), epoch.Add(time.Hour), 10)
 		f.must(err)
 		f.equal("at the instant of its delivery", n, 0)
-		n, err = f.Prune(f.Context(), epoch.Add(time.Hour+1), 10)
+		n, err = f.DeleteExpired(f.Context(), epoch.Add(time.Hour+1), 10)
 		f.must(err)
 		f.equal("a nanosecond later", n, 1)
 	}},
@@ -295,12 +295,12 @@ var outboxTests = []test{
 			f.clk.Set(epoch.Add(time.Duration(i) * time.Minute))
 			e = append(e, f.write([]string{"a", "b"}[i%2], "e"+strconv.Itoa(i))...)
 		}
-		f.settle(e[0], store.Delivered, "")
-		f.settle(e[1], store.Parked, "no")
-		f.settle(e[2], store.Waiting, "not yet")
+		f.settle(e[0], store.StatusDelivered, "")
+		f.settle(e[1], store.StatusParked, "no")
+		f.settle(e[2], store.StatusWaiting, "not yet")
 		expire := func(before time.Time, limit int) int {
 			f.Helper()
-			n, err := f.Expire(f.Context(), before, limit)
+			n, err := f.DeleteUndelivered(f.Context(), before, limit)
 			f.must(err)
 			return n
 		}
@@ -313,14 +313,14 @@ var outboxTests = []test{
 		f.equal("log of a", names(f.eventsOf("a")), "e0 e4")
 		f.equal("log of b", names(f.eventsOf("b")), "e1 e5")
 
-		f.settle(e[2], store.Delivered, "")
+		f.settle(e[2], store.StatusDelivered, "")
 		f.equal("replayed", f.replay(0, math.MaxInt64), int64(2))
 		f.equal("waits at last", names(f.pending(10)), "e0 e1 e4 e5")
 		f.equal("all", expire(epoch.Add(time.Hour), 10), 4)
 		f.equal("nothing waits", f.pending(10), []store.Queued{})
 		stats, err := f.Stats(f.Context())
 		f.must(err)
-		f.equal("pending", stats.Pending, int64(0))
+		f.equal("pending", stats.Waiting, int64(0))
 		if p := f.write("a", "new")[0].Position; p <= e[5].Position {
 			f.Errorf("position %d after %d", p, e[5].Position)
 		}
@@ -332,7 +332,7 @@ var outboxTests = []test{
 		f.clk.Set(epoch)
 		f.write("a", "3")
 		for n := range 2 { // of a limit of 2, then of 3
-			got, err := f.Expire(f.Context(), epoch.Add(time.Minute), 2+n)
+			got, err := f.DeleteUndelivered(f.Context(), epoch.Add(time.Minute), 2+n)
 			f.must(err)
 			f.equal("expired", got, n)
 		}
@@ -342,9 +342,9 @@ var outboxTests = []test{
 	{"positions are never used again", func(f *fixture) {
 		e := f.write("a", "1", "2", "3")
 		for i := range e {
-			f.settle(e[i], store.Delivered, "")
+			f.settle(e[i], store.StatusDelivered, "")
 		}
-		_, err := f.Prune(f.Context(), epoch.Add(time.Hour), 10)
+		_, err := f.DeleteExpired(f.Context(), epoch.Add(time.Hour), 10)
 		f.must(err)
 		f.equal("log", f.eventsOf("a"), []store.Queued(nil))
 		if p := f.write("a", "4")[0].Position; p <= e[2].Position {
@@ -354,12 +354,12 @@ var outboxTests = []test{
 
 	{"one relay leads, until Release", func(f *fixture) {
 		ctx, cancel := context.WithCancel(f.Context())
-		first, err := f.Lead(ctx)
+		first, err := f.AcquireLease(ctx)
 		f.must(err)
 		defer first.Release()
 		cancel() // which ends the call, not the lease
-		if _, err := f.Lead(f.Context()); !errors.Is(err, store.ErrLeading) {
-			f.Fatalf("second: got %v, want %v", err, store.ErrLeading)
+		if _, err := f.AcquireLease(f.Context()); !errors.Is(err, store.ErrLeaseHeld) {
+			f.Fatalf("second: got %v, want %v", err, store.ErrLeaseHeld)
 		}
 		select {
 		case <-first.Lost():
@@ -368,7 +368,7 @@ var outboxTests = []test{
 		}
 		first.Release()
 		f.promptly("Lost after Release", func() { <-first.Lost() })
-		second, err := f.Lead(f.Context())
+		second, err := f.AcquireLease(f.Context())
 		f.must(err)
 		first.Release() // which is not the second's
 		select {
@@ -376,13 +376,13 @@ var outboxTests = []test{
 			f.Error("releasing the first lease lost the second")
 		default:
 		}
-		if _, err := f.Lead(f.Context()); !errors.Is(err, store.ErrLeading) {
-			f.Errorf("third: got %v, want %v", err, store.ErrLeading)
+		if _, err := f.AcquireLease(f.Context()); !errors.Is(err, store.ErrLeaseHeld) {
+			f.Errorf("third: got %v, want %v", err, store.ErrLeaseHeld)
 		}
-		f.must(f.Settle(f.Context(), nil)) // calls go on meanwhile
+		f.must(f.RecordDeliveries(f.Context(), nil)) // calls go on meanwhile
 		second.Release()
 		second.Release()
-		third, err := f.Lead(f.Context())
+		third, err := f.AcquireLease(f.Context())
 		f.must(err)
 		third.Release()
 	}},
@@ -392,10 +392,10 @@ var outboxTests = []test{
 		leases := make([]store.Lease, relays)
 		f.promptly("Lead", func() {
 			each(relays, func(i int) {
-				lease, err := f.Lead(f.Context())
+				lease, err := f.AcquireLease(f.Context())
 				if err == nil {
 					leases[i] = lease
-				} else if !errors.Is(err, store.ErrLeading) {
+				} else if !errors.Is(err, store.ErrLeaseHeld) {
 					f.Error(err)
 				}
 			})

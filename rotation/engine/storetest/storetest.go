@@ -107,9 +107,9 @@ func (f *fixture) must(err error) {
 }
 
 // update changes a card.
-func (f *fixture) update(id string, change func(*store.Tx)) {
+func (f *fixture) update(id string, change func(*store.Change)) {
 	f.Helper()
-	f.must(f.Update(f.Context(), id, "", func(tx *store.Tx) error {
+	f.must(f.Update(f.Context(), id, "", func(tx *store.Change) error {
 		change(tx)
 		return nil
 	}))
@@ -118,7 +118,7 @@ func (f *fixture) update(id string, change func(*store.Tx)) {
 // put stores a card as it is.
 func (f *fixture) put(c store.Card) {
 	f.Helper()
-	f.update(c.ID, func(tx *store.Tx) { tx.Card, tx.Write = c, true })
+	f.update(c.ID, func(tx *store.Change) { tx.Card, tx.Write = c, true })
 }
 
 // card returns a card that is stored.

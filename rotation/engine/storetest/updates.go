@@ -11,7 +11,7 @@ import (
 )
 
 // event returns an event for a card's next number.
-func event(tx *store.Tx, payload string) *store.Event {
+func event(tx *store.Change, payload string) *store.Event {
 	tx.Card.Events++
 	return &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte(payload)}
 }
@@ -21,7 +21,7 @@ func (f *fixture) eventsOf(id string) []store.Queued {
 	f.Helper()
 	var events []store.Queued
 	for after := int64(0); ; {
-		page, err := f.Log(f.Context(), after, 100)
+		page, err := f.ListEvents(f.Context(), after, 100)
 		f.must(err)
 		if len(page) == 0 {
 			return events
@@ -67,14 +67,14 @@ func (s *section) enter() bool {
 var updateTests = []test{
 	{"a card that is not stored has Version 0, and only its id", func(f *fixture) {
 		id := f.id()
-		f.update(id, func(tx *store.Tx) { f.equal("card", tx.Card, store.Card{ID: id}) })
+		f.update(id, func(tx *store.Change) { f.equal("card", tx.Card, store.Card{ID: id}) })
 		if _, err := f.Card(f.Context(), id); !errors.Is(err, store.ErrNotFound) {
 			f.Errorf("after an update that does not write: %v", err)
 		}
 	}},
 
 	{"an update sees the store's time, no slot and no prior answer", func(f *fixture) {
-		f.update(f.id(), func(tx *store.Tx) {
+		f.update(f.id(), func(tx *store.Change) {
 			if tx.Now != f.now() {
 				f.Errorf("Now %#v, want %#v", tx.Now, f.now())
 			}
@@ -87,11 +87,11 @@ var updateTests = []test{
 	{"what is not asked for is not stored", func(f *fixture) {
 		want := full(f.id())
 		f.put(want)
-		f.update(want.ID, func(tx *store.Tx) { tx.Card.Version++ })
+		f.update(want.ID, func(tx *store.Change) { tx.Card.Version++ })
 		f.equal("card", f.card(want.ID), want)
 		f.equal("events", f.eventsOf(want.ID), []store.Queued(nil))
 
-		f.update(want.ID, func(tx *store.Tx) {
+		f.update(want.ID, func(tx *store.Change) {
 			tx.Card.Version++
 			tx.Event = event(tx, "alone")
 		})
@@ -107,7 +107,7 @@ var updateTests = []test{
 		none := f.id()
 		fnErr := &refusal{}
 		for _, id := range []string{want.ID, none} {
-			err := f.Update(f.Context(), id, "key", func(tx *store.Tx) error {
+			err := f.Update(f.Context(), id, "key", func(tx *store.Change) error {
 				tx.Card.Version++
 				tx.Event = event(tx, "no")
 				tx.Answer = &store.Answer{Expires: tx.Now.Add(1e12)}
@@ -118,7 +118,7 @@ var updateTests = []test{
 				f.Errorf("error %v, want fn's own", err)
 			}
 			f.equal("events", f.eventsOf(id), []store.Queued(nil))
-			f.must(f.Update(f.Context(), id, "key", func(tx *store.Tx) error {
+			f.must(f.Update(f.Context(), id, "key", func(tx *store.Change) error {
 				if tx.Prior != nil {
 					f.Error("an answer was stored")
 				}
@@ -140,7 +140,7 @@ var updateTests = []test{
 					f.Errorf("recovered %v, want fn's panic", r)
 				}
 			}()
-			_ = f.Update(f.Context(), want.ID, "", func(tx *store.Tx) error {
+			_ = f.Update(f.Context(), want.ID, "", func(tx *store.Change) error {
 				tx.Card.Version++
 				tx.Event = event(tx, "no")
 				tx.Write = true
@@ -149,7 +149,7 @@ var updateTests = []test{
 			f.Error("the update returned")
 		})
 		f.promptly("update after a panic", func() {
-			_ = f.Update(f.Context(), want.ID, "", func(tx *store.Tx) error { return nil })
+			_ = f.Update(f.Context(), want.ID, "", func(tx *store.Change) error { return nil })
 		})
 		f.equal("card", f.card(want.ID), want)
 		f.equal("events", f.eventsOf(want.ID), []store.Queued(nil))
@@ -164,7 +164,7 @@ var updateTests = []test{
 		f.promptly("updates", func() {
 			each(callers, func(int) {
 				for range times {
-					f.report(f.Update(f.Context(), id, "", func(tx *store.Tx) error {
+					f.report(f.Update(f.Context(), id, "", func(tx *store.Change) error {
 						if !lock.enter() {
 							f.Error("two functions have the card at once")
 						}
@@ -198,7 +198,7 @@ var updateTests = []test{
 			first := make([]bool, callers)
 			f.promptly("updates", func() {
 				each(callers, func(i int) {
-					f.report(f.Update(f.Context(), id, "", func(tx *store.Tx) error {
+					f.report(f.Update(f.Context(), id, "", func(tx *store.Change) error {
 						first[i] = tx.Card.Version == 0
 						runtime.Gosched()
 						tx.Card.Version++
@@ -231,7 +231,7 @@ var updateTests = []test{
 		f.put(want)
 		ctx, cancel := context.WithCancel(f.Context())
 		cancel()
-		err := f.Update(ctx, want.ID, "", func(tx *store.Tx) error {
+		err := f.Update(ctx, want.ID, "", func(tx *store.Change) error {
 			tx.Card.Version++
 			tx.Event = event(tx, "no")
 			tx.Write = true

@@ -150,7 +150,7 @@ func TestAuditJoinsEvents(t *testing.T) {
 	s.card("a", 0)
 	s.clock.add(123456789)
 	s.do(request{method: "POST", path: "/v1/cards/a/cvv/rotate"})
-	log, err := s.store.Log(context.Background(), 0, 10)
+	log, err := s.store.ListEvents(context.Background(), 0, 10)
 	if err != nil || len(log) != 1 {
 		t.Fatal(len(log), err)
 	}

@@ -26,7 +26,7 @@ func TestRelay_ServerRestartLosesAndRepeatsNothing(t *testing.T) {
 
 	events := memory.New(clock.New())
 	for i := range cards * each {
-		if err := events.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Tx) error {
+		if err := events.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Change) error {
 			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
 			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
 			return nil
@@ -39,7 +39,7 @@ func TestRelay_ServerRestartLosesAndRepeatsNothing(t *testing.T) {
 	relay, err := outbox.New(events, sink, outbox.Options{
 		Batch: 16, MinBackoff: 10 * time.Millisecond, MaxPause: 100 * time.Millisecond, MaxBackoff: time.Second,
 		Observe: func(o outbox.Outcome) {
-			if o.Status != store.Delivered {
+			if o.Status != store.StatusDelivered {
 				return
 			}
 			switch delivered++; delivered {
@@ -69,7 +69,7 @@ func TestRelay_ServerRestartLosesAndRepeatsNothing(t *testing.T) {
 		t.Error(err)
 	}
 	stats, err := events.Stats(t.Context())
-	if err != nil || stats.Pending != 0 || stats.Parked != 0 {
+	if err != nil || stats.Waiting != 0 || stats.Parked != 0 {
 		t.Errorf("%+v, %v", stats, err)
 	}
 	messages := stored(t, second.ClientURL(), "CARD_CVV")

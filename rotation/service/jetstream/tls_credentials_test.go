@@ -266,7 +266,7 @@ func TestDial_RefusedConnectionRecoversWithoutLoss(t *testing.T) {
 				stop(broken)
 				repaired := run(t, filepath.Join(dir, "data"), port(address), c.after)
 				relay.finish()
-				if stats, err := relay.events.Stats(t.Context()); err != nil || stats.Pending != 0 || stats.Parked != 0 {
+				if stats, err := relay.events.Stats(t.Context()); err != nil || stats.Waiting != 0 || stats.Parked != 0 {
 					t.Errorf("%+v, %v", stats, err)
 				}
 				messages := stored(t, repaired.ClientURL(), "CARD_CVV", reader(t, url, s, nsc)...)
@@ -319,7 +319,7 @@ func startRelay(t testing.TB, sink outbox.Sink, n int) *running {
 	t.Helper()
 	r := &running{t: t, events: memory.New(clock.New()), all: make(chan struct{}), done: make(chan error, 1)}
 	for i := range n {
-		if err := r.events.Update(t.Context(), fmt.Sprintf("card-%d", i%10), "", func(tx *store.Tx) error {
+		if err := r.events.Update(t.Context(), fmt.Sprintf("card-%d", i%10), "", func(tx *store.Change) error {
 			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
 			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
 			return nil
@@ -332,7 +332,7 @@ func startRelay(t testing.TB, sink outbox.Sink, n int) *running {
 	r.Relay, err = outbox.New(r.events, sink, outbox.Options{
 		Batch: 8, Poll: 20 * time.Millisecond, MinBackoff: 10 * time.Millisecond, MaxPause: 50 * time.Millisecond, MaxBackoff: time.Second,
 		Observe: func(o outbox.Outcome) {
-			if o.Status == store.Delivered && delivered.Add(1) == int64(n) {
+			if o.Status == store.StatusDelivered && delivered.Add(1) == int64(n) {
 				close(r.all)
 			}
 		},

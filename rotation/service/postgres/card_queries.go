@@ -31,13 +31,13 @@ func (s *Store) Card(ctx context.Context, id string) (c store.Card, err error) {
 	return c, err
 }
 
-// Cards implements store.Store.
-func (s *Store) Cards(ctx context.Context, after string, limit int) ([]store.Card, error) {
+// ListCards implements store.Store.
+func (s *Store) ListCards(ctx context.Context, after string, limit int) ([]store.Card, error) {
 	return s.list(ctx, "cards", "SELECT "+columnNames+" FROM cards WHERE id > $1 ORDER BY id LIMIT $2", after, max(limit, 0))
 }
 
-// Failing implements store.Store.
-func (s *Store) Failing(ctx context.Context, limit int) ([]store.Card, error) {
+// ListFailingCards implements store.Store.
+func (s *Store) ListFailingCards(ctx context.Context, limit int) ([]store.Card, error) {
 	return s.list(ctx, "failing cards", "SELECT "+columnNames+" FROM cards WHERE failures > 0 ORDER BY id LIMIT $1", max(limit, 0))
 }
 
@@ -74,9 +74,9 @@ func nextDue(ctx context.Context, conn *pgxpool.Conn) (time.Time, bool, error) {
 // runs for long: an old snapshot keeps vacuum from cleaning up.
 const aheadPage = 20_000
 
-// Ahead implements store.Store. Where few cards are ahead, it reads the whole
+// IDsTooFarAhead implements store.Store. Where few cards are ahead, it reads the whole
 // table, by pages: no index can hold what depends on the time.
-func (s *Store) Ahead(ctx context.Context, after string, limit int) (ids []string, err error) {
+func (s *Store) IDsTooFarAhead(ctx context.Context, after string, limit int) (ids []string, err error) {
 	limit = max(limit, 0)
 	for more := limit > 0; more && err == nil; {
 		err = s.with(ctx, s.back, "cards ahead", func(conn *pgxpool.Conn) error {
@@ -111,9 +111,9 @@ func (s *Store) Ahead(ctx context.Context, after string, limit int) (ids []strin
 	return ids, err
 }
 
-// DueCounts implements store.Store. It reads the index on Due between the two
+// CountDue implements store.Store. It reads the index on Due between the two
 // ends.
-func (s *Store) DueCounts(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error) {
+func (s *Store) CountDue(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error) {
 	counts := make([]int64, max(n, 0))
 	if n <= 0 || step <= 0 {
 		return counts, nil

@@ -11,7 +11,7 @@ import (
 
 // Claim implements store.Store. Under a backlog it goes on from where the claim
 // before it ended; see cursor.
-func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error) {
+func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	if err := s.begin(); err != nil {
 		return 0, err
 	}
@@ -41,7 +41,7 @@ func claimSQL(limit int) string {
 		") ORDER BY due LIMIT " + strconv.Itoa(limit) + " FOR UPDATE SKIP LOCKED"
 }
 
-func (s *Store) claim(ctx context.Context, from int64, limit int, fn func(*store.Tx) error) (int, error) {
+func (s *Store) claim(ctx context.Context, from int64, limit int, fn func(*store.Change) error) (int, error) {
 	conn, err := s.back.Acquire(ctx)
 	if err != nil {
 		return 0, err

@@ -110,17 +110,17 @@ func TestCursorGoesBack(t *testing.T) {
 		put(t, s, id, past.Add(time.Duration(i)*time.Second))
 	}
 	first := ""
-	look := func(tx *store.Tx) error { first = tx.Card.ID; return nil }
+	look := func(tx *store.Change) error { first = tx.Card.ID; return nil }
 	for range 2 {
 		if _, err := s.Claim(t.Context(), 1, look); err != nil || first != "a" {
 			t.Fatalf("%s, %v: want a", first, err)
 		}
 	}
-	if _, err := s.Claim(t.Context(), 1, func(*store.Tx) error { return context.Canceled }); err != nil {
+	if _, err := s.Claim(t.Context(), 1, func(*store.Change) error { return context.Canceled }); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := s.Claim(ctx, 1, func(tx *store.Tx) error { cancel(); return rotate(tx) }); err == nil {
+	if _, err := s.Claim(ctx, 1, func(tx *store.Change) error { cancel(); return rotate(tx) }); err == nil {
 		t.Fatal("a claim whose context has ended did not fail")
 	}
 	for _, want := range strings.Fields("a b c d") {
@@ -135,7 +135,7 @@ func TestClaimsPassLockedCards(t *testing.T) {
 	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	put(t, s, "held", time.Now().Add(-2*time.Hour))
 	put(t, s, "free", time.Now().Add(-time.Hour))
-	if err := s.Update(t.Context(), "held", "", func(*store.Tx) error {
+	if err := s.Update(t.Context(), "held", "", func(*store.Change) error {
 		if got := claimed(t, s, 2); len(got) != 1 || got[0] != "free" {
 			t.Errorf("claimed %v, want the free one", got)
 		}
@@ -158,7 +158,7 @@ func TestClaimsDoNotStarveUpdates(t *testing.T) {
 	for range 3 { // two of them wait for a connection
 		claims.Go(func() {
 			first := true
-			if _, err := s.Claim(t.Context(), 1, func(tx *store.Tx) error {
+			if _, err := s.Claim(t.Context(), 1, func(tx *store.Change) error {
 				if first && tx.Card.Version == 1 {
 					first = false
 					close(holds)

@@ -103,7 +103,7 @@ func TestConnectionsAreCut(t *testing.T) {
 				}
 				calls := 0
 				if worker == 0 {
-					_, err := s.Claim(t.Context(), 5, func(tx *store.Tx) error {
+					_, err := s.Claim(t.Context(), 5, func(tx *store.Change) error {
 						calls++
 						due := tx.Card.Due
 						defer func() { tx.Card.Due = due }() // it stays due
@@ -157,7 +157,7 @@ func TestLostAnswersAreNotTriedAgain(t *testing.T) {
 		}
 	}
 	calls := 0
-	err = s.Update(t.Context(), "card", "", func(tx *store.Tx) error {
+	err = s.Update(t.Context(), "card", "", func(tx *store.Change) error {
 		calls++
 		p.swallow.Store(true)
 		return rotate(tx)
@@ -179,11 +179,11 @@ func TestServerCrashes(t *testing.T) {
 	url := migrated(t, server.Database(t))
 	s := open(t, url, Options{})
 	put(t, s, "card", time.Now().Add(-time.Hour))
-	lease, err := s.Lead(t.Context())
+	lease, err := s.AcquireLease(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Update(t.Context(), "card", "", func(tx *store.Tx) error {
+	if err := s.Update(t.Context(), "card", "", func(tx *store.Change) error {
 		if tx.Card.Version == 1 {
 			server.Stop(t)
 		}
@@ -205,7 +205,7 @@ func TestServerCrashes(t *testing.T) {
 	if err := s.Update(t.Context(), "card", "", rotate); err != nil {
 		t.Error(err)
 	}
-	if lease, err := s.Lead(t.Context()); err != nil {
+	if lease, err := s.AcquireLease(t.Context()); err != nil {
 		t.Error(err)
 	} else {
 		lease.Release()
@@ -221,7 +221,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, s, "card", time.Now())
-	lease, err := s.Lead(context.Background())
+	lease, err := s.AcquireLease(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 	}
 	holds, free, done := make(chan struct{}), make(chan time.Time), make(chan error)
 	go func() {
-		done <- s.Update(t.Context(), "card", "", func(*store.Tx) error {
+		done <- s.Update(t.Context(), "card", "", func(*store.Change) error {
 			close(holds)
 			<-free
 			return nil
@@ -33,7 +33,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 	<-holds
 	before := clock()
 	go func() {
-		done <- other.Update(t.Context(), "card", "", func(tx *store.Tx) error {
+		done <- other.Update(t.Context(), "card", "", func(tx *store.Change) error {
 			if freed := <-free; tx.Now.Before(freed) {
 				t.Errorf("Now is %v before the lock was free", freed.Sub(tx.Now))
 			}

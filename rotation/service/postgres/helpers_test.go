@@ -91,7 +91,7 @@ func consistent(t testing.TB, url string) {
 // put stores a card that is due then.
 func put(t testing.TB, s *Store, id string, due time.Time) {
 	t.Helper()
-	if err := s.Update(t.Context(), id, "", func(tx *store.Tx) error {
+	if err := s.Update(t.Context(), id, "", func(tx *store.Change) error {
 		tx.Card.Version, tx.Card.Account, tx.Card.State = 1, "a", make([]byte, 38)
 		tx.Card.Sealed = make([]byte, 35)
 		tx.Card.Interval = 24 * time.Hour
@@ -106,7 +106,7 @@ func put(t testing.TB, s *Store, id string, due time.Time) {
 // claimed returns the ids that a claim gives, rotating them.
 func claimed(t testing.TB, s *Store, limit int) (ids []string) {
 	t.Helper()
-	if _, err := s.Claim(t.Context(), limit, func(tx *store.Tx) error {
+	if _, err := s.Claim(t.Context(), limit, func(tx *store.Change) error {
 		ids = append(ids, tx.Card.ID)
 		return rotate(tx)
 	}); err != nil {
@@ -118,7 +118,7 @@ func claimed(t testing.TB, s *Store, limit int) (ids []string) {
 // tell writes an event of a card.
 func tell(t testing.TB, s *Store, card string) {
 	t.Helper()
-	if err := s.Update(t.Context(), card, "", func(tx *store.Tx) error {
+	if err := s.Update(t.Context(), card, "", func(tx *store.Change) error {
 		tx.Event = &store.Event{Card: card, Number: 1, At: tx.Now, Payload: []byte(card)}
 		return nil
 	}); err != nil {
@@ -129,7 +129,7 @@ func tell(t testing.TB, s *Store, card string) {
 // pending returns the cards of the events that wait.
 func pending(t testing.TB, s *Store) (cards string, events []store.Queued) {
 	t.Helper()
-	events, err := s.Pending(t.Context(), 100, nil)
+	events, err := s.ListWaiting(t.Context(), 100, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,9 +148,9 @@ func deliver(t testing.TB, s *Store, want string) {
 	}
 	var results []store.Delivery
 	for _, e := range events {
-		results = append(results, store.Delivery{Position: e.Position, Status: store.Delivered})
+		results = append(results, store.Delivery{Position: e.Position, Status: store.StatusDelivered})
 	}
-	if err := s.Settle(t.Context(), results); err != nil {
+	if err := s.RecordDeliveries(t.Context(), results); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -34,14 +34,14 @@ func TestFloorNewestTransactionLate(t *testing.T) {
 		}
 	}
 	for range 3 {
-		if events, err := s.Pending(ctx, 10, nil); err != nil || len(events) != 0 {
+		if events, err := s.ListWaiting(ctx, 10, nil); err != nil || len(events) != 0 {
 			t.Fatalf("%v, %v", events, err)
 		}
 	}
 	if _, err := conn.Exec(ctx, "COMMIT"); err != nil {
 		t.Fatal(err)
 	}
-	if events, err := s.Pending(ctx, 10, nil); err != nil || len(events) != 1 {
+	if events, err := s.ListWaiting(ctx, 10, nil); err != nil || len(events) != 1 {
 		t.Errorf("the event is not seen: %v, %v", events, err)
 	}
 }
@@ -88,7 +88,7 @@ func TestFloorRises(t *testing.T) {
 	if low := s.floor.from(s.timer.Now()); low != 6 {
 		t.Errorf("the floor is %d after 5 deliveries, want 6", low)
 	}
-	if n, err := other.Replay(t.Context(), 2, 3); err != nil || n != 2 {
+	if n, err := other.Requeue(t.Context(), 2, 3); err != nil || n != 2 {
 		t.Fatal(n, err)
 	}
 	deliver(t, s, "card card")
@@ -98,7 +98,7 @@ func TestFloorRises(t *testing.T) {
 	tell(t, s, "stuck")
 	tell(t, s, "card")
 	for range 3 {
-		if _, err := s.Pending(t.Context(), 10, []string{"stuck"}); err != nil {
+		if _, err := s.ListWaiting(t.Context(), 10, []string{"stuck"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -124,7 +124,7 @@ func TestSettledEventsCanBePruned(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []int{3, 2, 0} {
-		if n, err := s.Prune(t.Context(), now.Add(time.Second), 3); err != nil || n != want {
+		if n, err := s.DeleteExpired(t.Context(), now.Add(time.Second), 3); err != nil || n != want {
 			t.Errorf("pruned %d, %v; want %d", n, err, want)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Pending implements store.Outbox.
-func (s *Store) Pending(ctx context.Context, limit int, except []string) (events []store.Queued, err error) {
+// ListWaiting implements store.Outbox.
+func (s *Store) ListWaiting(ctx context.Context, limit int, except []string) (events []store.Queued, err error) {
 	if limit <= 0 {
 		return nil, ctx.Err()
 	}
@@ -50,8 +50,8 @@ func pendingSQL(limit int) string {
 		" WHERE position >= $1 AND card NOT IN (SELECT unnest($2::text[])) ORDER BY position LIMIT " + strconv.Itoa(limit)
 }
 
-// Log implements store.Outbox.
-func (s *Store) Log(ctx context.Context, after int64, limit int) (events []store.Queued, err error) {
+// ListEvents implements store.Outbox.
+func (s *Store) ListEvents(ctx context.Context, after int64, limit int) (events []store.Queued, err error) {
 	if limit <= 0 {
 		return nil, ctx.Err()
 	}

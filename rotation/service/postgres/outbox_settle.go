@@ -10,8 +10,8 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Settle implements store.Outbox.
-func (s *Store) Settle(ctx context.Context, results []store.Delivery) error {
+// RecordDeliveries implements store.Outbox.
+func (s *Store) RecordDeliveries(ctx context.Context, results []store.Delivery) error {
 	// What failed once more, and what is done with: the first result counts
 	// that does with a position.
 	type group struct{ position, status, failure *array }
@@ -21,7 +21,7 @@ func (s *Store) Settle(ctx context.Context, results []store.Delivery) error {
 	failed, settled := newGroup(), newGroup()
 	for _, r := range results {
 		g := settled
-		if r.Status == store.Waiting {
+		if r.Status == store.StatusWaiting {
 			g = failed
 		}
 		g.position.int64(r.Position)
@@ -55,9 +55,9 @@ func (s *Store) Settle(ctx context.Context, results []store.Delivery) error {
 	})
 }
 
-// Replay implements store.Outbox. Other processes' relays notice it at their
+// Requeue implements store.Outbox. Other processes' relays notice it at their
 // next look at the outbox.
-func (s *Store) Replay(ctx context.Context, first, last int64) (n int64, err error) {
+func (s *Store) Requeue(ctx context.Context, first, last int64) (n int64, err error) {
 	err = s.with(ctx, s.back, "replay", func(conn *pgxpool.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			// A million events are more than a statement's usual time.

@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Prune implements store.Store.
-func (s *Store) Prune(ctx context.Context, deliveredBefore time.Time, limit int) (n int, err error) {
+// DeleteExpired implements store.Store.
+func (s *Store) DeleteExpired(ctx context.Context, deliveredBefore time.Time, limit int) (n int, err error) {
 	if limit <= 0 {
 		return 0, ctx.Err()
 	}
@@ -30,8 +30,8 @@ func (s *Store) Prune(ctx context.Context, deliveredBefore time.Time, limit int)
 	return n, err
 }
 
-// Expire implements store.Outbox.
-func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (n int, err error) {
+// DeleteUndelivered implements store.Outbox.
+func (s *Store) DeleteUndelivered(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	if limit <= 0 {
 		return 0, ctx.Err()
 	}

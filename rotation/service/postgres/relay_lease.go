@@ -26,8 +26,8 @@ type lease struct {
 	cancel context.CancelFunc
 }
 
-// Lead implements store.Outbox.
-func (s *Store) Lead(ctx context.Context) (store.Lease, error) {
+// AcquireLease implements store.Outbox.
+func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (s *Store) Lead(ctx context.Context) (store.Lease, error) {
 	}
 	if !got {
 		closeConn(conn)
-		return nil, store.ErrLeading
+		return nil, store.ErrLeaseHeld
 	}
 	watch, cancel := context.WithCancel(context.Background())
 	l := &lease{make(chan struct{}), make(chan struct{}), cancel}

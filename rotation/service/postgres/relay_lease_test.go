@@ -12,11 +12,11 @@ import (
 func TestLeaseEndsWithItsConnection(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s, other := open(t, url, Options{}), open(t, url, Options{})
-	lease, err := s.Lead(t.Context())
+	lease, err := s.AcquireLease(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Lead(t.Context()); !errors.Is(err, store.ErrLeading) {
+	if _, err := other.AcquireLease(t.Context()); !errors.Is(err, store.ErrLeaseHeld) {
 		t.Fatalf("a second relay: %v", err)
 	}
 	if _, err := connect(t, url).Exec(t.Context(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'cvvd relay' AND datname = current_database()"); err != nil {
@@ -27,12 +27,12 @@ func TestLeaseEndsWithItsConnection(t *testing.T) {
 	case <-time.After(leaseCheck - time.Second): // sooner than by asking
 		t.Fatal("the lease is not lost")
 	}
-	next, err := other.Lead(t.Context())
+	next, err := other.AcquireLease(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	lease.Release() // does nothing to the other's
-	if _, err := s.Lead(t.Context()); !errors.Is(err, store.ErrLeading) {
+	if _, err := s.AcquireLease(t.Context()); !errors.Is(err, store.ErrLeaseHeld) {
 		t.Errorf("the other's lease is gone: %v", err)
 	}
 	next.Release()
@@ -43,7 +43,7 @@ func TestLeaseEndsWithItsConnection(t *testing.T) {
 func TestSchemasHaveTheirOwnRelay(t *testing.T) {
 	database := pgtest.Start(t)
 	for range 2 {
-		lease, err := open(t, migrated(t, database), Options{}).Lead(t.Context())
+		lease, err := open(t, migrated(t, database), Options{}).AcquireLease(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
 			{&st.Cards, "cards"},
 			{&st.Backlog, fmt.Sprintf("cards WHERE due <= %d", *now)},
 			{&st.Failing, "cards WHERE failures > 0"},
-			{&st.Pending, "outbox"},
+			{&st.Waiting, "outbox"},
 			{&st.Parked, "settled WHERE status = 2"},
 		} {
 			if err := count(ctx, conn, c.n, c.rows); err != nil {
@@ -52,7 +52,7 @@ func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
 			return err
 		}
 		if at != nil {
-			st.OldestPending = time.Unix(0, *at).UTC()
+			st.OldestWaiting = time.Unix(0, *at).UTC()
 		}
 		return nil
 	})

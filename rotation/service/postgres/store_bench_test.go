@@ -56,7 +56,7 @@ func fill(b *testing.B, conn *pgx.Conn, cards int) {
 
 // rotate does to a card what a rotation of a random CVV does, in sizes: a state
 // of 38 bytes, a sealed value of 35, an event of benchPayload.
-func rotate(tx *store.Tx) error {
+func rotate(tx *store.Change) error {
 	c := &tx.Card
 	c.Version++
 	c.Events++
@@ -225,7 +225,7 @@ func BenchmarkRelay(b *testing.B) {
 	}
 	n := 0
 	for b.Loop() {
-		events, err := s.Pending(b.Context(), *benchBatch, nil)
+		events, err := s.ListWaiting(b.Context(), *benchBatch, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -234,9 +234,9 @@ func BenchmarkRelay(b *testing.B) {
 		}
 		results := make([]store.Delivery, len(events))
 		for i, e := range events {
-			results[i] = store.Delivery{Position: e.Position, Status: store.Delivered}
+			results[i] = store.Delivery{Position: e.Position, Status: store.StatusDelivered}
 		}
-		if err := s.Settle(b.Context(), results); err != nil {
+		if err := s.RecordDeliveries(b.Context(), results); err != nil {
 			b.Fatal(err)
 		}
 		n += len(events)

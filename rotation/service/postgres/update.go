@@ -17,7 +17,7 @@ import (
 const tries = 6
 
 // Update implements store.Store.
-func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (s *Store) wait(ctx context.Context, try int) bool {
 
 // locked is a card under its lock.
 type locked struct {
-	tx     store.Tx
+	tx     store.Change
 	before store.Card // as stored, with bytes of its own
 	tid    [6]byte    // where its row is, which stays there while it is locked
 	exists bool
@@ -71,13 +71,13 @@ func (l *locked) read(values [][]byte) {
 // after it: a clock read in the same one could be read before the lock is held.
 const lockSQL = "SELECT ctid, "
 
-func (s *Store) update(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+func (s *Store) update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	conn, err := s.front.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer release(ctx, conn)
-	l := locked{tx: store.Tx{Card: store.Card{ID: id}}}
+	l := locked{tx: store.Change{Card: store.Card{ID: id}}}
 	var prior *store.Answer
 	var now int64
 	b := &pgx.Batch{}

@@ -17,7 +17,7 @@ func TestUpdatesThatWaitAreTriedAgain(t *testing.T) {
 	put(t, s, "card", time.Now())
 	killer := connect(t, url)
 	done := make(chan error)
-	if err := other.Update(t.Context(), "card", "", func(*store.Tx) error {
+	if err := other.Update(t.Context(), "card", "", func(*store.Change) error {
 		go func() { done <- s.Update(context.Background(), "card", "", rotate) }()
 		waitFor(t, url, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
 		_, err := killer.Exec(t.Context(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
@@ -58,7 +58,7 @@ func TestRowsMustBeFound(t *testing.T) {
 func TestIDsThatAreNoTextAreRefused(t *testing.T) {
 	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	for _, id := range []string{"a\xff", "a\x00"} {
-		if err := s.Update(t.Context(), id, "", func(tx *store.Tx) error {
+		if err := s.Update(t.Context(), id, "", func(tx *store.Change) error {
 			tx.Card.Version, tx.Write = 1, true
 			return nil
 		}); err == nil {

@@ -43,19 +43,19 @@ func (s *Store) Card(ctx context.Context, id string) (store.Card, error) {
 	return c, nil
 }
 
-// Cards implements store.Store.
-func (s *Store) Cards(ctx context.Context, after string, limit int) ([]store.Card, error) {
+// ListCards implements store.Store.
+func (s *Store) ListCards(ctx context.Context, after string, limit int) ([]store.Card, error) {
 	return s.cards(ctx, selectCards, after, rows(limit))
 }
 
-// Failing implements store.Store.
-func (s *Store) Failing(ctx context.Context, limit int) ([]store.Card, error) {
+// ListFailingCards implements store.Store.
+func (s *Store) ListFailingCards(ctx context.Context, limit int) ([]store.Card, error) {
 	return s.cards(ctx, selectFailing, rows(limit))
 }
 
-// Ahead implements store.Store. It reads all cards, in the order of the file,
+// IDsTooFarAhead implements store.Store. It reads all cards, in the order of the file,
 // which is much faster than that of their ids.
-func (s *Store) Ahead(ctx context.Context, after string, limit int) (ids []string, err error) {
+func (s *Store) IDsTooFarAhead(ctx context.Context, after string, limit int) (ids []string, err error) {
 	err = s.read(ctx, func(r *row) error {
 		ids = append(ids, r.string())
 		return nil
@@ -73,8 +73,8 @@ func (s *Store) NextDue(ctx context.Context) (due time.Time, ok bool, err error)
 	return due, ok, err
 }
 
-// DueCounts implements store.Store.
-func (s *Store) DueCounts(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error) {
+// CountDue implements store.Store.
+func (s *Store) CountDue(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error) {
 	counts := make([]int64, max(n, 0))
 	if len(counts) == 0 || step <= 0 {
 		return counts, s.open(ctx)

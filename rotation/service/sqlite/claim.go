@@ -9,7 +9,7 @@ import (
 const selectDue = `SELECT n, ` + cardColumns + ` FROM card WHERE due <= ? ORDER BY due, n LIMIT ?`
 
 // Claim implements store.Store. Each claim has a transaction of its own.
-func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error) {
+func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	n := 0
 	err := s.submit(s.others, newRequest(ctx, fn, func(c *conn, q *request) error {
 		due, err := s.loadDue(c, max(limit, 0))
@@ -37,7 +37,7 @@ func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Tx) error) 
 func (s *Store) loadDue(c *conn, limit int) (due []*locked, err error) {
 	now := s.now()
 	err = c.query(context.Background(), func(r *row) error {
-		l := &locked{n: r.int(), tx: store.Tx{Now: now, Card: scanCard(r)}}
+		l := &locked{n: r.int(), tx: store.Change{Now: now, Card: scanCard(r)}}
 		l.id, l.tx.Slot = l.tx.Card.ID, l.tx.Card.Next
 		due = append(due, l)
 		return nil

@@ -13,7 +13,7 @@ const maxGroup = 256
 // request is something to be done in a transaction of the writer.
 type request struct {
 	ctx  context.Context
-	fn   func(*store.Tx) error // the caller's
+	fn   func(*store.Change) error // the caller's
 	do   func(*conn, *request) error
 	err  error     // for the caller, when the transaction has committed
 	turn chan bool // to the caller: true to call fn with the cards, false when all is done
@@ -23,7 +23,7 @@ type request struct {
 	gone  bool          // fn has panicked
 }
 
-func newRequest(ctx context.Context, fn func(*store.Tx) error, do func(*conn, *request) error) *request {
+func newRequest(ctx context.Context, fn func(*store.Change) error, do func(*conn, *request) error) *request {
 	return &request{ctx: ctx, fn: fn, do: do, turn: make(chan bool, 1), back: make(chan struct{})}
 }
 

@@ -47,7 +47,7 @@ func held(t *testing.T, work func(*testing.T, *Store)) {
 func hold(t *testing.T, s *Store) (release func()) {
 	inside, release2, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- s.Update(context.Background(), "holder", "", func(tx *store.Tx) error {
+		done <- s.Update(context.Background(), "holder", "", func(tx *store.Change) error {
 			select {
 			case <-inside:
 			default:
@@ -117,7 +117,7 @@ func TestErrorsOfFunctionsAreTheirOwn(t *testing.T) {
 		for i := range 5 {
 			wg.Go(func() { put(t, s, fmt.Sprint(i)) })
 			wg.Go(func() {
-				if err := s.Update(t.Context(), fmt.Sprint(i), "", func(tx *store.Tx) error {
+				if err := s.Update(t.Context(), fmt.Sprint(i), "", func(tx *store.Change) error {
 					_ = count(tx)
 					return own
 				}); err != own {
@@ -130,7 +130,7 @@ func TestErrorsOfFunctionsAreTheirOwn(t *testing.T) {
 						t.Errorf("the caller's panic is %v", p)
 					}
 				}()
-				_ = s.Update(t.Context(), fmt.Sprint(i), "", func(tx *store.Tx) error {
+				_ = s.Update(t.Context(), fmt.Sprint(i), "", func(tx *store.Change) error {
 					_ = count(tx)
 					panic("oh")
 				})
@@ -157,7 +157,7 @@ func TestPanicInAClaimLeavesEverythingAsItWas(t *testing.T) {
 	func() {
 		defer func() { _ = recover() }()
 		calls := 0
-		_, _ = s.Claim(t.Context(), 2, func(tx *store.Tx) error {
+		_, _ = s.Claim(t.Context(), 2, func(tx *store.Change) error {
 			if calls++; calls == 2 {
 				panic("oh")
 			}
@@ -178,7 +178,7 @@ func TestGroupWhoseCommitFailsIsTriedOneByOne(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
-				if err := s.Update(context.Background(), "A", "", func(tx *store.Tx) error {
+				if err := s.Update(context.Background(), "A", "", func(tx *store.Change) error {
 					calls++ // no two at the same time
 					return count(tx)
 				}); err != nil {
@@ -209,7 +209,7 @@ func TestCommitThatFailsIsReported(t *testing.T) {
 	if n, err := s.Claim(t.Context(), 1, count); err == nil || n != 0 {
 		t.Errorf("the claim says %d, %v", n, err)
 	}
-	if err := s.Settle(t.Context(), []store.Delivery{{Position: 1, Status: store.Delivered}}); err == nil {
+	if err := s.RecordDeliveries(t.Context(), []store.Delivery{{Position: 1, Status: store.StatusDelivered}}); err == nil {
 		t.Error("the settling says that it is done")
 	}
 	fine = true
@@ -217,7 +217,7 @@ func TestCommitThatFailsIsReported(t *testing.T) {
 	if diff := cmp.Diff(upTo(2), numbers(t, s, "A")); diff != "" {
 		t.Error(diff)
 	}
-	if st, err := s.Stats(t.Context()); err != nil || st.Pending != 2 {
+	if st, err := s.Stats(t.Context()); err != nil || st.Waiting != 2 {
 		t.Errorf("%+v, %v", st, err)
 	}
 }
@@ -232,7 +232,7 @@ func TestFullDisk(t *testing.T) {
 			wg.Go(func() { put(t, s, fmt.Sprint(i)) })
 		}
 		wg.Go(func() {
-			err := s.Update(t.Context(), "big", "", func(tx *store.Tx) error {
+			err := s.Update(t.Context(), "big", "", func(tx *store.Change) error {
 				_ = count(tx)
 				tx.Event.Payload = make([]byte, 1<<20)
 				return nil
@@ -251,7 +251,7 @@ func TestFullDisk(t *testing.T) {
 		var stored int64
 		var full error
 		for full == nil && stored < 10_000 {
-			if full = s.Update(t.Context(), "A", "", func(tx *store.Tx) error {
+			if full = s.Update(t.Context(), "A", "", func(tx *store.Change) error {
 				_ = count(tx)
 				tx.Event.Payload = make([]byte, 500)
 				return nil
@@ -283,7 +283,7 @@ func TestContextThatEndsInTheQueue(t *testing.T) {
 		release := hold(t, s)
 		ctx, cancel := context.WithCancel(t.Context())
 		errs := make(chan error, 2)
-		never := func(tx *store.Tx) error {
+		never := func(tx *store.Change) error {
 			t.Error("called")
 			return count(tx)
 		}
@@ -306,7 +306,7 @@ func TestContextThatEndsInTheQueue(t *testing.T) {
 func TestContextThatEndsLaterChangesNothing(t *testing.T) {
 	s := mustOpen(t, tempFile(t), clock.NewMock())
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := s.Update(ctx, "A", "", func(tx *store.Tx) error {
+	if err := s.Update(ctx, "A", "", func(tx *store.Change) error {
 		cancel()
 		return count(tx)
 	}); err != nil {
@@ -323,8 +323,8 @@ func TestTurns(t *testing.T) {
 		release := hold(t, s)
 		var mu sync.Mutex
 		var order []string
-		did := func(what string) func(*store.Tx) error {
-			return func(tx *store.Tx) error {
+		did := func(what string) func(*store.Change) error {
+			return func(tx *store.Change) error {
 				mu.Lock()
 				defer mu.Unlock()
 				order = append(order, what)
@@ -363,7 +363,7 @@ func TestUpdateWaitsForOneClaim(t *testing.T) {
 		var order []string
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			_, _ = s.Claim(t.Context(), 1, func(tx *store.Tx) error {
+			_, _ = s.Claim(t.Context(), 1, func(tx *store.Change) error {
 				close(inside)
 				<-release
 				return nil
@@ -371,11 +371,11 @@ func TestUpdateWaitsForOneClaim(t *testing.T) {
 		})
 		<-inside
 		wg.Go(func() {
-			_, _ = s.Claim(t.Context(), 1, func(*store.Tx) error { order = append(order, "claim"); return nil })
+			_, _ = s.Claim(t.Context(), 1, func(*store.Change) error { order = append(order, "claim"); return nil })
 		})
 		synctest.Wait()
 		wg.Go(func() {
-			_ = s.Update(t.Context(), "A", "", func(*store.Tx) error { order = append(order, "update"); return nil })
+			_ = s.Update(t.Context(), "A", "", func(*store.Change) error { order = append(order, "update"); return nil })
 		})
 		synctest.Wait()
 		close(release)

@@ -54,7 +54,7 @@ func sameCode(a, b servicecode.Code) bool { return a == b }
 
 // count adds one to the card's version, writes an event of that number, and
 // makes the card if there is none.
-func count(tx *store.Tx) error {
+func count(tx *store.Change) error {
 	tx.Card.Version++
 	tx.Card.Events++
 	tx.Card.Due = tx.Now
@@ -82,7 +82,7 @@ func version(t testing.TB, s *Store, id string) int64 {
 // numbers returns the numbers of all events of a card.
 func numbers(t testing.TB, s *Store, id string) (numbers []int64) {
 	t.Helper()
-	events, err := s.Log(t.Context(), 0, 1_000_000)
+	events, err := s.ListEvents(t.Context(), 0, 1_000_000)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,10 +54,10 @@ func child(path string) error {
 		var err error
 		switch in.Text() {
 		case "lead":
-			_, err = s.Lead(ctx)
+			_, err = s.AcquireLease(ctx)
 		case "update": // until there are 300 of them, of all processes
 			for enough := false; err == nil && !enough; {
-				err = s.Update(ctx, "A", "", func(tx *store.Tx) error {
+				err = s.Update(ctx, "A", "", func(tx *store.Change) error {
 					if enough = tx.Card.Version >= 300; enough {
 						return nil
 					}
@@ -123,17 +123,17 @@ func TestLeaseHoldsAcrossProcesses(t *testing.T) {
 	other := start(t, path)
 	other.say("lead")
 	other.expect("done <nil>")
-	if _, err := s.Lead(t.Context()); !errors.Is(err, store.ErrLeading) {
+	if _, err := s.AcquireLease(t.Context()); !errors.Is(err, store.ErrLeaseHeld) {
 		t.Fatalf("while another process leads: %v", err)
 	}
 	other.kill()
-	l, err := s.Lead(t.Context())
+	l, err := s.AcquireLease(t.Context())
 	if err != nil {
 		t.Fatalf("after it was killed: %v", err)
 	}
 	third := start(t, path)
 	third.say("lead")
-	third.expect("done " + store.ErrLeading.Error())
+	third.expect("done " + store.ErrLeaseHeld.Error())
 	l.Release()
 	third.say("lead")
 	third.expect("done <nil>")

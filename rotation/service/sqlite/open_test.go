@@ -61,7 +61,7 @@ func TestSettings(t *testing.T) {
 func TestFilesAreTheOwnersAlone(t *testing.T) {
 	path := tempFile(t)
 	s := mustOpen(t, path, clock.NewMock())
-	if _, err := s.Lead(t.Context()); err != nil {
+	if _, err := s.AcquireLease(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, suffix := range []string{"", "-wal", "-shm", "-turn", "-lead"} {
@@ -161,7 +161,7 @@ func TestDamageIsReported(t *testing.T) {
 	}
 	f.Close()
 	s = mustOpen(t, path, clock.NewMock())
-	_, readErr := s.Cards(t.Context(), "", 1000)
+	_, readErr := s.ListCards(t.Context(), "", 1000)
 	writeErr := s.Update(t.Context(), "card 7", "", count)
 	again := s.Update(t.Context(), "card 7", "", count) // in a transaction of its own
 	for _, err := range []error{readErr, writeErr, again} {
@@ -239,7 +239,7 @@ func TestCardsComeBack(t *testing.T) {
 	}
 	s := mustOpen(t, tempFile(t), clock.NewMock())
 	for _, want := range []store.Card{full, {ID: full.ID, Version: 1}, full} {
-		if err := s.Update(t.Context(), want.ID, "", func(tx *store.Tx) error {
+		if err := s.Update(t.Context(), want.ID, "", func(tx *store.Change) error {
 			tx.Card, tx.Write = want, true
 			return nil
 		}); err != nil {

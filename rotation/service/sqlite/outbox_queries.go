@@ -11,9 +11,9 @@ const (
 	selectLog     = `SELECT ` + eventColumns + ` FROM event WHERE position > ? ORDER BY position LIMIT ?`
 )
 
-// Pending implements store.Outbox. Events that are left out are read all the
+// ListWaiting implements store.Outbox. Events that are left out are read all the
 // same.
-func (s *Store) Pending(ctx context.Context, limit int, except []string) (events []store.Queued, err error) {
+func (s *Store) ListWaiting(ctx context.Context, limit int, except []string) (events []store.Queued, err error) {
 	out := make(map[string]bool, len(except))
 	for _, card := range except {
 		out[card] = true
@@ -30,8 +30,8 @@ func (s *Store) Pending(ctx context.Context, limit int, except []string) (events
 	return events, err
 }
 
-// Log implements store.Outbox.
-func (s *Store) Log(ctx context.Context, after int64, limit int) (events []store.Queued, err error) {
+// ListEvents implements store.Outbox.
+func (s *Store) ListEvents(ctx context.Context, after int64, limit int) (events []store.Queued, err error) {
 	err = s.read(ctx, func(r *row) error {
 		events = append(events, scanEvent(r))
 		return nil

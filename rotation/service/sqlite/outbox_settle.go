@@ -25,13 +25,13 @@ func (s *Store) change(ctx context.Context, do func(*conn) (int64, error)) (n in
 	return n, nil
 }
 
-// Settle implements store.Outbox.
-func (s *Store) Settle(ctx context.Context, results []store.Delivery) error {
+// RecordDeliveries implements store.Outbox.
+func (s *Store) RecordDeliveries(ctx context.Context, results []store.Delivery) error {
 	_, err := s.change(ctx, func(c *conn) (int64, error) {
 		now := s.now().UnixNano()
 		for _, d := range results {
 			var err error
-			if d.Status == store.Delivered {
+			if d.Status == store.StatusDelivered {
 				_, err = c.exec(context.Background(), delivered, now, d.Position)
 			} else {
 				_, err = c.exec(context.Background(), failed, int64(d.Status), now, d.Failure, d.Position)
@@ -45,9 +45,9 @@ func (s *Store) Settle(ctx context.Context, results []store.Delivery) error {
 	return err
 }
 
-// Replay implements store.Outbox. All the events are changed in one transaction,
+// Requeue implements store.Outbox. All the events are changed in one transaction,
 // and updates wait for it: a long log is better replayed piece by piece.
-func (s *Store) Replay(ctx context.Context, first, last int64) (int64, error) {
+func (s *Store) Requeue(ctx context.Context, first, last int64) (int64, error) {
 	return s.change(ctx, func(c *conn) (int64, error) {
 		return c.exec(context.Background(), replay, s.now().UnixNano(), first, last)
 	})

@@ -15,8 +15,8 @@ const (
 		SELECT position FROM event WHERE status = 1 AND since < ? ORDER BY since LIMIT ?)`
 )
 
-// Prune implements store.Store.
-func (s *Store) Prune(ctx context.Context, deliveredBefore time.Time, limit int) (int, error) {
+// DeleteExpired implements store.Store.
+func (s *Store) DeleteExpired(ctx context.Context, deliveredBefore time.Time, limit int) (int, error) {
 	n, err := s.change(ctx, func(c *conn) (int64, error) {
 		answers, err := c.exec(context.Background(), pruneAnswers, s.now().UnixNano(), rows(limit))
 		if err != nil {
@@ -28,8 +28,8 @@ func (s *Store) Prune(ctx context.Context, deliveredBefore time.Time, limit int)
 	return int(n), err
 }
 
-// Expire implements store.Outbox.
-func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (int, error) {
+// DeleteUndelivered implements store.Outbox.
+func (s *Store) DeleteUndelivered(ctx context.Context, before time.Time, limit int) (int, error) {
 	n, err := s.change(ctx, func(c *conn) (int64, error) {
 		return c.exec(context.Background(), expire, rows(limit), bound(before))
 	})

@@ -16,9 +16,9 @@ type lease struct {
 	lost chan struct{}
 }
 
-// Lead implements store.Outbox. The right is lost when it is released, when the
+// AcquireLease implements store.Outbox. The right is lost when it is released, when the
 // store is closed, and when the process ends; never else.
-func (s *Store) Lead(ctx context.Context) (store.Lease, error) {
+func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (s *Store) Lead(ctx context.Context) (store.Lease, error) {
 	if err := lock.take(ctx); err != nil {
 		lock.Close()
 		if resultCode(err) == lib.SQLITE_BUSY {
-			return nil, store.ErrLeading
+			return nil, store.ErrLeaseHeld
 		}
 		return nil, explain(err)
 	}

@@ -20,7 +20,7 @@ func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
 	err = s.read(ctx, func(r *row) error {
 		st = store.Stats{
 			Cards: r.int(), Backlog: r.int(), OldestDue: r.time(), Failing: r.int(),
-			Pending: r.int(), OldestPending: r.time(), Parked: r.int(),
+			Waiting: r.int(), OldestWaiting: r.time(), Parked: r.int(),
 		}
 		return nil
 	}, selectStats, s.now().UnixNano())

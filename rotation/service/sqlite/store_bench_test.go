@@ -35,7 +35,7 @@ func filled(b *testing.B, path string) *Store {
 	err := s.submit(s.others, newRequest(b.Context(), nil, func(c *conn, _ *request) error {
 		for i := range fleet {
 			slot := day.Add(rand.N(24 * time.Hour))
-			l := locked{id: cardID(i), tx: store.Tx{Write: true, Card: store.Card{
+			l := locked{id: cardID(i), tx: store.Change{Write: true, Card: store.Card{
 				Account: "account-00001234", Version: 1, Events: 1, State: make([]byte, state),
 				Next: slot, Due: slot, Interval: 24 * time.Hour,
 				ServiceCode: servicecode.MustParse("201"), Sealed: make([]byte, sealed), PreviousSealed: make([]byte, sealed),
@@ -56,7 +56,7 @@ func filled(b *testing.B, path string) *Store {
 func cardID(i int) string { return fmt.Sprintf("0191e7c5-7d3a-7b21-9e0f-%012x", i) }
 
 // rotate changes what a rotation changes.
-func rotate(tx *store.Tx) error {
+func rotate(tx *store.Change) error {
 	c := &tx.Card
 	c.Version++
 	c.Events++

@@ -27,14 +27,14 @@ type locked struct {
 	n   int64 // of the card's row; 0: there is none yet
 	id  string
 	key string // of an update
-	tx  store.Tx
+	tx  store.Change
 	err error // of the caller's function
 }
 
 // load reads the card of an update, and the answer under its key.
 func (s *Store) load(c *conn, id, key string) (*locked, error) {
 	ctx := context.Background()
-	l := &locked{id: id, key: key, tx: store.Tx{Now: s.now(), Card: store.Card{ID: id}}}
+	l := &locked{id: id, key: key, tx: store.Change{Now: s.now(), Card: store.Card{ID: id}}}
 	if err := c.query(ctx, func(r *row) error {
 		l.n, l.tx.Card = r.int(), scanCard(r)
 		return nil
@@ -81,7 +81,7 @@ func (l *locked) save(c *conn) error {
 // share a transaction, and its wait for the disk, with those that come next to
 // them. If that transaction fails, each is tried again in one of its own, so
 // that fn is called again and nobody gets another's error.
-func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	return s.submit(s.updates, newRequest(ctx, fn, func(c *conn, q *request) error {
 		l, err := s.load(c, id, key)
 		if err != nil || !q.call(l) || l.err != nil {

@@ -173,10 +173,10 @@ func (m *Metrics) Repaired() { m.repairs.Inc() }
 func (m *Metrics) Delivered(o outbox.Outcome) {
 	outcome := "failed"
 	switch o.Status {
-	case store.Delivered:
+	case store.StatusDelivered:
 		outcome = "delivered"
 		m.deliveryLag.Observe(o.Lag.Seconds())
-	case store.Parked:
+	case store.StatusParked:
 		outcome = "parked"
 	}
 	m.deliveries.WithLabelValues(outcome).Inc()

@@ -171,7 +171,7 @@ func TestLint(t *testing.T) {
 	w.use(t)
 	w.metrics.Failed()
 	w.metrics.Repaired()
-	for _, status := range []store.Status{store.Delivered, store.Waiting, store.Waiting, store.Parked} {
+	for _, status := range []store.Status{store.StatusDelivered, store.StatusWaiting, store.StatusWaiting, store.StatusParked} {
 		w.metrics.Delivered(outbox.Outcome{Status: status, Lag: time.Second})
 	}
 	text := exposition(t, w.registry)
@@ -223,45 +223,49 @@ func TestEveryCallIsObserved(t *testing.T) {
 	ctx, s := context.Background(), w.store
 	s.Now(ctx)
 	s.NextDue(ctx)
-	s.Ahead(ctx, "", 1)
-	if cards, err := s.Cards(ctx, "", 10); len(cards) != 1 || err != nil {
+	s.IDsTooFarAhead(ctx, "", 1)
+	if cards, err := s.ListCards(ctx, "", 10); len(cards) != 1 || err != nil {
 		t.Error(cards, err)
 	}
-	s.Failing(ctx, 1)
-	if counts, err := s.DueCounts(ctx, start.Add(2*time.Hour), time.Hour, 2); !slices.Equal(counts, []int64{0, 1}) || err != nil {
+	s.ListFailingCards(ctx, 1)
+	if counts, err := s.CountDue(ctx, start.Add(2*time.Hour), time.Hour, 2); !slices.Equal(counts, []int64{0, 1}) || err != nil {
 		t.Error(counts, err)
 	}
 	s.Stats(ctx)
-	s.Prune(ctx, start, 1)
-	lease, err := s.Lead(ctx)
+	s.DeleteExpired(ctx, start, 1)
+	lease, err := s.AcquireLease(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Lead(ctx); !errors.Is(err, store.ErrLeading) {
+	if _, err := s.AcquireLease(ctx); !errors.Is(err, store.ErrLeaseHeld) {
 		t.Error(err)
 	}
-	pending, err := s.Pending(ctx, 10, nil)
+	pending, err := s.ListWaiting(ctx, 10, nil)
 	if len(pending) != 4 || err != nil {
 		t.Error(len(pending), err)
 	}
-	if err := s.Settle(ctx, []store.Delivery{{Position: pending[0].Position, Status: store.Delivered}}); err != nil {
+	if err := s.RecordDeliveries(ctx, []store.Delivery{{Position: pending[0].Position, Status: store.StatusDelivered}}); err != nil {
 		t.Error(err)
 	}
-	if log, err := s.Log(ctx, 0, 10); len(log) != 4 || log[0].Status != store.Delivered || err != nil {
+	if log, err := s.ListEvents(ctx, 0, 10); len(log) != 4 || log[0].Status != store.StatusDelivered || err != nil {
 		t.Error(log, err)
 	}
-	if n, err := s.Replay(ctx, 1, 4); n != 1 || err != nil {
+	if n, err := s.Requeue(ctx, 1, 4); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	if n, err := s.DeleteUndelivered(ctx, start.Add(24*time.Hour), 10); n != 4 || err != nil {
 		t.Error(n, err)
 	}
 	lease.Release()
 	text := exposition(t, w.registry)
-	for _, operation := range []string{"now", "card", "update", "claim", "next_due", "ahead", "cards", "failing", "due_counts",
-		"stats", "prune", "lead", "pending", "settle", "log", "replay"} {
+	for _, operation := range []string{"now", "card", "update", "claim", "next_due", "ids_too_far_ahead",
+		"list_cards", "delete_expired", "acquire_lease", "list_waiting", "record_deliveries", "delete_undelivered", "stats",
+		"list_failing_cards", "count_due", "list_events", "requeue"} {
 		if !strings.Contains(text, `operation="`+operation+`",outcome="ok"`) {
 			t.Errorf("%s is not counted", operation)
 		}
 	}
-	if !strings.Contains(text, `operation="lead",outcome="refused"} 1`) {
+	if !strings.Contains(text, `operation="acquire_lease",outcome="refused"} 1`) {
 		t.Error("a relay that waits for another counts as an error")
 	}
 	if err := s.Close(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
@@ -12,13 +13,15 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Store returns s with every call timed, counted and traced. Its spans name the
-// operation, how many cards or events it was about, and the outcome.
+// Store returns s with every call timed, counted and traced. Its spans carry the
+// operation, the number of cards or events, and the outcome.
 func (m *Metrics) Store(s store.Store) store.Store { return &observed{s, m} }
 
+// observed writes out every method of store.Store, and embeds none: a method that
+// is missing here does not compile.
 type observed struct {
-	store.Store // Close
-	m           *Metrics
+	store store.Store
+	m     *Metrics
 }
 
 // call is one call of the store.
@@ -34,13 +37,13 @@ func (o *observed) begin(ctx context.Context, operation string) (context.Context
 	return ctx, call{o.m, operation, o.m.clock.Now(), span}
 }
 
-// end ends the call. Refused is the error of the caller's own function, which
+// end records the call. refused is the error of the caller's own function, which
 // is no failure of the store.
 func (c call) end(err, refused error, attributes ...attribute.KeyValue) {
 	outcome := "ok"
 	switch {
 	case err == nil:
-	case refused != nil && errors.Is(err, refused), errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrLeading):
+	case refused != nil && errors.Is(err, refused), errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrLeaseHeld):
 		outcome = "refused"
 	default:
 		outcome = "error"
@@ -53,27 +56,27 @@ func (c call) end(err, refused error, attributes ...attribute.KeyValue) {
 
 func count(n int) attribute.KeyValue { return attribute.Int("cvv.count", n) }
 
-// Now implements store.Store.
+// Now implements store.Cards.
 func (o *observed) Now(ctx context.Context) (time.Time, error) {
 	ctx, c := o.begin(ctx, "now")
-	t, err := o.Store.Now(ctx)
+	t, err := o.store.Now(ctx)
 	c.end(err, nil)
 	return t, err
 }
 
-// Card implements store.Store.
+// Card implements store.Cards.
 func (o *observed) Card(ctx context.Context, id string) (store.Card, error) {
 	ctx, c := o.begin(ctx, "card")
-	card, err := o.Store.Card(ctx, id)
+	card, err := o.store.Card(ctx, id)
 	c.end(err, nil)
 	return card, err
 }
 
-// Update implements store.Store.
-func (o *observed) Update(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+// Update implements store.Cards.
+func (o *observed) Update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	ctx, c := o.begin(ctx, "update")
 	var refused error
-	err := o.Store.Update(ctx, id, key, func(tx *store.Tx) error {
+	err := o.store.Update(ctx, id, key, func(tx *store.Change) error {
 		refused = fn(tx)
 		return refused
 	})
@@ -81,106 +84,125 @@ func (o *observed) Update(ctx context.Context, id, key string, fn func(*store.Tx
 	return err
 }
 
-// Claim implements store.Store.
-func (o *observed) Claim(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error) {
+// Claim implements store.Cards.
+func (o *observed) Claim(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	ctx, c := o.begin(ctx, "claim")
-	n, err := o.Store.Claim(ctx, limit, fn)
+	n, err := o.store.Claim(ctx, limit, fn)
 	c.end(err, nil, count(n))
 	return n, err
 }
 
-// NextDue implements store.Store.
+// NextDue implements store.Cards.
 func (o *observed) NextDue(ctx context.Context) (time.Time, bool, error) {
 	ctx, c := o.begin(ctx, "next_due")
-	t, ok, err := o.Store.NextDue(ctx)
+	t, ok, err := o.store.NextDue(ctx)
 	c.end(err, nil)
 	return t, ok, err
 }
 
-// Ahead implements store.Store.
-func (o *observed) Ahead(ctx context.Context, after string, limit int) ([]string, error) {
-	ctx, c := o.begin(ctx, "ahead")
-	ids, err := o.Store.Ahead(ctx, after, limit)
+// IDsTooFarAhead implements store.Cards.
+func (o *observed) IDsTooFarAhead(ctx context.Context, after string, limit int) ([]string, error) {
+	ctx, c := o.begin(ctx, "ids_too_far_ahead")
+	ids, err := o.store.IDsTooFarAhead(ctx, after, limit)
 	c.end(err, nil, count(len(ids)))
 	return ids, err
 }
 
-// Cards implements store.Store.
-func (o *observed) Cards(ctx context.Context, after string, limit int) ([]store.Card, error) {
-	ctx, c := o.begin(ctx, "cards")
-	cards, err := o.Store.Cards(ctx, after, limit)
+// ListCards implements store.Cards.
+func (o *observed) ListCards(ctx context.Context, after string, limit int) ([]store.Card, error) {
+	ctx, c := o.begin(ctx, "list_cards")
+	cards, err := o.store.ListCards(ctx, after, limit)
 	c.end(err, nil, count(len(cards)))
 	return cards, err
 }
 
-// Failing implements store.Store.
-func (o *observed) Failing(ctx context.Context, limit int) ([]store.Card, error) {
-	ctx, c := o.begin(ctx, "failing")
-	cards, err := o.Store.Failing(ctx, limit)
+// ListFailingCards implements store.Operator.
+func (o *observed) ListFailingCards(ctx context.Context, limit int) ([]store.Card, error) {
+	ctx, c := o.begin(ctx, "list_failing_cards")
+	cards, err := o.store.ListFailingCards(ctx, limit)
 	c.end(err, nil, count(len(cards)))
 	return cards, err
 }
 
-// DueCounts implements store.Store.
-func (o *observed) DueCounts(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error) {
-	ctx, c := o.begin(ctx, "due_counts")
-	counts, err := o.Store.DueCounts(ctx, from, step, n)
+// CountDue implements store.Operator.
+func (o *observed) CountDue(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error) {
+	ctx, c := o.begin(ctx, "count_due")
+	counts, err := o.store.CountDue(ctx, from, step, n)
 	c.end(err, nil)
 	return counts, err
 }
 
-// Stats implements store.Store.
+// Stats implements store.Operator.
 func (o *observed) Stats(ctx context.Context) (store.Stats, error) {
 	ctx, c := o.begin(ctx, "stats")
-	stats, err := o.Store.Stats(ctx)
+	stats, err := o.store.Stats(ctx)
 	c.end(err, nil)
 	return stats, err
 }
 
-// Prune implements store.Store.
-func (o *observed) Prune(ctx context.Context, deliveredBefore time.Time, limit int) (int, error) {
-	ctx, c := o.begin(ctx, "prune")
-	n, err := o.Store.Prune(ctx, deliveredBefore, limit)
+// DeleteExpired implements store.Cards.
+func (o *observed) DeleteExpired(ctx context.Context, deliveredBefore time.Time, limit int) (int, error) {
+	ctx, c := o.begin(ctx, "delete_expired")
+	n, err := o.store.DeleteExpired(ctx, deliveredBefore, limit)
 	c.end(err, nil, count(n))
 	return n, err
 }
 
-// Lead implements store.Outbox.
-func (o *observed) Lead(ctx context.Context) (store.Lease, error) {
-	ctx, c := o.begin(ctx, "lead")
-	lease, err := o.Store.Lead(ctx)
+// AcquireLease implements store.Outbox.
+func (o *observed) AcquireLease(ctx context.Context) (store.Lease, error) {
+	ctx, c := o.begin(ctx, "acquire_lease")
+	lease, err := o.store.AcquireLease(ctx)
 	c.end(err, nil)
 	return lease, err
 }
 
-// Pending implements store.Outbox.
-func (o *observed) Pending(ctx context.Context, limit int, except []string) ([]store.Queued, error) {
-	ctx, c := o.begin(ctx, "pending")
-	queued, err := o.Store.Pending(ctx, limit, except)
+// ListWaiting implements store.Outbox.
+func (o *observed) ListWaiting(ctx context.Context, limit int, except []string) ([]store.Queued, error) {
+	ctx, c := o.begin(ctx, "list_waiting")
+	queued, err := o.store.ListWaiting(ctx, limit, except)
 	c.end(err, nil, count(len(queued)))
 	return queued, err
 }
 
-// Settle implements store.Outbox.
-func (o *observed) Settle(ctx context.Context, results []store.Delivery) error {
-	ctx, c := o.begin(ctx, "settle")
-	err := o.Store.Settle(ctx, results)
+// RecordDeliveries implements store.Outbox.
+func (o *observed) RecordDeliveries(ctx context.Context, results []store.Delivery) error {
+	ctx, c := o.begin(ctx, "record_deliveries")
+	err := o.store.RecordDeliveries(ctx, results)
 	c.end(err, nil, count(len(results)))
 	return err
 }
 
-// Log implements store.Outbox.
-func (o *observed) Log(ctx context.Context, after int64, limit int) ([]store.Queued, error) {
-	ctx, c := o.begin(ctx, "log")
-	queued, err := o.Store.Log(ctx, after, limit)
+// DeleteUndelivered implements store.Outbox.
+func (o *observed) DeleteUndelivered(ctx context.Context, before time.Time, limit int) (int, error) {
+	ctx, c := o.begin(ctx, "delete_undelivered")
+	n, err := o.store.DeleteUndelivered(ctx, before, limit)
+	c.end(err, nil, count(n))
+	return n, err
+}
+
+// ListEvents implements store.Operator.
+func (o *observed) ListEvents(ctx context.Context, after int64, limit int) ([]store.Queued, error) {
+	ctx, c := o.begin(ctx, "list_events")
+	queued, err := o.store.ListEvents(ctx, after, limit)
 	c.end(err, nil, count(len(queued)))
 	return queued, err
 }
 
-// Replay implements store.Outbox.
-func (o *observed) Replay(ctx context.Context, first, last int64) (int64, error) {
-	ctx, c := o.begin(ctx, "replay")
-	n, err := o.Store.Replay(ctx, first, last)
+// Requeue implements store.Operator.
+func (o *observed) Requeue(ctx context.Context, first, last int64) (int64, error) {
+	ctx, c := o.begin(ctx, "requeue")
+	n, err := o.store.Requeue(ctx, first, last)
 	c.end(err, nil, count(int(n)))
 	return n, err
+}
+
+// Close implements store.Store. It is not measured: it comes once, at the end.
+func (o *observed) Close() error { return o.store.Close() }
+
+// Clock implements store.Clocked.
+func (o *observed) Clock() clock.Clock {
+	if c, ok := o.store.(store.Clocked); ok {
+		return c.Clock()
+	}
+	return nil
 }

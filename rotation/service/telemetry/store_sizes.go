@@ -60,8 +60,8 @@ func (s *sizes) Collect(ch chan<- prometheus.Metric) {
 	put(backlog, float64(stats.Backlog))
 	put(oldestDue, since(now, stats.OldestDue))
 	put(failingCards, float64(stats.Failing))
-	put(outboxPending, float64(stats.Pending))
-	put(outboxOldest, since(now, stats.OldestPending))
+	put(outboxPending, float64(stats.Waiting))
+	put(outboxOldest, since(now, stats.OldestWaiting))
 	put(outboxParked, float64(stats.Parked))
 }
 

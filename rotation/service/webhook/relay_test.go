@@ -57,7 +57,7 @@ func TestRelay_FailingReceiverGetsEverythingInOrder(t *testing.T) {
 	})
 	s := memory.New(clock.New())
 	for i := range cards * each {
-		if err := s.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Tx) error {
+		if err := s.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Change) error {
 			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
 			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
 			return nil

@@ -51,8 +51,8 @@ func (b Bug) Wrap(s store.Store, replica int) store.Store {
 }
 
 var bugs = []Bug{
-	{Name: "event-lost", Sentence: "an automatic rotation of a batch writes no event", store: inClaims(func(tx *store.Tx, _ store.Card) { tx.Event = nil })},
-	{Name: "event-without-rotation", Sentence: "a failed rotation writes an event all the same", store: inClaims(func(tx *store.Tx, before store.Card) {
+	{Name: "event-lost", Sentence: "an automatic rotation of a batch writes no event", store: inClaims(func(tx *store.Change, _ store.Card) { tx.Event = nil })},
+	{Name: "event-without-rotation", Sentence: "a failed rotation writes an event all the same", store: inClaims(func(tx *store.Change, before store.Card) {
 		if tx.Card.Failures > before.Failures {
 			tx.Card.Events++
 			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
@@ -62,15 +62,15 @@ var bugs = []Bug{
 	{Name: "event-beside", Sentence: "the event is written in a transaction of its own, after the card's", store: wrapped(func(w *wrong) { w.update = w.eventBeside })},
 	{Name: "number-per-attempt", Sentence: "an event takes its number when it is made, and a try that comes to nothing leaves a gap", store: wrapped(func(w *wrong) {
 		tried := map[string]int64{}
-		w.change = func(tx *store.Tx, _ store.Card) {
+		w.change = func(tx *store.Change, _ store.Card) {
 			if tx.Event != nil {
 				tried[tx.Card.ID] = max(tried[tx.Card.ID]+1, tx.Event.Number)
 				tx.Event.Number, tx.Card.Events = tried[tx.Card.ID], tried[tx.Card.ID]
 			}
 		}
 	})},
-	{Name: "answer-not-stored", Sentence: "what a key was answered is not stored", store: everywhere(func(tx *store.Tx, _ store.Card) { tx.Answer = nil })},
-	{Name: "answer-short-lived", Sentence: "what a key was answered is kept for an hour, not a day", store: everywhere(func(tx *store.Tx, _ store.Card) {
+	{Name: "answer-not-stored", Sentence: "what a key was answered is not stored", store: everywhere(func(tx *store.Change, _ store.Card) { tx.Answer = nil })},
+	{Name: "answer-short-lived", Sentence: "what a key was answered is kept for an hour, not a day", store: everywhere(func(tx *store.Change, _ store.Card) {
 		if tx.Answer != nil {
 			tx.Answer.Expires = tx.Now.Add(time.Hour)
 		}
@@ -86,48 +86,48 @@ var bugs = []Bug{
 	{Name: "reply-before-commit", Sentence: "a call is answered before its commit, and nobody hears of a commit that fails", store: wrapped(func(w *wrong) { w.update = w.replyFirst })},
 	{Name: "claim-unlocked", Sentence: "a claim decides on the cards as it found them, and not under their locks", store: wrapped(func(w *wrong) { w.claim = w.claimUnlocked })},
 	{Name: "claim-without-slot", Sentence: "a claim that lost a race names the slot that is next by now, and not the one it was made for", store: wrapped(func(w *wrong) {
-		w.enter = func(tx *store.Tx) { tx.Slot = time.Time{} }
+		w.enter = func(tx *store.Change) { tx.Slot = time.Time{} }
 	})},
 	{Name: "claim-stalls", Sentence: "one card that fails undoes the whole batch", store: wrapped(func(w *wrong) { w.claim = w.claimAllOrNothing })},
-	{Name: "due-not-moved", Sentence: "a failed rotation leaves the card due at once", store: inClaims(func(tx *store.Tx, before store.Card) {
+	{Name: "due-not-moved", Sentence: "a failed rotation leaves the card due at once", store: inClaims(func(tx *store.Change, before store.Card) {
 		if tx.Card.Failures > before.Failures {
 			tx.Card.Due = before.Due
 		}
 	})},
-	{Name: "failures-forgotten", Sentence: "the back-off of a card that keeps failing does not grow", store: inClaims(func(tx *store.Tx, before store.Card) {
+	{Name: "failures-forgotten", Sentence: "the back-off of a card that keeps failing does not grow", store: inClaims(func(tx *store.Change, before store.Card) {
 		if tx.Card.Failures > before.Failures {
 			tx.Card.Failures, tx.Card.Due = 1, tx.Now.Add(time.Second)
 		}
 	})},
-	{Name: "tries-reset", Sentence: "a rotation gives an attacker new tries", store: everywhere(func(tx *store.Tx, before store.Card) {
+	{Name: "tries-reset", Sentence: "a rotation gives an attacker new tries", store: everywhere(func(tx *store.Change, before store.Card) {
 		if tx.Card.Version > before.Version {
 			tx.Card.Tries = 0
 		}
 	})},
-	{Name: "rotation-unlocks", Sentence: "a rotation lifts the lock that too many tries have set", store: everywhere(func(tx *store.Tx, before store.Card) {
+	{Name: "rotation-unlocks", Sentence: "a rotation lifts the lock that too many tries have set", store: everywhere(func(tx *store.Change, before store.Card) {
 		if tx.Card.Version > before.Version {
 			tx.Card.Locked = time.Time{}
 		}
 	})},
 	{Name: "compromised-kept", Sentence: "the value before a compromised one stays good for the grace", store: wrapped(func(w *wrong) {
-		w.change = func(tx *store.Tx, _ store.Card) {
+		w.change = func(tx *store.Change, _ store.Card) {
 			if changed(tx).Compromised && w.world.grace > 0 {
 				tx.Card.PreviousUntil = tx.Now.Add(w.world.grace)
 			}
 		}
 	})},
-	{Name: "grace-from-slot", Sentence: "the grace of a late rotation starts at its slot, and not at the rotation", store: inClaims(func(tx *store.Tx, before store.Card) {
+	{Name: "grace-from-slot", Sentence: "the grace of a late rotation starts at its slot, and not at the rotation", store: inClaims(func(tx *store.Change, before store.Card) {
 		if tx.Card.Version > before.Version && !tx.Card.PreviousUntil.IsZero() {
 			tx.Card.PreviousUntil = tx.Card.PreviousUntil.Add(tx.Slot.Sub(tx.Now))
 		}
 	})},
-	{Name: "repair-loses-phase", Sentence: "a repaired schedule starts anew, one interval from now", store: everywhere(func(tx *store.Tx, before store.Card) {
+	{Name: "repair-loses-phase", Sentence: "a repaired schedule starts anew, one interval from now", store: everywhere(func(tx *store.Change, before store.Card) {
 		if c := changed(tx); c.Repaired {
 			restart(tx, before, c)
 		}
 	})},
 	{Name: "app-clock", Sentence: "decisions are made at the replica's time, not the store's", store: wrapped(func(w *wrong) {
-		w.enter = func(tx *store.Tx) { tx.Now = w.world.clock.Now() }
+		w.enter = func(tx *store.Change) { tx.Now = w.world.clock.Now() }
 	})},
 	{Name: "stale-reads", Sentence: "a replica shows a card as it last saw it", store: wrapped(func(w *wrong) { w.read = w.readOnce })},
 	{Name: "first-try-counts", Sentence: "when the store tries again, what the first try decided is stored", store: wrapped(func(w *wrong) { w.update = w.firstTry })},

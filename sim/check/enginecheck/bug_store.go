@@ -14,12 +14,12 @@ import (
 var errAll = errors.New("a card of the batch failed")
 
 // inClaims returns a store in which claims come out otherwise.
-func inClaims(change func(tx *store.Tx, before store.Card)) func(store.Store, world) store.Store {
+func inClaims(change func(tx *store.Change, before store.Card)) func(store.Store, world) store.Store {
 	return wrapped(func(w *wrong) { w.inClaim = change })
 }
 
 // everywhere returns a store in which claims and updates come out otherwise.
-func everywhere(change func(tx *store.Tx, before store.Card)) func(store.Store, world) store.Store {
+func everywhere(change func(tx *store.Change, before store.Card)) func(store.Store, world) store.Store {
 	return wrapped(func(w *wrong) { w.change = change })
 }
 
@@ -33,7 +33,7 @@ func wrapped(set func(*wrong)) func(store.Store, world) store.Store {
 
 // changed returns what the event of a transaction tells; the zero value when
 // there is none.
-func changed(tx *store.Tx) (c event.Changed) {
+func changed(tx *store.Change) (c event.Changed) {
 	if tx.Event != nil {
 		c, _ = event.Parse(tx.Event.Payload)
 	}
@@ -41,7 +41,7 @@ func changed(tx *store.Tx) (c event.Changed) {
 }
 
 // restart makes the schedule of a repair one interval from now.
-func restart(tx *store.Tx, before store.Card, c event.Changed) {
+func restart(tx *store.Change, before store.Card, c event.Changed) {
 	var s rotation.State
 	if s.UnmarshalBinary(before.State) != nil {
 		return
@@ -63,19 +63,19 @@ type wrong struct {
 	store.Store
 	world world
 
-	enter   func(tx *store.Tx)                     // before the engine sees a transaction
-	change  func(tx *store.Tx, before store.Card)  // after the engine is done with it
-	inClaim func(tx *store.Tx, before store.Card)  // likewise, in claims only
-	key     func(key string) string                // the key of an update
-	after   func(ctx context.Context, tx store.Tx) // after an update was stored
-	update  func(ctx context.Context, id, key string, fn func(*store.Tx) error) error
-	claim   func(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error)
+	enter   func(tx *store.Change)                     // before the engine sees a transaction
+	change  func(tx *store.Change, before store.Card)  // after the engine is done with it
+	inClaim func(tx *store.Change, before store.Card)  // likewise, in claims only
+	key     func(key string) string                    // the key of an update
+	after   func(ctx context.Context, tx store.Change) // after an update was stored
+	update  func(ctx context.Context, id, key string, fn func(*store.Change) error) error
+	claim   func(ctx context.Context, limit int, fn func(*store.Change) error) (int, error)
 	read    func(ctx context.Context, id string) (store.Card, error)
 	seen    map[string]store.Card
 }
 
-func (w *wrong) wrap(fn func(*store.Tx) error, claim bool) func(*store.Tx) error {
-	return func(tx *store.Tx) error {
+func (w *wrong) wrap(fn func(*store.Change) error, claim bool) func(*store.Change) error {
+	return func(tx *store.Change) error {
 		before := tx.Card
 		if w.enter != nil {
 			w.enter(tx)
@@ -94,13 +94,13 @@ func (w *wrong) wrap(fn func(*store.Tx) error, claim bool) func(*store.Tx) error
 }
 
 // Update implements store.Store.
-func (w *wrong) Update(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+func (w *wrong) Update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	if w.key != nil {
 		key = w.key(key)
 	}
-	var last store.Tx
+	var last store.Change
 	inner := w.wrap(fn, false)
-	noted := func(tx *store.Tx) error {
+	noted := func(tx *store.Change) error {
 		err := inner(tx)
 		last = *tx
 		return err
@@ -117,7 +117,7 @@ func (w *wrong) Update(ctx context.Context, id, key string, fn func(*store.Tx) e
 }
 
 // Claim implements store.Store.
-func (w *wrong) Claim(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error) {
+func (w *wrong) Claim(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	if w.claim != nil {
 		return w.claim(ctx, limit, fn)
 	}
@@ -133,37 +133,37 @@ func (w *wrong) Card(ctx context.Context, id string) (store.Card, error) {
 }
 
 // writeAgain writes the event of an update once more.
-func (w *wrong) writeAgain(ctx context.Context, tx store.Tx) {
+func (w *wrong) writeAgain(ctx context.Context, tx store.Change) {
 	if tx.Event == nil || changed(&tx).Automatic {
 		return
 	}
-	_ = w.Store.Update(ctx, tx.Card.ID, "", func(again *store.Tx) error {
+	_ = w.Store.Update(ctx, tx.Card.ID, "", func(again *store.Change) error {
 		again.Event = tx.Event
 		return nil
 	})
 }
 
 // eventBeside does an update in two transactions.
-func (w *wrong) eventBeside(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+func (w *wrong) eventBeside(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	var e *store.Event
-	if err := w.Store.Update(ctx, id, key, func(tx *store.Tx) error {
+	if err := w.Store.Update(ctx, id, key, func(tx *store.Change) error {
 		err := fn(tx)
 		e, tx.Event = tx.Event, nil
 		return err
 	}); err != nil || e == nil {
 		return err
 	}
-	return w.Store.Update(ctx, id, "", func(tx *store.Tx) error {
+	return w.Store.Update(ctx, id, "", func(tx *store.Change) error {
 		tx.Event = e
 		return nil
 	})
 }
 
 // replyFirst does an update and does not care how it ends.
-func (w *wrong) replyFirst(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+func (w *wrong) replyFirst(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	var decided error
 	called := false
-	err := w.Store.Update(ctx, id, key, func(tx *store.Tx) error {
+	err := w.Store.Update(ctx, id, key, func(tx *store.Change) error {
 		decided, called = fn(tx), true
 		return decided
 	})
@@ -174,25 +174,25 @@ func (w *wrong) replyFirst(ctx context.Context, id, key string, fn func(*store.T
 }
 
 // claimUnlocked gives the engine the cards as they were found.
-func (w *wrong) claimUnlocked(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error) {
+func (w *wrong) claimUnlocked(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	found := map[string]store.Card{}
-	cards, err := w.Store.Cards(ctx, "", 100)
+	cards, err := w.Store.ListCards(ctx, "", 100)
 	if err != nil {
 		return 0, err
 	}
 	for _, c := range cards {
 		found[c.ID] = c
 	}
-	return w.Store.Claim(ctx, limit, func(tx *store.Tx) error {
+	return w.Store.Claim(ctx, limit, func(tx *store.Change) error {
 		tx.Card = found[tx.Card.ID]
 		return fn(tx)
 	})
 }
 
 // claimAllOrNothing ends a claim in which a card fails.
-func (w *wrong) claimAllOrNothing(ctx context.Context, limit int, fn func(*store.Tx) error) (int, error) {
+func (w *wrong) claimAllOrNothing(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	failed := false
-	n, err := w.Store.Claim(ctx, limit, func(tx *store.Tx) error {
+	n, err := w.Store.Claim(ctx, limit, func(tx *store.Change) error {
 		before := tx.Card.Failures
 		err := fn(tx)
 		if failed = failed || tx.Card.Failures > before; failed {
@@ -219,13 +219,13 @@ func (w *wrong) readOnce(ctx context.Context, id string) (store.Card, error) {
 }
 
 // firstTry keeps what the first try asked for.
-func (w *wrong) firstTry(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
-	var first *store.Tx
-	return w.Store.Update(ctx, id, key, func(tx *store.Tx) error {
+func (w *wrong) firstTry(ctx context.Context, id, key string, fn func(*store.Change) error) error {
+	var first *store.Change
+	return w.Store.Update(ctx, id, key, func(tx *store.Change) error {
 		if first == nil {
 			err := fn(tx)
 			if err == nil {
-				first = new(store.Tx)
+				first = new(store.Change)
 				*first = *tx
 				first.Card.State = bytes.Clone(tx.Card.State)
 			}

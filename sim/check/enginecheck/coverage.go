@@ -92,7 +92,7 @@ func (m *places) fault(p *plan) {
 		return
 	}
 	m[placeFault+place(p.kind-faultBefore)]++
-	if p.call == memory.Claim {
+	if p.call == memory.CallClaim {
 		switch p.kind {
 		case faultBefore:
 			m[placeClaimFault]++

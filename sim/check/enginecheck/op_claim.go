@@ -14,7 +14,7 @@ import (
 )
 
 func (r *run) deliver(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
-	p.call = memory.Update
+	p.call = memory.CallUpdate
 	slot := l.state.Next
 	switch s.Below(5) {
 	case 0:
@@ -55,7 +55,7 @@ func (r *run) deliver(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 // tick is a claim. Cards are given to it as they were found, and may have moved
 // since.
 func (r *run) tick(rep *replica, p *plan) {
-	p.call = memory.Claim
+	p.call = memory.CallClaim
 	type found struct {
 		card *ledger
 		slot model.Instant

@@ -70,7 +70,7 @@ func (r *run) retry(rep *replica, p *plan) {
 }
 
 func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.ForceRequest, p *plan) {
-	p.call = memory.Update
+	p.call = memory.CallUpdate
 	what := fmt.Sprintf("forcing %s with the key %q", ref.Card, req.Key)
 	r.note("replica %d forces %s, %s", rep.number+1, ref.Card, wish(req))
 	var got engine.Rotation

@@ -10,11 +10,11 @@ import (
 
 // relay delivers what waits to a sink that sometimes fails.
 func (r *run) relay(s *splitmix.Stream, rep *replica, p *plan) {
-	p.call = memory.Settle
+	p.call = memory.CallRecordDeliveries
 	if p.kind != faultBefore && p.kind != faultAfter {
 		p.kind = noFault
 	}
-	events, err := rep.store.Pending(r.ctx, 1+int(s.Below(10)), nil)
+	events, err := rep.store.ListWaiting(r.ctx, 1+int(s.Below(10)), nil)
 	if err != nil {
 		r.violate(delivered, "reading the outbox: %v", err)
 		return
@@ -31,12 +31,12 @@ func (r *run) relay(s *splitmix.Stream, rep *replica, p *plan) {
 			continue
 		}
 		r.take(e.Event)
-		results = append(results, store.Delivery{Position: e.Position, Status: store.Delivered})
+		results = append(results, store.Delivery{Position: e.Position, Status: store.StatusDelivered})
 	}
 	if len(results) == 0 {
 		return
 	}
-	err = r.call(p, func(ctx context.Context) error { return rep.store.Settle(ctx, results) })
+	err = r.call(p, func(ctx context.Context) error { return rep.store.RecordDeliveries(ctx, results) })
 	r.note("replica %d relays %d events: %s", rep.number+1, len(results), ended(err))
 	r.outcomeOf(p, "settling deliveries", err, nil)
 }
@@ -56,16 +56,16 @@ func (r *run) take(e store.Event) {
 func (r *run) drain() {
 	ctx := context.Background()
 	for {
-		events, err := r.base.Pending(ctx, 100, nil)
+		events, err := r.base.ListWaiting(ctx, 100, nil)
 		if err != nil || len(events) == 0 {
 			break
 		}
 		var results []store.Delivery
 		for _, e := range events {
 			r.take(e.Event)
-			results = append(results, store.Delivery{Position: e.Position, Status: store.Delivered})
+			results = append(results, store.Delivery{Position: e.Position, Status: store.StatusDelivered})
 		}
-		if err := r.base.Settle(ctx, results); err != nil {
+		if err := r.base.RecordDeliveries(ctx, results); err != nil {
 			r.violate(delivered, "settling deliveries: %v", err)
 			return
 		}

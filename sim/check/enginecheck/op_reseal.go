@@ -10,7 +10,7 @@ import (
 // reseal seals everything anew with a replica's key, and then opens it with that
 // key alone.
 func (r *run) reseal(rep *replica, p *plan) {
-	p.call = memory.Update
+	p.call = memory.CallUpdate
 	key := r.keys[rep.number]
 	alone := r.o.generator(keyring(key))
 	var before []*ledger // what the key alone does not open

@@ -17,7 +17,7 @@ import (
 )
 
 func (r *run) register(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
-	p.call = memory.Update
+	p.call = memory.CallUpdate
 	reg := engine.Registration{}
 	if r.o.derived {
 		reg.Particulars = particulars(slices.Index(r.cards, l))
@@ -104,7 +104,7 @@ func (r *run) disable(l *ledger, rep *replica, p *plan) {
 
 func (r *run) reschedule(l *ledger, p *plan, what string, ref engine.Ref,
 	call func(context.Context) (engine.Schedule, error), apply func(*ledger, terms) (outcome, []event.Changed, error)) {
-	p.call = memory.Update
+	p.call = memory.CallUpdate
 	r.note("%s", what)
 	var got engine.Schedule
 	err := r.call(p, func(ctx context.Context) (err error) {

@@ -9,7 +9,7 @@ import (
 )
 
 func (r *run) show(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
-	p.call = memory.Card
+	p.call = memory.CallCard
 	if p.kind != faultBefore && p.kind != faultAfter {
 		p.kind = noFault
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func (r *run) sweep(s *splitmix.Stream, rep *replica, p *plan) {
-	p.call, p.skip = splitmix.Pick(s, memory.Ahead, memory.Update, memory.Prune), int(s.Below(2))
+	p.call, p.skip = splitmix.Pick(s, memory.CallIDsTooFarAhead, memory.CallUpdate, memory.CallDeleteExpired), int(s.Below(2))
 	if p.kind != faultBefore && p.kind != faultAfter && p.kind != faultAgain {
 		p.kind = noFault
 	}
@@ -21,12 +21,12 @@ func (r *run) sweep(s *splitmix.Stream, rep *replica, p *plan) {
 		kind = noFault
 	}
 	fails := kind == faultBefore || kind == faultAfter
-	if fails && p.call != memory.Update && err == nil {
+	if fails && p.call != memory.CallUpdate && err == nil {
 		r.violate(answersRight, "a sweep that failed came back without an error")
 	}
 	for _, l := range r.cards {
 		first, ahead := l.ahead(r.at())
-		if !ahead || fails && p.call == memory.Ahead && skipped == 0 || kind == faultBefore && p.call == memory.Update && p.card == l.ref.Card {
+		if !ahead || fails && p.call == memory.CallIDsTooFarAhead && skipped == 0 || kind == faultBefore && p.call == memory.CallUpdate && p.card == l.ref.Card {
 			continue
 		}
 		after := *l
@@ -36,9 +36,9 @@ func (r *run) sweep(s *splitmix.Stream, rep *replica, p *plan) {
 		}
 		r.note("  repaired %s: next %v", l.ref.Card, after.due)
 		r.places[placeRepaired]++
-		r.commit(l, after, &o, events, !(kind == faultAfter && p.call == memory.Update && p.card == l.ref.Card))
+		r.commit(l, after, &o, events, !(kind == faultAfter && p.call == memory.CallUpdate && p.card == l.ref.Card))
 	}
-	if kind == faultBefore && p.call == memory.Prune && skipped == 0 {
+	if kind == faultBefore && p.call == memory.CallDeleteExpired && skipped == 0 {
 		return
 	}
 	for _, l := range r.cards {

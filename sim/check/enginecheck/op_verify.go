@@ -15,7 +15,7 @@ func (r *run) verify(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	if !l.registered {
 		return
 	}
-	p.call = memory.Update
+	p.call = memory.CallUpdate
 	what := splitmix.Pick(s, "the CVV", "the CVV before", "the CVV before", "an older CVV", "a wrong CVV", "a wrong CVV", "a wrong CVV")
 	guess := s.Below(1000)
 	present := func() cvvgen.CVV {
@@ -53,7 +53,7 @@ func (r *run) verify(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 }
 
 func (r *run) unlock(l *ledger, rep *replica, p *plan) {
-	p.call = memory.Update
+	p.call = memory.CallUpdate
 	err := r.call(p, func(ctx context.Context) error { return rep.engine.Unlock(ctx, l.ref) })
 	r.note("replica %d unlocks %s: %s", rep.number+1, l.ref.Card, ended(err))
 	if done, _ := r.outcomeOf(p, "unlocking", err, l.owned(l.ref)); done {

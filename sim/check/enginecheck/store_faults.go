@@ -63,7 +63,7 @@ func (r *run) faults(op memory.Op) (f memory.Fault) {
 		p.stop()
 	case faultRace:
 		f.Race = p.race
-		f.Again = op.Call == memory.Update && r.now%2 == 0
+		f.Again = op.Call == memory.CallUpdate && r.now%2 == 0
 	case faultKill:
 		f.Race = func() { r.base = r.base.Reopen(wall{ns: &r.now}) }
 	}

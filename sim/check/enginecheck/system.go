@@ -99,7 +99,7 @@ func (c *card) renew(state []byte) {
 func (c *card) Decided(o engine.Observation) { c.seen = o }
 
 func (c *card) faults(op memory.Op) (f memory.Fault) {
-	if op.Call == memory.Update || op.Call == memory.Claim {
+	if op.Call == memory.CallUpdate || op.Call == memory.CallClaim {
 		f, c.fault = c.fault, memory.Fault{}
 	}
 	if f.Stall != nil {

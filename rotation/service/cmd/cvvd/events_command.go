@@ -64,7 +64,7 @@ func (c *cli) tail(ctx context.Context, s store.Store, after int64, follow bool)
 	ticker := clock.New().Ticker(time.Second)
 	defer ticker.Stop()
 	for {
-		events, err := s.Log(ctx, after, logPage)
+		events, err := s.ListEvents(ctx, after, logPage)
 		if follow && ctx.Err() != nil {
 			return nil
 		}
@@ -108,7 +108,7 @@ func (c *cli) replayCommand() *cobra.Command {
 			return c.withStore(cmd.Context(), &f, func(cfg *config.Config, s store.Store) error {
 				var n int64
 				err := c.audited(cmd.Context(), cfg, "replay_events", false, func(r *api.Record) (err error) {
-					n, err = s.Replay(cmd.Context(), from, to)
+					n, err = s.Requeue(cmd.Context(), from, to)
 					r.Detail = fmt.Sprintf("positions %d to %d: %s", from, to, count(n, "event"))
 					return err
 				})

@@ -124,7 +124,7 @@ func TestReplicas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return stats.Backlog == 0 && stats.Pending == 0
+		return stats.Backlog == 0 && stats.Waiting == 0
 	})
 	shares := []int{rotated(replicas[1]), rotated(replicas[2])}
 	if shares[0] == 0 || shares[1] == 0 {
@@ -139,7 +139,7 @@ func TestReplicas(t *testing.T) {
 
 	// Every card was rotated once, for one slot, and its event says so.
 	for after := ""; ; {
-		page, err := s.Cards(ctx, after, 1000)
+		page, err := s.ListCards(ctx, after, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,7 +179,7 @@ func TestReplicas(t *testing.T) {
 	}
 	log := map[string]bool{}
 	for after := int64(0); ; {
-		page, err := s.Log(ctx, after, 1000)
+		page, err := s.ListEvents(ctx, after, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +188,7 @@ func TestReplicas(t *testing.T) {
 		}
 		for _, e := range page {
 			after = e.Position
-			if log[e.ID()] || e.Status != store.Delivered {
+			if log[e.ID()] || e.Status != store.StatusDelivered {
 				t.Fatalf("event %s is in the log twice, or %v", e.ID(), e.Status)
 			}
 			log[e.ID()] = true

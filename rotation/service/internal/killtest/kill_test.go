@@ -346,7 +346,7 @@ func (w *world) wrong() (wrong []error) {
 			break
 		}
 	}
-	if h.Cards, err = s.Cards(ctx, "", 1000); err != nil {
+	if h.Cards, err = s.ListCards(ctx, "", 1000); err != nil {
 		w.t.Fatal(err)
 	}
 	for {
@@ -354,7 +354,7 @@ func (w *world) wrong() (wrong []error) {
 		if len(h.Events) > 0 {
 			after = h.Events[len(h.Events)-1].Position
 		}
-		more, err := s.Log(ctx, after, 1000)
+		more, err := s.ListEvents(ctx, after, 1000)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -398,7 +398,7 @@ func (w *world) deliver(s store.Store) (all []store.Event) {
 	done := make(chan error, 1)
 	go func() { done <- relay.Run(ctx) }()
 	for ctx.Err() == nil {
-		waiting, err := s.Pending(ctx, 1, nil)
+		waiting, err := s.ListWaiting(ctx, 1, nil)
 		if err == nil && len(waiting) == 0 {
 			break
 		}

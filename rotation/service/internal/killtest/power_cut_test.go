@@ -106,10 +106,10 @@ func together(n int, f func(int) error) (err error) {
 // hasty answers before it commits.
 type hasty struct{ store.Store }
 
-func (h hasty) Update(ctx context.Context, id, key string, fn func(*store.Tx) error) error {
+func (h hasty) Update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	called := make(chan error, 3) // fn may be called again
 	go func() {
-		if err := h.Store.Update(ctx, id, key, func(tx *store.Tx) error {
+		if err := h.Store.Update(ctx, id, key, func(tx *store.Change) error {
 			err := fn(tx)
 			called <- err
 			return err
@@ -314,7 +314,7 @@ func (o orders) judge(t *testing.T, image powertest.Image, told string) (wrong [
 	if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
 		wrong = append(wrong, fmt.Errorf("the integrity check says %s, %v", verdict, err))
 	}
-	events, err := s.Log(t.Context(), 0, 1_000_000)
+	events, err := s.ListEvents(t.Context(), 0, 1_000_000)
 	if err != nil {
 		return append(wrong, err)
 	}

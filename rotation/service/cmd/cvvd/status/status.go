@@ -144,7 +144,7 @@ func (h *Handler) ask(ctx context.Context, v *view) error {
 		return err
 	}
 	v.addStats(stats)
-	counts, err := h.o.Store.DueCounts(ctx, now, time.Minute, 60)
+	counts, err := h.o.Store.CountDue(ctx, now, time.Minute, 60)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (h *Handler) ask(ctx context.Context, v *view) error {
 	if stats.Failing == 0 {
 		return nil
 	}
-	cards, err := h.o.Store.Failing(ctx, failing)
+	cards, err := h.o.Store.ListFailingCards(ctx, failing)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func newWorld() *world {
 // put stores a card with an event.
 func (w *world) put(t *testing.T, c store.Card) {
 	t.Helper()
-	err := w.store.Update(context.Background(), c.ID, "", func(tx *store.Tx) error {
+	err := w.store.Update(context.Background(), c.ID, "", func(tx *store.Change) error {
 		c.Version, c.Account, c.Created, c.Rotated, c.Events = 1, "acme", now, now, 1
 		tx.Card, tx.Write = c, true
 		tx.Event = &store.Event{Card: c.ID, Number: 1, At: tx.Now, Payload: []byte("{}")}
@@ -87,7 +87,7 @@ func busy(t *testing.T) *world {
 			Failures: 1 + i, Failure: "drawing a CVV: seal: sealed under a key that the keyring does not have: key 2 <script>",
 		})
 	}
-	if err := w.store.Settle(context.Background(), []store.Delivery{{Position: 1, Status: store.Parked, Failure: "x"}, {Position: 2, Status: store.Parked, Failure: "x"}}); err != nil {
+	if err := w.store.RecordDeliveries(context.Background(), []store.Delivery{{Position: 1, Status: store.StatusParked, Failure: "x"}, {Position: 2, Status: store.StatusParked, Failure: "x"}}); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Set(now)
@@ -150,7 +150,7 @@ func TestStoreIsSpared(t *testing.T) {
 	w := newWorld()
 	asked := 0
 	w.store.SetFaults(func(op memory.Op) memory.Fault {
-		if op.Call == memory.Stats {
+		if op.Call == memory.CallStats {
 			asked++
 		}
 		return memory.Fault{}

@@ -86,13 +86,13 @@ func (v *view) addStats(s store.Stats) {
 	if s.Failing > 0 {
 		fails.Detail = "tried again, see below"
 	}
-	events := tile{Label: "Events waiting", Value: number(s.Pending), Detail: "all are delivered"}
-	if s.Pending > 0 {
-		late := max(v.Now.Sub(s.OldestPending), 0)
+	events := tile{Label: "Events waiting", Value: number(s.Waiting), Detail: "all are delivered"}
+	if s.Waiting > 0 {
+		late := max(v.Now.Sub(s.OldestWaiting), 0)
 		events.Detail = "the oldest for " + duration(late)
 		if late > lateEvents {
 			events.Attention = true
-			v.warn("%s, the oldest for %s: the sink does not keep up, or there is none.", many(s.Pending, "event waits", "events wait"), duration(late))
+			v.warn("%s, the oldest for %s: the sink does not keep up, or there is none.", many(s.Waiting, "event waits", "events wait"), duration(late))
 		}
 	}
 	parked := tile{Label: "Events parked", Value: number(s.Parked), Detail: "none given up", Attention: s.Parked > 0}
