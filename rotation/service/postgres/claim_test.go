@@ -70,32 +70,32 @@ func TestCursorLosesNoCard(t *testing.T) {
 	s.timer = timer
 	past := time.Now().Add(-time.Hour)
 	for i, id := range strings.Fields("a b c d e f g h") {
-		put(t, other, id, past.Add(time.Duration(i)*time.Second))
+		putDue(t, other, id, past.Add(time.Duration(i)*time.Second))
 	}
 	want := func(id string) {
 		t.Helper()
-		if got := claimed(t, s, 1); len(got) != 1 || got[0] != id {
+		if got := claim(t, s, 1); len(got) != 1 || got[0] != id {
 			t.Fatalf("claimed %v, want %s", got, id)
 		}
 	}
 	want("a")
 	want("b")
-	put(t, s, "own", past.Add(-time.Minute))
+	putDue(t, s, "own", past.Add(-time.Minute))
 	want("own")
 	want("c")
-	put(t, other, "other", past.Add(-time.Minute))
+	putDue(t, other, "other", past.Add(-time.Minute))
 	want("d")
 	timer.Add(sweepEvery)
 	want("other")
 	want("e")
-	put(t, other, "last", past.Add(-time.Minute))
-	if got := strings.Join(claimed(t, s, 10), " "); got != "f g h" {
+	putDue(t, other, "last", past.Add(-time.Minute))
+	if got := strings.Join(claim(t, s, 10), " "); got != "f g h" {
 		t.Fatalf("claimed %s", got)
 	}
 	want("last")
-	put(t, other, "very last", past.Add(-2*time.Minute))
+	putDue(t, other, "very last", past.Add(-2*time.Minute))
 	want("very last")
-	if got := claimed(t, s, 10); got != nil {
+	if got := claim(t, s, 10); got != nil {
 		t.Fatalf("claimed %v of nothing", got)
 	}
 }
@@ -107,7 +107,7 @@ func TestCursorGoesBack(t *testing.T) {
 	s.timer = clock.NewMock()
 	past := time.Now().Add(-time.Hour)
 	for i, id := range strings.Fields("a b c d") {
-		put(t, s, id, past.Add(time.Duration(i)*time.Second))
+		putDue(t, s, id, past.Add(time.Duration(i)*time.Second))
 	}
 	first := ""
 	look := func(tx *store.Change) error { first = tx.Card.ID; return nil }
@@ -124,7 +124,7 @@ func TestCursorGoesBack(t *testing.T) {
 		t.Fatal("a claim whose context has ended did not fail")
 	}
 	for _, want := range strings.Fields("a b c d") {
-		if got := claimed(t, s, 1); len(got) != 1 || got[0] != want {
+		if got := claim(t, s, 1); len(got) != 1 || got[0] != want {
 			t.Fatalf("claimed %v, want %s", got, want)
 		}
 	}
@@ -133,17 +133,17 @@ func TestCursorGoesBack(t *testing.T) {
 // A claim does not wait for a card that an update holds.
 func TestClaimsPassLockedCards(t *testing.T) {
 	s := open(t, migrated(t, pgtest.Start(t)), Options{})
-	put(t, s, "held", time.Now().Add(-2*time.Hour))
-	put(t, s, "free", time.Now().Add(-time.Hour))
+	putDue(t, s, "held", time.Now().Add(-2*time.Hour))
+	putDue(t, s, "free", time.Now().Add(-time.Hour))
 	if err := s.Update(t.Context(), "held", "", func(*store.Change) error {
-		if got := claimed(t, s, 2); len(got) != 1 || got[0] != "free" {
+		if got := claim(t, s, 2); len(got) != 1 || got[0] != "free" {
 			t.Errorf("claimed %v, want the free one", got)
 		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if got := claimed(t, s, 1); len(got) != 1 || got[0] != "held" {
+	if got := claim(t, s, 1); len(got) != 1 || got[0] != "held" {
 		t.Errorf("claimed %v, want the one that was held", got)
 	}
 }
@@ -151,8 +151,8 @@ func TestClaimsPassLockedCards(t *testing.T) {
 // However many claims there are, an update finds a connection.
 func TestClaimsDoNotStarveUpdates(t *testing.T) {
 	s := open(t, migrated(t, pgtest.Start(t)), Options{Connections: 1, BackgroundConnections: 1})
-	put(t, s, "claimed", time.Now().Add(-time.Hour))
-	put(t, s, "updated", time.Now().Add(time.Hour))
+	putDue(t, s, "claimed", time.Now().Add(-time.Hour))
+	putDue(t, s, "updated", time.Now().Add(time.Hour))
 	holds, updated := make(chan struct{}), make(chan struct{})
 	var claims sync.WaitGroup
 	for range 3 { // two of them wait for a connection

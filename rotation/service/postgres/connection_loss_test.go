@@ -79,7 +79,7 @@ func TestConnectionsAreCut(t *testing.T) {
 	s := open(t, url, Options{})
 	const cards = 20
 	for i := range cards {
-		put(t, s, fmt.Sprint("card", i), time.Now().Add(-time.Hour))
+		putDue(t, s, fmt.Sprint("card", i), time.Now().Add(-time.Hour))
 	}
 	var answered, unclear atomic.Int64
 	note := func(n int, err error) {
@@ -124,7 +124,7 @@ func TestConnectionsAreCut(t *testing.T) {
 	}
 	close(stop)
 	workers.Wait()
-	consistent(t, url)
+	checkConsistent(t, url)
 	var rotations int64
 	if err := killer.QueryRow(t.Context(), "SELECT sum(version - 1) FROM cards").Scan(&rotations); err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestLostAnswersAreNotTriedAgain(t *testing.T) {
 	query.Set("host", p.dir)
 	u.RawQuery = query.Encode()
 	s := open(t, u.String(), Options{Connections: 1})
-	put(t, s, "card", time.Now())
+	putDue(t, s, "card", time.Now())
 	for range 3 { // which prepares the statements
 		if err := s.Update(t.Context(), "card", "", rotate); err != nil {
 			t.Fatal(err)
@@ -170,7 +170,7 @@ func TestLostAnswersAreNotTriedAgain(t *testing.T) {
 	if c, err := s.Card(t.Context(), "card"); err != nil || c.Version != 5 {
 		t.Errorf("version %d, %v; want 5, as the server did what it was sent", c.Version, err)
 	}
-	consistent(t, direct)
+	checkConsistent(t, direct)
 }
 
 // A crash of the server fails calls, and nothing but calls.
@@ -178,7 +178,7 @@ func TestServerCrashes(t *testing.T) {
 	server := pgtest.New(t)
 	url := migrated(t, server.Database(t))
 	s := open(t, url, Options{})
-	put(t, s, "card", time.Now().Add(-time.Hour))
+	putDue(t, s, "card", time.Now().Add(-time.Hour))
 	lease, err := s.AcquireLease(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +210,7 @@ func TestServerCrashes(t *testing.T) {
 	} else {
 		lease.Release()
 	}
-	consistent(t, url)
+	checkConsistent(t, url)
 }
 
 func TestCloseLeavesNothing(t *testing.T) {
@@ -220,7 +220,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, s, "card", time.Now())
+	putDue(t, s, "card", time.Now())
 	lease, err := s.AcquireLease(context.Background())
 	if err != nil {
 		t.Fatal(err)

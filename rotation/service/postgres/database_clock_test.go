@@ -13,7 +13,7 @@ import (
 func TestTimeIsReadUnderTheLock(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s, other := open(t, url, Options{}), open(t, url, Options{})
-	put(t, s, "card", time.Now())
+	putDue(t, s, "card", time.Now())
 	conn := connect(t, url)
 	clock := func() (now time.Time) {
 		t.Helper()

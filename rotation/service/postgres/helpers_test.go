@@ -15,13 +15,13 @@ import (
 
 var schemas atomic.Int64
 
-// newSchema returns a database's URL with a schema that is not there yet, which
-// is quicker than a database for each test.
+// newSchema returns the URL of a schema that does not exist yet, which is faster
+// than a database for each test.
 func newSchema(url string) string {
 	return url + "&search_path=s" + strconv.FormatInt(schemas.Add(1), 10)
 }
 
-// open opens a store, and closes it with the test.
+// open opens a store and closes it when the test ends.
 func open(t testing.TB, url string, o Options) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), url, o)
@@ -32,7 +32,7 @@ func open(t testing.TB, url string, o Options) *Store {
 	return s
 }
 
-// migrated returns the URL of a new schema.
+// migrated creates a schema with all tables, and returns its URL.
 func migrated(t testing.TB, database string) string {
 	t.Helper()
 	url := newSchema(database)
@@ -42,6 +42,7 @@ func migrated(t testing.TB, database string) string {
 	return url
 }
 
+// connect opens a connection and closes it when the test ends.
 func connect(tb testing.TB, url string) *pgx.Conn {
 	tb.Helper()
 	conn, err := pgx.Connect(tb.Context(), url)
@@ -52,7 +53,7 @@ func connect(tb testing.TB, url string) *pgx.Conn {
 	return conn
 }
 
-// waitFor waits until the database answers true.
+// waitFor runs a query until it returns true.
 func waitFor(t testing.TB, url, sql string, args ...any) {
 	t.Helper()
 	conn := connect(t, url)
@@ -65,14 +66,14 @@ func waitFor(t testing.TB, url, sql string, args ...any) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("still not so after 20 s: %s", sql)
+			t.Fatalf("not true within 20 s: %s", sql)
 		}
 	}
 }
 
-// consistent fails the test unless each card has as many events as rotations,
-// numbered without a gap in the order of positions.
-func consistent(t testing.TB, url string) {
+// checkConsistent reports an error unless each card has one event for each rotation,
+// numbered without gaps in the order of positions.
+func checkConsistent(t testing.TB, url string) {
 	t.Helper()
 	var wrong int
 	if err := connect(t, url).QueryRow(t.Context(), `
@@ -84,12 +85,12 @@ func consistent(t testing.TB, url string) {
 		t.Fatal(err)
 	}
 	if wrong > 0 {
-		t.Errorf("%d cards are half done", wrong)
+		t.Errorf("%d cards have missing or misplaced events", wrong)
 	}
 }
 
-// put stores a card that is due then.
-func put(t testing.TB, s *Store, id string, due time.Time) {
+// putDue stores a card that is due at the given time.
+func putDue(t testing.TB, s *Store, id string, due time.Time) {
 	t.Helper()
 	if err := s.Update(t.Context(), id, "", func(tx *store.Change) error {
 		tx.Card.Version, tx.Card.Account, tx.Card.State = 1, "a", make([]byte, 38)
@@ -103,8 +104,8 @@ func put(t testing.TB, s *Store, id string, due time.Time) {
 	}
 }
 
-// claimed returns the ids that a claim gives, rotating them.
-func claimed(t testing.TB, s *Store, limit int) (ids []string) {
+// claim rotates up to limit due cards, and returns their ids.
+func claim(t testing.TB, s *Store, limit int) (ids []string) {
 	t.Helper()
 	if _, err := s.Claim(t.Context(), limit, func(tx *store.Change) error {
 		ids = append(ids, tx.Card.ID)
@@ -115,8 +116,8 @@ func claimed(t testing.TB, s *Store, limit int) (ids []string) {
 	return ids
 }
 
-// tell writes an event of a card.
-func tell(t testing.TB, s *Store, card string) {
+// writeEvent adds an event of a card to the outbox.
+func writeEvent(t testing.TB, s *Store, card string) {
 	t.Helper()
 	if err := s.Update(t.Context(), card, "", func(tx *store.Change) error {
 		tx.Event = &store.Event{Card: card, Number: 1, At: tx.Now, Payload: []byte(card)}
@@ -126,7 +127,7 @@ func tell(t testing.TB, s *Store, card string) {
 	}
 }
 
-// pending returns the cards of the events that wait.
+// pending returns the waiting events, and their cards.
 func pending(t testing.TB, s *Store) (cards string, events []store.Queued) {
 	t.Helper()
 	events, err := s.ListWaiting(t.Context(), 100, nil)
@@ -139,7 +140,7 @@ func pending(t testing.TB, s *Store) (cards string, events []store.Queued) {
 	return strings.TrimSpace(cards), events
 }
 
-// deliver settles what waits.
+// deliver marks the waiting events, which must be of these cards, as delivered.
 func deliver(t testing.TB, s *Store, want string) {
 	t.Helper()
 	cards, events := pending(t, s)

@@ -8,75 +8,78 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// floor is the position from which a relay looks for events that wait, since
-// delivered ones leave dead entries at the beginning of the index, as rotations
-// do in the index on Due (see cursor).
+// lowWaterMark is the position at which a scan of the waiting events starts.
+// Delivered events leave dead entries at the beginning of the index, as rotations
+// do in the index on due (see claimCursor).
 //
-// A floor at "the last position seen" would lose events: a transaction that
-// took a position early may commit late. So the floor never passes a position
-// that a running transaction may hold. Each look notes the last position that
-// was given out, and then a transaction's number of its own. Writers have locked a
-// card, and so have a number, before they take a position; so when all
-// transactions before the noted one have ended, all positions up to the noted
-// one can be seen, or never will be. A number of its own it must be: that after
-// the newest transaction to have ended (pg_snapshot_xmax) may run already, and
-// hold a position.
-type floor struct {
-	mu      sync.Mutex
-	low     int64 // nothing waits below it
-	replays int64
-	sweep   time.Time // when to look from the beginning, for good measure
-	noted   struct{ position, transaction int64 }
+// A mark at "the last position seen" would lose events, because a transaction that
+// took a position early may commit late. So the mark never passes a position that
+// a running transaction may hold. Each scan notes the last position assigned, and
+// then assigns itself a transaction id. A writer locks a card, and so has a
+// transaction id, before it takes a position. So once all transactions older than
+// the noted id have ended, every position up to the noted one is visible or will
+// never be used.
+//
+// The noted id must be the scan's own. The id after the newest finished
+// transaction (pg_snapshot_xmax) may belong to a running one, which may hold a
+// position.
+type lowWaterMark struct {
+	mu       sync.Mutex
+	position int64 // no event waits below it
+	requeues int64
+	rescan   time.Time // when to scan from position 0 again, as a safeguard
+	noted    struct{ position, transaction int64 }
 }
 
-// floorSweep is how often the relay looks from the beginning all the same.
-const floorSweep = time.Minute
+// rescanOutbox is the time between two scans from position 0.
+const rescanOutbox = time.Minute
 
-// sight is what one look at the outbox saw beside the events.
-type sight struct {
-	replays      int64
-	given        int64 // the last position that was given out
-	oldest, next int64 // the oldest transaction that runs, the number after all that could write before
+// outboxScan is what one scan of the outbox reads beside the events.
+type outboxScan struct {
+	requeues     int64 // how often events were requeued
+	assigned     int64 // the last position assigned
+	oldest, next int64 // ids of the oldest running transaction, and of this one
 	waiting      int64 // the first position that waits, of any card
 }
 
-// queue queues the statements that take the sight, in the order that counts.
-func (s *sight) queue(b *pgx.Batch, from int64) {
+// queue queues the scan's statements. Their order matters; see lowWaterMark.
+func (s *outboxScan) queue(b *pgx.Batch, from int64) {
 	b.Queue("SELECT n, CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM replays, outbox_position").
-		QueryRow(func(row pgx.Row) error { return row.Scan(&s.replays, &s.given) })
+		QueryRow(func(row pgx.Row) error { return row.Scan(&s.requeues, &s.assigned) })
 	b.Queue("SELECT pg_snapshot_xmin(s)::text::bigint, pg_current_xact_id()::text::bigint FROM pg_current_snapshot() AS s").
 		QueryRow(func(row pgx.Row) error { return row.Scan(&s.oldest, &s.next) })
 	b.Queue("SELECT coalesce((SELECT position FROM outbox WHERE position >= $1 ORDER BY position LIMIT 1), $2)", from, int64(math.MaxInt64)).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&s.waiting) })
 }
 
-// from returns where to look from.
-func (f *floor) from(now time.Time) int64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !now.Before(f.sweep) {
-		f.low, f.sweep = 0, now.Add(floorSweep)
+// start returns the position at which the next scan starts.
+func (m *lowWaterMark) start(now time.Time) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !now.Before(m.rescan) {
+		m.position, m.rescan = 0, now.Add(rescanOutbox)
 	}
-	return f.low
+	return m.position
 }
 
-// saw moves the floor. It returns false if the look began too high, and has to
-// be taken again: events were brought back, or the database is another one, from
+// advance moves the mark after a scan. It returns false if the scan started too
+// high and must be repeated: events were requeued, or the database was replaced by
 // a backup or a standby.
-func (f *floor) saw(s sight) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if (s.replays != f.replays || s.given < f.noted.position) && f.low > 0 {
-		f.low, f.noted.position, f.noted.transaction = 0, 0, 0
-		f.replays = s.replays
+func (m *lowWaterMark) advance(s outboxScan) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	changed := s.requeues != m.requeues || s.assigned < m.noted.position
+	m.requeues = s.requeues
+	if changed && m.position > 0 {
+		m.position, m.noted.position, m.noted.transaction = 0, 0, 0
 		return false
 	}
-	f.replays = s.replays
-	if f.noted.transaction == 0 {
-		f.noted.position, f.noted.transaction = s.given, s.next
-	} else if s.oldest >= f.noted.transaction {
-		f.low = max(f.low, min(s.waiting, f.noted.position+1))
-		f.noted.position, f.noted.transaction = s.given, s.next
+	if s.oldest < m.noted.transaction {
+		return true // a transaction that may hold a position up to the noted one still runs
 	}
+	if m.noted.transaction > 0 {
+		m.position = max(m.position, min(s.waiting, m.noted.position+1))
+	}
+	m.noted.position, m.noted.transaction = s.assigned, s.next
 	return true
 }

@@ -22,10 +22,10 @@ func (s *Store) ListWaiting(ctx context.Context, limit int, except []string) (ev
 	}
 	err = s.with(ctx, s.back, "pending events", func(conn *pgxpool.Conn) error {
 		for {
-			var seen sight
-			from := s.floor.from(s.timer.Now())
+			var scan outboxScan
+			from := s.outboxMark.start(s.timer.Now())
 			b := &pgx.Batch{}
-			seen.queue(b, from)
+			scan.queue(b, from)
 			b.Queue(pendingSQL(limit), from, cards).
 				Query(func(rows pgx.Rows) (err error) {
 					events, err = readEvents(rows)
@@ -34,7 +34,7 @@ func (s *Store) ListWaiting(ctx context.Context, limit int, except []string) (ev
 			if err := conn.SendBatch(ctx, b).Close(); err != nil {
 				return err
 			}
-			if s.floor.saw(seen) {
+			if s.outboxMark.advance(scan) {
 				return nil
 			}
 		}

@@ -47,7 +47,7 @@ type Store struct {
 	timer       clock.Clock // for waiting; tests replace it
 	lease       *pgx.ConnConfig
 	cursor      cursor
-	floor       floor
+	outboxMark  lowWaterMark
 
 	mu     sync.Mutex
 	closed bool

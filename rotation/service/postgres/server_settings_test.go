@@ -23,7 +23,7 @@ var careless = []string{"synchronous_commit=off", "wal_writer_delay=10s", "wal_w
 func TestAnswersOutliveCrashes(t *testing.T) {
 	server := pgtest.New(t, careless...)
 	s := open(t, migrated(t, server.Database(t)), Options{})
-	put(t, s, "card", time.Now().Add(-36*time.Hour)) // due twice
+	putDue(t, s, "card", time.Now().Add(-36*time.Hour)) // due twice
 	for i, do := range []func() error{
 		func() error { return s.Update(t.Context(), "card", "", rotate) },
 		func() error { _, err := s.Claim(t.Context(), 1, rotate); return err },

@@ -195,7 +195,7 @@ func BenchmarkUpdate(b *testing.B) {
 	s := open(b, url, Options{})
 	const cards = 1000
 	for i := range cards {
-		put(b, s, fmt.Sprint("card", i), time.Now())
+		putDue(b, s, fmt.Sprint("card", i), time.Now())
 	}
 	var place atomic.Int64
 	b.SetParallelism(4) // times two cores

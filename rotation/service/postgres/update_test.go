@@ -14,7 +14,7 @@ import (
 func TestUpdatesThatWaitAreTriedAgain(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s, other := open(t, url, Options{}), open(t, url, Options{})
-	put(t, s, "card", time.Now())
+	putDue(t, s, "card", time.Now())
 	killer := connect(t, url)
 	done := make(chan error)
 	if err := other.Update(t.Context(), "card", "", func(*store.Change) error {
@@ -28,14 +28,14 @@ func TestUpdatesThatWaitAreTriedAgain(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	consistent(t, url)
+	checkConsistent(t, url)
 }
 
 // A row that is not where it was locked takes the whole transaction back.
 func TestRowsMustBeFound(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s := open(t, url, Options{})
-	put(t, s, "card", time.Now())
+	putDue(t, s, "card", time.Now())
 	conn, err := s.front.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestRowsMustBeFound(t *testing.T) {
 		t.Error("it was committed")
 	}
 	rollback(t.Context(), conn)
-	consistent(t, url)
+	checkConsistent(t, url)
 }
 
 // Two ids that the database can't store must not become one that it can.
@@ -65,5 +65,5 @@ func TestIDsThatAreNoTextAreRefused(t *testing.T) {
 			t.Errorf("%q was stored", id)
 		}
 	}
-	put(t, s, "a", time.Now())
+	putDue(t, s, "a", time.Now())
 }
