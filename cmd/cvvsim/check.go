@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -16,48 +17,53 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"cvvrotation/cmd/command"
 	"cvvrotation/rotation"
 	"cvvrotation/sim/check"
+	"cvvrotation/sim/check/campaign"
 	"cvvrotation/sim/check/enginecheck"
+	"cvvrotation/sim/check/report"
 )
 
 const (
 	exitUnstable    = 3   // a run came out differently the second time
-	exitUnmet       = 4   // a situation was never met
+	exitUnmet       = 4   // a coverage goal was never met
 	exitInterrupted = 130 // as shells have it
 )
 
-// preset is a size of check.
-type preset struct {
-	seeds   uint64
-	depth   int
-	closure func(check.System) check.Closure // nil: none
-
-	// Of the engine, which is slower by far: its store alone encrypts and logs.
-	replicas    uint64 // seeds of the campaign of several replicas
-	engineSeeds uint64
-	engineDepth int
+// checkStatus holds the exit status of each result.
+var checkStatus = map[report.Result]int{
+	report.ResultPassed: exitDone, report.ResultBroken: exitDifference, report.ResultUnstable: exitUnstable,
+	report.ResultUnmet: exitUnmet, report.ResultInterrupted: exitInterrupted,
 }
 
-var presets = map[string]preset{
-	"ci":      {seeds: 20_000, depth: 4, closure: check.SmallClosure, engineSeeds: 1000, engineDepth: 3, replicas: 1500},
-	"nightly": {seeds: 5_000_000, depth: 5, closure: check.LargeClosure, engineSeeds: 50_000, engineDepth: 4, replicas: 100_000},
+// size is how much a preset searches in one system.
+type size struct {
+	depth    int                              // of the sequences
+	closure  func(check.System) check.Closure // nil: none
+	seeds    uint64                           // of the campaign
+	replicas uint64                           // seeds of the campaign of replicas
+	fresh    uint64                           // further seeds with --fresh
+}
+
+// sizes holds the presets by system. The engine is slower by far: its store
+// alone encrypts and logs.
+var sizes = map[string]map[string]size{
+	"rules": {
+		"ci":      {depth: 4, closure: check.SmallClosure, seeds: 20_000, fresh: 1000},
+		"nightly": {depth: 5, closure: check.LargeClosure, seeds: 5_000_000, fresh: 1000},
+	},
+	"engine": {
+		"ci":      {depth: 3, seeds: 1000, replicas: 1500, fresh: 200},
+		"nightly": {depth: 4, seeds: 50_000, replicas: 100_000, fresh: 200},
+	},
 }
 
 var (
 	presetNames  = []cobra.Completion{"ci", "nightly"}
 	systemNames  = []cobra.Completion{"rules", "engine"}
 	checkOutputs = []cobra.Completion{"text", "json", "html"}
-)
-
-// freshSeeds is how many runs a fresh seed is the first of, and engineFresh with
-// the engine.
-const (
-	freshSeeds  = 1000
-	engineFresh = 200
 )
 
 type checkOptions struct {
@@ -76,7 +82,7 @@ type checkOptions struct {
 	verbose     bool
 	listBugs    bool
 	listInvs    bool
-	listPlaces  bool
+	listGoals   bool
 	first, last uint64
 }
 
@@ -109,22 +115,12 @@ func (c *cli) checkCommand() *cobra.Command {
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "")
 	flags.BoolVar(&o.listBugs, "list-bugs", false, "")
 	flags.BoolVar(&o.listInvs, "list-invariants", false, "")
-	flags.BoolVar(&o.listPlaces, "list-situations", false, "")
+	flags.BoolVar(&o.listGoals, "list-goals", false, "")
 	mustComplete(cmd, "system", cobra.FixedCompletions(systemNames, cobra.ShellCompDirectiveNoFileComp))
 	mustComplete(cmd, "preset", cobra.FixedCompletions(presetNames, cobra.ShellCompDirectiveNoFileComp))
 	mustComplete(cmd, "output", cobra.FixedCompletions(checkOutputs, cobra.ShellCompDirectiveNoFileComp))
 	mustComplete(cmd, "bug", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		var names []cobra.Completion
-		for _, b := range check.Bugs() {
-			names = append(names, cobra.CompletionWithDesc(b.Name, b.Sentence))
-		}
-		if o.system == "engine" {
-			names = nil
-			for _, b := range enginecheck.Bugs() {
-				names = append(names, cobra.CompletionWithDesc(b.Name, b.Sentence))
-			}
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
+		return o.bugNames(), cobra.ShellCompDirectiveNoFileComp
 	})
 	return cmd
 }
@@ -133,7 +129,7 @@ func (c *cli) checkCommand() *cobra.Command {
 func (o *checkOptions) check(cmd *cobra.Command, args []string) error {
 	set := cmd.Flags().Changed
 	lists := 0
-	for _, list := range []bool{o.listBugs, o.listInvs, o.listPlaces} {
+	for _, list := range []bool{o.listBugs, o.listInvs, o.listGoals} {
 		if list {
 			lists++
 		}
@@ -173,10 +169,7 @@ func (o *checkOptions) check(cmd *cobra.Command, args []string) error {
 	case o.system == "rules" && set("bug") && !known:
 		return command.Hint(fmt.Errorf("no bug is named %q", o.bug), "run cvvsim check --list-bugs for the names")
 	}
-	o.first, o.last = 1, presets[o.preset].seeds
-	if set("for") {
-		o.last = math.MaxUint64 - 1
-	}
+	o.first, o.last = 1, math.MaxUint64-1
 	if set("seeds") {
 		return o.parseSeeds()
 	}
@@ -197,161 +190,187 @@ func (o *checkOptions) parseSeeds() (err error) {
 	return nil
 }
 
+// check runs the searches that the flags select and reports what they found.
 func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) error {
 	out := bufio.NewWriter(c.Stdout)
 	defer out.Flush()
-	switch {
-	case o.system == "engine" && (o.listBugs || o.listInvs || o.listPlaces):
-		listEngine(out, o)
-		return nil
-	case o.listBugs:
-		listBugs(out, o.verbose)
-		return nil
-	case o.listInvs:
-		for _, i := range check.Invariants() {
-			fmt.Fprintf(out, "%-14s  %-16s  %s\n", i, i.Rule(), i.Sentence())
-		}
-		return nil
-	case o.listPlaces:
-		for _, sentence := range check.Situations() {
-			fmt.Fprintln(out, sentence)
-		}
+	if o.listBugs || o.listInvs || o.listGoals {
+		o.list(out)
 		return nil
 	}
-
-	if o.system == "engine" {
-		return c.checkEngine(ctx, cmd, o, out)
-	}
-	bug, _ := check.FindBug(o.bug)
-	r := newReport(o, bug)
-	system := check.Rules(rotation.Rules{})
-	if o.bug != "" {
-		system = bug.System()
-	}
-	set := cmd.Flags().Changed
+	set, size, engine := cmd.Flags().Changed, sizes[o.system][o.preset], o.system == "engine"
 	ranged := set("seeds") || set("for")
-	// All of it, unless a flag asks for one part.
-	campaign := ranged || !o.exhaustive || o.fresh
+	// Everything, unless a flag selects one part.
+	campaigns := ranged || !o.exhaustive || o.fresh
 	exhaustive := o.exhaustive || set("preset") || !ranged && o.bug == ""
-	if bug.InHost() {
-		if !campaign {
-			return command.Hint(fmt.Errorf("the bug %s is in the host, and only a campaign simulates one", bug.Name), "leave --exhaustive out")
+	system, cards := check.Rules(rotation.Rules{}), true
+	bug, _ := check.FindBug(o.bug)
+	engineBug, _ := enginecheck.FindBug(o.bug)
+	sentence, limit, ciSize := bug.Sentence, o.duration, sizes[o.system]["ci"]
+	switch {
+	case engine:
+		system, sentence, limit = enginecheck.System(), engineBug.Sentence, o.duration/2
+		cards = o.bug == "" // the bugs of the engine are in its replicas
+		exhaustive = exhaustive && cards
+	case bug.InHost() && !campaigns:
+		return command.Hint(fmt.Errorf("the bug %s is in the host, and only a campaign simulates one", bug.Name), "leave --exhaustive out")
+	case o.bug != "":
+		system, exhaustive = bug.System(), exhaustive && !bug.InHost()
+	}
+	r := report.New(report.Options{
+		Engine: engine, Bug: o.bug, Sentence: sentence, Preset: o.preset, Workers: o.workers,
+		MinRuns: int64(ciSize.seeds), MinReplicas: int64(ciSize.replicas),
+	})
+	open := func() bool { return r.Open() && ctx.Err() == nil }
+	search := func(first, last, lastReplica uint64, limit time.Duration) {
+		options := campaign.Options{First: first, Last: last, For: limit, Workers: o.workers, Twice: o.twice}
+		if cards && open() {
+			r.AddCampaign(simulate(ctx, c, o, "", check.Campaign(system, bug), options))
 		}
-		exhaustive = false
+		if options.Last = lastReplica; engine && open() {
+			r.AddReplicas(simulate(ctx, c, o, "replicas: ", enginecheck.Campaign(engineBug), options))
+		}
 	}
-
 	if exhaustive {
-		c.exhaustive(ctx, o, presets[o.preset], system, r)
+		c.exhaustive(ctx, o, size, system, r)
 	}
-	if campaign && r.found == nil && ctx.Err() == nil {
-		c.campaign(ctx, o, check.Campaign{System: system, Bug: bug, First: o.first, Last: o.last, For: o.duration}, r)
+	switch {
+	case campaigns && ranged:
+		search(o.first, o.last, o.last, limit)
+	case campaigns:
+		search(1, size.seeds, size.replicas, 0)
 	}
-	if o.fresh && r.found == nil && r.Unstable == nil && ctx.Err() == nil {
-		r.FreshSeed = 1 + uint64(rand.Uint32())
-		fmt.Fprintf(c.Stderr, "note: fresh seed %d; the same again: --seeds %d-%d\n", r.FreshSeed, r.FreshSeed, r.FreshSeed+freshSeeds-1)
-		c.campaign(ctx, o, check.Campaign{System: system, First: r.FreshSeed, Last: r.FreshSeed + freshSeeds - 1}, r)
+	if o.fresh && open() {
+		first := 1 + uint64(rand.Uint32())
+		last := first + size.fresh - 1
+		r.FreshSeed = first
+		fmt.Fprintf(c.Stderr, "note: fresh seed %d; to repeat: --system %s --seeds %d-%d\n", first, o.system, first, last)
+		search(first, last, last, 0)
 	}
 	return c.finish(ctx, o, out, r)
 }
 
-// finish prints the report and turns what was found into an exit status.
-func (c *cli) finish(ctx context.Context, o *checkOptions, out *bufio.Writer, r *report) error {
-	r.settle(ctx)
-	if err := r.writeFiles(o); err != nil {
+// finish prints the report and turns its result into an exit status.
+func (c *cli) finish(ctx context.Context, o *checkOptions, out *bufio.Writer, r *report.Report) error {
+	if err := r.Finish(ctx, o.dir, o.goTest); err != nil {
 		return err
 	}
 	var err error
 	switch o.output {
 	case "json":
-		err = r.json(out)
+		err = r.JSON(out)
 	case "html":
-		err = r.html(out)
+		err = r.HTML(out)
 	default:
-		r.text(out)
+		r.Text(out)
 	}
 	if err := errors.Join(err, out.Flush()); err != nil {
 		return err
 	}
-	if r.events > 0 {
-		fmt.Fprintf(c.Stderr, "note: %.1fs, %s events a second with %d workers\n",
-			r.Elapsed, grouped(int64(float64(r.events)/r.campaignTime.Seconds())), o.workers)
+	if speed := r.Speed(); speed != "" {
+		fmt.Fprintf(c.Stderr, "note: %s\n", speed)
 	}
-	if o.goTest && (r.found != nil && r.Failure.GoTest == "" || r.replicasFailed()) {
-		fmt.Fprintln(c.Stderr, "note: no Go test: this failure is not one of events that package rotation could be given")
+	if o.goTest && r.Failure != nil && r.Failure.GoTest == "" {
+		fmt.Fprintln(c.Stderr, "note: no Go test written: this failure needs more than events given to package rotation")
 	}
-	if r.status != exitDone {
-		return command.Status(r.status)
+	if status := checkStatus[r.Result]; status != exitDone {
+		return command.Status(status)
 	}
 	return nil
 }
 
-// exhaustive does the sequences and the closure of a preset.
-func (c *cli) exhaustive(ctx context.Context, o *checkOptions, p preset, system check.System, r *report) {
+// exhaustive runs the sequences and the closure.
+func (c *cli) exhaustive(ctx context.Context, o *checkOptions, s size, system check.System, r *report.Report) {
 	line := c.statusLine()
 	defer line.clear()
-	line.show("every sequence of %d events", p.depth)
-	r.sequences(p.depth, check.Sequences{System: system, Depth: p.depth}.Run(ctx))
-	if r.found != nil || ctx.Err() != nil {
-		return
-	}
-	if p.closure == nil {
+	line.show("every sequence of %d events", s.depth)
+	r.AddSequences(s.depth, check.Sequences{System: system, Depth: s.depth}.Run(ctx))
+	if s.closure == nil || !r.Open() || ctx.Err() != nil {
 		return
 	}
 	line.show("the closure")
-	closure := p.closure(system)
+	closure := s.closure(system)
 	closure.Workers = o.workers
-	r.closure(closure.Run(ctx))
+	r.AddClosure(closure.Run(ctx))
 }
 
-// campaign does one campaign and adds it to the report.
-func (c *cli) campaign(ctx context.Context, o *checkOptions, k check.Campaign, r *report) {
+// simulate runs a campaign and shows its progress, each line with the prefix.
+func simulate[F any](ctx context.Context, c *cli, o *checkOptions, prefix string, k campaign.Campaign[F], options campaign.Options) campaign.Result[F] {
 	line := c.statusLine()
 	defer line.clear()
-	k.Workers, k.Twice = o.workers, o.twice
-	k.Progress, k.Each = c.watch(line, o, "")
-	r.campaign(k.Run(ctx))
-}
-
-// watch returns what shows a campaign's progress and its runs: nil for what
-// nobody looks at. What is shown begins with the kind of campaign.
-func (c *cli) watch(line *statusLine, o *checkOptions, kind string) (progress func(check.Progress), each func(check.Run)) {
 	started := time.Now()
 	if line.on {
-		progress = func(p check.Progress) {
-			line.show("%s%s runs, %s events, %s a second, %d of %d situations met", kind,
-				grouped(p.Runs), grouped(p.Events), grouped(int64(float64(p.Events)/time.Since(started).Seconds())), p.Met, p.Places)
+		options.Progress = func(p campaign.Progress) {
+			line.show("%s%s runs, %s events, %s a second, %d of %d coverage goals met", prefix, report.Grouped(p.Runs),
+				report.Grouped(p.Events), report.Grouped(int64(float64(p.Events)/time.Since(started).Seconds())), p.Met, p.Goals)
 		}
 	}
 	if o.verbose {
-		each = func(run check.Run) {
+		options.Each = func(run campaign.Run) {
 			line.clear()
-			fmt.Fprintf(c.Stderr, "%sseed %d: hash %016x, %d events, %s\n", kind, run.Seed, run.Hash, run.Events, run.Options)
+			fmt.Fprintf(c.Stderr, "%sseed %d: hash %016x, %d events, %s\n", prefix, run.Seed, run.Hash, run.Events, run.Options)
 		}
 	}
-	return progress, each
+	return k.Run(ctx, options)
 }
 
-// statusLine is a line on a terminal that is written over; elsewhere nothing.
-type statusLine struct {
-	c    *cli
-	on   bool
-	last time.Time
-}
-
-func (c *cli) statusLine() *statusLine {
-	f, ok := c.Stderr.(*os.File)
-	return &statusLine{c: c, on: ok && term.IsTerminal(int(f.Fd()))}
-}
-
-func (l *statusLine) show(format string, args ...any) {
-	if l.on && time.Since(l.last) > 200*time.Millisecond {
-		l.last = time.Now()
-		fmt.Fprintf(l.c.Stderr, "\r\x1b[K"+format, args...)
+// list prints a list that the flags ask for.
+func (o *checkOptions) list(out io.Writer) {
+	engine := o.system == "engine"
+	switch {
+	case o.listGoals:
+		goals := check.Goals()
+		if engine {
+			goals = append(goals, enginecheck.Goals()...)
+		}
+		for _, sentence := range goals {
+			fmt.Fprintln(out, sentence)
+		}
+	case o.listInvs:
+		listInvariants(out, check.Invariants())
+		if engine {
+			listInvariants(out, enginecheck.Invariants())
+		}
+	case !o.verbose:
+		for _, name := range o.bugNames() {
+			name, _, _ := strings.Cut(name, "\t")
+			fmt.Fprintln(out, name)
+		}
+	case engine:
+		for _, b := range enginecheck.Bugs() {
+			fmt.Fprintf(out, "%-24s  %s\n", b.Name, b.Sentence)
+		}
+	default:
+		for _, b := range check.Bugs() {
+			fmt.Fprintf(out, "%-28s  %-6s  %s\n", b.Name, b.Rule, b.Sentence)
+		}
+		fmt.Fprintln(out, "\nBugs that other schedulers have had, and the bugs above that stand for them:")
+		for _, p := range check.Peers() {
+			fmt.Fprintf(out, "%-18s  %s: %s\n", p.Where, p.Sentence, strings.Join(p.Bugs, ", "))
+		}
 	}
 }
 
-func (l *statusLine) clear() {
-	if l.on {
-		fmt.Fprint(l.c.Stderr, "\r\x1b[K")
+func listInvariants[I interface {
+	fmt.Stringer
+	Rule() string
+	Sentence() string
+}](out io.Writer, invariants []I) {
+	for _, i := range invariants {
+		fmt.Fprintf(out, "%-14s  %-16s  %s\n", i, i.Rule(), i.Sentence())
 	}
+}
+
+// bugNames returns the names of the system's bugs as completions.
+func (o *checkOptions) bugNames() (names []cobra.Completion) {
+	if o.system == "engine" {
+		for _, b := range enginecheck.Bugs() {
+			names = append(names, cobra.CompletionWithDesc(b.Name, b.Sentence))
+		}
+		return names
+	}
+	for _, b := range check.Bugs() {
+		names = append(names, cobra.CompletionWithDesc(b.Name, b.Sentence))
+	}
+	return names
 }

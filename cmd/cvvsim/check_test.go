@@ -3,12 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"strings"
 	"testing"
-
-	"cvvrotation/sim/check"
-	"cvvrotation/sim/check/enginecheck"
 )
 
 func TestCheckUsage(t *testing.T) {
@@ -47,59 +43,6 @@ func TestCheckUsage(t *testing.T) {
 		status, out, errs := call("", append([]string{"check"}, strings.Fields(test.args)...)...)
 		if status != exitBadInput || out != "" || !strings.Contains(errs, test.want) || !strings.Contains(errs, "\nhint: ") {
 			t.Errorf("check %s: status %d, stdout %q, stderr %q; want %q and a hint", test.args, status, out, errs, test.want)
-		}
-	}
-}
-
-// The statuses of what no right system can be made to show.
-func TestCheckStatus(t *testing.T) {
-	met := []check.Place{{Sentence: "met", Met: 3}}
-	never := append(met, check.Place{Sentence: "a blue moon"})
-	large := int64(presets["ci"].seeds)
-	for _, test := range []struct {
-		name   string
-		result check.Result
-		status int
-		says   string
-	}{
-		{"passed", check.Result{Runs: large, Places: met}, exitDone, "passed\n"},
-		{"never met", check.Result{Runs: large, Places: never}, exitUnmet, "never met\n  a blue moon\n"},
-		{"never met by a few runs", check.Result{Runs: large - 1, Places: never}, exitDone, "1 of 2 met"},
-		{"unstable", check.Result{Runs: 1, Unstable: &check.Unstable{Seed: 7, First: 1, Second: 2}}, exitUnstable, "cvvsim check --doublecheck --seeds 7\n"},
-	} {
-		r := newReport(&checkOptions{workers: 1}, check.Bug{})
-		r.campaign(test.result)
-		r.settle(context.Background())
-		var text, object bytes.Buffer
-		r.text(&text)
-		if err := r.json(&object); err != nil || !json.Valid(object.Bytes()) {
-			t.Errorf("%s: %v", test.name, err)
-		}
-		if r.status != test.status || !strings.Contains(text.String(), test.says) {
-			t.Errorf("%s: status %d, want %d: %s", test.name, r.status, test.status, text.String())
-		}
-	}
-}
-
-// What the campaign of replicas must have met counts as well.
-func TestCheckReplicasStatus(t *testing.T) {
-	for _, test := range []struct {
-		runs   int64
-		status int
-		says   string
-	}{
-		{int64(presets["ci"].replicas), exitUnmet, "never met\n  a blue moon\n"},
-		{int64(presets["ci"].replicas) - 1, exitDone, "passed\n"},
-	} {
-		r := newReport(&checkOptions{workers: 1}, check.Bug{})
-		r.engine, r.atLeast = true, int64(presets["ci"].engineSeeds)
-		r.campaign(check.Result{Runs: r.atLeast, Places: []check.Place{{Sentence: "met", Met: 3}}})
-		r.replicas(1, enginecheck.Result{Runs: test.runs, Places: []check.Place{{Sentence: "met", Met: 1}, {Sentence: "a blue moon"}}})
-		r.settle(context.Background())
-		var text bytes.Buffer
-		r.text(&text)
-		if r.status != test.status || !strings.Contains(text.String(), test.says) {
-			t.Errorf("%d runs: status %d, want %d: %s", test.runs, r.status, test.status, text.String())
 		}
 	}
 }

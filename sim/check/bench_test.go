@@ -2,14 +2,12 @@ package check
 
 import (
 	"testing"
-
-	"cvvrotation/rotation"
 )
 
 // One operation is one event, decided in the simulated host with all invariants
 // on, by one goroutine.
 func BenchmarkEvents(b *testing.B) {
-	h := &host{system: Rules(rotation.Rules{}), guard: g}
+	h := newHost(theRules, Bug{})
 	b.ReportAllocs()
 	seed := uint64(1)
 	for left := b.N; left > 0; left -= h.events {

@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 
 	"cvvrotation/rotation"
+	"cvvrotation/sim/check/campaign"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -30,7 +31,7 @@ func TestBugs(t *testing.T) {
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "bug\tinvariant\tafter\tshrunk to\talso\tby sequences of 3")
 	for _, b := range Bugs() {
-		r := Campaign{System: b.System(), Bug: b, First: 1, Last: 1000, Workers: 1}.Run(context.Background())
+		r := Campaign(b.System(), b).Run(context.Background(), campaign.Options{First: 1, Last: 1000, Workers: 1})
 		f := r.Failure
 		if f == nil {
 			t.Errorf("%s is not found in %d events", b.Name, r.Events)
@@ -78,7 +79,7 @@ func TestBugs(t *testing.T) {
 func TestInvariantsBite(t *testing.T) {
 	bitten := map[Invariant]bool{}
 	for _, b := range Bugs() {
-		h := &host{system: b.System(), guard: g, bug: b.host}
+		h := newHost(b.System(), b)
 		for seed := uint64(1); seed <= 50; seed++ {
 			if h.run(seed, drawOptions(seed)); h.failure != nil {
 				for _, i := range h.failure.broken {
@@ -124,7 +125,7 @@ func TestPeers(t *testing.T) {
 // forced call exactly the guard later.
 func TestShrinkGuardInclusive(t *testing.T) {
 	bug, _ := FindBug("guard-inclusive")
-	f := Campaign{System: bug.System(), Bug: bug, First: 1, Last: 100}.Run(context.Background()).Failure
+	f := Campaign(bug.System(), bug).Run(context.Background(), campaign.Options{First: 1, Last: 100}).Failure
 	text, err := f.Timeline()
 	if err != nil {
 		t.Fatal(err)
@@ -141,11 +142,11 @@ func TestShrinkGuardInclusive(t *testing.T) {
 // leaves the very same trace; and every situation is met.
 func TestCampaign(t *testing.T) {
 	const seeds = 2000
-	first := Campaign{System: theRules, First: 1, Last: seeds, Workers: 1}.Run(context.Background())
+	first := Campaign(theRules, Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds, Workers: 1})
 	if first.Failure != nil {
 		t.Fatal(first.Failure.Paragraph())
 	}
-	for _, p := range first.Never() {
+	for _, p := range first.Unmet() {
 		t.Errorf("never met: %s", p.Sentence)
 	}
 	if first.Runs != seeds || first.LastSeed != seeds {
@@ -155,7 +156,7 @@ func TestCampaign(t *testing.T) {
 		if system == nil {
 			continue
 		}
-		r := Campaign{System: system, First: 1, Last: seeds, Workers: workers}.Run(context.Background())
+		r := Campaign(system, Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds, Workers: workers})
 		if r.Failure != nil || r.Hash != first.Hash || r.Events != first.Events {
 			t.Errorf("%d workers: hash %x, %d events; want %x, %d", workers, r.Hash, r.Events, first.Hash, first.Events)
 		}
@@ -167,7 +168,7 @@ func TestFailureOfLowestSeed(t *testing.T) {
 	bug, _ := FindBug("missed-lost-by-guard")
 	var want *Failure
 	for workers := 1; workers <= 4; workers++ {
-		f := Campaign{System: bug.System(), Bug: bug, First: 1, Last: 500, Workers: workers}.Run(context.Background()).Failure
+		f := Campaign(bug.System(), bug).Run(context.Background(), campaign.Options{First: 1, Last: 500, Workers: workers}).Failure
 		if want == nil {
 			want = f
 		}
@@ -179,7 +180,7 @@ func TestFailureOfLowestSeed(t *testing.T) {
 
 // A run is a function of its seed, and each seed draws another.
 func TestSeeds(t *testing.T) {
-	h := &host{system: theRules, guard: g}
+	h := newHost(theRules, Bug{})
 	seen := map[uint64]uint64{}
 	for seed := uint64(1); seed <= 300; seed++ {
 		h.run(seed, drawOptions(seed))
@@ -235,11 +236,11 @@ func (c *forgetfulCard) Apply(e Event) Outcome {
 // for a broken invariant.
 func TestTwice(t *testing.T) {
 	system := forgetful{theRules, new(atomic.Int64)}
-	r := Campaign{System: system, First: 1, Last: 100, Workers: 1, Twice: true}.Run(context.Background())
+	r := Campaign(system, Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: 100, Workers: 1, Twice: true})
 	if r.Unstable == nil || r.Failure != nil || r.Unstable.Options == "" {
 		t.Errorf("%+v", r)
 	}
-	r = Campaign{System: theRules, First: 1, Last: 100, Twice: true}.Run(context.Background())
+	r = Campaign(theRules, Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: 100, Twice: true})
 	if r.Unstable != nil || r.Failure != nil {
 		t.Errorf("the rules: %+v", r)
 	}
@@ -247,11 +248,11 @@ func TestTwice(t *testing.T) {
 
 // A campaign that is too small says what it never met.
 func TestNever(t *testing.T) {
-	r := Campaign{System: theRules, First: 1, Last: 1}.Run(context.Background())
-	if len(r.Never()) == 0 || len(r.Places) != len(Situations()) {
-		t.Errorf("%d of %d situations never met", len(r.Never()), len(r.Places))
+	r := Campaign(theRules, Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: 1})
+	if len(r.Unmet()) == 0 || len(r.Coverage) != len(Goals()) {
+		t.Errorf("%d of %d situations never met", len(r.Unmet()), len(r.Coverage))
 	}
-	for _, sentence := range Situations() {
+	for _, sentence := range Goals() {
 		if sentence == "" {
 			t.Error("a situation has no sentence")
 		}
@@ -262,11 +263,11 @@ func TestNever(t *testing.T) {
 func TestStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	runs := 0
-	r := Campaign{System: theRules, First: 1, Last: 1 << 40, Workers: 2, Each: func(Run) {
+	r := Campaign(theRules, Bug{}).Run(ctx, campaign.Options{First: 1, Last: 1 << 40, Workers: 2, Each: func(campaign.Run) {
 		if runs++; runs == 100 {
 			cancel()
 		}
-	}}.Run(ctx)
+	}})
 	if !r.Stopped || r.Runs < 100 || r.Runs > 200 {
 		t.Errorf("%d runs, stopped %v", r.Runs, r.Stopped)
 	}
@@ -292,7 +293,7 @@ func TestInvariants(t *testing.T) {
 // The Go test that a failure gives parses, and says what the rules say.
 func TestGoTest(t *testing.T) {
 	bug, _ := FindBug("held-auto-stays")
-	f := Campaign{System: bug.System(), Bug: bug, First: 1, Last: 100}.Run(context.Background()).Failure
+	f := Campaign(bug.System(), bug).Run(context.Background(), campaign.Options{First: 1, Last: 100}).Failure
 	b, err := f.GoTest()
 	if err != nil {
 		t.Fatal(err)

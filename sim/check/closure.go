@@ -286,9 +286,9 @@ func (x *explorer) transition(index int, v View, e Event) {
 	b.unless(x.card.Restore(x.stored) == nil && x.card.View() == v, persisted)
 	out := x.card.Apply(e)
 	after := x.card.View()
-	var met situation
-	met.set(x.System.Guard(), &v, &e)
-	b |= transition(&met, out, after)
+	var o occurrence
+	o.set(x.System.Guard(), &v, &e)
+	b |= transition(&o, out, after)
 	x.stored = x.card.AppendStored(x.stored[:0])
 	b.unless(x.card.Restore(x.stored) == nil && x.card.View() == after, persisted)
 	ref, _ := model.Resume(model.Rules{Guard: time.Duration(x.System.Guard())}, modelState(v))
@@ -299,7 +299,7 @@ func (x *explorer) transition(index int, v View, e Event) {
 		x.failedAt = index
 		x.failure = &Failure{
 			Invariant: b.first(), Also: b.list()[1:], FromState: true, Events: []Event{e}, Outcome: out,
-			system: x.System, met: met, after: after, want: refOut, refErr: err, state: state,
+			system: x.System, last: o, after: after, want: refOut, refErr: err, state: state,
 		}
 		return
 	}

@@ -4,19 +4,20 @@ import (
 	"fmt"
 
 	"cvvrotation/rotation"
+	"cvvrotation/sim/check/campaign"
 )
 
-// place is a situation that a campaign must have met: one that it never met
-// was never tested.
-type place uint8
+// goal is a coverage goal: something that a campaign must meet, because what
+// never happened was never tested.
+type goal uint8
 
 const (
 	// One for each rule, from R1.
-	placeRule place = iota
+	goalRule goal = iota
 	// One for each pair of kinds of a rotation and the next, at each edge of
 	// the guard.
-	placePair    = placeRule + place(rotation.R14)
-	placeRefused = placePair + numPairs*numEdges
+	goalPair    = goalRule + goal(rotation.R14)
+	goalRefused = goalPair + numPairs*numEdges
 )
 
 const (
@@ -25,48 +26,48 @@ const (
 )
 
 const (
-	placeBackInGuard place = iota + placeRefused + place(RefusedFirst)
-	placeBackOneGuard
-	placeBackFar
-	placeIntervalEdge
-	placeIntervalOver
-	placeIntervalZeroGap
-	placeOnTime
-	placeBarelyEarly
-	placeBarelyLate
-	placeLateOneInterval
-	placeMissed
-	placeMissedHundred
-	placeMissedHeld
-	placeHeldAhead
-	placeFirstEarliest
-	placeFirstLatest
-	placeFirstIsNext
-	placeUnchangedDue
-	placeUnchangedHeld
-	placeOffAgain
-	placeZeroTimer
-	placeZeroForced
-	placeDuplicateHeld
-	placeSupersededForced
-	placeChain
+	goalBackInGuard goal = iota + goalRefused + goal(RefusedFirst)
+	goalBackOneGuard
+	goalBackFar
+	goalIntervalEdge
+	goalIntervalOver
+	goalIntervalZeroGap
+	goalOnTime
+	goalBarelyEarly
+	goalBarelyLate
+	goalLateOneInterval
+	goalMissed
+	goalMissedHundred
+	goalMissedHeld
+	goalHeldAhead
+	goalFirstEarliest
+	goalFirstLatest
+	goalFirstIsNext
+	goalUnchangedDue
+	goalUnchangedHeld
+	goalOffAgain
+	goalZeroTimer
+	goalZeroForced
+	goalDuplicateHeld
+	goalSupersededForced
+	goalChain
 
-	placeAfterCrash
-	placeServedAfterCrash
-	placeUnstored
-	placeLost
-	placeTwice
-	placeInFlight
-	placeOrder
-	placeRetried
-	placeOutage
-	placeClocksDiffer
-	placeJump
-	placeHealed
-	placePoison
-	placeRestart
+	goalAfterCrash
+	goalServedAfterCrash
+	goalUnstored
+	goalLost
+	goalTwice
+	goalInFlight
+	goalOrder
+	goalRetried
+	goalOutage
+	goalClocksDiffer
+	goalJump
+	goalHealed
+	goalPoison
+	goalRestart
 
-	numPlaces
+	numGoals
 )
 
 var edgeNames = [numEdges]string{
@@ -75,205 +76,199 @@ var edgeNames = [numEdges]string{
 
 var refusalNames = [...]string{RefusedKind: "kind", RefusedInstant: "instant", RefusedInterval: "interval", RefusedFirst: "first slot"}
 
-var placeSentences = map[place]string{
-	placeBackInGuard:      "a clock stepped back by the guard less a nanosecond, and a forced call was held",
-	placeBackOneGuard:     "a clock stepped back by exactly the guard, and a forced call was not held",
-	placeBackFar:          "a clock stepped back by more than a year",
-	placeIntervalEdge:     "forced in the last nanosecond of the guard of a new interval",
-	placeIntervalOver:     "forced exactly when the guard of a new interval had ended",
-	placeIntervalZeroGap:  "forced at the instant of a new interval",
-	placeOnTime:           "automatic exactly at its slot",
-	placeBarelyEarly:      "automatic a nanosecond before its slot",
-	placeBarelyLate:       "automatic a nanosecond after its slot",
-	placeLateOneInterval:  "automatic exactly one interval late",
-	placeMissed:           "slots were missed",
-	placeMissedHundred:    "more than 100 slots were missed",
-	placeMissedHeld:       "slots were missed while the guard held",
-	placeHeldAhead:        "automatic within the guard while its slot was ahead",
-	placeFirstEarliest:    "the first slot chosen as early as allowed",
-	placeFirstLatest:      "the first slot chosen as late as allowed",
-	placeFirstIsNext:      "the interval in force set again with the next slot as the first",
-	placeUnchangedDue:     "the interval in force set again while a slot was overdue",
-	placeUnchangedHeld:    "the interval in force set again within the guard",
-	placeOffAgain:         "rotation turned off twice",
-	placeZeroTimer:        "a timer for a card that nothing had happened to",
-	placeZeroForced:       "a forced call on a card that nothing had happened to",
-	placeDuplicateHeld:    "a slot delivered twice within the guard",
-	placeSupersededForced: "a timer in flight after a forced call, when the guard had just ended",
-	placeChain:            "a chain: held, and less than the guard later held again",
-	placeAfterCrash:       "an event on a card right after its node had crashed",
-	placeServedAfterCrash: "a slot delivered again after a crash between storing and answering",
-	placeUnstored:         "a crash before an event was stored",
-	placeLost:             "a lost timer armed again",
-	placeTwice:            "a timer delivered twice",
-	placeInFlight:         "a timer delivered after the schedule had moved",
-	placeOrder:            "two timers of a card out of order",
-	placeRetried:          "a call tried again after its node had crashed",
-	placeOutage:           "an outage of all nodes",
-	placeClocksDiffer:     "two nodes whose clocks differ decided one card's events one after the other",
-	placeJump:             "a node's clock jumped years ahead",
-	placeHealed:           "a card whose clock had been far ahead healed",
-	placePoison:           "a card that always fails, beside others",
-	placeRestart:          "a node restarted in order",
+var goalSentences = map[goal]string{
+	goalBackInGuard:      "a clock stepped back by the guard less a nanosecond, and a forced call was held",
+	goalBackOneGuard:     "a clock stepped back by exactly the guard, and a forced call was not held",
+	goalBackFar:          "a clock stepped back by more than a year",
+	goalIntervalEdge:     "forced in the last nanosecond of the guard of a new interval",
+	goalIntervalOver:     "forced exactly when the guard of a new interval had ended",
+	goalIntervalZeroGap:  "forced at the instant of a new interval",
+	goalOnTime:           "automatic exactly at its slot",
+	goalBarelyEarly:      "automatic a nanosecond before its slot",
+	goalBarelyLate:       "automatic a nanosecond after its slot",
+	goalLateOneInterval:  "automatic exactly one interval late",
+	goalMissed:           "slots were missed",
+	goalMissedHundred:    "more than 100 slots were missed",
+	goalMissedHeld:       "slots were missed while the guard held",
+	goalHeldAhead:        "automatic within the guard while its slot was ahead",
+	goalFirstEarliest:    "the first slot chosen as early as allowed",
+	goalFirstLatest:      "the first slot chosen as late as allowed",
+	goalFirstIsNext:      "the interval in force set again with the next slot as the first",
+	goalUnchangedDue:     "the interval in force set again while a slot was overdue",
+	goalUnchangedHeld:    "the interval in force set again within the guard",
+	goalOffAgain:         "rotation turned off twice",
+	goalZeroTimer:        "a timer for a card that nothing had happened to",
+	goalZeroForced:       "a forced call on a card that nothing had happened to",
+	goalDuplicateHeld:    "a slot delivered twice within the guard",
+	goalSupersededForced: "a timer in flight after a forced call, when the guard had just ended",
+	goalChain:            "a chain: held, and less than the guard later held again",
+	goalAfterCrash:       "an event on a card right after its node had crashed",
+	goalServedAfterCrash: "a slot delivered again after a crash between storing and answering",
+	goalUnstored:         "a crash before an event was stored",
+	goalLost:             "a lost timer armed again",
+	goalTwice:            "a timer delivered twice",
+	goalInFlight:         "a timer delivered after the schedule had moved",
+	goalOrder:            "two timers of a card out of order",
+	goalRetried:          "a call tried again after its node had crashed",
+	goalOutage:           "an outage of all nodes",
+	goalClocksDiffer:     "two nodes whose clocks differ decided one card's events one after the other",
+	goalJump:             "a node's clock jumped years ahead",
+	goalHealed:           "a card whose clock had been far ahead healed",
+	goalPoison:           "a card that always fails, beside others",
+	goalRestart:          "a node restarted in order",
 }
 
-// sentence says what the situation is.
-func (p place) sentence() string {
+// sentence describes the goal.
+func (g goal) sentence() string {
 	switch {
-	case p < placePair:
-		return fmt.Sprintf("an event decided by %v", rotation.R1+rotation.Rule(p-placeRule))
-	case p < placeRefused:
-		pair, edge := (p-placePair)/numEdges, (p-placePair)%numEdges
+	case g < goalPair:
+		return fmt.Sprintf("an event decided by %v", rotation.R1+rotation.Rule(g-goalRule))
+	case g < goalRefused:
+		pair, edge := (g-goalPair)/numEdges, (g-goalPair)%numEdges
 		kinds := [2]string{"automatic", "forced"}
 		return fmt.Sprintf("%s after %s, %s", kinds[pair%2], kinds[pair/2], edgeNames[edge])
-	case p < placeBackInGuard:
-		return fmt.Sprintf("a request refused for its %s", refusalNames[RefusedKind+Refusal(p-placeRefused)])
+	case g < goalBackInGuard:
+		return fmt.Sprintf("a request refused for its %s", refusalNames[RefusedKind+Refusal(g-goalRefused)])
 	}
-	return placeSentences[p]
+	return goalSentences[g]
 }
 
-// places counts how often each situation was met.
-type places [numPlaces]uint64
+// coverage counts how often each goal was met.
+type coverage [numGoals]uint64
 
 // meet counts the situations that one event is.
-func (m *places) meet(s *situation, out Outcome) {
+func (c *coverage) count(o *occurrence, out Outcome) {
 	if out.Refused != 0 {
-		m[placeRefused+place(out.Refused-RefusedKind)]++
+		c[goalRefused+goal(out.Refused-RefusedKind)]++
 		return
 	}
-	m[placeRule+place(out.Rule-rotation.R1)]++
-	switch s.e.Kind {
+	c[goalRule+goal(out.Rule-rotation.R1)]++
+	switch o.e.Kind {
 	case rotation.KindForced:
-		m.meetForced(s)
+		c.countForced(o)
 	case rotation.KindAuto:
-		m.meetAuto(s, out)
+		c.countAuto(o, out)
 	case rotation.KindSetInterval:
-		m.meetInterval(s, out)
+		c.countInterval(o, out)
 	case rotation.KindDisable:
-		if !s.on && s.before.HasServed {
-			m[placeOffAgain]++
+		if !o.on && o.before.HasServed {
+			c[goalOffAgain]++
 		}
 	}
-	if s.on && out.Rotated && s.gap >= 0 {
-		m.meetPair(s)
+	if o.on && out.Rotated && o.gap >= 0 {
+		c.countPair(o)
 	}
 }
 
-func (m *places) meetPair(s *situation) {
-	guard := s.guard
+func (c *coverage) countPair(o *occurrence) {
+	guard := o.guard
 	pair := 0
-	switch s.before.GuardKind {
+	switch o.before.GuardKind {
 	case rotation.KindForced:
 		pair = 2
 	case rotation.KindAuto:
 	default:
 		return
 	}
-	if s.e.Kind == rotation.KindForced {
+	if o.e.Kind == rotation.KindForced {
 		pair++
 	}
 	for edge, gap := range [numEdges]int64{0, guard - 1, guard, guard + 1} {
-		if s.gap == gap {
-			m[placePair+place(pair*numEdges+edge)]++
+		if o.gap == gap {
+			c[goalPair+goal(pair*numEdges+edge)]++
 		}
 	}
 }
 
-func (m *places) meetForced(s *situation) {
-	guard := s.guard
-	if s.before == (View{}) {
-		m[placeZeroForced]++
+func (c *coverage) countForced(o *occurrence) {
+	guard := o.guard
+	if o.before == (View{}) {
+		c[goalZeroForced]++
 	}
-	if !s.on {
+	if !o.on {
 		return
 	}
 	switch {
-	case s.gap == 1-guard:
-		m[placeBackInGuard]++
-	case s.gap == -guard:
-		m[placeBackOneGuard]++
-	case s.gap < -365*24*int64(3600e9):
-		m[placeBackFar]++
+	case o.gap == 1-guard:
+		c[goalBackInGuard]++
+	case o.gap == -guard:
+		c[goalBackOneGuard]++
+	case o.gap < -365*24*int64(3600e9):
+		c[goalBackFar]++
 	}
-	if s.before.GuardKind == rotation.KindSetInterval {
-		switch s.gap {
+	if o.before.GuardKind == rotation.KindSetInterval {
+		switch o.gap {
 		case 0:
-			m[placeIntervalZeroGap]++
+			c[goalIntervalZeroGap]++
 		case guard - 1:
-			m[placeIntervalEdge]++
+			c[goalIntervalEdge]++
 		case guard:
-			m[placeIntervalOver]++
+			c[goalIntervalOver]++
 		}
 	}
 }
 
-func (m *places) meetAuto(s *situation, out Outcome) {
-	at, before := s.e.At, &s.before
+func (c *coverage) countAuto(o *occurrence, out Outcome) {
+	at, before := o.e.At, &o.before
 	if *before == (View{}) {
-		m[placeZeroTimer]++
+		c[goalZeroTimer]++
 	}
-	if !s.on {
+	if !o.on {
 		return
 	}
-	if s.e.HasSlot && !s.other {
-		switch late := at - s.e.Slot; {
+	if o.e.HasSlot && !o.other {
+		switch late := at - o.e.Slot; {
 		case late == 0:
-			m[placeOnTime]++
+			c[goalOnTime]++
 		case late == -1:
-			m[placeBarelyEarly]++
+			c[goalBarelyEarly]++
 		case late == 1:
-			m[placeBarelyLate]++
+			c[goalBarelyLate]++
 		case late == before.Interval:
-			m[placeLateOneInterval]++
+			c[goalLateOneInterval]++
 		}
 	}
 	if out.Missed > 0 {
-		m[placeMissed]++
+		c[goalMissed]++
 		if out.Missed > 100 {
-			m[placeMissedHundred]++
+			c[goalMissedHundred]++
 		}
-		if s.held {
-			m[placeMissedHeld]++
+		if o.held {
+			c[goalMissedHeld]++
 		}
 	}
-	if out.Rule == rotation.R6 && !s.due {
-		m[placeHeldAhead]++
+	if out.Rule == rotation.R6 && !o.due {
+		c[goalHeldAhead]++
 	}
-	if s.held && out.Rule == rotation.R12 {
-		m[placeDuplicateHeld]++
+	if o.held && out.Rule == rotation.R12 {
+		c[goalDuplicateHeld]++
 	}
-	if out.Rule == rotation.R13 && before.GuardKind == rotation.KindForced && s.gap == s.guard {
-		m[placeSupersededForced]++
+	if out.Rule == rotation.R13 && before.GuardKind == rotation.KindForced && o.gap == o.guard {
+		c[goalSupersededForced]++
 	}
 }
 
-func (m *places) meetInterval(s *situation, out Outcome) {
-	e := &s.e
+func (c *coverage) countInterval(o *occurrence, out Outcome) {
+	e := &o.e
 	switch {
-	case !s.same:
+	case !o.same:
 	case e.HasFirst:
-		m[placeFirstIsNext]++
-	case s.due:
-		m[placeUnchangedDue]++
+		c[goalFirstIsNext]++
+	case o.due:
+		c[goalUnchangedDue]++
 	}
-	if s.same && s.held {
-		m[placeUnchangedHeld]++
+	if o.same && o.held {
+		c[goalUnchangedHeld]++
 	}
 	if out.Rescheduled && e.HasFirst {
 		switch e.First {
 		case e.At + 1:
-			m[placeFirstEarliest]++
+			c[goalFirstEarliest]++
 		case e.At + e.Interval:
-			m[placeFirstLatest]++
+			c[goalFirstLatest]++
 		}
 	}
 }
 
-// Situations returns what a campaign must have met, a sentence each.
-func Situations() []string {
-	all := make([]string, numPlaces)
-	for p := range all {
-		all[p] = place(p).sentence()
-	}
-	return all
-}
+// Goals returns the coverage goals of a campaign, a sentence each.
+func Goals() []string { return campaign.Goals(numGoals, goal.sentence) }

@@ -21,7 +21,7 @@ type Failure struct {
 	FromState bool        // the one event starts from a state that the closure had reached, not from a new card
 
 	system System
-	met    situation
+	last   occurrence
 	after  View
 	want   model.Outcome // the reference model's answer
 	refErr error
@@ -29,36 +29,36 @@ type Failure struct {
 	left   View // what the event before had left of the card
 }
 
-// fail shrinks what a campaign has found.
-func (h *hunt) fail(found *finding) *Failure {
+// shrink returns the failure of a run, shrunk: its events alone if they break the
+// invariant without the host, else the run.
+func (r *finding) shrink() *Failure {
 	f := &Failure{
-		Invariant: found.failure.broken[0], Seed: found.seed,
-		Options: found.options.String(), Found: len(found.trace), system: h.System,
+		Invariant: r.failure.broken[0], Seed: r.seed, Options: r.options.String(), Found: len(r.trace), system: r.system,
 	}
-	if events, ok := shrink(h.System, eventsOf(found.trace), f.Invariant); ok {
+	if events, ok := shrink(r.system, eventsOf(r.trace), f.Invariant); ok {
 		f.Events = events
 	} else {
-		f.host(h, found)
+		f.shrinkRun(r)
 	}
-	f.judge()
+	f.explainLast()
 	return f
 }
 
-// host shrinks the run instead of the events, and keeps what happened in it.
-func (f *Failure) host(h *hunt, found *finding) {
-	host := &host{system: h.System, guard: h.System.Guard(), bug: h.Bug.host}
-	o := shrinkRun(host, found.seed, found.options, f.Invariant)
-	host.journal = &journal{}
-	host.run(found.seed, o)
+// shrinkRun shrinks the run instead of the events, and keeps its journal.
+func (f *Failure) shrinkRun(r *finding) {
+	h := newHost(r.system, r.bug)
+	o := shrinkRun(h, r.seed, r.options, f.Invariant)
+	h.journal = &journal{}
+	h.run(r.seed, o)
 	f.NeedsHost, f.Options = true, o.String()
-	if host.failure == nil { // a system that is no function of its seed
-		f.Events, f.Also = eventsOf(found.trace), found.failure.broken[1:]
+	if h.failure == nil { // the system is not a function of its seed
+		f.Events, f.Also = eventsOf(r.trace), r.failure.broken[1:]
 		return
 	}
-	f.Also, f.left, f.met = host.failure.broken[1:], host.failure.left, host.failure.met
-	card := host.failure.card
-	f.Events = eventsOf(host.cards[card].trace)
-	for _, l := range host.journal.lines {
+	f.Also, f.left, f.last = h.failure.broken[1:], h.failure.left, h.failure.last
+	card := h.failure.card
+	f.Events = eventsOf(h.cards[card].trace)
+	for _, l := range h.journal.lines {
 		if l.card < 0 || l.card == card {
 			f.Journal = append(f.Journal, fmt.Sprintf("%v  %s", instant(l.at), l.text))
 		}
@@ -73,14 +73,15 @@ func eventsOf(trace []traced) []Event {
 	return events
 }
 
-// judge fills in what is known of the last event.
-func (f *Failure) judge() {
+// explainLast fills in what the last event met, and what the reference model
+// decides of it.
+func (f *Failure) explainLast() {
 	if len(f.Events) == 0 {
 		return
 	}
 	if v := openLoop(f.system, f.Events); !f.NeedsHost {
 		f.Also = v.broken.list()[1:]
-		f.Outcome, f.left, f.met, f.after = v.outcome, v.left, v.met, v.after
+		f.Outcome, f.left, f.last, f.after = v.outcome, v.left, v.last, v.after
 	}
 	ref, _ := model.New(model.Rules{Guard: time.Duration(f.system.Guard())})
 	for _, e := range f.Events {

@@ -17,10 +17,10 @@ func (f *Failure) Paragraph() string {
 	switch {
 	case len(f.Events) == 0:
 		b.WriteString("No event of the card was decided at all. ")
-	case f.Invariant == durable || f.Invariant == persisted && f.left != f.met.before:
+	case f.Invariant == durable || f.Invariant == persisted && f.left != f.last.before:
 		last := f.Events[len(f.Events)-1]
 		fmt.Fprintf(&b, "The event before the last left the card with %v. The last event, %v at %v, went on from %v.",
-			f.left, last, instant(last.At), f.met.before)
+			f.left, last, instant(last.At), f.last.before)
 	case f.NeedsHost:
 		b.WriteString("Each decision is right by itself; what the host did between them, or did not do, is not. ")
 		if len(f.Journal) > 0 {
@@ -34,7 +34,7 @@ func (f *Failure) Paragraph() string {
 
 // story says what the last event met.
 func (f *Failure) story() string {
-	e, v := f.Events[len(f.Events)-1], f.met.before
+	e, v := f.Events[len(f.Events)-1], f.last.before
 	var b strings.Builder
 	switch e.Kind {
 	case rotation.KindForced:
@@ -55,9 +55,9 @@ func (f *Failure) story() string {
 	if v.GuardKind == 0 {
 		b.WriteString(", the first scheduling request of the card")
 	} else {
-		fmt.Fprintf(&b, ", %s the previous scheduling request (%v at %v)", gapWords(f.met.gap), v.GuardKind, instant(v.GuardStart))
-		if f.met.on && (e.Kind == rotation.KindForced || e.Kind == rotation.KindAuto) {
-			fmt.Fprintf(&b, ": the guard of %s %s", span(f.met.guard), heldWords(f.met))
+		fmt.Fprintf(&b, ", %s the previous scheduling request (%v at %v)", gapWords(f.last.gap), v.GuardKind, instant(v.GuardStart))
+		if f.last.on && (e.Kind == rotation.KindForced || e.Kind == rotation.KindAuto) {
+			fmt.Fprintf(&b, ": the guard of %s %s", span(f.last.guard), heldWords(f.last))
 		}
 	}
 	b.WriteString(". ")
@@ -67,7 +67,7 @@ func (f *Failure) story() string {
 		fmt.Fprintf(&b, "The interval was %s and the next slot %v.", span(v.Interval), instant(v.Next))
 	}
 	if e.HasSlot {
-		b.WriteString(" The event named " + slotWords(f.met) + ".")
+		b.WriteString(" The event named " + slotWords(f.last) + ".")
 	}
 	b.WriteString(f.spokenOf())
 	return b.String()
@@ -78,7 +78,7 @@ func (f *Failure) story() string {
 func (f *Failure) spokenOf() string {
 	last := len(f.Events) - 1
 	kind := map[Invariant]rotation.Kind{s1: rotation.KindAuto, s2: rotation.KindForced, s3: rotation.KindForced}[f.Invariant]
-	if kind == 0 || kind == f.met.before.GuardKind {
+	if kind == 0 || kind == f.last.before.GuardKind {
 		return ""
 	}
 	for _, e := range slices.Backward(f.Events[:last]) {
@@ -100,7 +100,7 @@ func gapWords(gap int64) string {
 	return span(gap) + " after"
 }
 
-func heldWords(s situation) string {
+func heldWords(s occurrence) string {
 	switch {
 	case s.held && s.gap < 0:
 		return "holds it (the clock stepped back by less than the guard)"
@@ -114,7 +114,7 @@ func heldWords(s situation) string {
 	return "has ended and does not hold it"
 }
 
-func slotWords(s situation) string {
+func slotWords(s occurrence) string {
 	words := fmt.Sprintf("the slot %v", instant(s.e.Slot))
 	if !s.other {
 		words += ", which was the next slot"
@@ -167,7 +167,7 @@ func (f *Failure) contradiction() string {
 	differ("the guard's start", guardWords(f.after), guardWords(must))
 	differ("the newest slot served", servedWords(f.after), servedWords(must))
 	if len(differences) == 0 {
-		if e := f.met.e; e.Armed != 0 {
+		if e := f.last.e; e.Armed != 0 {
 			return answer + fmt.Sprintf(" That is right for an event that names no slot. But it was the timer for %v, and so was an earlier event that rotated.", instant(e.Armed))
 		}
 		return answer + " That is what the rules say of this event by itself."

@@ -35,17 +35,17 @@ type host struct {
 	events  int  // that were decided
 	stalled bool // by hostStallsOnFailure
 
-	places  places
-	judges  []*judge   // of any run, for reuse
-	traces  [][]traced // likewise
-	hash    uint64
-	failure *runFailure
-	journal *journal // nil: nobody reads it
+	coverage coverage
+	oracles  []*oracle  // of any run, for reuse
+	traces   [][]traced // likewise
+	hash     uint64
+	failure  *runFailure
+	journal  *journal // nil: nobody reads it
 }
 
 // hostCard is a card as the host and its callers see it.
 type hostCard struct {
-	judge  *judge
+	oracle *oracle
 	stored []byte
 	cached [maxNodes][]byte // the bugs hostCachedState and hostPersistsAutoOnly
 	calls  stream
@@ -77,15 +77,20 @@ type traced struct {
 type runFailure struct {
 	card   int
 	broken []Invariant
-	left   View      // what the event before the last one had left of the card
-	met    situation // what the last one met
+	left   View       // what the event before the last one had left of the card
+	last   occurrence // what the last one met
 }
+
+// newHost returns a host of the system, with the bug's mistake if the bug is in
+// the host.
+func newHost(s System, b Bug) *host { return &host{system: s, guard: s.Guard(), bug: b.host} }
 
 // run simulates the run of a seed.
 func (h *host) run(seed uint64, o options) {
 	h.o = o
 	seed ^= o.again << 40
 	h.now, h.calm, h.events, h.stalled, h.failure = startOfRuns, false, 0, false, nil
+	h.coverage = coverage{}
 	h.queue.reset()
 	h.retries = h.retries[:0]
 	h.hash = splitmix.Mix(seed)
@@ -119,8 +124,8 @@ func (h *host) run(seed uint64, o options) {
 }
 
 func (h *host) setUpCards(seed uint64) {
-	for len(h.judges) < h.o.cards {
-		h.judges = append(h.judges, newJudge(h.system))
+	for len(h.oracles) < h.o.cards {
+		h.oracles = append(h.oracles, newOracle(h.system))
 		h.traces = append(h.traces, nil)
 	}
 	for i := range h.cards {
@@ -128,9 +133,9 @@ func (h *host) setUpCards(seed uint64) {
 	}
 	h.cards = h.cards[:0]
 	for i := range h.o.cards {
-		c := hostCard{judge: h.judges[i], trace: h.traces[i]}
-		c.judge.reset()
-		c.stored = append(c.stored, c.judge.stored...)
+		c := hostCard{oracle: h.oracles[i], trace: h.traces[i]}
+		c.oracle.reset()
+		c.stored = append(c.stored, c.oracle.stored...)
 		c.calls, c.timers = newStream(seed, i, streamCalls), newStream(seed, i, streamTimers)
 		c.faults = newStream(seed, i, streamFaults)
 		h.cards = append(h.cards, c)
@@ -160,13 +165,13 @@ func (h *host) step() bool {
 	case entryRearm:
 		if c.gen == e.gen {
 			c.pending = false
-			h.places[placeLost]++
+			h.coverage[goalLost]++
 			h.note(e.card, "the host finds that the timer is missing")
-			h.arm(e.card, c.owner, c.judge.view.Next, false)
+			h.arm(e.card, c.owner, c.oracle.view.Next, false)
 		}
 	case entryHeal:
-		if next := c.judge.view.Next; c.judge.view.Interval != 0 && next > h.now+c.judge.view.Interval {
-			h.places[placeHealed]++
+		if next := c.oracle.view.Next; c.oracle.view.Interval != 0 && next > h.now+c.oracle.view.Interval {
+			h.coverage[goalHealed]++
 			h.decide(e.card, c.owner, caller{event: Event{Kind: rotation.KindForced}}, e)
 		}
 	case entryDeadline:
@@ -174,8 +179,8 @@ func (h *host) step() bool {
 	case entryRestart:
 		if !c.done {
 			h.crash(c.owner, int64(time.Millisecond), "is restarted in order")
-			h.places[placeRestart]++
-			e.at = h.now + c.judge.view.Interval*2/5
+			h.coverage[goalRestart]++
+			e.at = h.now + c.oracle.view.Interval*2/5
 			h.queue.put(e)
 		}
 	}

@@ -20,7 +20,7 @@ func (h *host) call(e entry) {
 	}
 	var call caller
 	if e.call != 0 {
-		h.places[placeRetried]++
+		h.coverage[goalRetried]++
 		call = h.retries[e.call-1]
 	} else {
 		call = h.drawCall(c)
@@ -36,7 +36,7 @@ func (h *host) call(e entry) {
 
 // drawCall draws what a call asks for.
 func (h *host) drawCall(c *hostCard) caller {
-	s, w, v := &c.calls, &h.o.weights, c.judge.view
+	s, w, v := &c.calls, &h.o.weights, c.oracle.view
 	switch {
 	case s.happens(w[faultWrong] / 2):
 		return h.drawWrong(s, v)
@@ -79,7 +79,7 @@ func (h *host) drawInterval(s *stream) caller {
 // drawStale draws a timer for a slot of some time ago, as a queue may deliver
 // that was thought to be empty.
 func (h *host) drawStale(c *hostCard) caller {
-	v := c.judge.view
+	v := c.oracle.view
 	slot := pick(&c.calls, []int64{c.slots[0], c.slots[1], c.slots[2], c.slots[3], v.Served, v.Served + 1, v.Next - 1, v.Next, v.Next - v.Interval})
 	return caller{event: Event{Kind: rotation.KindAuto, HasSlot: true, Slot: max(slot, 0)}}
 }
@@ -111,7 +111,7 @@ func (h *host) drawWrong(s *stream, v View) caller {
 // aim returns the true time of a card's next call: somewhere in the interval,
 // or where the card's rules have an edge by the clock of the node.
 func (h *host) aim(c *hostCard, n int) int64 {
-	s, v := &c.calls, c.judge.view
+	s, v := &c.calls, c.oracle.view
 	interval := v.Interval
 	if interval == 0 {
 		interval = int64(time.Hour)

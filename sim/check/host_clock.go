@@ -34,7 +34,7 @@ func (h *host) disturbClock(n int) {
 		}
 		node.jumped = year + s.Below(19*year)
 		node.offset += node.jumped
-		h.places[placeJump]++
+		h.coverage[goalJump]++
 		h.noteAll("the clock of node %d jumps ahead by %v", n+1, time.Duration(node.jumped))
 	}
 }

@@ -15,7 +15,7 @@ func (h *host) decide(card, n int, call caller, again entry) {
 	h.disturbClock(n)
 	if c.poison {
 		h.note(card, "the store fails")
-		h.places[placePoison]++
+		h.coverage[goalPoison]++
 		if h.bug == hostStallsOnFailure && again.what == entryTimer && !h.stalled {
 			h.stalled = true
 			h.noteAll("the host waits for a card whose event failed, and lets no other timer pass")
@@ -28,7 +28,7 @@ func (h *host) decide(card, n int, call caller, again entry) {
 	}
 	d := h.dice(c)
 	if d.happens(h.o.weights[faultUnstored]) {
-		h.places[placeUnstored]++
+		h.coverage[goalUnstored]++
 		h.crash(n, h.pause(c), "crashes before it stores")
 		h.retry(c, call, again)
 		return
@@ -43,12 +43,12 @@ func (h *host) decide(card, n int, call caller, again entry) {
 	if caching && c.cached[n] != nil {
 		stored = c.cached[n]
 	}
-	out, wrong := c.judge.step(stored, e)
+	out, wrong := c.oracle.step(stored, e)
 	h.events++
 	c.trace = append(c.trace, traced{e, out})
 	h.fold(card, e, out)
-	h.places.meet(&c.judge.met, out)
-	h.meetHost(card, n, e, out)
+	h.coverage.count(&c.oracle.last, out)
+	h.countHost(card, n, e, out)
 	if h.journal != nil {
 		clock := ""
 		if e.At != h.now {
@@ -57,7 +57,7 @@ func (h *host) decide(card, n int, call caller, again entry) {
 		h.note(card, "node %d decides%s: %v => %v", n+1, clock, e, out)
 	}
 	if wrong != 0 {
-		h.failure = &runFailure{card, wrong.list(), c.judge.left, c.judge.met}
+		h.failure = &runFailure{card, wrong.list(), c.oracle.left, c.oracle.last}
 		return
 	}
 	if h.calm && out.Rotated && e.Kind == rotation.KindAuto {
@@ -69,10 +69,10 @@ func (h *host) decide(card, n int, call caller, again entry) {
 		return
 	}
 	if h.bug != hostPersistsAutoOnly || e.Kind == rotation.KindAuto {
-		c.stored = append(c.stored[:0], c.judge.stored...)
+		c.stored = append(c.stored[:0], c.oracle.stored...)
 	}
 	if caching {
-		c.cached[n] = append(c.cached[n][:0], c.judge.stored...)
+		c.cached[n] = append(c.cached[n][:0], c.oracle.stored...)
 	}
 	if h.bug != hostReplyBeforePersist && d.happens(h.o.weights[faultUnanswered]) {
 		h.crash(n, h.pause(c), "crashes after it stored, before it answers")
@@ -86,12 +86,12 @@ func (h *host) decide(card, n int, call caller, again entry) {
 	}
 	h.arm(card, n, out.Next, false)
 	if d.happens(h.o.weights[faultRestart]) {
-		h.places[placeRestart]++
+		h.coverage[goalRestart]++
 		h.crash(n, h.pause(c), "is restarted")
 	}
 	if d.happens(h.o.weights[faultOutage]) {
-		h.places[placeOutage]++
-		pause := pick(&c.faults, []int64{int64(time.Minute), int64(12 * time.Hour), 14 * day, c.judge.view.Interval * 5 / 2})
+		h.coverage[goalOutage]++
+		pause := pick(&c.faults, []int64{int64(time.Minute), int64(12 * time.Hour), 14 * day, c.oracle.view.Interval * 5 / 2})
 		for i := range h.nodes {
 			h.crash(i, pause, "is down, as all are")
 		}
@@ -106,29 +106,29 @@ func (h *host) retry(c *hostCard, call caller, again entry) {
 }
 
 func (h *host) pause(c *hostCard) int64 {
-	return pick(&c.faults, []int64{1, int64(time.Second), h.guard, c.judge.view.Interval/2 + 1})
+	return pick(&c.faults, []int64{1, int64(time.Second), h.guard, c.oracle.view.Interval/2 + 1})
 }
 
-// meetHost counts the situations that are the host's.
-func (h *host) meetHost(card, n int, e Event, out Outcome) {
+// countHost counts the situations that are the host's.
+func (h *host) countHost(card, n int, e Event, out Outcome) {
 	c := &h.cards[card]
 	if c.crashed {
-		h.places[placeAfterCrash]++
+		h.coverage[goalAfterCrash]++
 		if out.Rule == rotation.R12 {
-			h.places[placeServedAfterCrash]++
+			h.coverage[goalServedAfterCrash]++
 		}
 		c.crashed = false
 	}
 	if len(c.trace) > 1 && c.decidedBy != n && h.nodes[c.decidedBy].clock(h.now) != h.nodes[n].clock(h.now) {
-		h.places[placeClocksDiffer]++
+		h.coverage[goalClocksDiffer]++
 	}
 	if c.wasAhead && out.Rescheduled && h.nodes[n].jumped == 0 {
-		h.places[placeHealed]++
+		h.coverage[goalHealed]++
 	}
 	c.wasAhead = h.nodes[n].jumped != 0
 	c.decidedBy = n
 	if k := len(c.trace); k > 1 && out.Reason == rotation.ReasonGuard && c.trace[k-2].outcome.Reason == rotation.ReasonGuard {
-		h.places[placeChain]++
+		h.coverage[goalChain]++
 	}
 }
 

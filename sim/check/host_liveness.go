@@ -28,13 +28,13 @@ func (h *host) calmDown() {
 	restarts := h.nodes[0].draws.Below(2) == 0
 	for i := range h.cards {
 		c := &h.cards[i]
-		interval := c.judge.view.Interval
+		interval := c.oracle.view.Interval
 		if interval == 0 || c.poison {
 			c.done = !c.poison
 			continue
 		}
 		from := h.now
-		if c.judge.view.Next > h.now+interval {
+		if c.oracle.view.Next > h.now+interval {
 			h.queue.put(entry{at: h.now + 2*h.guard, what: entryHeal, card: i})
 			h.queue.put(entry{at: h.now + 3*h.guard, what: entryHeal, card: i})
 			from = h.now + 3*h.guard
@@ -62,6 +62,6 @@ func (h *host) deadline(e entry) {
 		return
 	}
 	e.due++
-	e.at += c.judge.view.Interval
+	e.at += c.oracle.view.Interval
 	h.queue.put(e)
 }

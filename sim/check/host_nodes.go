@@ -59,6 +59,6 @@ func (h *host) up(n int) {
 	for i := range h.cards {
 		// All cards, not the node's own alone: an event that it stored and
 		// never answered may have moved a schedule whose timer another keeps.
-		h.arm(i, n, h.cards[i].judge.view.Next, true)
+		h.arm(i, n, h.cards[i].oracle.view.Next, true)
 	}
 }

@@ -7,7 +7,7 @@ type entry struct {
 	at   int64 // true time
 	seq  int64 // of two at one time the one that was put first comes first
 	slot int64 // timer
-	call int   // call: 1 + the place in host.retries of what is called; 0 when that is still to be drawn
+	call int   // call: 1 + the goal in host.retries of what is called; 0 when that is still to be drawn
 	card int
 	node int
 	gen  int // timer: the card's generation when it was armed
@@ -29,7 +29,7 @@ const (
 )
 
 // queue holds entries in the order in which they happen. Each card's timer and
-// next call, of which there is one, have places of their own; the rest is a
+// next call, of which there is one, have coverage of their own; the rest is a
 // binary heap.
 type queue struct {
 	own     [2 * maxCards]entry // at is never when there is none
@@ -39,7 +39,7 @@ type queue struct {
 
 const never = math.MaxInt64
 
-// The places of a card's own entries.
+// The coverage of a card's own entries.
 func ownTimer(card int) int { return 2 * card }
 func ownCall(card int) int  { return 2*card + 1 }
 
@@ -51,11 +51,11 @@ func (q *queue) reset() {
 	}
 }
 
-// set puts e in a place of its own, instead of what is there.
-func (q *queue) set(place int, e entry) {
+// set puts e in a goal of its own, instead of what is there.
+func (q *queue) set(goal int, e entry) {
 	q.seq++
 	e.seq = q.seq
-	q.own[place] = e
+	q.own[goal] = e
 }
 
 // all takes everything out, in no order that matters.
@@ -94,13 +94,13 @@ func (q *queue) put(e entry) {
 
 // take takes out what happens first; false when there is nothing.
 func (q *queue) take() (first entry, ok bool) {
-	place := 0
+	goal := 0
 	for i := range q.own {
-		if earlier(&q.own[i], &q.own[place]) {
-			place = i
+		if earlier(&q.own[i], &q.own[goal]) {
+			goal = i
 		}
 	}
-	own := &q.own[place]
+	own := &q.own[goal]
 	if len(q.entries) > 0 && (own.at == never || earlier(&q.entries[0], own)) {
 		return q.pop(), true
 	}

@@ -14,7 +14,7 @@ func (h *host) timer(e entry) {
 		if h.calm {
 			return
 		}
-		h.places[placeInFlight]++
+		h.coverage[goalInFlight]++
 	}
 	if h.stalled && !c.poison {
 		e.at = h.now + day
@@ -31,7 +31,7 @@ func (h *host) timer(e entry) {
 		c.pending = false
 	}
 	if e.slot < c.last {
-		h.places[placeOrder]++
+		h.coverage[goalOrder]++
 	}
 	c.last = e.slot
 	event := Event{Kind: rotation.KindAuto, HasSlot: true, Slot: e.slot}
@@ -58,7 +58,7 @@ func (h *host) arm(card, on int, slot int64, restarted bool) {
 	if restarted {
 		switch {
 		case h.bug == hostRestartResetsTimer:
-			delay = c.judge.view.Interval
+			delay = c.oracle.view.Interval
 		case h.bug == hostSkipsOverdue && delay == 0:
 			h.note(card, "the host arms no timer for the overdue slot %v", instant(slot))
 			return
@@ -69,21 +69,21 @@ func (h *host) arm(card, on int, slot int64, restarted bool) {
 		s := &c.timers
 		d := s.dice()
 		if d.happens(h.o.weights[faultLate]) {
-			t.at += pick(s, []int64{1, s.Below(h.guard), s.Below(h.guard * 4), c.judge.view.Interval, s.Below(3*c.judge.view.Interval + 1)})
+			t.at += pick(s, []int64{1, s.Below(h.guard), s.Below(h.guard * 4), c.oracle.view.Interval, s.Below(3*c.oracle.view.Interval + 1)})
 		}
 		if d.happens(h.o.weights[faultEarly]) {
 			t.at = max(h.now, t.at-pick(s, []int64{1, 1, s.Below(h.guard)}))
 		}
 		if d.happens(h.o.weights[faultLost]) {
 			h.note(card, "the timer for %v is lost", instant(slot))
-			t.what, t.at = entryRearm, t.at+s.Below(c.judge.view.Interval+1)
+			t.what, t.at = entryRearm, t.at+s.Below(c.oracle.view.Interval+1)
 			h.queue.put(t)
 			return
 		}
 		if d.happens(h.o.weights[faultTwice]) {
-			h.places[placeTwice]++
+			h.coverage[goalTwice]++
 			again := t
-			again.at += pick(s, []int64{0, 1, s.Below(h.guard), h.guard, s.Below(c.judge.view.Interval + 1)})
+			again.at += pick(s, []int64{0, 1, s.Below(h.guard), h.guard, s.Below(c.oracle.view.Interval + 1)})
 			h.queue.put(again)
 		}
 	}

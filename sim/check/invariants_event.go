@@ -7,20 +7,20 @@ import (
 // transition returns what a single event breaks, judged from the state before,
 // the answer and the state after alone. It has no memory: the closure relies on
 // that.
-func transition(s *situation, out Outcome, after View) (b broken) {
-	before, e := &s.before, &s.e
+func transition(o *occurrence, out Outcome, after View) (b broken) {
+	before, e := &o.before, &o.e
 	b.unless(out.Next == after.Next, answer)
-	if want := refusal(s.guard, e); want != 0 || out.Refused != 0 {
+	if want := refusal(o.guard, e); want != 0 || out.Refused != 0 {
 		b.unless(out.Refused == want && after == *before && !out.Rotated && !out.Rescheduled, refused)
 		return b
 	}
 	switch e.Kind {
 	case rotation.KindForced:
-		s.forced(&b, out, after)
+		o.forced(&b, out, after)
 	case rotation.KindAuto:
-		s.auto(&b, out, after)
+		o.auto(&b, out, after)
 	case rotation.KindSetInterval:
-		s.interval(&b, out, after)
+		o.interval(&b, out, after)
 	case rotation.KindDisable:
 		b.unless(!out.Rotated && !out.Rescheduled && after.Interval == 0 && after.Next == 0, offIsOff)
 		b.unless(after.HasServed == before.HasServed && after.Served == before.Served, served)
@@ -29,18 +29,18 @@ func transition(s *situation, out Outcome, after View) (b broken) {
 		b.unless(e.Kind == rotation.KindSetInterval ||
 			after.Interval == 0 && after.Next == 0 && !out.Rescheduled && out.Rotated == (e.Kind == rotation.KindForced), zeroHarmless)
 	}
-	requested := out.Rotated || e.Kind == rotation.KindSetInterval && !s.same
+	requested := out.Rotated || e.Kind == rotation.KindSetInterval && !o.same
 	if requested {
 		b.unless(after.GuardStart == e.At && after.GuardKind == e.Kind, guardStart)
 	} else {
 		b.unless(after.GuardStart == before.GuardStart && after.GuardKind == before.GuardKind, guardStart)
 	}
-	b.unless(out.Scenario == s.scenario(out.Rotated), scenario)
+	b.unless(out.Scenario == o.scenario(out.Rotated), scenario)
 	return b
 }
 
-// situation is what an event meets, in the words of docs/rules.md.
-type situation struct {
+// occurrence is what an event meets, in the words of docs/rules.md.
+type occurrence struct {
 	guard  int64
 	before View
 	e      Event
@@ -54,32 +54,32 @@ type situation struct {
 	same   bool // it sets the interval in force
 }
 
-// set makes s what the event e meets on a card in the state before.
-func (s *situation) set(guard int64, before *View, e *Event) {
-	*s = situation{guard: guard, before: *before, e: *e, on: before.Interval != 0}
+// set makes o what the event e meets on a card in the state before.
+func (o *occurrence) set(guard int64, before *View, e *Event) {
+	*o = occurrence{guard: guard, before: *before, e: *e, on: before.Interval != 0}
 	if before.GuardKind != 0 {
-		s.gap = e.At - before.GuardStart
-		s.held = -guard < s.gap && s.gap < guard
+		o.gap = e.At - before.GuardStart
+		o.held = -guard < o.gap && o.gap < guard
 	}
-	s.due = s.on && before.Next <= e.At
+	o.due = o.on && before.Next <= e.At
 	if e.HasSlot {
-		s.early = e.At < e.Slot
-		s.other = e.Slot != before.Next
-		s.dup = s.other && before.HasServed && e.Slot <= before.Served
+		o.early = e.At < e.Slot
+		o.other = e.Slot != before.Next
+		o.dup = o.other && before.HasServed && e.Slot <= before.Served
 	}
-	s.same = e.Kind == rotation.KindSetInterval && e.Interval == before.Interval && (!e.HasFirst || e.First == before.Next)
+	o.same = e.Kind == rotation.KindSetInterval && e.Interval == before.Interval && (!e.HasFirst || e.First == before.Next)
 }
 
-func (s *situation) forced(b *broken, out Outcome, after View) {
-	at, before := s.e.At, &s.before
+func (o *occurrence) forced(b *broken, out Outcome, after View) {
+	at, before := o.e.At, &o.before
 	b.unless(out.Rotated, forcedRotates)
 	b.unless(after.Served == before.Served && after.HasServed == before.HasServed, served)
 	b.unless(out.Missed == 0, missed)
-	if !s.on {
+	if !o.on {
 		b.unless(!out.Rescheduled && after.Interval == 0 && after.Next == 0, offIsOff)
 		return
 	}
-	if s.held {
+	if o.held {
 		kept := !out.Rescheduled && after.Next == before.Next && after.Interval == before.Interval
 		b.unless(kept, guardHolds)
 		switch before.GuardKind {
@@ -93,31 +93,31 @@ func (s *situation) forced(b *broken, out Outcome, after View) {
 	b.unless(out.Rescheduled, guardEnds)
 	b.unless(after.Next == at+before.Interval && after.Interval == before.Interval, newSchedule)
 	b.unless(after.Next > at, nextAhead)
-	s.healed(b, after)
+	o.healed(b, after)
 }
 
-func (s *situation) auto(b *broken, out Outcome, after View) {
-	at, before := s.e.At, &s.before
+func (o *occurrence) auto(b *broken, out Outcome, after View) {
+	at, before := o.e.At, &o.before
 	if !out.Rotated {
 		b.unless(after == *before && !out.Rescheduled && out.Missed == 0, idle)
 	}
-	if !s.on {
+	if !o.on {
 		b.unless(!out.Rotated && after.Interval == 0 && after.Next == 0, offIsOff)
 		return
 	}
-	b.unless(!s.early || !out.Rotated, neverEarly)
-	b.unless(!s.dup || !out.Rotated, neverTwice)
-	if s.early || s.dup {
+	b.unless(!o.early || !out.Rotated, neverEarly)
+	b.unless(!o.dup || !out.Rotated, neverTwice)
+	if o.early || o.dup {
 		return
 	}
-	if s.held && before.GuardKind == rotation.KindForced {
+	if o.held && before.GuardKind == rotation.KindForced {
 		b.unless(out.Rotated && !out.Rescheduled, s2)
 	}
 	switch {
-	case s.other && !s.held:
+	case o.other && !o.held:
 		b.unless(!out.Rotated, superseded)
 		return
-	case s.other:
+	case o.other:
 		b.unless(out.Rotated && !out.Rescheduled, inFlight)
 	default:
 		b.unless(out.Rotated, dueRotates)
@@ -134,61 +134,61 @@ func (s *situation) auto(b *broken, out Outcome, after View) {
 			newest, any = slot, true
 		}
 	}
-	if s.e.HasSlot {
-		serve(s.e.Slot)
+	if o.e.HasSlot {
+		serve(o.e.Slot)
 	}
 	var skipped int64
 	next := before.Next
-	if s.due {
+	if o.due {
 		skipped = (at - before.Next) / before.Interval
 		serve(before.Next + skipped*before.Interval)
 		next = before.Next + (skipped+1)*before.Interval
 	}
 	b.unless(after.Served == newest && after.HasServed == any, served)
 	b.unless(out.Missed == skipped, missed)
-	if s.held {
+	if o.held {
 		b.unless(!out.Rescheduled, guardHolds)
 		b.unless(after.Next == next, phaseKept)
 		return
 	}
 	b.unless(out.Rescheduled, guardEnds)
-	if s.due {
+	if o.due {
 		b.unless(after.Next == next, phaseKept)
 	} else {
 		b.unless(after.Next == at+before.Interval, newSchedule)
 	}
-	s.healed(b, after)
+	o.healed(b, after)
 }
 
 // healed is for rotations that the guard did not hold.
-func (s *situation) healed(b *broken, after View) {
-	if s.gap < 0 {
-		b.unless(after.Next > s.e.At && after.Next <= s.e.At+s.before.Interval, heals)
+func (o *occurrence) healed(b *broken, after View) {
+	if o.gap < 0 {
+		b.unless(after.Next > o.e.At && after.Next <= o.e.At+o.before.Interval, heals)
 	}
 }
 
-func (s *situation) interval(b *broken, out Outcome, after View) {
-	e := &s.e
-	if s.same {
-		b.unless(after == s.before && !out.Rotated && !out.Rescheduled, unchanged)
+func (o *occurrence) interval(b *broken, out Outcome, after View) {
+	e := &o.e
+	if o.same {
+		b.unless(after == o.before && !out.Rotated && !out.Rescheduled, unchanged)
 		return
 	}
-	want := s.before
+	want := o.before
 	want.Interval, want.Next = e.Interval, e.At+e.Interval
 	if e.HasFirst {
 		want.Next = e.First
 	}
-	want.GuardStart, want.GuardKind = after.GuardStart, after.GuardKind // guard-start judges these
+	want.GuardStart, want.GuardKind = after.GuardStart, after.GuardKind // guard-start oracles these
 	b.unless(after == want && !out.Rotated && out.Rescheduled, setInterval)
 	b.unless(after.Next > e.At, nextAhead)
 }
 
 // scenario is R21.
-func (s *situation) scenario(rotated bool) int {
-	if !rotated || !s.held || !s.on {
+func (o *occurrence) scenario(rotated bool) int {
+	if !rotated || !o.held || !o.on {
 		return 0
 	}
-	return scenarioOf(s.before.GuardKind, s.e.Kind)
+	return scenarioOf(o.before.GuardKind, o.e.Kind)
 }
 
 func scenarioOf(before, now rotation.Kind) int {

@@ -25,8 +25,8 @@ func (r slotRange) has(slot int64) bool {
 }
 
 // event returns what the event breaks beside what [transition] finds.
-func (m *memory) event(s *situation, out Outcome, after View) (b broken) {
-	e := &s.e
+func (m *memory) event(o *occurrence, out Outcome, after View) (b broken) {
+	e := &o.e
 	if out.Refused != 0 {
 		return 0
 	}
@@ -34,17 +34,17 @@ func (m *memory) event(s *situation, out Outcome, after View) (b broken) {
 		m.within, m.lastAuto, m.lastForced = false, 0, 0
 	}
 	m.now, m.seen = e.At, true
-	lately := func(at int64) bool { return at != 0 && e.At-at < s.guard }
+	lately := func(at int64) bool { return at != 0 && e.At-at < o.guard }
 	switch e.Kind {
 	case rotation.KindForced:
 		scheduled := !out.Rotated || out.Rescheduled
 		b.unless(!lately(m.lastAuto) || !scheduled, s1)
 		b.unless(!lately(m.lastForced) || !scheduled, s3)
 	case rotation.KindAuto:
-		if s.on && !s.early && !s.dup {
+		if o.on && !o.early && !o.dup {
 			b.unless(!lately(m.lastForced) || out.Rotated && !out.Rescheduled, s2)
 		}
-		m.slots(&b, s, out)
+		m.slots(&b, o, out)
 	}
 
 	if out.Rotated && e.Kind == rotation.KindForced {
@@ -53,15 +53,15 @@ func (m *memory) event(s *situation, out Outcome, after View) (b broken) {
 	if out.Rotated && e.Kind == rotation.KindAuto {
 		m.lastAuto = e.At
 	}
-	m.schedule(&b, s, out, after)
+	m.schedule(&b, o, out, after)
 	return b
 }
 
 // slots is for the slot of an automatic event.
-func (m *memory) slots(b *broken, s *situation, out Outcome) {
-	slot := s.e.Armed
-	if s.e.HasSlot {
-		slot = s.e.Slot
+func (m *memory) slots(b *broken, o *occurrence, out Outcome) {
+	slot := o.e.Armed
+	if o.e.HasSlot {
+		slot = o.e.Slot
 	}
 	if !out.Rotated {
 		return
@@ -74,19 +74,19 @@ func (m *memory) slots(b *broken, s *situation, out Outcome) {
 		m.rotated[m.oldest] = slot
 		m.oldest = (m.oldest + 1) % len(m.rotated)
 	}
-	if s.due {
-		m.passed = slotRange{s.before.Next, s.e.At, s.before.Interval}
+	if o.due {
+		m.passed = slotRange{o.before.Next, o.e.At, o.before.Interval}
 	}
 }
 
 // schedule is for where the event leaves next.
-func (m *memory) schedule(b *broken, s *situation, out Outcome, after View) {
-	e := &s.e
+func (m *memory) schedule(b *broken, o *occurrence, out Outcome, after View) {
+	e := &o.e
 	if after.Interval == 0 {
 		m.phase, m.within = 0, true
 		return
 	}
-	anew := out.Rescheduled && (e.Kind != rotation.KindAuto || !s.due)
+	anew := out.Rescheduled && (e.Kind != rotation.KindAuto || !o.due)
 	if anew {
 		m.passed = slotRange{}
 		m.phase = e.At + after.Interval
@@ -99,7 +99,7 @@ func (m *memory) schedule(b *broken, s *situation, out Outcome, after View) {
 		m.within = true
 	}
 	b.unless(!m.within || after.Next <= e.At+after.Interval, nextWithin)
-	if after.Next != s.before.Next {
+	if after.Next != o.before.Next {
 		for i, r := range m.rotated {
 			if r == after.Next {
 				m.rotated[i] = 0

@@ -10,28 +10,28 @@ import (
 // judge holds one card against every invariant, event by event. It remembers
 // what the invariants speak of by itself, so that no system is asked whether it
 // is right.
-type judge struct {
+type oracle struct {
 	guard  int64
 	card   Card
 	ref    model.Card
 	stored []byte // as the last event left it
 	spare  []byte
-	fresh  []byte    // the stored form of a new card
-	met    situation // what the last event met
-	view   View      // the state after it
-	left   View      // what the event before had left
+	fresh  []byte     // the stored form of a new card
+	last   occurrence // what the last event met
+	view   View       // the state after it
+	left   View       // what the event before had left
 	memory memory
 }
 
-func newJudge(s System) *judge {
-	j := &judge{guard: s.Guard(), card: s.NewCard()}
+func newOracle(s System) *oracle {
+	j := &oracle{guard: s.Guard(), card: s.NewCard()}
 	j.fresh = j.card.AppendStored(nil)
 	j.reset()
 	return j
 }
 
 // reset makes the card one that nothing has happened to.
-func (j *judge) reset() {
+func (j *oracle) reset() {
 	j.stored = append(j.stored[:0], j.fresh...)
 	// The guard of a system is never negative, and nothing else is an error.
 	j.ref, _ = model.New(model.Rules{Guard: time.Duration(j.guard)})
@@ -40,7 +40,7 @@ func (j *judge) reset() {
 
 // step delivers an event to the card as it is stored, and returns the answer
 // and what is broken by now. The stored form that it leaves is j.stored.
-func (j *judge) step(stored []byte, e Event) (out Outcome, b broken) {
+func (j *oracle) step(stored []byte, e Event) (out Outcome, b broken) {
 	if !bytes.Equal(stored, j.stored) {
 		b.unless(false, durable)
 	}
@@ -59,9 +59,9 @@ func (j *judge) step(stored []byte, e Event) (out Outcome, b broken) {
 	j.spare = j.card.AppendStored(j.spare[:0])
 	j.stored, j.spare = j.spare, j.stored
 
-	j.met.set(j.guard, &before, &e)
-	b |= transition(&j.met, out, after)
-	b |= j.memory.event(&j.met, out, after)
+	j.last.set(j.guard, &before, &e)
+	b |= transition(&j.last, out, after)
+	b |= j.memory.event(&j.last, out, after)
 	refOut, err := j.ref.Step(modelEvent(e))
 	state := j.ref.State()
 	b.unless(agrees(&refOut, err, &state, &out, &after), reference)

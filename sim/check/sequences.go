@@ -30,9 +30,9 @@ const sequencesInterval = int64(3 * time.Minute)
 // Run tries them, in order, until one fails or ctx ends.
 func (q Sequences) Run(ctx context.Context) SequencesResult {
 	started := time.Now()
-	w := &walker{ctx: ctx, system: q.System, judges: make([]*judge, q.Depth+1), path: make([]Event, q.Depth), edges: make([][]Event, q.Depth)}
-	for i := range w.judges {
-		w.judges[i] = newJudge(q.System)
+	w := &walker{ctx: ctx, system: q.System, oracles: make([]*oracle, q.Depth+1), path: make([]Event, q.Depth), edges: make([][]Event, q.Depth)}
+	for i := range w.oracles {
+		w.oracles[i] = newOracle(q.System)
 	}
 	w.result.Done = w.walk(0)
 	w.result.Elapsed = time.Since(started)
@@ -40,12 +40,12 @@ func (q Sequences) Run(ctx context.Context) SequencesResult {
 }
 
 type walker struct {
-	ctx    context.Context
-	system System
-	judges []*judge // by depth: the card after so many events of path
-	path   []Event
-	result SequencesResult
-	edges  [][]Event // by depth, for reuse
+	ctx     context.Context
+	system  System
+	oracles []*oracle // by depth: the card after so many events of path
+	path    []Event
+	result  SequencesResult
+	edges   [][]Event // by depth, for reuse
 }
 
 // walk tries all that can follow the first depth events of the path.
@@ -54,7 +54,7 @@ func (w *walker) walk(depth int) bool {
 		w.result.Sequences++
 		return true
 	}
-	here, next := w.judges[depth], w.judges[depth+1]
+	here, next := w.oracles[depth], w.oracles[depth+1]
 	for _, e := range w.events(depth, here) {
 		if depth < 2 && w.ctx.Err() != nil {
 			return false
@@ -68,7 +68,7 @@ func (w *walker) walk(depth int) bool {
 			if shrunk, ok := shrink(w.system, events, b.first()); ok {
 				f.Events = shrunk
 			}
-			f.judge()
+			f.explainLast()
 			w.result.Failure = f
 			return false
 		}
@@ -80,14 +80,14 @@ func (w *walker) walk(depth int) bool {
 }
 
 // fork makes the judge's card what another's is.
-func (j *judge) fork(from *judge) {
+func (j *oracle) fork(from *oracle) {
 	j.stored = append(j.stored[:0], from.stored...)
 	j.ref, j.view, j.memory = from.ref, from.view, from.memory
 }
 
 // events returns what to try on the card: at the edges of its guard and of its
 // schedule, with the slots that tell the rules apart.
-func (w *walker) events(depth int, j *judge) []Event {
+func (w *walker) events(depth int, j *oracle) []Event {
 	events := w.edges[depth][:0]
 	v, guard := j.view, j.guard
 	p := j.memory.now

@@ -13,17 +13,17 @@ type verdict struct {
 	at      int     // the event that broke it
 	outcome Outcome // the answer to that event
 	left    View    // what the event before had left
-	met     situation
+	last    occurrence
 	after   View
 }
 
 // openLoop delivers the events to a new card, up to the first that breaks an
 // invariant.
 func openLoop(s System, events []Event) (v verdict) {
-	j := newJudge(s)
+	j := newOracle(s)
 	for i, e := range events {
 		out, b := j.step(j.stored, e)
-		v = verdict{b, i, out, j.left, j.met, j.view}
+		v = verdict{b, i, out, j.left, j.last, j.view}
 		if b != 0 {
 			return v
 		}

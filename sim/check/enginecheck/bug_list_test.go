@@ -3,6 +3,7 @@ package enginecheck
 import (
 	"bytes"
 	"context"
+	"cvvrotation/sim/check/campaign"
 	"flag"
 	"fmt"
 	"os"
@@ -21,7 +22,7 @@ func TestBugs(t *testing.T) {
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "bug\tinvariant\tseed\tsteps\tshrunk to")
 	for _, b := range Bugs() {
-		f := Campaign{Bug: b, First: 1, Last: 500, Workers: 1}.Run(context.Background()).Failure
+		f := Campaign(b).Run(context.Background(), campaign.Options{First: 1, Last: 500, Workers: 1}).Failure
 		if f == nil {
 			t.Errorf("%s is not found", b.Name)
 			continue

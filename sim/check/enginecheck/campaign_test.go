@@ -11,22 +11,23 @@ import (
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/check/campaign"
 )
 
 // The engine holds, every situation is met, and what comes out is the same the
 // second time, whatever the workers.
 func TestCampaign(t *testing.T) {
 	const seeds = 300
-	first := Campaign{First: 1, Last: seeds, Workers: 1}.Run(context.Background())
+	first := Campaign(Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds, Workers: 1})
 	if f := first.Failure; f != nil {
 		t.Fatalf("seed %d breaks %v: %s\n%s\n%s", f.Seed, f.Invariant, f.Detail, f.Options, strings.Join(f.Journal, "\n"))
 	}
-	for _, p := range first.Places {
+	for _, p := range first.Coverage {
 		if p.Met == 0 {
 			t.Errorf("never met: %s", p.Sentence)
 		}
 	}
-	again := Campaign{First: 1, Last: seeds, Workers: 3}.Run(context.Background())
+	again := Campaign(Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds, Workers: 3})
 	if again.Hash != first.Hash || again.Events != first.Events || again.Runs != seeds {
 		t.Errorf("3 workers: hash %x, %d events; 1 worker: %x, %d", again.Hash, again.Events, first.Hash, first.Events)
 	}
@@ -36,7 +37,7 @@ func TestCampaign(t *testing.T) {
 // a slot that was in flight for the next one, and another try for a slot.
 func TestCampaignSeeds(t *testing.T) {
 	for _, seed := range []uint64{1984300072, 5036954} {
-		if f := (Campaign{First: seed, Last: seed}).Run(context.Background()).Failure; f != nil {
+		if f := Campaign(Bug{}).Run(context.Background(), campaign.Options{First: seed, Last: seed}).Failure; f != nil {
 			t.Errorf("seed %d breaks %v: %s", f.Seed, f.Invariant, f.Detail)
 		}
 	}
@@ -45,10 +46,10 @@ func TestCampaignSeeds(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if r := (Campaign{First: 1, Last: 1 << 40}).Run(ctx); r.Runs != 0 || r.Failure != nil {
+	if r := Campaign(Bug{}).Run(ctx, campaign.Options{First: 1, Last: 1 << 40}); r.Runs != 0 || r.Failure != nil {
 		t.Errorf("%d runs", r.Runs)
 	}
-	if r := (Campaign{First: 1, Last: 1 << 40, For: time.Millisecond}).Run(context.Background()); r.Runs == 0 {
+	if r := Campaign(Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: 1 << 40, For: time.Millisecond}); r.Runs == 0 {
 		t.Error("no runs in a millisecond")
 	}
 }

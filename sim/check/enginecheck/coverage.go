@@ -7,121 +7,126 @@ import (
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/sim/check/campaign"
 )
 
-// place is a situation that a campaign must have met.
-type place uint8
+// goal is a coverage goal: something that a campaign must meet.
+type goal uint8
 
 const (
-	placeRule    place = iota // one for each rule, from R1
-	placeVerdict       = placeRule + place(rotation.R14)
-	placeFault         = placeVerdict + place(engine.Locked)
+	goalRule    goal = iota // one for each rule, from R1
+	goalVerdict      = goalRule + goal(rotation.R14)
+	goalFault        = goalVerdict + goal(engine.Locked)
 )
 
 const (
-	placeClaimFault place = iota + placeFault + place(faultKill)
-	placeClaimLost
-	placeRace
-	placeRaceDuplicate
-	placeRaceSuperseded
-	placeRaceInFlight
-	placeRaceOff
-	placeRetried
-	placeReplayed
-	placeKeyReused
-	placePruned
-	placeFailed
-	placeFailedInBatch
-	placeRepaired
-	placeJumpedBack
-	placeTriesKept
-	placeRedelivered
-	placeGraceOver
-	placeResealed
-	placeResealFailed
+	goalClaimFault goal = iota + goalFault + goal(faultKill)
+	goalClaimLost
+	goalRace
+	goalRaceDuplicate
+	goalRaceSuperseded
+	goalRaceInFlight
+	goalRaceOff
+	goalRetried
+	goalReplayed
+	goalKeyReused
+	goalPruned
+	goalFailed
+	goalFailedInBatch
+	goalRepaired
+	goalJumpedBack
+	goalTriesKept
+	goalRedelivered
+	goalGraceOver
+	goalResealed
+	goalResealFailed
 
-	numPlaces
+	numGoals
 )
 
-var placeSentences = map[place]string{
-	placeClaimFault:     "a claim failed before its commit",
-	placeClaimLost:      "the reply to a claim was lost",
-	placeRace:           "another replica came between finding cards and locking them",
-	placeRaceDuplicate:  "a claim lost a race for the slot: a duplicate (R12)",
-	placeRaceSuperseded: "a claim lost a race against a schedule set anew (R13)",
-	placeRaceInFlight:   "a claim lost a race against a forced call: S2 (R14)",
-	placeRaceOff:        "a claim lost a race against turning rotation off (R4)",
-	placeRetried:        "a keyed call was made again that had not been answered",
-	placeReplayed:       "a key came again, and got its answer again",
-	placeKeyReused:      "a key came again with another request",
-	placePruned:         "an answer expired and was deleted",
-	placeFailed:         "an automatic rotation failed",
-	placeFailedInBatch:  "an automatic rotation failed in a claim of several cards",
-	placeRepaired:       "a slot that a wrong clock had set was repaired",
-	placeJumpedBack:     "the store's clock jumped years ahead, and back",
-	placeTriesKept:      "a wrong CVV was presented, after another and a rotation in between",
-	placeRedelivered:    "an event was delivered again",
-	placeGraceOver:      "the CVV before was presented at the instant at which its grace ended",
-	placeResealed:       "a card was sealed anew with another key",
-	placeResealFailed:   "a card could not be sealed anew, and the others were",
+var goalSentences = map[goal]string{
+	goalClaimFault:     "a claim failed before its commit",
+	goalClaimLost:      "the reply to a claim was lost",
+	goalRace:           "another replica came between finding cards and locking them",
+	goalRaceDuplicate:  "a claim lost a race for the slot: a duplicate (R12)",
+	goalRaceSuperseded: "a claim lost a race against a schedule set anew (R13)",
+	goalRaceInFlight:   "a claim lost a race against a forced call: S2 (R14)",
+	goalRaceOff:        "a claim lost a race against turning rotation off (R4)",
+	goalRetried:        "a keyed call was made again that had not been answered",
+	goalReplayed:       "a key came again, and got its answer again",
+	goalKeyReused:      "a key came again with another request",
+	goalPruned:         "an answer expired and was deleted",
+	goalFailed:         "an automatic rotation failed",
+	goalFailedInBatch:  "an automatic rotation failed in a claim of several cards",
+	goalRepaired:       "a slot that a wrong clock had set was repaired",
+	goalJumpedBack:     "the store's clock jumped years ahead, and back",
+	goalTriesKept:      "a wrong CVV was presented, after another and a rotation in between",
+	goalRedelivered:    "an event was delivered again",
+	goalGraceOver:      "the CVV before was presented at the instant at which its grace ended",
+	goalResealed:       "a card was sealed anew with another key",
+	goalResealFailed:   "a card could not be sealed anew, and the others were",
 }
 
-func (p place) sentence() string {
+// sentence describes the goal.
+func (g goal) sentence() string {
 	switch {
-	case p < placeVerdict:
-		return fmt.Sprintf("an event decided by %v", rotation.R1+rotation.Rule(p))
-	case p < placeFault:
-		return fmt.Sprintf("a CVV judged as %v", engine.Current+engine.Verdict(p-placeVerdict))
-	case p < placeClaimFault:
-		return "a call " + faultNames[faultBefore+faultKind(p-placeFault)]
+	case g < goalVerdict:
+		return fmt.Sprintf("an event decided by %v", rotation.R1+rotation.Rule(g))
+	case g < goalFault:
+		return fmt.Sprintf("a CVV judged as %v", engine.Current+engine.Verdict(g-goalVerdict))
+	case g < goalClaimFault:
+		return "a call " + faultNames[faultBefore+faultKind(g-goalFault)]
 	}
-	return placeSentences[p]
+	return goalSentences[g]
 }
 
-// places counts how often each situation was met.
-type places [numPlaces]uint64
+// Goals returns the coverage goals of a campaign, a sentence each.
+func Goals() []string { return campaign.Goals(numGoals, goal.sentence) }
 
-func (m *places) decided(o *outcome) {
+// coverage counts how often each goal was met.
+type coverage [numGoals]uint64
+
+func (c *coverage) decided(o *outcome) {
 	if o != nil && o.rule != 0 {
-		m[placeRule+place(o.rule-rotation.R1)]++
+		c[goalRule+goal(o.rule-rotation.R1)]++
 	}
 }
 
-func (m *places) fault(p *plan) {
+func (c *coverage) fault(p *plan) {
 	if p.kind == noFault {
 		return
 	}
-	m[placeFault+place(p.kind-faultBefore)]++
+	c[goalFault+goal(p.kind-faultBefore)]++
 	if p.call == memory.CallClaim {
 		switch p.kind {
 		case faultBefore:
-			m[placeClaimFault]++
+			c[goalClaimFault]++
 		case faultAfter:
-			m[placeClaimLost]++
+			c[goalClaimLost]++
 		}
 	}
 }
 
-func (m *places) lostRace(rule rotation.Rule) {
+func (c *coverage) lostRace(rule rotation.Rule) {
 	switch rule {
 	case rotation.R12:
-		m[placeRaceDuplicate]++
+		c[goalRaceDuplicate]++
 	case rotation.R13:
-		m[placeRaceSuperseded]++
+		c[goalRaceSuperseded]++
 	case rotation.R14:
-		m[placeRaceInFlight]++
+		c[goalRaceInFlight]++
 	case rotation.R4:
-		m[placeRaceOff]++
+		c[goalRaceOff]++
 	}
 }
 
-func (m *places) verified(v engine.Verdict, l *ledger, now time.Time) {
+func (c *coverage) verified(v engine.Verdict, l *ledger, now time.Time) {
 	if v == engine.Expired && now.Equal(l.previousUntil) {
-		m[placeGraceOver]++
+		c[goalGraceOver]++
 	}
-	m[placeVerdict+place(v-engine.Current)]++
+	c[goalVerdict+goal(v-engine.Current)]++
 	if v == engine.Wrong && l.tries > 1 && l.triedAt != l.version {
-		m[placeTriesKept]++
+		c[goalTriesKept]++
 	}
 	if v == engine.Wrong {
 		l.triedAt = l.version

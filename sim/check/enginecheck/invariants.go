@@ -37,6 +37,9 @@ var invariants = [numInvariants]struct{ name, sentence string }{
 // String returns the invariant's name.
 func (i Invariant) String() string { return invariants[i].name }
 
+// Rule returns where the invariant comes from.
+func (Invariant) Rule() string { return "the engine" }
+
 // Sentence returns what must hold.
 func (i Invariant) Sentence() string { return invariants[i].sentence }
 

@@ -85,7 +85,7 @@ func (r *run) tick(rep *replica, p *plan) {
 		r.violate(answersRight, "a claim took %d cards; %d were due", n, len(all))
 	}
 	if p.fired && p.kind == faultRace && len(all) > 0 {
-		r.places[placeRace]++
+		r.coverage[goalRace]++
 	}
 	for _, f := range all {
 		l := f.card
@@ -95,16 +95,16 @@ func (r *run) tick(rep *replica, p *plan) {
 			after.fail(t.now)
 			r.note("  %s fails, and is due again at %v", l.ref.Card, after.due)
 			*l = after
-			r.places[placeFailed]++
+			r.coverage[goalFailed]++
 			if len(all) > 1 {
-				r.places[placeFailedInBatch]++
+				r.coverage[goalFailedInBatch]++
 			}
 			continue
 		}
 		r.note("  %s: %v, version %d, next %v", l.ref.Card, o.rule, after.version, after.due)
 		r.commit(l, after, &o, events, replied)
 		if r.plan == nil && p.kind == faultRace && p.fired {
-			r.places.lostRace(o.rule)
+			r.coverage.lostRace(o.rule)
 		}
 	}
 }

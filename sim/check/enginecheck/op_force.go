@@ -65,7 +65,7 @@ func (r *run) retry(rep *replica, p *plan) {
 	}
 	c := r.pending[0]
 	r.pending = r.pending[1:]
-	r.places[placeRetried]++
+	r.coverage[goalRetried]++
 	r.callForce(c.card, c.ref, rep, c.req, p)
 }
 
@@ -88,10 +88,10 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 	case want != nil:
 	case known && (prior.code != req.ServiceCode || prior.compromised != req.Compromised):
 		want = engine.ErrKeyReused
-		r.places[placeKeyReused]++
+		r.coverage[goalKeyReused]++
 	case known:
 		r.note("  => was forced with this key before: %s", ended(err))
-		r.places[placeReplayed]++
+		r.coverage[goalReplayed]++
 		if done, replied := r.blame(once, p, what, err, nil); done && replied {
 			expect := prior.rotation
 			expect.Replayed = true

@@ -47,7 +47,7 @@ func (r *run) take(e store.Event) {
 		r.violate(delivered, "event %s came to the subscriber before event %d", e.ID(), r.sink[e.Card]+1)
 	}
 	if e.Number <= r.sink[e.Card] {
-		r.places[placeRedelivered]++
+		r.coverage[goalRedelivered]++
 	}
 	r.sink[e.Card] = max(r.sink[e.Card], e.Number)
 }

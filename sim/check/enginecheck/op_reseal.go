@@ -39,9 +39,9 @@ func (r *run) reseal(rep *replica, p *plan) {
 	if err != nil || failed != wantFailed || kind != faultRace && resealed+failed != len(before) {
 		r.violate(answersRight, "sealing anew answered %d cards, %d failed, %v; there were %d to seal", resealed, failed, err, len(before))
 	}
-	r.places[placeResealed] += uint64(resealed)
+	r.coverage[goalResealed] += uint64(resealed)
 	if resealed > 0 && failed > 0 {
-		r.places[placeResealFailed]++
+		r.coverage[goalResealFailed]++
 	}
 	for _, l := range before {
 		theCall := p.card == l.ref.Card

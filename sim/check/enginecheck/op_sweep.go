@@ -35,7 +35,7 @@ func (r *run) sweep(s *splitmix.Stream, rep *replica, p *plan) {
 			continue
 		}
 		r.note("  repaired %s: next %v", l.ref.Card, after.due)
-		r.places[placeRepaired]++
+		r.coverage[goalRepaired]++
 		r.commit(l, after, &o, events, !(kind == faultAfter && p.call == memory.CallUpdate && p.card == l.ref.Card))
 	}
 	if kind == faultBefore && p.call == memory.CallDeleteExpired && skipped == 0 {
@@ -45,7 +45,7 @@ func (r *run) sweep(s *splitmix.Stream, rep *replica, p *plan) {
 		for key, a := range l.answers {
 			if !a.expires.After(r.at()) {
 				delete(l.answers, key)
-				r.places[placePruned]++
+				r.coverage[goalPruned]++
 			}
 		}
 	}

@@ -45,7 +45,7 @@ func (r *run) verify(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 		return
 	}
 	*l = after
-	r.places.verified(want, l, r.at())
+	r.coverage.verified(want, l, r.at())
 	if replied && got != want {
 		r.violate(verdictsRight, "verifying %s on %s gave %v, not %v", what, l.ref.Card, got, want)
 	}

@@ -43,12 +43,12 @@ type run struct {
 	expected []engine.Observation
 	observed []engine.Observation
 
-	places  places
-	hash    uint64
-	events  int64
-	step    int
-	failure *violation
-	journal *[]string // nil: nobody reads it
+	coverage coverage
+	hash     uint64
+	events   int64
+	step     int
+	failure  *violation
+	journal  *[]string // nil: nobody reads it
 }
 
 // violation is an invariant that is broken.

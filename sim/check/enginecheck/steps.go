@@ -64,7 +64,7 @@ func (r *run) jump(s *splitmix.Stream) {
 		r.note("the store's clock jumps back by %v", r.jumped)
 		r.now -= int64(r.jumped)
 		r.jumped = 0
-		r.places[placeJumpedBack]++
+		r.coverage[goalJumpedBack]++
 		return
 	}
 	if s.OneIn(2) {
@@ -130,7 +130,7 @@ func (r *run) commit(l *ledger, after ledger, o *outcome, events []event.Changed
 	if o != nil && replied {
 		r.expected = append(r.expected, engine.Observation{Kind: o.kind, Decision: o.decision(), Lateness: o.lateness})
 	}
-	r.places.decided(o)
+	r.coverage.decided(o)
 	r.events++
 }
 

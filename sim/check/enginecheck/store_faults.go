@@ -102,7 +102,7 @@ func (r *run) blame(i Invariant, p *plan, what string, err, want error) (done, r
 		kind = noFault
 	}
 	if p.fired {
-		r.places.fault(p)
+		r.coverage.fault(p)
 	}
 	unless := func(ok bool) {
 		if !ok {

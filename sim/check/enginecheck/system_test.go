@@ -6,14 +6,15 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/sim/check"
+	"cvvrotation/sim/check/campaign"
 )
 
 // The engine follows the rules through the faults of its store: its trace is
 // that of the rules themselves.
 func TestSystem(t *testing.T) {
 	const seeds = 150
-	want := check.Campaign{System: check.Rules(rotation.Rules{}), First: 1, Last: seeds}.Run(context.Background())
-	got := check.Campaign{System: System(), First: 1, Last: seeds}.Run(context.Background())
+	want := check.Campaign(check.Rules(rotation.Rules{}), check.Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds})
+	got := check.Campaign(System(), check.Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds})
 	if got.Failure != nil {
 		t.Fatal(got.Failure.Paragraph())
 	}

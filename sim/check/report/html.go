@@ -1,6 +1,7 @@
-package main
+package report
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"time"
@@ -12,11 +13,11 @@ import (
 	"cvvrotation/sim/timeline"
 )
 
-// html writes the report as a page. It shows what the text shows and, of a
-// failure, the events as a picture: what the rules decide of each, and what the
-// system under test answered to the last.
-func (r *report) html(out io.Writer) error {
-	page := draw.Report{Title: "cvvsim check: " + r.Result, Other: "The system answered"}
+// HTML writes the report as a page. It shows what the text shows and draws the
+// events of a failure: what the rules decide of each, and what the system under
+// test answered to the last.
+func (r *Report) HTML(w io.Writer) error {
+	page := draw.Report{Title: "cvvsim check: " + string(r.Result), Other: "The system answered"}
 	fact := func(name, value string) {
 		if value != "" {
 			page.Facts = append(page.Facts, draw.Fact{Name: name, Value: value})
@@ -28,14 +29,14 @@ func (r *report) html(out io.Writer) error {
 	x := r.Failure
 	if x == nil {
 		page.Intro = []string{r.conclusion()}
-		for _, s := range r.Situations {
-			fact(grouped(int64(s.Met))+" times", s.Sentence)
+		for _, g := range r.Goals {
+			fact(Grouped(int64(g.Met))+" times", g.Sentence)
 		}
-		return draw.HTML(out, page)
+		return draw.HTML(w, page)
 	}
 	page.Title = "cvvsim check: the invariant " + x.Invariant + " is broken"
 	page.Intro = []string{x.Paragraph}
-	if r.replicasFailed() {
+	if r.found == nil {
 		page.Intro = []string{x.Sentence, x.Paragraph}
 	}
 	fact("also broken", strings.Join(x.Also, ", "))
@@ -49,25 +50,35 @@ func (r *report) html(out io.Writer) error {
 			return err
 		}
 	}
-	return draw.HTML(out, page)
+	return draw.HTML(w, page)
 }
 
-// failureSteps replays the failure's timeline by the rules. What the system
-// answered takes the place of what the last event expects.
-func failureSteps(f *check.Failure, source string) ([]sim.Step, error) {
-	var steps []sim.Step
+// failureSteps replays the failure's timeline by the rules. The system's answer
+// replaces what the last event expects.
+func failureSteps(f *check.Failure, source string) (steps []sim.Step, err error) {
+	replay := sim.NewReplay(rotation.Rules{})
 	reader := timeline.NewReader(strings.NewReader(source), "failure")
-	err := replayOpen(reader, "failure", rotation.Rules{}, func(step sim.Step) error {
+	for {
+		entry, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		step, err := replay.Apply(entry)
+		if err != nil {
+			return nil, err
+		}
 		steps = append(steps, step)
-		return nil
-	})
-	if err == nil && len(steps) > 0 && f.Outcome.Refused == 0 {
+	}
+	if len(steps) > 0 && f.Outcome.Refused == 0 {
 		steps[len(steps)-1].Entry.Expect = answer(f.Outcome)
 	}
-	return steps, err
+	return steps, nil
 }
 
-// answer is an outcome in the words of a timeline.
+// answer returns an outcome as the expectation of a timeline.
 func answer(o check.Outcome) timeline.Expect {
 	x := timeline.Expect{
 		Fields: timeline.AllFields,

@@ -1,0 +1,75 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"cvvrotation/sim/check"
+	"cvvrotation/sim/check/campaign"
+	"cvvrotation/sim/check/enginecheck"
+)
+
+const minRuns, minReplicas = 20, 10
+
+func finished(t *testing.T, r *Report) string {
+	t.Helper()
+	if err := r.Finish(context.Background(), t.TempDir(), false); err != nil {
+		t.Fatal(err)
+	}
+	var text, object bytes.Buffer
+	r.Text(&text)
+	if err := r.JSON(&object); err != nil || !json.Valid(object.Bytes()) {
+		t.Errorf("JSON: %v\n%s", err, object.String())
+	}
+	return text.String()
+}
+
+func TestFinish_DecidesTheResult(t *testing.T) {
+	met := []campaign.Goal{{Sentence: "met", Met: 3}}
+	unmet := append(met, campaign.Goal{Sentence: "a blue moon"})
+	for _, test := range []struct {
+		name   string
+		cards  campaign.Result[check.Failure]
+		result Result
+		text   string
+	}{
+		{"all goals met", campaign.Result[check.Failure]{Runs: minRuns, Coverage: met}, ResultPassed, "passed\n"},
+		{"a goal unmet", campaign.Result[check.Failure]{Runs: minRuns, Coverage: unmet}, ResultUnmet, "coverage goals:\n  a blue moon\n"},
+		{"a goal unmet by too few runs", campaign.Result[check.Failure]{Runs: minRuns - 1, Coverage: unmet}, ResultPassed, "1 of 2 goals met"},
+		{"a run that differs", campaign.Result[check.Failure]{Runs: 1, Unstable: &campaign.Unstable{Seed: 7, First: 1, Second: 2}}, ResultUnstable, "cvvsim check --doublecheck --seeds 7\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := New(Options{Workers: 1, MinRuns: minRuns})
+			r.AddCampaign(test.cards)
+			if text := finished(t, r); r.Result != test.result || !strings.Contains(text, test.text) {
+				t.Errorf("result %s, want %s: %s", r.Result, test.result, text)
+			}
+		})
+	}
+}
+
+func TestFinish_CountsGoalsOfReplicas(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		runs   int64
+		result Result
+		text   string
+	}{
+		{"enough runs", minReplicas, ResultUnmet, "coverage goals:\n  a blue moon\n"},
+		{"too few runs", minReplicas - 1, ResultPassed, "passed\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := New(Options{Engine: true, Workers: 1, MinRuns: minRuns, MinReplicas: minReplicas})
+			r.AddCampaign(campaign.Result[check.Failure]{Runs: minRuns, Coverage: []campaign.Goal{{Sentence: "met", Met: 3}}})
+			r.AddReplicas(campaign.Result[enginecheck.Failure]{
+				Runs: test.runs, Coverage: []campaign.Goal{{Sentence: "met", Met: 1}, {Sentence: "a blue moon"}},
+			})
+			if text := finished(t, r); r.Result != test.result || !strings.Contains(text, test.text) {
+				t.Errorf("result %s, want %s: %s", r.Result, test.result, text)
+			}
+		})
+	}
+}
