@@ -53,7 +53,7 @@ func scheduleShown(done string, s engine.Schedule) shown {
 		Rescheduled: s.Forced.Rescheduled, Reason: s.Forced.Reason.String(), Scenario: s.Forced.Scenario,
 	}
 	if s.Interval != 0 {
-		r.Interval = config.Lasting(s.Interval).String()
+		r.Interval = config.NewDuration(s.Interval).String()
 	}
 	r.forecast = "rotates, and leaves the schedule as it is"
 	if s.Forced.Rescheduled {

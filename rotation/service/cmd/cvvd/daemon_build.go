@@ -50,7 +50,7 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	options := telemetry.Options{Registerer: registry}
 	if cfg.Tracing.Endpoint != "" {
-		d.traces, err = telemetry.NewTracerProvider(ctx, telemetry.Tracing{Endpoint: cfg.Tracing.Endpoint, Share: cfg.Tracing.Share, Version: command.Version()})
+		d.traces, err = telemetry.NewTracerProvider(ctx, telemetry.Tracing{Endpoint: cfg.Tracing.Endpoint, Share: cfg.Tracing.SamplingRatio, Version: command.Version()})
 		if err != nil {
 			return nil, err
 		}

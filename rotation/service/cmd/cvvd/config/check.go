@@ -25,22 +25,22 @@ import (
 
 // Sections of the file that a command needs.
 var (
-	// Stored is what is needed to work on the store.
+	// Stored lists the sections that commands on the store need.
 	Stored = []string{"store", "keys", "cvv", "rules", "engine", "log"}
-	// All is what the daemon needs.
+	// All lists the sections that the daemon needs.
 	All = append(slices.Clone(Stored), "listen", "auth", "limits", "events", "tracing")
 )
 
 // Check checks the sections: values, files and their permissions, keys and their
-// lengths, addresses. It does not connect to anything. The error joins all that
-// it finds, each a *FieldError.
+// lengths, addresses. It opens no connection. The error joins a *FieldError for each
+// problem.
 func (c *Config) Check(ctx context.Context, sections ...string) error {
 	var p problems
 	for _, s := range sections {
 		switch s {
 		case "store":
 			c.checkStore(&p)
-		case "keys": // with the generator that uses them
+		case "keys": // and the generator that uses them
 			if _, err := c.Generator(ctx, nil); err != nil {
 				p.add(err)
 			}
@@ -76,13 +76,13 @@ func (c *Config) Check(ctx context.Context, sections ...string) error {
 				p.isURL("tracing.endpoint", c.Tracing.Endpoint, "http", "https")
 				p.isPublic("tracing.endpoint", c.Tracing.Endpoint)
 			}
-			p.need("tracing.share", c.Tracing.Share > 0 && c.Tracing.Share <= 1, "over 0 and up to 1 is needed")
+			p.need("tracing.sampling_ratio", c.Tracing.SamplingRatio > 0 && c.Tracing.SamplingRatio <= 1, "must be in (0, 1]")
 		}
 	}
 	return errors.Join(p...)
 }
 
-// problems collects what is wrong.
+// problems collects errors.
 type problems []error
 
 func (p *problems) add(err error) { *p = append(*p, err) }
@@ -95,26 +95,26 @@ func (p *problems) need(field string, ok bool, detail string) {
 
 func (p *problems) oneOf(field, value string, known ...string) {
 	if !slices.Contains(known, value) {
-		p.add(&FieldError{field, fmt.Sprintf("%q: one of %s is needed", value, strings.Join(known, ", "))})
+		p.add(&FieldError{field, fmt.Sprintf("must be one of %s, not %q", strings.Join(known, ", "), value)})
 	}
 }
 
-// isURL does not quote the value: URLs may hold passwords.
+// isURL does not quote the value, because a URL may contain a password.
 func (p *problems) isURL(field, value string, schemes ...string) {
 	u, err := url.Parse(value)
-	p.need(field, err == nil && u.Host != "" && slices.Contains(schemes, u.Scheme), "a URL is needed that begins with "+strings.Join(schemes, ":// or ")+"://")
+	p.need(field, err == nil && u.Host != "" && slices.Contains(schemes, u.Scheme), "must be a URL that begins with "+strings.Join(schemes, ":// or ")+"://")
 }
 
-// isSafeURL wants what nobody on the way can read or alter.
+// isSafeURL requires encryption outside loopback.
 func (p *problems) isSafeURL(field, value string) {
 	u, err := url.Parse(value)
-	p.need(field, err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && loopback.IsHost(u.Hostname())), "an https URL is needed (http on loopback alone)")
+	p.need(field, err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && loopback.IsHost(u.Hostname())), "must be an https URL (http on loopback only)")
 }
 
-// isPublic is for URLs that are listed as they are.
+// isPublic requires that a URL which listings show contains no secret.
 func (p *problems) isPublic(field, value string) {
-	if u, err := url.Parse(value); err == nil && u.Host != "" { // else it is refused already
-		p.need(field, u.User == nil && !hasPassword(value), "must hold no user, password or token: it is shown")
+	if u, err := url.Parse(value); err == nil && u.Host != "" { // an invalid URL is reported elsewhere
+		p.need(field, u.User == nil && !hasPassword(value), "must not contain a user, password or token, because it is printed")
 	}
 }
 
@@ -122,7 +122,7 @@ func (p *problems) address(field, value string) (local bool) {
 	host, port, err := net.SplitHostPort(value)
 	n, numErr := strconv.Atoi(port)
 	if err != nil || numErr != nil || n < 0 || n > 65535 {
-		p.add(&FieldError{field, fmt.Sprintf("%q: an address is needed, host:port, such as 127.0.0.1:8443", value)})
+		p.add(&FieldError{field, fmt.Sprintf("must be an address, host:port, such as 127.0.0.1:8443, not %q", value)})
 		return true
 	}
 	return loopback.IsHost(host)
@@ -158,22 +158,22 @@ func (c *Config) checkStore(p *problems) {
 	default:
 		p.oneOf("store.kind", c.Store.Kind, "sqlite", "postgres")
 	}
-	p.need("store.connections", c.Store.Connections >= 1 && c.Store.Connections <= 1000, "1 to 1000 is needed")
-	p.need("store.background", c.Store.Background >= 3 && c.Store.Background <= 1000, "3 to 1000 is needed")
+	p.need("store.connections", c.Store.Connections >= 1 && c.Store.Connections <= 1000, "must be 1 to 1000")
+	p.need("store.background", c.Store.Background >= 3 && c.Store.Background <= 1000, "must be 3 to 1000")
 }
 
 func (c *Config) checkEngine(p *problems) {
 	e := &c.Engine
-	p.need("engine.grace", e.Grace.d >= 0 && e.Grace.d <= 24*time.Hour, "0s to 24h is needed")
-	p.need("engine.max_tries", e.MaxTries >= 1 && e.MaxTries <= 1000, "1 to 1000 is needed")
-	p.need("engine.workers", e.Workers >= 1 && e.Workers <= 64, "1 to 64 is needed")
+	p.need("engine.grace", e.Grace.d >= 0 && e.Grace.d <= 24*time.Hour, "must be 0s to 24h")
+	p.need("engine.max_tries", e.MaxTries >= 1 && e.MaxTries <= 1000, "must be 1 to 1000")
+	p.need("engine.workers", e.Workers >= 1 && e.Workers <= 64, "must be 1 to 64")
 	if c.Store.Kind == "postgres" {
-		p.need("store.background", c.Store.Background < 3 || c.Store.Background >= e.Workers+2, fmt.Sprintf("%d or more is needed: two more than engine.workers", e.Workers+2))
+		p.need("store.background", c.Store.Background < 3 || c.Store.Background >= e.Workers+2, fmt.Sprintf("must be at least %d: engine.workers + 2", e.Workers+2))
 	}
-	p.need("engine.batch", e.Batch >= 1 && e.Batch <= 10000, "1 to 10000 is needed")
-	p.need("engine.poll", e.Poll.d >= 10*time.Millisecond && e.Poll.d <= time.Hour, "10ms to 1h is needed")
-	p.need("engine.sweep", e.Sweep.d >= time.Second, "1s or more is needed")
-	p.need("engine.keep_events", e.KeepEvents.d >= time.Minute, "1m or more is needed")
+	p.need("engine.batch", e.Batch >= 1 && e.Batch <= 10000, "must be 1 to 10000")
+	p.need("engine.poll", e.Poll.d >= 10*time.Millisecond && e.Poll.d <= time.Hour, "must be 10ms to 1h")
+	p.need("engine.sweep", e.Sweep.d >= time.Second, "must be at least 1s")
+	p.need("engine.keep_events", e.KeepEvents.d >= time.Minute, "must be at least 1m")
 }
 
 func (c *Config) checkListen(p *problems) {
@@ -181,37 +181,37 @@ func (c *Config) checkListen(p *problems) {
 	local := p.address("listen.pci", l.PCI)
 	p.address("listen.ops", l.Ops)
 	_, port, _ := net.SplitHostPort(l.PCI)
-	p.need("listen.ops", l.Ops != l.PCI || port == "0", "must be another address than listen.pci")
+	p.need("listen.ops", l.Ops != l.PCI || port == "0", "must differ from listen.pci")
 	switch {
 	case l.TLSCertFile != "" && l.TLSKeyFile != "":
 		if _, err := c.TLS(); err != nil {
 			p.add(err)
 		}
 	case l.TLSCertFile != "" || l.TLSKeyFile != "":
-		p.add(&FieldError{"listen.tls_cert_file", "must be given together with tls_key_file"})
+		p.add(&FieldError{"listen.tls_cert_file", "must be set together with tls_key_file"})
 	case l.ClientCAFile != "":
-		p.add(&FieldError{"listen.client_ca_file", "needs tls_cert_file and tls_key_file"})
+		p.add(&FieldError{"listen.client_ca_file", "requires tls_cert_file and tls_key_file"})
 	default:
-		p.need("listen.pci", local || l.Plaintext, "beyond loopback, tls_cert_file and tls_key_file are needed, or plaintext = true where something in front ends TLS")
+		p.need("listen.pci", local || l.Plaintext, "an address outside loopback requires tls_cert_file and tls_key_file, or plaintext = true if a proxy in front terminates TLS")
 	}
-	p.need("listen.drain", l.Drain.d >= 0 && l.Drain.d < l.Shutdown.d, "0s or more is needed, and less than listen.shutdown")
-	p.need("listen.shutdown", l.Shutdown.d >= time.Second && l.Shutdown.d <= 10*time.Minute, "1s to 10m is needed")
+	p.need("listen.drain", l.Drain.d >= 0 && l.Drain.d < l.Shutdown.d, "must be at least 0s and less than listen.shutdown")
+	p.need("listen.shutdown", l.Shutdown.d >= time.Second && l.Shutdown.d <= 10*time.Minute, "must be 1s to 10m")
 }
 
 func (c *Config) checkAuth(p *problems) {
 	a := &c.Auth
 	p.need("auth.issuer", a.Issuer != "", "is required")
 	p.need("auth.audience", a.Audience != "", "is required")
-	p.need("auth.algorithms", len(a.Algorithms) > 0, "at least one is required, such as RS256")
+	p.need("auth.algorithms", len(a.Algorithms) > 0, "must name at least one algorithm, such as RS256")
 	known := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 	for _, name := range a.Algorithms {
 		p.oneOf("auth.algorithms", name, known...)
 	}
 	switch {
 	case a.JWKSURL == "" && a.JWKSFile == "":
-		p.add(&FieldError{"auth.jwks_url", "is required, or jwks_file"})
+		p.add(&FieldError{"auth.jwks_url", "is required (or auth.jwks_file)"})
 	case a.JWKSURL != "" && a.JWKSFile != "":
-		p.add(&FieldError{"auth.jwks_url", "is given beside jwks_file: leave one out"})
+		p.add(&FieldError{"auth.jwks_url", "must not be set together with jwks_file"})
 	case a.JWKSFile != "":
 		if err := auth.CheckKeySet(a.JWKSFile); err != nil {
 			p.add(&FieldError{"auth.jwks_file", err.Error()})
@@ -221,29 +221,29 @@ func (c *Config) checkAuth(p *problems) {
 		p.isPublic("auth.jwks_url", a.JWKSURL)
 	}
 	p.need("auth.account_claim", a.AccountClaim != "", "is required")
-	p.need("auth.leeway", a.Leeway.d >= 0 && a.Leeway.d <= 5*time.Minute, "0s to 5m is needed")
+	p.need("auth.leeway", a.Leeway.d >= 0 && a.Leeway.d <= 5*time.Minute, "must be 0s to 5m")
 }
 
 func (c *Config) checkLimits(p *problems) {
 	l := &c.Limits
-	p.need("limits.card_per_second", l.CardPerSecond >= 0 && l.CardPerSecond <= 1e6, "0 to 1000000 is needed")
-	p.need("limits.card_burst", l.CardPerSecond == 0 || l.CardBurst >= 1, "1 or more is needed")
-	p.need("limits.caller_per_second", l.CallerPerSecond >= 0 && l.CallerPerSecond <= 1e6, "0 to 1000000 is needed")
-	p.need("limits.caller_burst", l.CallerPerSecond == 0 || l.CallerBurst >= 1, "1 or more is needed")
-	p.need("limits.request", l.Request.d >= 100*time.Millisecond && l.Request.d <= 5*time.Minute, "100ms to 5m is needed")
+	p.need("limits.card_per_second", l.CardPerSecond >= 0 && l.CardPerSecond <= 1e6, "must be 0 to 1000000")
+	p.need("limits.card_burst", l.CardPerSecond == 0 || l.CardBurst >= 1, "must be at least 1")
+	p.need("limits.caller_per_second", l.CallerPerSecond >= 0 && l.CallerPerSecond <= 1e6, "must be 0 to 1000000")
+	p.need("limits.caller_burst", l.CallerPerSecond == 0 || l.CallerBurst >= 1, "must be at least 1")
+	p.need("limits.request", l.Request.d >= 100*time.Millisecond && l.Request.d <= 5*time.Minute, "must be 100ms to 5m")
 }
 
 func (c *Config) checkEvents(p *problems) {
 	e := &c.Events
 	_, err := url.Parse(e.Source)
-	p.need("events.source", err == nil && e.Source != "", "a URI reference is needed, such as /cvvrotation")
-	p.need("events.max_attempts", e.MaxAttempts >= 1 && e.MaxAttempts <= 1000, "1 to 1000 is needed")
-	p.need("events.max_backoff", e.MaxBackoff.d >= time.Second, "1s or more is needed")
+	p.need("events.source", err == nil && e.Source != "", "must be a URI reference, such as /cvvrotation")
+	p.need("events.max_attempts", e.MaxAttempts >= 1 && e.MaxAttempts <= 1000, "must be 1 to 1000")
+	p.need("events.max_backoff", e.MaxBackoff.d >= time.Second, "must be at least 1s")
 	switch e.Sink {
 	case "none":
 	case "jsonl":
 		if e.File == "" {
-			p.add(&FieldError{"events.file", "is required; - is standard output"})
+			p.add(&FieldError{"events.file", "is required; use - for standard output"})
 		} else if e.File != "-" {
 			if _, err := os.Stat(filepath.Dir(e.File)); err != nil {
 				p.add(&FieldError{"events.file", err.Error()})
@@ -287,11 +287,11 @@ func (c *Config) checkEvents(p *problems) {
 	}
 }
 
-// RotationRules returns the rules.
+// RotationRules returns the rules that the section [rules] sets.
 func (c *Config) RotationRules() (rotation.Rules, error) {
 	var from rotation.GuardFrom
 	if err := from.UnmarshalText([]byte(c.Rules.GuardFrom)); err != nil {
-		return rotation.Rules{}, &FieldError{"rules.guard_from", fmt.Sprintf("%q: one of request, scheduling is needed", c.Rules.GuardFrom)}
+		return rotation.Rules{}, &FieldError{"rules.guard_from", fmt.Sprintf("must be one of request, scheduling, not %q", c.Rules.GuardFrom)}
 	}
 	rules, err := rotation.NewRules(c.Rules.Guard.d, from)
 	if err != nil {
@@ -300,16 +300,16 @@ func (c *Config) RotationRules() (rotation.Rules, error) {
 	return rules, nil
 }
 
-// Level returns the level of logs.
+// Level returns the minimum level of logs.
 func (c *Config) Level() (level slog.Level, err error) {
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
-		return 0, &FieldError{"log.level", fmt.Sprintf("%q: one of debug, info, warn, error is needed", c.Log.Level)}
+		return 0, &FieldError{"log.level", fmt.Sprintf("must be one of debug, info, warn, error, not %q", c.Log.Level)}
 	}
 	return level, level.UnmarshalText([]byte(c.Log.Level))
 }
 
-// TLS returns how the PCI side speaks TLS; nil when it does not. It reads the
-// files.
+// TLS reads the files of the PCI side and returns its TLS configuration, or nil if none
+// is set.
 func (c *Config) TLS() (*tls.Config, error) {
 	l := &c.Listen
 	if l.TLSCertFile == "" {
@@ -333,8 +333,8 @@ func (c *Config) TLS() (*tls.Config, error) {
 	return t, nil
 }
 
-// SinkTLS returns how a sink speaks TLS; nil where nothing is set. It reads the
-// files, and those of the client's certificate again for each connection.
+// SinkTLS reads the files of the sink and returns its TLS configuration, or nil if none
+// is set. The client certificate is reloaded for each connection.
 func (c *Config) SinkTLS() (*tls.Config, error) {
 	e := &c.Events
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
@@ -357,14 +357,14 @@ func (c *Config) SinkTLS() (*tls.Config, error) {
 			return &pair, err
 		}
 	case e.TLSCertFile != "" || e.TLSKeyFile != "":
-		return nil, &FieldError{"events.tls_cert_file", "must be given together with tls_key_file"}
+		return nil, &FieldError{"events.tls_cert_file", "must be set together with tls_key_file"}
 	case e.TLSCAFile == "":
 		return nil, nil
 	}
 	return t, nil
 }
 
-// authorities reads certificates that others must be issued by.
+// authorities reads the certificates of authorities.
 func authorities(field, file string) (*x509.CertPool, error) {
 	pem, err := readFile(file)
 	if err != nil {
@@ -372,7 +372,7 @@ func authorities(field, file string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, &FieldError{field, "holds no certificate"}
+		return nil, &FieldError{field, "contains no certificate"}
 	}
 	return pool, nil
 }

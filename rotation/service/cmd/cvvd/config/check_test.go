@@ -1,7 +1,6 @@
 package config
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -17,7 +16,7 @@ import (
 	"time"
 )
 
-// good returns a configuration that passes, with files in a folder of its own.
+// good returns a valid configuration whose files are in dir.
 func good(t *testing.T) (c Config, dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -34,13 +33,15 @@ func good(t *testing.T) (c Config, dir string) {
 
 func jetstreamTo(c *Config) { c.Events.Sink, c.Events.NATSURL = "jetstream", NewSecret("nats://h") }
 
-// TestCheck: a good configuration passes; each mistake is one error that names
-// its field.
-func TestCheck(t *testing.T) {
-	ctx := context.Background()
-	if c, _ := good(t); c.Check(ctx, All...) != nil {
-		t.Fatal(c.Check(ctx, All...))
+func TestCheck_AcceptsGoodConfiguration(t *testing.T) {
+	c, _ := good(t)
+	if err := c.Check(t.Context(), All...); err != nil {
+		t.Error(err)
 	}
+}
+
+// A field occurs several times, told apart by the spaces behind it.
+func TestCheck_MistakeIsOneErrorThatNamesItsField(t *testing.T) {
 	whsec := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 24))
 	const cvk = "0123456789ABCDEFFEDCBA9876543210"
 	for field, spoil := range map[string]func(c *Config, dir string){
@@ -82,7 +83,7 @@ func TestCheck(t *testing.T) {
 		"listen.tls_cert_file":     func(c *Config, _ string) { c.Listen.TLSKeyFile = "x" },
 		"listen.tls_key_file":      func(c *Config, d string) { c.Listen.TLSKeyFile, c.Listen.TLSCertFile = d+"/x", d+"/y" },
 		"listen.client_ca_file":    func(c *Config, _ string) { c.Listen.ClientCAFile = "x" },
-		"listen.shutdown":          func(c *Config, _ string) { c.Listen.Shutdown = Lasting(time.Hour) },
+		"listen.shutdown":          func(c *Config, _ string) { c.Listen.Shutdown = NewDuration(time.Hour) },
 		"auth.issuer":              func(c *Config, _ string) { c.Auth.Issuer = "" },
 		"auth.audience":            func(c *Config, _ string) { c.Auth.Audience = "" },
 		"auth.algorithms":          func(c *Config, _ string) { c.Auth.Algorithms = nil },
@@ -150,33 +151,34 @@ func TestCheck(t *testing.T) {
 		"events.webhook_url ": func(c *Config, _ string) {
 			c.Events.Sink, c.Events.WebhookURL, c.Events.WebhookSecret = "webhook", NewSecret("http://h.example"), NewSecret(whsec)
 		},
-		"events.max_attempts": func(c *Config, _ string) { c.Events.MaxAttempts = 0 },
-		"events.max_backoff":  func(c *Config, _ string) { c.Events.MaxBackoff.d = 0 },
-		"log.level":           func(c *Config, _ string) { c.Log.Level = "loud" },
-		"log.audit_file ":     func(c *Config, d string) { c.Log.AuditFile = "-" },
-		"log.audit_file":      func(c *Config, d string) { c.Log.AuditFile = d + "/none/x" },
-		"log.format":          func(c *Config, _ string) { c.Log.Format = "xml" },
-		"tracing.endpoint":    func(c *Config, _ string) { c.Tracing.Endpoint = "localhost:4318" },
-		"tracing.share":       func(c *Config, _ string) { c.Tracing.Share = 0 },
+		"events.max_attempts":    func(c *Config, _ string) { c.Events.MaxAttempts = 0 },
+		"events.max_backoff":     func(c *Config, _ string) { c.Events.MaxBackoff.d = 0 },
+		"log.level":              func(c *Config, _ string) { c.Log.Level = "loud" },
+		"log.audit_file ":        func(c *Config, d string) { c.Log.AuditFile = "-" },
+		"log.audit_file":         func(c *Config, d string) { c.Log.AuditFile = d + "/none/x" },
+		"log.format":             func(c *Config, _ string) { c.Log.Format = "xml" },
+		"tracing.endpoint":       func(c *Config, _ string) { c.Tracing.Endpoint = "localhost:4318" },
+		"tracing.sampling_ratio": func(c *Config, _ string) { c.Tracing.SamplingRatio = 0 },
 	} {
-		c, dir := good(t)
-		spoil(&c, dir)
-		err := c.Check(ctx, All...)
-		all, ok := err.(interface{ Unwrap() []error })
-		if !ok || len(all.Unwrap()) != 1 {
-			t.Errorf("%s: %v, want one error", field, err)
-			continue
-		}
-		var named *FieldError
-		if !errors.As(err, &named) || named.Field != strings.TrimSpace(field) {
-			t.Errorf("%s: %v", field, err)
-		}
+		t.Run(field, func(t *testing.T) {
+			c, dir := good(t)
+			spoil(&c, dir)
+			err := c.Check(t.Context(), All...)
+			all, ok := err.(interface{ Unwrap() []error })
+			if !ok || len(all.Unwrap()) != 1 {
+				t.Fatalf("%v, want one error", err)
+			}
+			var named *FieldError
+			if !errors.As(err, &named) || named.Field != strings.TrimSpace(field) {
+				t.Error(err)
+			}
+		})
 	}
 }
 
-// TestSinkTLS: a client certificate that is replaced is presented from the next
-// connection on; one that is gone is an error then.
-func TestSinkTLS(t *testing.T) {
+// A replaced client certificate is presented on the next connection; a deleted one is
+// an error then.
+func TestSinkTLS_ReloadsClientCertificateForEachConnection(t *testing.T) {
 	c, dir := good(t)
 	if got, err := c.SinkTLS(); got != nil || err != nil {
 		t.Error(got, err)

@@ -1,155 +1,155 @@
-// Package config is the daemon's configuration: one TOML file, overridden by
-// environment variables, checked as a whole.
+// Package config holds the daemon's configuration: one TOML file, which environment
+// variables override, checked as a whole.
 //
-// The struct [Config] is all there is to know: its fields' tags are the
-// documentation, [Default] the defaults, and [WriteExample] writes both.
-// Secrets come from files of their own or from the environment, never from the
-// configuration file, and no error and no listing holds one.
+// The tags of [Config] document each setting, [Default] returns the defaults, and
+// [WriteExample] writes both. Secrets come from separate files or from the
+// environment, never from the configuration file; no error and no listing contains
+// one.
 package config
 
 import "time"
 
-// Config is the configuration. Its zero value is not one: begin with Default.
+// Config is the configuration. Its zero value is invalid: start from [Default].
 //
-// Tags: toml is the name in the file, doc documents a field, with its unit;
-// secret is a field that the file must not set.
+// The tag toml is a setting's name in the file, doc its documentation. The tag secret
+// marks a setting that the file must not contain.
 type Config struct {
-	Store   Store   `toml:"store" doc:"Where cards and events are kept."`
-	Keys    Keys    `toml:"keys" doc:"Keys that seal what is stored (XAES-256-GCM). A key has an id, 1 to 4294967295, which is never used again.\nIn the file or variable: one ID:BASE64 a line or word, the current key first; the others only open what is sealed.\nA new one, in a file for you alone:\n(umask 077; echo \"1:$(openssl rand -base64 32)\" > sealing.keys)"`
-	CVV     CVV     `toml:"cvv" doc:"How CVVs are made."`
+	Store   Store   `toml:"store" doc:"Where cards and events are stored."`
+	Keys    Keys    `toml:"keys" doc:"Keys that encrypt what is stored (XAES-256-GCM). Each key has an id from 1 to 4294967295; never reuse an id.\nFile and variable hold one ID:BASE64 per line or word: the current key first, then previous keys, which only decrypt.\nTo create a key in a file that only you can read:\n(umask 077; echo \"1:$(openssl rand -base64 32)\" > sealing.keys)"`
+	CVV     CVV     `toml:"cvv" doc:"How CVVs are generated."`
 	Rules   Rules   `toml:"rules" doc:"The rotation rules (docs/rules.md)."`
-	Engine  Engine  `toml:"engine" doc:"The engine that rotates."`
-	Listen  Listen  `toml:"listen" doc:"Addresses. The PCI side has the cards' endpoint; the operations side has /metrics, /healthz, /readyz and the status page."`
-	Auth    Auth    `toml:"auth" doc:"Who may call the endpoint: the bearer tokens (JWT) of one issuer."`
-	Limits  Limits  `toml:"limits" doc:"Limits of the endpoint. They hold for each process."`
-	Events  Events  `toml:"events" doc:"Where \"Card CVV changed\" goes."`
-	Log     Log     `toml:"log" doc:"Logs, on standard error; and audit records: who changed which card, or revealed its CVV."`
+	Engine  Engine  `toml:"engine" doc:"The engine that rotates due cards."`
+	Listen  Listen  `toml:"listen" doc:"Listen addresses. The PCI side serves the card endpoint; the operations side serves /metrics, /healthz, /readyz and the status page."`
+	Auth    Auth    `toml:"auth" doc:"Who may call the endpoint: callers with a bearer token (JWT) of one issuer."`
+	Limits  Limits  `toml:"limits" doc:"Rate limits and timeout of the endpoint. Each process counts separately."`
+	Events  Events  `toml:"events" doc:"Delivery of the event \"Card CVV changed\"."`
+	Log     Log     `toml:"log" doc:"Logs, and audit records: who changed which card or revealed its CVV. Logs go to standard error."`
 	Tracing Tracing `toml:"tracing" doc:"OpenTelemetry traces."`
 }
 
 // Store is the section [store].
 type Store struct {
-	Kind        string `toml:"kind" doc:"sqlite: one file, one machine. postgres: any number of replicas."`
-	Path        string `toml:"path" doc:"sqlite: the database's file; files PATH-* lie beside it."`
-	URL         Secret `toml:"url" doc:"postgres: postgres://user@host/database?sslmode=verify-full. With a password only in CVVD_STORE_URL or url_file."`
-	URLFile     string `toml:"url_file" doc:"postgres: a file with the URL, instead of url."`
-	Connections int    `toml:"connections" doc:"postgres: connections at most for callers that wait for one card."`
-	Background  int    `toml:"background" doc:"postgres: connections at most for claims, events and lists: two more than engine.workers."`
+	Kind        string `toml:"kind" doc:"Database. sqlite: one file, one machine. postgres: any number of replicas."`
+	Path        string `toml:"path" doc:"sqlite: database file. SQLite creates further files, PATH-*, beside it."`
+	URL         Secret `toml:"url" doc:"postgres: URL, such as postgres://user@host/database?sslmode=verify-full. A URL with a password must be in CVVD_STORE_URL or url_file."`
+	URLFile     string `toml:"url_file" doc:"postgres: file that contains the URL, instead of url."`
+	Connections int    `toml:"connections" doc:"postgres: maximum number of connections for callers' requests, 1 to 1000."`
+	Background  int    `toml:"background" doc:"postgres: maximum number of connections for claims, events and lists, 3 to 1000: at least engine.workers + 2."`
 }
 
 // Keys is the section [keys].
 type Keys struct {
-	Sealing     Secret `toml:"sealing" doc:"The sealing keys." secret:"true"`
-	SealingFile string `toml:"sealing_file" doc:"A file with the sealing keys."`
+	Sealing     Secret `toml:"sealing" doc:"Sealing keys." secret:"true"`
+	SealingFile string `toml:"sealing_file" doc:"File that contains the sealing keys."`
 }
 
 // CVV is the section [cvv].
 type CVV struct {
-	Kind        string `toml:"kind" doc:"random: drawn and stored sealed. derived: computed from PAN, expiry and service code; no CVV is stored."`
-	Digits      int    `toml:"digits" doc:"Digits of a CVV: 3 or 4; derived: 3 to 5."`
-	CVK         Secret `toml:"cvk" doc:"derived: the pair of card verification keys, 32 hexadecimal digits." secret:"true"`
-	CVKFile     string `toml:"cvk_file" doc:"derived: a file with them."`
-	ExpiryOrder string `toml:"expiry_order" doc:"derived: YYMM or MMYY, as your authorisation system feeds it; there is no default."`
+	Kind        string `toml:"kind" doc:"random: drawn at random and stored encrypted. derived: computed from PAN, expiry and service code, and not stored; this needs DES, which GODEBUG=fips140=only forbids."`
+	Digits      int    `toml:"digits" doc:"Number of digits of a CVV: 3 or 4 if random, 3 to 5 if derived."`
+	CVK         Secret `toml:"cvk" doc:"derived: pair of card verification keys, 32 hexadecimal digits." secret:"true"`
+	CVKFile     string `toml:"cvk_file" doc:"derived: file that contains the card verification keys."`
+	ExpiryOrder string `toml:"expiry_order" doc:"derived: order of the expiry date in the computation, YYMM or MMYY, as in your authorisation system. Required; there is no default."`
 }
 
 // Rules is the section [rules].
 type Rules struct {
-	Guard     Duration `toml:"guard" doc:"Time after a request in which no new scheduling takes place."`
-	GuardFrom string   `toml:"guard_from" doc:"What it is measured from: request, or scheduling."`
+	Guard     Duration `toml:"guard" doc:"Time after a request in which no new scheduling takes place. 0s: no guard."`
+	GuardFrom string   `toml:"guard_from" doc:"Start of the guard. request: the last request for a scheduling, granted or not. scheduling: the last scheduling that took place."`
 }
 
 // Engine is the section [engine].
 type Engine struct {
-	Grace      Duration `toml:"grace" doc:"How long the CVV before stays good after a rotation. It doubles a guess's chance."`
-	MaxTries   int      `toml:"max_tries" doc:"Wrong CVVs in a row that lock a card, however often it rotates in between."`
-	Workers    int      `toml:"workers" doc:"Claims of due cards at the same time. SQLite: 1 is best."`
-	Batch      int      `toml:"batch" doc:"Cards in a claim."`
-	Poll       Duration `toml:"poll" doc:"Longest sleep before looking what other replicas have scheduled."`
-	Sweep      Duration `toml:"sweep" doc:"Time between two sweeps, which repair what a wrong clock has set and delete what is old."`
-	KeepEvents Duration `toml:"keep_events" doc:"How long delivered events are kept for a replay, and events without a sink for one."`
+	Grace      Duration `toml:"grace" doc:"How long the previous CVV is still accepted after a rotation, 0s to 24h. While it is, a guess has twice the chance. 0s: not accepted."`
+	MaxTries   int      `toml:"max_tries" doc:"Number of failed attempts that locks a card, 1 to 1000. The current CVV resets the counter; a rotation does not."`
+	Workers    int      `toml:"workers" doc:"Number of concurrent claims of due cards, 1 to 64. With SQLite, 1 is fastest."`
+	Batch      int      `toml:"batch" doc:"Maximum number of cards in a claim, 1 to 10000."`
+	Poll       Duration `toml:"poll" doc:"Maximum interval between polls for due cards, 10ms to 1h."`
+	Sweep      Duration `toml:"sweep" doc:"Interval between sweeps, at least 1s. A sweep repairs slots that a clock step moved too far ahead, and deletes expired idempotency keys and old events."`
+	KeepEvents Duration `toml:"keep_events" doc:"How long delivered events are kept for a replay, at least 1m. Without a sink: how long undelivered events are kept."`
 }
 
 // Listen is the section [listen].
 type Listen struct {
-	PCI          string   `toml:"pci" doc:"Address of the cards' endpoint, host:port. Without TLS only on loopback, unless plaintext says so."`
-	Ops          string   `toml:"ops" doc:"Address of the operations side, host:port; it has neither TLS nor authentication: keep it inside."`
-	TLSCertFile  string   `toml:"tls_cert_file" doc:"Certificate chain of the PCI side, PEM. Read again on SIGHUP."`
-	TLSKeyFile   string   `toml:"tls_key_file" doc:"Its private key, PEM."`
-	ClientCAFile string   `toml:"client_ca_file" doc:"Authorities, PEM, of which callers must present a certificate; empty: none is asked for."`
-	Plaintext    bool     `toml:"plaintext" doc:"Serve the PCI side without TLS beyond loopback: something in front of it ends TLS."`
-	Drain        Duration `toml:"drain" doc:"Time between /readyz turning to 503 and refusing connections, for load balancers to notice."`
-	Shutdown     Duration `toml:"shutdown" doc:"Longest graceful shutdown; what is then not finished is cut off, and loses nothing that was answered."`
+	PCI          string   `toml:"pci" doc:"Address of the PCI side, host:port. Outside loopback TLS is required, unless plaintext is true."`
+	Ops          string   `toml:"ops" doc:"Address of the operations side, host:port. It has neither TLS nor authentication: do not expose it."`
+	TLSCertFile  string   `toml:"tls_cert_file" doc:"PEM file with the certificate chain of the PCI side. Reloaded on SIGHUP. Empty: no TLS."`
+	TLSKeyFile   string   `toml:"tls_key_file" doc:"PEM file with its private key. Reloaded on SIGHUP."`
+	ClientCAFile string   `toml:"client_ca_file" doc:"PEM file with certificate authorities: callers must present a certificate that one of them issued. A change needs a restart. Empty: no client certificates."`
+	Plaintext    bool     `toml:"plaintext" doc:"Serve the PCI side without TLS outside loopback. Only for a proxy in front that terminates TLS."`
+	Drain        Duration `toml:"drain" doc:"Time between /readyz turning 503 and the PCI side refusing connections, for load balancers to notice. Less than shutdown. 0s: none."`
+	Shutdown     Duration `toml:"shutdown" doc:"Timeout of the graceful shutdown, 1s to 10m. Unfinished requests are then cut off; nothing that was answered is lost."`
 }
 
 // Auth is the section [auth].
 type Auth struct {
-	Issuer       string   `toml:"issuer" doc:"iss of the tokens; required."`
-	Audience     string   `toml:"audience" doc:"aud that the tokens must hold; required."`
-	Algorithms   []string `toml:"algorithms" doc:"Signature algorithms that are taken."`
-	JWKSURL      string   `toml:"jwks_url" doc:"URL of the issuer's keys."`
-	JWKSFile     string   `toml:"jwks_file" doc:"A file with the issuer's keys, instead of the URL."`
-	AccountClaim string   `toml:"account_claim" doc:"Claim that names the caller's account."`
-	Leeway       Duration `toml:"leeway" doc:"Difference of clocks that is overlooked."`
+	Issuer       string   `toml:"issuer" doc:"Issuer: claim iss of the tokens. Required."`
+	Audience     string   `toml:"audience" doc:"Audience: value that the claim aud of the tokens must contain. Required."`
+	Algorithms   []string `toml:"algorithms" doc:"Accepted signature algorithms."`
+	JWKSURL      string   `toml:"jwks_url" doc:"URL of the issuer's token signing keys (JWKS), https; http on loopback only. Refreshed regularly, and on SIGHUP."`
+	JWKSFile     string   `toml:"jwks_file" doc:"File that contains the JWKS, instead of jwks_url."`
+	AccountClaim string   `toml:"account_claim" doc:"Claim that holds the caller's account."`
+	Leeway       Duration `toml:"leeway" doc:"Clock skew tolerated when checking token times, 0s to 5m."`
 }
 
 // Limits is the section [limits].
 type Limits struct {
-	CardPerSecond   float64  `toml:"card_per_second" doc:"Calls per second for one card; 0: no limit."`
-	CardBurst       int      `toml:"card_burst" doc:"Calls at once for one card."`
-	CallerPerSecond float64  `toml:"caller_per_second" doc:"Calls per second for one caller; 0: no limit."`
-	CallerBurst     int      `toml:"caller_burst" doc:"Calls at once for one caller."`
-	Request         Duration `toml:"request" doc:"Longest time for a request, from its first byte to its answer."`
+	CardPerSecond   float64  `toml:"card_per_second" doc:"Calls per second for one card. 0: no limit."`
+	CardBurst       int      `toml:"card_burst" doc:"Calls for one card that are accepted at once, at least 1."`
+	CallerPerSecond float64  `toml:"caller_per_second" doc:"Calls per second of one caller. 0: no limit."`
+	CallerBurst     int      `toml:"caller_burst" doc:"Calls of one caller that are accepted at once, at least 1."`
+	Request         Duration `toml:"request" doc:"Timeout of a request, from its first byte to the answer, 100ms to 5m."`
 }
 
 // Events is the section [events].
 type Events struct {
-	Source            string   `toml:"source" doc:"source of the events (CloudEvents), a URI reference."`
-	Sink              string   `toml:"sink" doc:"none: they wait in the outbox until there is one, for engine.keep_events at most, and are then deleted. jsonl, webhook or jetstream."`
-	File              string   `toml:"file" doc:"jsonl: the file, opened anew on SIGHUP; -: standard output."`
-	WebhookURL        Secret   `toml:"webhook_url" doc:"webhook: where to POST to (Standard Webhooks), https. With a password only in the variable or webhook_url_file."`
-	WebhookURLFile    string   `toml:"webhook_url_file" doc:"webhook: a file with the URL, instead of webhook_url."`
-	WebhookSecret     Secret   `toml:"webhook_secret" doc:"webhook: the signing secrets, whsec_…, separated by white space; each signs." secret:"true"`
-	WebhookSecretFile string   `toml:"webhook_secret_file" doc:"webhook: a file with the secrets. A new one:\n(umask 077; echo \"whsec_$(openssl rand -base64 32)\" > webhook.secret)"`
-	TLSCAFile         string   `toml:"tls_ca_file" doc:"webhook, jetstream: authorities, PEM, one of which has issued the receiver's certificate; empty: the system's."`
-	TLSCertFile       string   `toml:"tls_cert_file" doc:"webhook, jetstream: certificate chain to present to the receiver, PEM; empty: none. It and its key are read anew for each connection."`
-	TLSKeyFile        string   `toml:"tls_key_file" doc:"webhook, jetstream: its private key, PEM."`
-	NATSURL           Secret   `toml:"nats_url" doc:"jetstream: nats://host:4222, or tls://… which insists on TLS, as nats:// does with one of the files above; several with commas. With a password only in the variable or nats_url_file."`
-	NATSURLFile       string   `toml:"nats_url_file" doc:"jetstream: a file with the URL, instead of nats_url."`
-	NATSCredentials   string   `toml:"nats_credentials" doc:"jetstream: a credentials file (JWT and seed), read anew for each connection; empty: none."`
-	NATSStream        string   `toml:"nats_stream" doc:"jetstream: the stream."`
-	NATSPrefix        string   `toml:"nats_prefix" doc:"jetstream: the subjects are PREFIX.00 to PREFIX.ff, by a hash of the card."`
-	NATSCreate        bool     `toml:"nats_create" doc:"jetstream: make the stream if it is not there."`
-	MaxAttempts       int      `toml:"max_attempts" doc:"Failures that park an event, which then waits for cvvd events replay."`
-	MaxBackoff        Duration `toml:"max_backoff" doc:"Longest delay between two attempts."`
+	Source            string   `toml:"source" doc:"CloudEvents source of the events, a URI reference."`
+	Sink              string   `toml:"sink" doc:"Where events are delivered: none, jsonl, webhook or jetstream. none: undelivered events are deleted after engine.keep_events."`
+	File              string   `toml:"file" doc:"jsonl: file that events are appended to. Reopened on SIGHUP. -: standard output."`
+	WebhookURL        Secret   `toml:"webhook_url" doc:"webhook: URL to send events to (Standard Webhooks), https; http on loopback only. A URL with a password must be in CVVD_EVENTS_WEBHOOK_URL or webhook_url_file."`
+	WebhookURLFile    string   `toml:"webhook_url_file" doc:"webhook: file that contains the URL, instead of webhook_url."`
+	WebhookSecret     Secret   `toml:"webhook_secret" doc:"webhook: signing secrets, whsec_…, separated by white space. A request has one signature for each, so that secrets can be replaced." secret:"true"`
+	WebhookSecretFile string   `toml:"webhook_secret_file" doc:"webhook: file that contains the signing secrets. To create one:\n(umask 077; echo \"whsec_$(openssl rand -base64 32)\" > webhook.secret)"`
+	TLSCAFile         string   `toml:"tls_ca_file" doc:"webhook, jetstream: PEM file with the certificate authorities that the receiver's certificate is verified against. Empty: those of the system."`
+	TLSCertFile       string   `toml:"tls_cert_file" doc:"webhook, jetstream: PEM file with a client certificate chain. Reloaded, like its key, for each connection. Empty: no client certificate."`
+	TLSKeyFile        string   `toml:"tls_key_file" doc:"webhook, jetstream: PEM file with its private key."`
+	NATSURL           Secret   `toml:"nats_url" doc:"jetstream: server URL, such as nats://host:4222; several are separated by commas. tls:// requires TLS, and so does nats:// if one of the TLS files above is set. A URL with a password must be in CVVD_EVENTS_NATS_URL or nats_url_file."`
+	NATSURLFile       string   `toml:"nats_url_file" doc:"jetstream: file that contains the URL, instead of nats_url."`
+	NATSCredentials   string   `toml:"nats_credentials" doc:"jetstream: credentials file (JWT and seed). Reloaded for each connection. Empty: none."`
+	NATSStream        string   `toml:"nats_stream" doc:"jetstream: name of the stream."`
+	NATSPrefix        string   `toml:"nats_prefix" doc:"jetstream: prefix of the subjects, PREFIX.00 to PREFIX.ff by a hash of the card id."`
+	NATSCreate        bool     `toml:"nats_create" doc:"jetstream: create the stream if it does not exist."`
+	MaxAttempts       int      `toml:"max_attempts" doc:"Number of failed attempts after which an event is dead-lettered (\"parked\"), 1 to 1000. cvvd events replay requeues it."`
+	MaxBackoff        Duration `toml:"max_backoff" doc:"Maximum delay between two attempts, at least 1s."`
 }
 
 // Log is the section [log].
 type Log struct {
-	Level     string `toml:"level" doc:"debug, info, warn or error."`
+	Level     string `toml:"level" doc:"Minimum level: debug, info, warn or error."`
 	Format    string `toml:"format" doc:"json or text."`
-	AuditFile string `toml:"audit_file" doc:"File that audit records are appended to, as JSON lines, by the daemon and by operators' commands; opened anew on SIGHUP. Empty: standard error, among the logs, where a command's record stays on the operator's terminal."`
+	AuditFile string `toml:"audit_file" doc:"File that the daemon and operators' commands append audit records to, as JSON lines. Reopened on SIGHUP. Empty: standard error, among the logs; the record of a command then appears on the operator's terminal only."`
 }
 
 // Tracing is the section [tracing].
 type Tracing struct {
-	Endpoint string  `toml:"endpoint" doc:"URL of an OTLP/HTTP receiver, such as http://localhost:4318/v1/traces; empty: no traces."`
-	Share    float64 `toml:"share" doc:"Share of the traces that begin here which are kept, over 0 and up to 1."`
+	Endpoint      string  `toml:"endpoint" doc:"URL of an OTLP/HTTP receiver, such as http://localhost:4318/v1/traces. Empty: no traces."`
+	SamplingRatio float64 `toml:"sampling_ratio" doc:"Sampling ratio of traces started here, in (0, 1]."`
 }
 
-// Default returns the configuration that an empty file stands for.
+// Default returns the configuration of an empty file.
 func Default() Config {
 	return Config{
 		Store: Store{Kind: "sqlite", Path: "/var/lib/cvvd/cvvd.db", Connections: 8, Background: 4},
 		CVV:   CVV{Kind: "random", Digits: 3},
-		Rules: Rules{Guard: Lasting(2 * time.Minute), GuardFrom: "request"},
-		Engine: Engine{MaxTries: 3, Workers: 1, Batch: 1000, Poll: Lasting(time.Second),
-			Sweep: Lasting(time.Hour), KeepEvents: Lasting(7 * 24 * time.Hour)},
-		Listen: Listen{PCI: "127.0.0.1:8443", Ops: "127.0.0.1:9090", Shutdown: Lasting(20 * time.Second)},
-		Auth:   Auth{Algorithms: []string{"RS256", "ES256"}, AccountClaim: "account_id", Leeway: Lasting(30 * time.Second)},
+		Rules: Rules{Guard: NewDuration(2 * time.Minute), GuardFrom: "request"},
+		Engine: Engine{MaxTries: 3, Workers: 1, Batch: 1000, Poll: NewDuration(time.Second),
+			Sweep: NewDuration(time.Hour), KeepEvents: NewDuration(7 * 24 * time.Hour)},
+		Listen: Listen{PCI: "127.0.0.1:8443", Ops: "127.0.0.1:9090", Shutdown: NewDuration(20 * time.Second)},
+		Auth:   Auth{Algorithms: []string{"RS256", "ES256"}, AccountClaim: "account_id", Leeway: NewDuration(30 * time.Second)},
 		Limits: Limits{CardPerSecond: 10, CardBurst: 20, CallerPerSecond: 1000, CallerBurst: 2000,
-			Request: Lasting(10 * time.Second)},
-		Events:  Events{Source: "/cvvrotation", Sink: "none", File: "-", NATSStream: "CARD_CVV", NATSPrefix: "card.cvv.changed.v1", MaxAttempts: 12, MaxBackoff: Lasting(10 * time.Minute)},
+			Request: NewDuration(10 * time.Second)},
+		Events:  Events{Source: "/cvvrotation", Sink: "none", File: "-", NATSStream: "CARD_CVV", NATSPrefix: "card.cvv.changed.v1", MaxAttempts: 12, MaxBackoff: NewDuration(10 * time.Minute)},
 		Log:     Log{Level: "info", Format: "json"},
-		Tracing: Tracing{Share: 1},
+		Tracing: Tracing{SamplingRatio: 1},
 	}
 }

@@ -17,13 +17,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write cvvd.example.toml anew; review the difference")
+var update = flag.Bool("update", false, "rewrite cvvd.example.toml; review the difference")
 
 const example = "../cvvd.example.toml"
 
-// TestExample: the example is what the program knows, to the byte, and its lines
-// without the # in front are the defaults.
-func TestExample(t *testing.T) {
+// The example's commented-out settings are the defaults.
+func TestWriteExample_MatchesExampleFileAndDefaults(t *testing.T) {
 	var b bytes.Buffer
 	if err := WriteExample(&b); err != nil {
 		t.Fatal(err)
@@ -54,8 +53,7 @@ func TestExample(t *testing.T) {
 	}
 }
 
-// TestEveryFieldIsDocumented: with its name in the file, which no other has.
-func TestEveryFieldIsDocumented(t *testing.T) {
+func TestConfig_EveryFieldHasDocumentationAndUniqueName(t *testing.T) {
 	c := Default()
 	seen := map[string]bool{}
 	c.each(func(f field) error {
@@ -82,9 +80,8 @@ func written(t *testing.T, c Config) string {
 	return b.String()
 }
 
-// TestOverride sets every field by its variable, to something else, and loads
-// what Write writes of it.
-func TestOverride(t *testing.T) {
+// It also loads what Write has written.
+func TestOverride_SetsEveryField(t *testing.T) {
 	c := Default()
 	var environ []string
 	c.each(func(f field) error {
@@ -123,44 +120,44 @@ func TestOverride(t *testing.T) {
 	}
 }
 
-// TestLoadRefuses: each message says where and what.
-func TestLoadRefuses(t *testing.T) {
+func TestLoad_ErrorNamesPlaceAndProblemWithoutSecret(t *testing.T) {
 	dir := t.TempDir()
 	for _, test := range []struct{ text, variable, want string }{
 		{"[store]\nkind = \"sqlite\"\npaht = \"x\"\n", "", `c.toml:3: unknown setting store.paht`},
 		{"[sotre]\n", "", `c.toml:1: unknown setting sotre`},
 		{"[store]\n[store]\n", "", `c.toml:2: `},
 		{"\n[engine]\nbatch = \"many\"\n", "", `c.toml:3: `},
-		{"\n\n[engine]\npoll = 5\n", "", `c.toml: engine.poll: a duration such as 90s`},
-		{"[engine]\npoll = \"soon\"\n", "", `engine.poll: a duration such as 90s`},
+		{"\n\n[engine]\npoll = 5\n", "", `c.toml: engine.poll: must be a duration, such as 90s`},
+		{"[engine]\npoll = \"soon\"\n", "", `engine.poll: must be a duration, such as 90s`},
 		{"[engine\n", "", `c.toml:1: `},
-		{"[keys]\nsealing = \"1:SECRET\"\n", "", `keys.sealing: is a secret, which must not be in this file: use sealing_file or the variable CVVD_KEYS_SEALING`},
-		{"[store]\nurl = \"postgres://u:SECRET@h/d\"\n", "", `store.url: has a password`},
-		{"[store]\nurl = \"postgres://h/d?password=SECRET\"\n", "", `store.url: has a password`},
-		{"[store]\nurl = \"postgres://u:SECRET@h:bad port/%zz\"\n", "", `store.url: has a password`},
-		{"", "CVVD_STOER_PATH=SECRET", `CVVD_STOER_PATH: there is no such setting`},
-		{"", "CVVD_STORE_PAHT=SECRET", `there are CVVD_STORE_BACKGROUND, CVVD_STORE_CONNECTIONS, CVVD_STORE_KIND, CVVD_STORE_PATH`},
-		{"", "CVVD_ENGINE_BATCH=SECRET", `CVVD_ENGINE_BATCH: a whole number is needed`},
-		{"", "CVVD_ENGINE_POLL=SECRET", `CVVD_ENGINE_POLL: a duration such as 90s`},
-		{"", "CVVD_TRACING_SHARE=SECRET", `CVVD_TRACING_SHARE: a number is needed`},
-		{"", "CVVD_LISTEN_PLAINTEXT=SECRET", `true or false is needed`},
+		{"[keys]\nsealing = \"1:SECRET\"\n", "", `keys.sealing: is a secret and must not be in this file: use sealing_file or the variable CVVD_KEYS_SEALING`},
+		{"[store]\nurl = \"postgres://u:SECRET@h/d\"\n", "", `store.url: contains a password`},
+		{"[store]\nurl = \"postgres://h/d?password=SECRET\"\n", "", `store.url: contains a password`},
+		{"[store]\nurl = \"postgres://u:SECRET@h:bad port/%zz\"\n", "", `store.url: contains a password`},
+		{"", "CVVD_STOER_PATH=SECRET", `environment variable CVVD_STOER_PATH: unknown setting`},
+		{"", "CVVD_STORE_PAHT=SECRET", `unknown setting; known are CVVD_STORE_BACKGROUND, CVVD_STORE_CONNECTIONS, CVVD_STORE_KIND, CVVD_STORE_PATH`},
+		{"", "CVVD_ENGINE_BATCH=SECRET", `CVVD_ENGINE_BATCH: must be a whole number`},
+		{"", "CVVD_ENGINE_POLL=SECRET", `CVVD_ENGINE_POLL: must be a duration`},
+		{"", "CVVD_TRACING_SAMPLING_RATIO=SECRET", `CVVD_TRACING_SAMPLING_RATIO: must be a number`},
+		{"", "CVVD_LISTEN_PLAINTEXT=SECRET", `CVVD_LISTEN_PLAINTEXT: must be true or false`},
 	} {
-		name := filepath.Join(dir, "c.toml")
-		if err := os.WriteFile(name, []byte(test.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := Load(name, []string{test.variable})
-		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "SECRET") {
-			t.Errorf("%s%s: %v, want %q", test.text, test.variable, err, test.want)
-		}
+		t.Run(test.text+test.variable, func(t *testing.T) {
+			name := filepath.Join(dir, "c.toml")
+			if err := os.WriteFile(name, []byte(test.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Load(name, []string{test.variable})
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "SECRET") {
+				t.Errorf("%v, want %q", err, test.want)
+			}
+		})
 	}
 	if _, err := Load(filepath.Join(dir, "none.toml"), nil); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 }
 
-// TestSecretsStayHidden: nothing that prints a configuration prints a secret.
-func TestSecretsStayHidden(t *testing.T) {
+func TestConfig_PrintsNoSecret(t *testing.T) {
 	const hidden = "MARK-of-a-secret"
 	c := Default()
 	if err := c.Override([]string{"CVVD_STORE_URL=postgres://u:" + hidden + "@h/d", "CVVD_KEYS_SEALING=1:" + hidden, "CVVD_CVV_CVK=" + hidden, "CVVD_EVENTS_WEBHOOK_SECRET=" + hidden}); err != nil {
@@ -187,18 +184,19 @@ func TestSecretsStayHidden(t *testing.T) {
 	}
 }
 
-func TestDurationString(t *testing.T) {
+func TestDuration_StringOmitsZeroParts(t *testing.T) {
 	for _, s := range []string{"0s", "90ms", "1m30s", "2m", "20m", "24h", "168h", "1h30m", "10h"} {
 		var d Duration
-		if err := d.set(s); err != nil || d.String() != s {
-			t.Errorf("%s: %v, %v", s, d, err)
-		}
+		t.Run(s, func(t *testing.T) {
+			if err := d.set(s); err != nil || d.String() != s {
+				t.Error(d, err)
+			}
+		})
 	}
 }
 
-// FuzzParse: what is read can be written and read again, and is the same; what
-// is refused is refused with a place; nothing panics, checks neither.
-func FuzzParse(f *testing.F) {
+// An error names a place, and neither parsing nor checking panics.
+func FuzzParse_WrittenConfigurationParsesToTheSame(f *testing.F) {
 	f.Add("[store]\nkind = \"postgres\"\nurl = \"postgres://h/d\"\n")
 	f.Add("[engine]\npoll = \"1s\"\nbatch = 7\n[limits]\ncard_per_second = 1e3\n[auth]\nalgorithms = [\"ES256\"]")
 	f.Add("store.path = \"x\"\n")

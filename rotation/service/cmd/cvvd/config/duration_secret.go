@@ -9,20 +9,20 @@ import (
 	"cvvrotation/rotation"
 )
 
-// Duration is a time.Duration in Go's spelling: 90s, 2m, 24h. It is no number,
-// so that a file cannot say 5 and mean seconds.
+// Duration is a time.Duration written as text, such as 90s, 2m, 24h. It is no number:
+// 5 could be meant as seconds.
 type Duration struct {
 	d     time.Duration
-	wrong bool // what was read is none; Parse, which knows the field, reports it
+	wrong bool // the text was invalid; Parse reports it with the field
 }
 
-// Lasting returns d as a Duration.
-func Lasting(d time.Duration) Duration { return Duration{d: d} }
+// NewDuration returns d as a Duration.
+func NewDuration(d time.Duration) Duration { return Duration{d: d} }
 
 // Go returns d as a time.Duration.
 func (d Duration) Go() time.Duration { return d.d }
 
-// UnmarshalText reads a duration.
+// UnmarshalText parses a duration.
 func (d *Duration) UnmarshalText(text []byte) error {
 	*d = Duration{wrong: d.set(string(text)) != nil, d: d.d}
 	return nil
@@ -33,20 +33,20 @@ func (d *Duration) set(text string) error {
 	if err != nil {
 		return errDuration
 	}
-	*d = Lasting(v)
+	*d = NewDuration(v)
 	return nil
 }
 
-var errDuration = errors.New("a duration such as 90s, 2m or 24h is needed")
+var errDuration = errors.New("must be a duration, such as 90s, 2m or 24h")
 
-// String returns the duration without parts that are zero: 2m, not 2m0s.
+// String returns the duration without zero parts: 2m, not 2m0s.
 func (d Duration) String() string { return rotation.FormatDuration(d.d) }
 
-// Secret is a text that must not be shown. The zero value is none. It formats as
-// [redacted], and has nothing that reflection could read.
+// Secret is a text that must not be printed. The zero value holds none. It formats as
+// [redacted], and reflection cannot read it.
 type Secret struct{ reveal func() string }
 
-// NewSecret returns the text as a secret; of an empty one the zero value.
+// NewSecret returns the text as a secret. For an empty text it returns the zero value.
 func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
@@ -54,7 +54,7 @@ func NewSecret(text string) Secret {
 	return Secret{func() string { return text }}
 }
 
-// Reveal returns the text; "" when there is none.
+// Reveal returns the text, or "" if s is the zero value.
 func (s Secret) Reveal() string {
 	if s.reveal == nil {
 		return ""
@@ -62,16 +62,16 @@ func (s Secret) Reveal() string {
 	return s.reveal()
 }
 
-// IsSet reports whether there is one.
+// IsSet reports whether s holds a text.
 func (s Secret) IsSet() bool { return s.reveal != nil }
 
-// UnmarshalText keeps the text.
+// UnmarshalText stores the text.
 func (s *Secret) UnmarshalText(text []byte) error {
 	*s = NewSecret(string(text))
 	return nil
 }
 
-// Format writes [redacted], whatever the verb; nothing when there is none.
+// Format writes [redacted] for every verb, and nothing for the zero value.
 func (s Secret) Format(f fmt.State, _ rune) {
 	if s.IsSet() {
 		io.WriteString(f, "[redacted]")

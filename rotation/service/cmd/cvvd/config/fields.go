@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// field is one setting of a Config.
+// field is one setting of a [Config].
 type field struct {
 	section, name string // as in the file
 	doc           string
-	secret        bool // not for the file
+	secret        bool // must not be in the file
 	value         reflect.Value
 }
 
-// path is how messages name a field.
+// path returns the name of the field in messages.
 func (f field) path() string { return f.section + "." + f.name }
 
-// env is the variable that overrides the field.
+// env returns the environment variable that overrides the field.
 func (f field) env() string { return "CVVD_" + strings.ToUpper(f.section+"_"+f.name) }
 
 // section is one table of the file.
@@ -47,7 +47,7 @@ func (c *Config) sections() []section {
 	return all
 }
 
-// each calls fn with all settings.
+// each calls fn with each setting until fn returns an error.
 func (c *Config) each(fn func(field) error) error {
 	for _, s := range c.sections() {
 		for _, f := range s.fields {
@@ -59,8 +59,8 @@ func (c *Config) each(fn func(field) error) error {
 	return nil
 }
 
-// set sets the field from text, as an environment variable holds it. Lists are
-// separated by commas. The error does not quote the text.
+// set sets the field from the text of an environment variable. Lists are separated
+// by commas. The error does not quote the text.
 func (f field) set(text string) error {
 	switch p := f.value.Addr().Interface().(type) {
 	case *string:
@@ -72,19 +72,19 @@ func (f field) set(text string) error {
 	case *int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return fmt.Errorf("a whole number is needed")
+			return fmt.Errorf("must be a whole number")
 		}
 		*p = n
 	case *float64:
 		x, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return fmt.Errorf("a number is needed")
+			return fmt.Errorf("must be a number")
 		}
 		*p = x
 	case *bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
-			return fmt.Errorf("true or false is needed")
+			return fmt.Errorf("must be true or false")
 		}
 		*p = b
 	case *[]string:
@@ -98,7 +98,7 @@ func (f field) set(text string) error {
 	return nil
 }
 
-// toml returns the field's value in TOML; a secret one as a comment.
+// toml returns the field's value in TOML, and [redacted] for a secret.
 func (f field) toml() string {
 	switch v := f.value.Interface().(type) {
 	case string:
@@ -126,7 +126,7 @@ func (f field) toml() string {
 	return fmt.Sprint(f.value.Interface())
 }
 
-// quote returns s as a basic string of TOML.
+// quote returns s as a TOML basic string.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
@@ -145,8 +145,8 @@ func quote(s string) string {
 	return b.String()
 }
 
-// Write writes the configuration in effect, as a file that could be loaded
-// again but for its secrets, which are shown as [redacted].
+// Write writes the effective configuration as a file that [Load] accepts. Secrets are
+// [redacted] and commented out.
 func (c *Config) Write(w io.Writer) error {
 	var b strings.Builder
 	for i, s := range c.sections() {
@@ -166,19 +166,19 @@ func (c *Config) Write(w io.Writer) error {
 	return err
 }
 
-// WriteExample writes the defaults with the documentation of every field, each
-// commented out: a file to begin with.
+// WriteExample writes a file to start from: each setting with its documentation and
+// its default, commented out.
 func WriteExample(w io.Writer) error {
 	c := Default()
 	var b strings.Builder
-	b.WriteString(`# The configuration of cvvd. What is commented out is the default.
+	b.WriteString(`# Configuration of cvvd. Commented-out settings show the default.
 #
-# Every setting can be overridden by the environment variable CVVD_SECTION_NAME:
-# listen.pci by CVVD_LISTEN_PCI, lists with commas. Settings marked "environment
-# only" are secrets, which this file must not hold; each has a file of its own
-# beside it. Durations are written 90s, 2m, 24h.
+# Environment variables named CVVD_SECTION_NAME override this file: listen.pci is
+# CVVD_LISTEN_PCI; lists are separated by commas. Settings marked "environment
+# only" are secrets and must not be in this file; the setting after each names a
+# file that contains it. Durations are written 90s, 2m, 24h.
 #
-# "cvvd config check --config FILE" checks a file and shows what is in effect.
+# "cvvd config check --config FILE" checks a file and prints the effective settings.
 `)
 	for _, s := range c.sections() {
 		b.WriteByte('\n')
@@ -198,7 +198,7 @@ func WriteExample(w io.Writer) error {
 	return err
 }
 
-// comment writes text as lines of a comment, broken at 78 columns.
+// comment writes text as comment lines, wrapped at 78 columns.
 func comment(b *strings.Builder, text string) {
 	for paragraph := range strings.SplitSeq(text, "\n") {
 		line := "#"

@@ -12,21 +12,21 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// FieldError is a setting that will not do.
+// FieldError reports a setting with an invalid value.
 type FieldError struct {
 	Field  string // such as listen.pci
-	Detail string // what is wrong and what would do; no secret
+	Detail string // what is wrong; contains no secret
 }
 
-// Error returns the field and what would do.
+// Error returns the field and the detail.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Detail }
 
-// maxFile is the size of a configuration file, and of a file with a secret.
+// maxFile is the maximum size of a configuration file and of a secret's file.
 const maxFile = 1 << 20
 
-// Load reads a file over the defaults, and the environment (as os.Environ
-// returns it) over both. An empty name is no file. The error names the file and
-// line, or the variable; see also [Config.Check].
+// Load returns the defaults, overridden by the file, overridden by the environment (in
+// the form of os.Environ). An empty name means no file. The error names the file and
+// line, or the variable. Load does not check values: see [Config.Check].
 func Load(name string, environ []string) (Config, error) {
 	var text []byte
 	if name != "" {
@@ -48,13 +48,13 @@ func readFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%s: longer than %d bytes", name, maxFile)
+		return nil, fmt.Errorf("%s: larger than %d bytes", name, maxFile)
 	}
 	return os.ReadFile(name)
 }
 
-// Parse reads a file's text over the defaults. Errors begin with the line, as
-// in ":7: …", or with ": ".
+// Parse returns the defaults, overridden by the text of a file. Errors begin with the
+// line, as in ":7: …", or with ": ".
 func Parse(text []byte) (Config, error) {
 	c := Default()
 	decoder := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
@@ -77,17 +77,17 @@ func Parse(text []byte) (Config, error) {
 			return fmt.Errorf(": %w", &FieldError{f.path(), errDuration.Error()})
 		}
 		if f.secret && f.value.Interface().(Secret).IsSet() {
-			return fmt.Errorf(": %w", &FieldError{f.path(), fmt.Sprintf("is a secret, which must not be in this file: use %s_file or the variable %s", f.name, f.env())})
+			return fmt.Errorf(": %w", &FieldError{f.path(), fmt.Sprintf("is a secret and must not be in this file: use %s_file or the variable %s", f.name, f.env())})
 		}
 		if s, ok := f.value.Interface().(Secret); ok && hasPassword(s.Reveal()) {
-			return fmt.Errorf(": %w", &FieldError{f.path(), fmt.Sprintf("has a password, which must not be in this file: use %s_file or the variable %s", f.name, f.env())})
+			return fmt.Errorf(": %w", &FieldError{f.path(), fmt.Sprintf("contains a password, which must not be in this file: use %s_file or the variable %s", f.name, f.env())})
 		}
 		return nil
 	})
 }
 
-// hasPassword reports whether a URL, or one of several with commas, may hold a
-// password or token. What can't be read may.
+// hasPassword reports whether a URL, or one of several separated by commas, may
+// contain a password or token. A URL that does not parse may.
 func hasPassword(text string) bool {
 	for one := range strings.SplitSeq(text, ",") {
 		if one == "" {
@@ -106,9 +106,9 @@ func hasPassword(text string) bool {
 	return false
 }
 
-// Override sets what variables named CVVD_SECTION_NAME say. CVVD_CONFIG, which
-// names the file, is passed over; another variable that begins with CVVD_ is an
-// error, since it is most likely a misspelt one.
+// Override applies the environment variables named CVVD_SECTION_NAME. It ignores
+// CVVD_CONFIG, which names the file. It returns an error for any other variable that
+// begins with CVVD_, because that is most likely misspelt.
 func (c *Config) Override(environ []string) error {
 	known := map[string]field{}
 	c.each(func(f field) error {
@@ -122,16 +122,16 @@ func (c *Config) Override(environ []string) error {
 		}
 		f, ok := known[name]
 		if !ok {
-			return fmt.Errorf("the environment variable %s: there is no such setting%s", name, nearest(name, known))
+			return fmt.Errorf("environment variable %s: unknown setting%s", name, nearest(name, known))
 		}
 		if err := f.set(value); err != nil {
-			return fmt.Errorf("the environment variable %s: %w", name, err)
+			return fmt.Errorf("environment variable %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// nearest names the variables of the same section.
+// nearest lists the variables of the same section.
 func nearest(name string, known map[string]field) string {
 	section, _, _ := strings.Cut(strings.TrimPrefix(name, "CVVD_"), "_")
 	var same []string
@@ -144,5 +144,5 @@ func nearest(name string, known map[string]field) string {
 		return ""
 	}
 	slices.Sort(same)
-	return "; there are " + strings.Join(same, ", ")
+	return "; known are " + strings.Join(same, ", ")
 }

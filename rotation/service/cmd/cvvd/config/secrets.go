@@ -13,12 +13,12 @@ import (
 	"cvvrotation/rotation/service/webhook"
 )
 
-// secret returns what is set directly, or the content of the file without the
-// white space around it. Exactly one of the two must be given.
+// secret returns the direct value, or the content of the file without surrounding
+// white space. Exactly one of the two must be set.
 func secret(field string, direct Secret, file string) (string, error) {
 	switch {
 	case direct.IsSet() && file != "":
-		return "", &FieldError{field, "is given twice: leave out the variable or " + field + "_file"}
+		return "", &FieldError{field, "is set twice: unset the variable or " + field + "_file"}
 	case direct.IsSet():
 		return direct.Reveal(), nil
 	case file == "":
@@ -35,32 +35,32 @@ func secret(field string, direct Secret, file string) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// private refuses a file that everybody on the machine may read or write.
+// private returns an error if all users of the machine may read or write the file.
 func private(file string) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a file", file)
+		return fmt.Errorf("%s is not a regular file", file)
 	}
 	if info.Mode().Perm()&0o007 != 0 {
-		return fmt.Errorf("%s can be used by everybody on this machine (%v): chmod 600 %s", file, info.Mode().Perm(), file)
+		return fmt.Errorf("%s is accessible to all users of this machine (%v): run chmod 600 %s", file, info.Mode().Perm(), file)
 	}
 	return nil
 }
 
-// PostgresURL returns the database's URL.
+// PostgresURL returns the URL of the database.
 func (c *Config) PostgresURL() (string, error) {
 	return secret("store.url", c.Store.URL, c.Store.URLFile)
 }
 
-// WebhookURL returns where webhooks go.
+// WebhookURL returns the URL that webhooks are sent to.
 func (c *Config) WebhookURL() (string, error) {
 	return secret("events.webhook_url", c.Events.WebhookURL, c.Events.WebhookURLFile)
 }
 
-// WebhookSecrets returns the secrets that sign webhooks.
+// WebhookSecrets returns the secrets that webhooks are signed with.
 func (c *Config) WebhookSecrets() ([]webhook.Secret, error) {
 	const field = "events.webhook_secret"
 	text, err := secret(field, c.Events.WebhookSecret, c.Events.WebhookSecretFile)
@@ -81,13 +81,13 @@ func (c *Config) WebhookSecrets() ([]webhook.Secret, error) {
 	return all, nil
 }
 
-// NATSURL returns the addresses of the NATS servers.
+// NATSURL returns the URLs of the NATS servers, separated by commas.
 func (c *Config) NATSURL() (string, error) {
 	return secret("events.nats_url", c.Events.NATSURL, c.Events.NATSURLFile)
 }
 
-// Generator returns the generator of CVVs with its keys. A nil kms is for keys
-// in the clear.
+// Generator returns the generator of CVVs with its keys. A nil kms means that the keys
+// are not wrapped.
 func (c *Config) Generator(ctx context.Context, kms seal.KMS) (engine.Generator, error) {
 	text, err := secret("keys.sealing", c.Keys.Sealing, c.Keys.SealingFile)
 	if err != nil {
@@ -110,7 +110,7 @@ func (c *Config) Generator(ctx context.Context, kms seal.KMS) (engine.Generator,
 	}
 	pair, err := hex.DecodeString(text)
 	if err != nil {
-		return nil, &FieldError{"cvv.cvk", "32 hexadecimal digits are needed"}
+		return nil, &FieldError{"cvv.cvk", "must be 32 hexadecimal digits"}
 	}
 	defer clear(pair)
 	cvk, err := cvvgen.NewCVK(pair)
@@ -119,7 +119,7 @@ func (c *Config) Generator(ctx context.Context, kms seal.KMS) (engine.Generator,
 	}
 	order, ok := expiryOrders[c.CVV.ExpiryOrder]
 	if !ok {
-		return nil, &FieldError{"cvv.expiry_order", "YYMM or MMYY is needed"}
+		return nil, &FieldError{"cvv.expiry_order", "must be YYMM or MMYY"}
 	}
 	local, err := cvvgen.NewLocal(cvk, order, c.CVV.Digits)
 	if err != nil {
