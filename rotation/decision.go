@@ -75,14 +75,25 @@ var rows = [256]struct {
 	R14: {true, false, ReasonGuard},
 }
 
+var ruleNames = []string{
+	R1: "R1", R2: "R2", R3: "R3", R4: "R4", R5: "R5", R6: "R6", R7: "R7",
+	R8: "R8", R9: "R9", R10: "R10", R11: "R11", R12: "R12", R13: "R13", R14: "R14",
+}
+
 // String returns the rule as docs/rules.md numbers it, such as "R5". An
 // unknown rule prints as Rule(n).
-func (r Rule) String() string {
-	if r == 0 || r > R14 {
-		return fmt.Sprintf("Rule(%d)", uint8(r))
-	}
-	return fmt.Sprintf("R%d", uint8(r))
-}
+func (r Rule) String() string { return enumString("Rule", ruleNames, r) }
+
+// GoString returns String in the name of the package, for %#v.
+func (r Rule) GoString() string { return "rotation." + r.String() }
+
+// MarshalText returns what String does. It returns an error that wraps
+// [ErrRule] if the rule is unknown.
+func (r Rule) MarshalText() ([]byte, error) { return enumMarshal(ruleNames, r, ErrRule) }
+
+// UnmarshalText accepts what String returns. It returns an error that wraps
+// [ErrRule], and leaves r as it was, if text is anything else.
+func (r *Rule) UnmarshalText(text []byte) error { return enumUnmarshal(ruleNames, r, text, ErrRule) }
 
 // Rotates reports whether a decision by this rule rotates the CVV; false for an
 // unknown rule.

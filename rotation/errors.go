@@ -24,6 +24,10 @@ var (
 	ErrGuardFrom = errors.New("unknown start of the guard: request or scheduling is needed")
 	// ErrReason is an unknown [Reason].
 	ErrReason = errors.New("unknown reason")
+	// ErrRule is an unknown [Rule].
+	ErrRule = errors.New("unknown rule: one of R1 to R14 is needed")
+	// ErrText is text that is not the text form of an [Event] or of [Rules].
+	ErrText = errors.New("malformed text form: restore what String or MarshalText wrote")
 	// ErrStateVersion is an encoded state of a version that this package
 	// does not know, most likely a newer one.
 	ErrStateVersion = errors.New("unknown version of an encoded state: read it with the release that wrote it, or a newer one")

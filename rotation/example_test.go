@@ -134,8 +134,8 @@ func ExampleRules_PreviewForced() {
 	// 2m0s true
 }
 
-// A state is stored as text, in JSON or as at most 38 bytes.
-func ExampleState_UnmarshalText() {
+// A state is stored as text, in JSON, or in up to 38 bytes by MarshalBinary.
+func ExampleParseState() {
 	var rules rotation.Rules
 	threePM := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 	card, _, _ := rules.Decide(rotation.State{}, rotation.SetInterval(threePM, 24*time.Hour))
@@ -146,10 +146,14 @@ func ExampleState_UnmarshalText() {
 	var restored map[string]rotation.State
 	fmt.Println(json.Unmarshal(row, &restored), restored["A"] == card)
 
-	var damaged rotation.State
-	fmt.Println(damaged.UnmarshalText([]byte("rotation/1 interval=24h")))
+	state, err := rotation.ParseState(card.String())
+	fmt.Println(err, state == card)
+
+	_, err = rotation.ParseState("rotation/1 interval=24h")
+	fmt.Println(err)
 	// Output:
 	// {"A":"rotation/1 interval=24h next=2026-11-23T15:00:00Z guard=set_interval@2026-11-22T15:00:00Z crc=4e10ba8c"}
+	// <nil> true
 	// <nil> true
 	// rotation: text that fails its check: damaged encoded state: restore it from a copy
 }

@@ -26,7 +26,7 @@ func setFirst(d, interval, first time.Duration) rotation.Event {
 
 // daily is a card that rotates every 24 hours, next at the instant start, and
 // last heard of a day before.
-func daily(t *testing.T) rotation.State {
+func daily(t testing.TB) rotation.State {
 	return after(t, rules, setInterval(-day, day))
 }
 

@@ -63,10 +63,23 @@ func (s State) AppendText(b []byte) ([]byte, error) {
 // fails.
 func (s State) MarshalText() ([]byte, error) { return s.AppendText(nil) }
 
-// String returns the text form of s.
+// String returns the text form of s, which [ParseState] reads.
 func (s State) String() string {
 	text, _ := s.AppendText(nil)
 	return string(text)
+}
+
+// GoString returns the text form of s in the name of the type, for %#v.
+func (s State) GoString() string { return "rotation.State(" + s.String() + ")" }
+
+// ParseState returns the state whose text form is text, as String, AppendText
+// and MarshalText write it; for the binary form use [State.UnmarshalBinary]. It
+// returns an error that wraps [ErrStateVersion] or [ErrStateDamaged] if text is
+// anything else.
+func ParseState(text string) (State, error) {
+	var s State
+	err := s.UnmarshalText([]byte(text))
+	return s, err
 }
 
 // UnmarshalText restores what AppendText wrote. An error wraps
@@ -91,13 +104,6 @@ func (s *State) UnmarshalText(text []byte) error {
 // parseText reads the fields of the text form. It needs no errors of its own:
 // what it can't read does not encode to the same text again.
 func parseText(text []byte) (s State) {
-	instant := func(value []byte) int64 {
-		var t time.Time
-		if t.UnmarshalText(value) != nil {
-			return outOfRange
-		}
-		return t.UnixNano()
-	}
 	for field := range bytes.FieldsSeq(text) {
 		name, value, _ := bytes.Cut(field, []byte("="))
 		switch string(name) {
@@ -105,14 +111,14 @@ func parseText(text []byte) (s State) {
 			d, _ := time.ParseDuration(string(value))
 			s.setInterval(int64(d))
 		case "next":
-			s.next = instant(value)
+			s.next = parseInstant(value)
 		case "guard":
 			kind, start, _ := bytes.Cut(value, []byte("@"))
 			var by Kind
 			_ = by.UnmarshalText(kind)
-			s.startGuard(instant(start), by)
+			s.startGuard(parseInstant(start), by)
 		case "served":
-			s.serve(instant(value))
+			s.serve(parseInstant(value))
 		}
 	}
 	return s

@@ -2,10 +2,12 @@ package rotation_test
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,80 +17,102 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The forms of version 1, pinned: these states are in somebody's database.
+// golden are the states whose encoded forms testdata/state_v1.txt freezes: that file
+// says what is in databases, so tests read it and nothing writes it.
 var golden = []struct {
-	name, text, binary string
-	state              func(*testing.T) rotation.State
+	name  string
+	state func(testing.TB) rotation.State
 }{
-	{
-		name:   "zero",
-		text:   "rotation/1 crc=291896ad",
-		binary: "0100e2c3efa5",
-		state:  func(*testing.T) rotation.State { return rotation.State{} },
-	},
-	{
-		name:   "scheduled",
-		text:   "rotation/1 interval=24h next=2026-11-22T15:00:00Z guard=set_interval@2026-11-21T15:00:00Z crc=cb46eeb8",
-		binary: "010700004e94914f000018ea660b4216600018ea1776b0c7600019c6de97",
-		state:  daily,
-	},
-	{
-		name:   "served",
-		text:   "rotation/1 interval=24h next=2026-11-23T15:00:00Z guard=auto@2026-11-22T15:00:00.123456789Z served=2026-11-22T15:00:00Z crc=b1f6a0ec",
-		binary: "010e00004e94914f000018eab49fd365600018ea660b49722d1518ea660b42166000eb32cbaa",
-		state: func(t *testing.T) rotation.State {
-			return after(t, rules, setInterval(-day, day), autoSlot(123456789, 0))
-		},
-	},
-	{
-		name:   "off",
-		text:   "rotation/1 guard=forced@2026-11-22T15:00:01Z served=2026-11-22T15:00:00Z crc=c54a059d",
-		binary: "010918ea660b7db12a0018ea660b42166000652642b1",
-		state: func(t *testing.T) rotation.State {
-			return after(t, rules, setInterval(-day, day), autoSlot(0, 0), forced(time.Second), disable(time.Minute))
-		},
-	},
-	{
-		name:   "nanoseconds",
-		text:   "rotation/1 interval=3h25m45.000006789s next=2026-11-22T15:00:00.01Z guard=set_interval@2026-11-22T15:00:00Z crc=f9432a7f",
-		binary: "010700000b3a4b57148518ea660b42aef68018ea660b42166000d84977e0",
-		state: func(t *testing.T) rotation.State {
-			return after(t, rules, setFirst(0, 3*time.Hour+25*time.Minute+45*time.Second+6789, 10*time.Millisecond))
-		},
-	},
-	{
-		name:   "the first instant",
-		text:   "rotation/1 interval=1ns next=1970-01-01T00:00:00.000000001Z guard=set_interval@1970-01-01T00:00:00Z crc=be155de3",
-		binary: "01070000000000000001000000000000000100000000000000009c6c255d",
-		state: func(t *testing.T) rotation.State {
-			return after(t, newRules(t, 0, rotation.FromRequest),
-				rotation.SetInterval(time.Unix(0, 0), 1), rotation.AutoSlot(time.Unix(0, 1), time.Unix(0, 0)))
-		},
-	},
-	{
-		name:   "the last slot",
-		text:   "rotation/1 interval=87600h next=2210-12-29T23:59:59.999999999Z guard=auto@2200-12-31T23:59:59.999999999Z served=2200-12-31T23:59:59.999999999Z crc=45edc71f",
-		binary: "010e0460623fc85e0000698a704dbfbaffff652a0e0df75cffff652a0e0df75cffffab7994e0",
-		state: func(t *testing.T) rotation.State {
-			last := endOfYears.Add(-ns)
-			return after(t, rules, rotation.SetIntervalFirst(last.Add(-ns), rotation.MaxInterval, last), rotation.AutoSlot(last, last))
-		},
-	},
+	{"zero", func(testing.TB) rotation.State { return rotation.State{} }},
+	{"scheduled, guard of an interval", daily},
+	{"guard of a forced call", func(t testing.TB) rotation.State {
+		return after(t, rules, setInterval(-day, day), forced(0))
+	}},
+	{"served, guard of an automatic rotation", func(t testing.TB) rotation.State {
+		return after(t, rules, setInterval(-day, day), autoSlot(123456789, 0))
+	}},
+	{"forced after an automatic rotation", func(t testing.TB) rotation.State {
+		return after(t, rules, setInterval(-day, day), autoSlot(0, 0), forced(time.Minute))
+	}},
+	{"off, guard of a forced call", func(t testing.TB) rotation.State { return after(t, rules, forced(0)) }},
+	{"off, guard of an interval", func(t testing.TB) rotation.State {
+		return after(t, rules, setInterval(0, day), disable(time.Second))
+	}},
+	{"off, guard of an automatic rotation, served", func(t testing.TB) rotation.State {
+		return after(t, rules, setInterval(-day, day), autoSlot(0, 0), disable(time.Minute))
+	}},
+	{"off, guard of a forced call, served", func(t testing.TB) rotation.State {
+		return after(t, rules, setInterval(-day, day), autoSlot(0, 0), forced(time.Second), disable(time.Minute))
+	}},
+	{"nanoseconds", func(t testing.TB) rotation.State {
+		return after(t, rules, setFirst(0, 3*time.Hour+25*time.Minute+45*time.Second+6789, 10*time.Millisecond))
+	}},
+	{"the first instant", func(t testing.TB) rotation.State {
+		return after(t, newRules(t, 0, rotation.FromRequest), rotation.SetInterval(time.Unix(0, 0), 1))
+	}},
+	{"served in 1970", func(t testing.TB) rotation.State {
+		return after(t, newRules(t, 0, rotation.FromRequest),
+			rotation.SetInterval(time.Unix(0, 0), 1), rotation.AutoSlot(time.Unix(0, 1), time.Unix(0, 1)))
+	}},
+	{"the last slot", func(t testing.TB) rotation.State {
+		last := endOfYears.Add(-ns)
+		return after(t, rules, rotation.SetIntervalFirst(last.Add(-ns), rotation.MaxInterval, last), rotation.AutoSlot(last, last))
+	}},
 }
 
-func TestGoldenForms(t *testing.T) {
+// goldenForms returns the text and binary forms in testdata/state_v1.txt by name.
+func goldenForms(t testing.TB) map[string][2]string {
+	t.Helper()
+	file, err := os.ReadFile("testdata/state_v1.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms := map[string][2]string{}
+	for line := range strings.Lines(string(file)) {
+		if line[0] == '#' {
+			continue
+		}
+		columns := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(columns) != 3 {
+			t.Fatalf("not three columns: %q", line)
+		}
+		forms[columns[0]] = [2]string(columns[1:])
+	}
+	return forms
+}
+
+func TestState_FormsAreFrozen(t *testing.T) {
+	forms := goldenForms(t)
 	for _, test := range golden {
 		t.Run(test.name, func(t *testing.T) {
+			frozen, ok := forms[test.name]
+			if !ok {
+				t.Fatal("testdata/state_v1.txt has no such line")
+			}
+			delete(forms, test.name)
 			s := test.state(t)
-			if got := s.String(); got != test.text {
-				t.Errorf("text\n got %s\nwant %s", got, test.text)
+			if got := s.String(); got != frozen[0] {
+				t.Errorf("text\n got %s\nwant %s", got, frozen[0])
 			}
 			data, err := s.MarshalBinary()
-			if got := fmt.Sprintf("%x", data); got != test.binary || err != nil {
-				t.Errorf("binary\n got %s, %v\nwant %s", got, err, test.binary)
+			if got := fmt.Sprintf("%x", data); got != frozen[1] || err != nil {
+				t.Errorf("binary\n got %s, %v\nwant %s", got, err, frozen[1])
 			}
-			roundTrip(t, s)
+			if parsed, err := rotation.ParseState(frozen[0]); parsed != s || err != nil {
+				t.Errorf("the text is parsed as %v, %v; want %v", parsed, err, s)
+			}
+			stored, err := hex.DecodeString(frozen[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			var decoded rotation.State
+			if err := decoded.UnmarshalBinary(stored); decoded != s || err != nil {
+				t.Errorf("the binary form is decoded as %v, %v; want %v", decoded, err, s)
+			}
 		})
+	}
+	for name := range forms {
+		t.Errorf("no state is %q", name)
 	}
 }
 
@@ -122,8 +146,7 @@ func roundTrip(t fataler, s rotation.State) {
 	}
 }
 
-// Whatever state events lead to can be stored and restored.
-func TestRoundTrip(t *testing.T) {
+func TestState_RoundTripsInEachForm(t *testing.T) {
 	generator := anything.generator(t)
 	rapid.Check(t, func(t *rapid.T) {
 		for _, m := range generator.Draw(t, "timeline").moves {
@@ -132,8 +155,8 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// wantDamage checks that neither decoder form is accepted and that the receiver
-// stays as it was.
+// wantDamage checks that decode fails with one of the errors and leaves the
+// receiver as it was.
 func wantDamage(t *testing.T, what string, decode func(*rotation.State) error, want ...error) {
 	t.Helper()
 	s := daily(t)
@@ -150,8 +173,7 @@ func wantDamage(t *testing.T, what string, decode func(*rotation.State) error, w
 	}
 }
 
-// Each flipped bit, each truncation and each byte too many is found out.
-func TestDamage(t *testing.T) {
+func TestState_RefusesFlippedBitsAndOtherLengths(t *testing.T) {
 	for _, test := range golden {
 		t.Run(test.name, func(t *testing.T) {
 			s := test.state(t)
@@ -190,8 +212,8 @@ func TestDamage(t *testing.T) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// sealText and sealBinary close a body with a checksum that is right, to get
-// behind it.
+// sealText and sealBinary append the correct checksum to a body, so that tests reach
+// what is checked after it.
 func sealText(body string) []byte {
 	return fmt.Appendf(nil, "%s crc=%08x", body, crc32.Checksum([]byte(body), castagnoli))
 }
@@ -200,8 +222,8 @@ func sealBinary(body []byte) []byte {
 	return binary.BigEndian.AppendUint32(append([]byte(nil), body...), crc32.Checksum(body, castagnoli))
 }
 
-// Behind a checksum that is right, what Decide can't have made is refused still.
-func TestImpossibleStates(t *testing.T) {
+// A correct checksum does not make a state valid that Decide cannot have made.
+func TestState_RefusesTextThatDecideCannotMake(t *testing.T) {
 	const next = " next=2026-11-22T15:00:00Z"
 	for _, test := range []struct {
 		body string
@@ -251,17 +273,13 @@ func TestImpossibleStates(t *testing.T) {
 		{"rotation/1 served=2299-01-01T00:00:00Z", rotation.ErrStateDamaged},
 		{"rotation/1 served=1970-01-01T00:00:00Z guard=auto@1970-01-01T00:00:00Z", rotation.ErrStateDamaged},
 	} {
-		text := sealText(test.body)
-		if test.want != nil {
-			wantDamage(t, test.body, func(s *rotation.State) error { return s.UnmarshalText(text) }, test.want)
-			continue
-		}
-		var s rotation.State
-		if err := s.UnmarshalText(text); err != nil {
-			t.Errorf("%s: %v", test.body, err)
-		}
+		t.Run(test.body, func(t *testing.T) {
+			wantDecoded(t, sealText(test.body), (*rotation.State).UnmarshalText, test.want)
+		})
 	}
+}
 
+func TestState_RefusesBinaryThatDecideCannotMake(t *testing.T) {
 	word := func(n int64) string { return string(binary.BigEndian.AppendUint64(nil, uint64(n))) }
 	end := endOfYears.UnixNano()
 	for _, test := range []struct {
@@ -271,9 +289,9 @@ func TestImpossibleStates(t *testing.T) {
 		{"\x01\x00", nil},
 		{"\x02\x00", rotation.ErrStateVersion},
 		{"\x00\x00", rotation.ErrStateVersion},
-		{"\x02", rotation.ErrStateVersion}, // however short
+		{"\x02", rotation.ErrStateVersion}, // before its length is checked
 		{"\x01", rotation.ErrStateDamaged},
-		{"\x01\x10", rotation.ErrStateDamaged}, // a field nobody knows
+		{"\x01\x10", rotation.ErrStateDamaged}, // an unknown field
 		{"\x01\x00" + word(0), rotation.ErrStateDamaged},
 		{"\x01\x04" + word(1) + word(0), nil},
 		{"\x01\x04" + word(1), rotation.ErrStateDamaged},
@@ -295,23 +313,30 @@ func TestImpossibleStates(t *testing.T) {
 		{"\x01\x08" + word(-1), rotation.ErrStateDamaged},
 		{"\x01\x08" + word(end+int64(rotation.MaxInterval)), rotation.ErrStateDamaged},
 	} {
-		data := sealBinary([]byte(test.body))
-		if test.want != nil {
-			wantDamage(t, fmt.Sprintf("%x", test.body), func(s *rotation.State) error { return s.UnmarshalBinary(data) }, test.want)
-			continue
-		}
-		var s rotation.State
-		if err := s.UnmarshalBinary(data); err != nil {
-			t.Errorf("%x: %v", test.body, err)
-		}
+		t.Run(fmt.Sprintf("%x", test.body), func(t *testing.T) {
+			wantDecoded(t, sealBinary([]byte(test.body)), (*rotation.State).UnmarshalBinary, test.want)
+		})
 	}
 }
 
-// FuzzStateText decodes the input as it is, and once more with the checksum put
-// right, since fuzzing would never guess it.
+// wantDecoded checks that decode accepts data, or fails with want where it is not nil.
+func wantDecoded(t *testing.T, data []byte, decode func(*rotation.State, []byte) error, want error) {
+	t.Helper()
+	if want != nil {
+		wantDamage(t, "sealed", func(s *rotation.State) error { return decode(s, data) }, want)
+		return
+	}
+	var s rotation.State
+	if err := decode(&s, data); err != nil {
+		t.Error(err)
+	}
+}
+
+// FuzzStateText decodes the input as it is, and once more with a correct checksum,
+// which fuzzing would not guess.
 func FuzzStateText(f *testing.F) {
-	for _, test := range golden {
-		f.Add(test.text)
+	for _, forms := range goldenForms(f) {
+		f.Add(forms[0])
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, text := range [][]byte{[]byte(text), sealText(text)} {
@@ -329,6 +354,10 @@ func FuzzStateText(f *testing.F) {
 
 // FuzzStateBinary does the same for the binary form.
 func FuzzStateBinary(f *testing.F) {
+	for _, test := range golden {
+		data, _ := test.state(f).MarshalBinary()
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, data := range [][]byte{data, sealBinary(data)} {
 			s := rotation.State{}
@@ -349,8 +378,8 @@ func checkRefused(t *testing.T, s rotation.State, err error) {
 	}
 }
 
-// live has s go through every kind of event at extreme instants: whatever it
-// is, the states after it can be stored, and no sum has wrapped.
+// live applies every kind of event at extreme instants to s: the states after it
+// can be stored, and no sum has wrapped.
 func live(t *testing.T, s rotation.State) {
 	next, _ := s.Next()
 	for _, at := range []time.Time{time.Unix(0, 0), start, next, endOfYears.Add(-ns)} {
