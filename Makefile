@@ -37,7 +37,7 @@ fuzz: ## fuzz each target with FUZZTIME inputs (default 20000x)
 	.ci/fuzz
 
 .PHONY: bench
-bench: ## run the benchmarks of the README
+bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./rotation/... ./rotation/service/... ./cvvgen ./sim/...
 
 .PHONY: mutate
@@ -45,7 +45,7 @@ mutate: ## mutation testing of the rules; ends with the score
 	.ci/mutate
 
 .PHONY: golden
-golden: ## write the golden files and the README's picture anew; review the difference
+golden: ## rewrite the golden files and the picture; review the difference
 	go test ./sim/scenarios ./sim/draw ./sim/check ./rotation/service ./rotation/service/cmd/cvvd/config ./cmd/cvvsim -update
 
 .PHONY: docs
