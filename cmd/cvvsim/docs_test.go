@@ -3,14 +3,13 @@ package main
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "draw the README's picture anew; look at it")
+var update = flag.Bool("update", false, "write the README's picture; review the difference")
 
 func readFile(t *testing.T, name string) string {
 	t.Helper()
@@ -21,28 +20,17 @@ func readFile(t *testing.T, name string) string {
 	return string(b)
 }
 
-// TestReadmeSnippet: what the README shows is what is compiled and run.
-func TestReadmeSnippet(t *testing.T) {
-	_, snippet, ok := strings.Cut(readFile(t, "../../README.md"), "```go\n")
-	snippet, _, ok2 := strings.Cut(snippet, "```\n")
-	if !ok || !ok2 {
-		t.Fatal("the README has no Go snippet")
-	}
-	if example := readFile(t, "../../rotation/example_embedding_test.go"); !strings.Contains(example, snippet) {
-		t.Errorf("the README's snippet is not in example_embedding_test.go:\n%s", cmp.Diff(example, snippet))
+func TestDocs_ExampleTimelinesHold(t *testing.T) {
+	for _, name := range []string{"example.timeline", "example.jsonl"} {
+		t.Run(name, func(t *testing.T) {
+			if status, out, errs := call("", "verify", "../../docs/"+name); status != exitDone || !strings.HasPrefix(out, "3 events, 1 judged") {
+				t.Errorf("status %d: %s%s", status, out, errs)
+			}
+		})
 	}
 }
 
-// TestReadmeTimeline: the timeline that the README shows is one, and holds.
-func TestReadmeTimeline(t *testing.T) {
-	lines := regexp.MustCompile(`(?m)^    (2026-\S+Z |\+\S+ ).*\n`).FindAllString(readFile(t, "../../README.md"), -1)
-	if status, out, errs := call(strings.Join(lines, ""), "verify", "-"); status != exitDone || !strings.HasPrefix(out, "3 events, 1 judged") {
-		t.Errorf("status %d: %s%s", status, out, errs)
-	}
-}
-
-// TestReadmePicture: the picture is what the command draws.
-func TestReadmePicture(t *testing.T) {
+func TestDocs_PictureIsWhatCvvsimDraws(t *testing.T) {
 	const picture = "../../docs/overview.svg"
 	status, svg, errs := call("", "replay", "-o", "svg",
 		"--title", "CVV rotation: the schedule and the 2-minute guard", "../../sim/scenarios/overview.timeline")
@@ -59,17 +47,22 @@ func TestReadmePicture(t *testing.T) {
 	}
 }
 
-// TestReadmeCommands: every command line that the README shows has a command and
-// flags that there are.
-func TestReadmeCommands(t *testing.T) {
-	lines := regexp.MustCompile(`(?m)^    cvvsim (.*)$`).FindAllStringSubmatch(readFile(t, "../../README.md"), -1)
-	if len(lines) < 8 {
-		t.Errorf("%d command lines in the README: are they indented otherwise?", len(lines))
+// Every command line in a document has a command and flags that exist.
+func TestDocs_CommandLinesAreAccepted(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, line := range lines {
-		words, _, _ := strings.Cut(line[1], "#")
-		if status, out, errs := call("", append(strings.Fields(words), "--help")...); status != exitDone || !strings.Contains(out, "Usage:") {
-			t.Errorf("cvvsim %s: status %d, %s", words, status, errs)
+	lines := 0
+	for _, page := range append(pages, "../../README.md") {
+		for _, m := range regexp.MustCompile(`(?m)^ {4,}(?:go run \./cmd/)?cvvsim ([^#|>\n]*)`).FindAllStringSubmatch(readFile(t, page), -1) {
+			lines++
+			if status, out, errs := call("", append(strings.Fields(m[1]), "--help")...); status != exitDone || !strings.Contains(out, "Usage:") {
+				t.Errorf("%s: cvvsim %s: status %d, %s", page, m[1], status, errs)
+			}
 		}
+	}
+	if lines < 15 {
+		t.Errorf("found only %d command lines", lines)
 	}
 }
