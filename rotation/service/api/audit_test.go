@@ -14,10 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
-	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
 )
@@ -63,8 +61,8 @@ func TestAudit(t *testing.T) {
 	do := func(method, path, token, body string, header ...string) {
 		s.do(request{method: method, path: path, token: token, body: body, header: append(header, "X-Request-Id", "r-1")})
 	}
-	eve := s.dev.Mint(auth.Caller{Subject: "eve", Account: "other", Scopes: allScopes}, 24*time.Hour)
-	anybody := s.dev.Mint(auth.Caller{Subject: "desk", Scopes: append(slices.Clone(allScopes), api.ScopeAnyAccount)}, 24*time.Hour)
+	eve := s.dev.Token(auth.Caller{Subject: "eve", Account: "other", Scopes: allScopes}, 24*time.Hour)
+	anybody := s.dev.Token(auth.Caller{Subject: "desk", Scopes: append(slices.Clone(allScopes), api.ScopeAnyAccount)}, 24*time.Hour)
 	const a = "/v1/cards/a"
 	do("PUT", a, "", `{"cvv_rotation_interval_hours":24}`)
 	do("PUT", a, "", "")
@@ -213,23 +211,6 @@ func TestAuditHasNoLevel(t *testing.T) {
 	}
 }
 
-func TestOutcome(t *testing.T) {
-	for err, want := range map[error]string{
-		nil:                                      "done",
-		store.ErrNotFound:                        "no-such-card",
-		fmt.Errorf("x: %w", engine.ErrForbidden): "other-account",
-		engine.ErrKeyReused:                      "idempotency-key-reused",
-		engine.ErrRegistered:                     "registered-otherwise",
-		store.ErrUnavailable:                     "unavailable",
-		rotation.ErrStateDamaged:                 "internal-error",
-		&engine.FieldError{Field: "card"}:        "invalid-request",
-	} {
-		if got := api.Outcome(err); got != want {
-			t.Errorf("%v: %q, want %q", err, got, want)
-		}
-	}
-}
-
 // Whatever comes in whatever order: a card that is another one than before has a
 // record, with its account and the versions before and after; so has a CVV that
 // was revealed, and every refusal; nothing else has.
@@ -243,7 +224,7 @@ func TestAuditRandom(t *testing.T) {
 		{Subject: "desk", Scopes: append(slices.Clone(allScopes), api.ScopeAnyAccount)},
 		{Subject: "reader", Account: "acme", Scopes: []string{api.ScopeRead}},
 	} {
-		callers[c.Subject] = s.dev.Mint(c, 1000*time.Hour)
+		callers[c.Subject] = s.dev.Token(c, 1000*time.Hour)
 	}
 	subjects := []string{"owner", "owner", "desk", "eve", "reader", "nobody"}
 	calls := []request{

@@ -224,7 +224,7 @@ func benchIssuer(b *testing.B, alg string) (sign func(n int) string, v *auth.Ver
 	if err := os.WriteFile(file, set, 0o600); err != nil {
 		b.Fatal(err)
 	}
-	v = verifier(b, auth.Config{JWKS: file, Algorithms: []string{alg}, Clock: clock.New()})
+	v = verifier(b, file, alg, auth.Options{Clock: clock.New()})
 	for !v.Ready() {
 		time.Sleep(time.Millisecond)
 	}

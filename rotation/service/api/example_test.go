@@ -16,6 +16,7 @@ import (
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/auth/devtoken"
 )
 
 // A service that has routes of its own takes the endpoint in under a prefix.
@@ -31,7 +32,7 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	issuer := auth.NewDev(nil) // auth.New with the issuer's keys, outside of development
+	issuer := devtoken.New(nil) // auth.New with the issuer's keys, outside of development
 	endpoint, err := api.New(e, issuer, api.Options{
 		PerCard: api.Rate{PerSecond: 5, Burst: 100},
 	})
@@ -43,7 +44,7 @@ func ExampleNew() {
 	server := httptest.NewServer(mux) // api.Server(":8443", mux), which has limits for slow clients
 	defer server.Close()
 
-	token := issuer.Mint(auth.Caller{
+	token := issuer.Token(auth.Caller{
 		Subject: "wallet", Account: "acme", Scopes: []string{api.ScopeRegister, api.ScopeRotate},
 	}, time.Hour)
 	send := func(method, path string) (int, string) {

@@ -2,7 +2,7 @@ package api
 
 import "time"
 
-// Operation is an operation, for tests.
+// Operation is an operation for tests.
 type Operation struct{ Method, Route, Scope string }
 
 // Operations returns all operations.
@@ -13,29 +13,26 @@ func Operations() (list []Operation) {
 	return list
 }
 
-// ProblemTypes returns the types of problems with their statuses and titles.
+// ProblemTypes returns the status and title of each problem type.
 func ProblemTypes() map[string][2]any {
 	m := make(map[string][2]any)
-	for _, k := range []kind{
-		kindInvalid, kindToken, kindScope, kindForbidden, kindNoCard, kindNoRoute, kindMethod, kindKeyReused,
-		kindRegistered, kindTooLarge, kindContentType, kindTooMany, kindInternal, kindUnavailable,
-	} {
-		m[problemURI+k.name] = [2]any{k.status, k.title}
+	for name, p := range problemTypes {
+		m[problemURI+string(name)] = [2]any{p.status, p.title}
 	}
 	return m
 }
 
-// Limiter is a limiter, for tests.
+// Limiter is a limiter for tests.
 type Limiter struct{ l *limiter }
 
-// NewLimiter returns one.
+// NewLimiter returns a limiter.
 func NewLimiter(r Rate) Limiter { return Limiter{newLimiter(r)} }
 
-// Take is take.
+// Take calls take.
 func (l Limiter) Take(key string, now time.Time) time.Duration { return l.l.take(key, now) }
 
-// Len returns how many keys are remembered.
+// Len returns the number of keys.
 func (l Limiter) Len() int { return len(l.l.young) + len(l.l.old) }
 
-// MaxLimited is how many keys a generation of a limiter has.
+// MaxLimited is the maximum number of keys in a generation.
 const MaxLimited = maxLimited

@@ -1,89 +1,102 @@
 package api
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
-	_ "embed"
+	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/benbjohnson/clock"
-	"github.com/go-json-experiment/json"
 
+	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/service/audit"
+	"cvvrotation/rotation/service/auth"
 )
 
-//go:embed openapi.json
-var document []byte
+// Engine is what the endpoint needs of a rotation engine. *engine.Engine implements
+// it.
+type Engine interface {
+	Register(context.Context, engine.Ref, engine.Registration) (engine.Schedule, bool, error)
+	Force(context.Context, engine.Ref, engine.ForceRequest) (engine.Rotation, error)
+	Show(ctx context.Context, ref engine.Ref, slots int) (engine.Schedule, error)
+	SetInterval(context.Context, engine.Ref, engine.IntervalRequest) (engine.Schedule, error)
+	Disable(context.Context, engine.Ref) (engine.Schedule, error)
+	Reveal(context.Context, engine.Ref) (engine.Revealed, error)
+	Verify(context.Context, engine.Ref, cvvgen.CVV) (engine.Verdict, error)
+	Unlock(context.Context, engine.Ref) error
+}
 
-// OpenAPI returns the description of the endpoint: an OpenAPI 3.1 document, as it
-// is served at /openapi.json.
-func OpenAPI() []byte { return slices.Clone(document) }
+// Authenticator identifies the caller of a request: *auth.Verifier by its bearer
+// token, an embedder's own by a client certificate, a session, or otherwise.
+//
+// An error that matches auth.ErrUnauthenticated is answered with 401, and with the
+// header WWW-Authenticate if the error has a method Challenge() string. An error that
+// matches auth.ErrNotReady, and an expired context, are answered with 503. Any other
+// error is answered with 500.
+type Authenticator interface {
+	AuthenticateRequest(*http.Request) (auth.Caller, error)
+}
 
-// operation is what a method does at a path.
+// operation is a method of a path.
 type operation struct {
 	method, route string
-	scope         string // "": no token is needed
-	audited       string // what the audit log calls it; "": it changes and reveals nothing
-	query         string // the one query parameter that it takes; "": none
-	handle        func(*handler, *call) (*answer, error)
+	scope         string          // that the caller needs; "": anybody may call it
+	audited       audit.Operation // in the audit log; "": changes and reveals nothing
+	query         string          // the only query parameter; "": none
+	handle        func(*handler, *call) (*response, error)
 }
 
 var operations = []operation{
-	{"POST", "/v1/cards/{cardId}/cvv/rotate", ScopeRotate, "rotate", "", (*handler).rotate},
+	{"POST", "/v1/cards/{cardId}/cvv/rotate", ScopeRotate, audit.Rotate, "", (*handler).rotate},
 	{"GET", "/v1/cards/{cardId}/cvv/rotation", ScopeRead, "", "slots", (*handler).showSchedule},
-	{"PATCH", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, "set_interval", "", (*handler).setSchedule},
-	{"DELETE", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, "disable", "", (*handler).deleteSchedule},
-	{"GET", "/v1/cards/{cardId}/cvv", ScopeReveal, "reveal", "", (*handler).reveal},
-	{"POST", "/v1/cards/{cardId}/cvv/verify", ScopeVerify, "verify", "", (*handler).verify},
-	{"POST", "/v1/cards/{cardId}/cvv/unlock", ScopeUnlock, "unlock", "", (*handler).unlock},
-	{"PUT", "/v1/cards/{cardId}", ScopeRegister, "register", "", (*handler).register},
+	{"PATCH", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, audit.SetInterval, "", (*handler).setSchedule},
+	{"DELETE", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, audit.Disable, "", (*handler).deleteSchedule},
+	{"GET", "/v1/cards/{cardId}/cvv", ScopeReveal, audit.Reveal, "", (*handler).reveal},
+	{"POST", "/v1/cards/{cardId}/cvv/verify", ScopeVerify, audit.Verify, "", (*handler).verify},
+	{"POST", "/v1/cards/{cardId}/cvv/unlock", ScopeUnlock, audit.Unlock, "", (*handler).unlock},
+	{"PUT", "/v1/cards/{cardId}", ScopeRegister, audit.Register, "", (*handler).register},
 	{"GET", "/openapi.json", "", "", "", (*handler).openAPI},
 }
 
 // handler is the endpoint.
 type handler struct {
-	engine    *engine.Engine
+	engine    Engine
 	auth      Authenticator
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
-	audit     *slog.Logger
 	mux       *http.ServeMux
 	perCard   *limiter
 	perCaller *limiter
 }
 
-// New returns the endpoint over the engine. The error says which option is out of
-// range.
-func New(e *engine.Engine, a Authenticator, o Options) (http.Handler, error) {
-	if err := o.PerCard.check("PerCard"); err != nil {
+// New returns the endpoint on the engine. It returns an error if an argument is nil
+// or an option is out of range.
+func New(e Engine, a Authenticator, o Options) (http.Handler, error) {
+	if e == nil || a == nil {
+		return nil, errors.New("api: an Engine and an Authenticator are required")
+	}
+	if err := cmp.Or(o.PerCard.check("PerCard"), o.PerCaller.check("PerCaller")); err != nil {
 		return nil, err
 	}
-	if err := o.PerCaller.check("PerCaller"); err != nil {
-		return nil, err
+	if o.Timeout < 0 {
+		return nil, errors.New("api: Options.Timeout must not be negative")
 	}
-	if o.Clock == nil {
-		o.Clock = clock.New()
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Audit == nil {
-		o.Audit = o.Logger
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = 10 * time.Second
-	}
+	o.Clock = cmp.Or(o.Clock, clock.New())
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	o.Audit = cmp.Or(o.Audit, o.Logger)
+	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
 	if o.Observe == nil {
-		o.Observe = func(Exchange) {}
+		o.Observe = func(context.Context, Exchange) {}
 	}
 	h := &handler{
-		engine: e, auth: a, options: o, clock: o.Clock, log: o.Logger, audit: o.Audit,
+		engine: e, auth: a, options: o, clock: o.Clock, log: o.Logger,
 		mux: http.NewServeMux(), perCard: newLimiter(o.PerCard), perCaller: newLimiter(o.PerCaller),
 	}
 	for i := range operations {
@@ -96,132 +109,102 @@ func New(e *engine.Engine, a Authenticator, o Options) (http.Handler, error) {
 	return h, nil
 }
 
-// callKey is the context's key for the call, while the mux looks for its
-// operation.
+// call is a request that is being handled.
+type call struct {
+	w         http.ResponseWriter
+	r         *http.Request
+	requestID string
+	started   time.Time
+	op        *operation  // nil: no operation matched
+	caller    auth.Caller // zero until authenticated
+	card      string      // "" until it is known not to be a PAN
+	query     url.Values
+	effect    engine.Effect // what the engine did
+	err       error         // that the response is a problem for
+}
+
+// callKey is the context key of the call while the mux matches its operation.
 type callKey struct{}
 
-// ServeHTTP answers the request.
+// ServeHTTP handles the request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{w: w, id: requestID(r), started: h.clock.Now()}
+	c := &call{w: w, requestID: requestID(r), started: h.clock.Now()}
 	ctx, cancel := context.WithTimeout(r.Context(), h.options.Timeout)
 	defer cancel()
 	c.r = r.WithContext(context.WithValue(ctx, callKey{}, c))
-	a := h.answer(c)
+	response := h.respond(c)
 	if c.op != nil {
-		r.Pattern = c.op.method + " " + c.op.route // for those who measure around this handler
-		a = h.record(c, a)
+		r.Pattern = c.op.method + " " + c.op.route // for metrics around this handler
+		response = h.record(c, response)
 	}
-	a.write(c)
-	h.finish(c, a)
+	response.write(c)
+	h.finish(c, response)
 }
 
-// answer finds the operation and has it done. It always returns an answer.
-func (h *handler) answer(c *call) (a *answer) {
+// respond finds the operation, authorizes the caller and runs the operation. Errors
+// and panics become problems.
+func (h *handler) respond(c *call) (r *response) {
 	defer func() {
 		if v := recover(); v != nil {
-			h.log.ErrorContext(c.r.Context(), "a request panicked", "request_id", c.id, "route", c.route(), engine.Panicked(v))
-			a = (&problem{kind: kindInternal}).answer(c.id)
+			h.log.ErrorContext(c.r.Context(), "request handler panicked; answering 500", "request_id", c.requestID, "route", c.route(), engine.Panicked(v))
+			r = (&problem{name: audit.InternalError}).response(c.requestID)
 		}
 	}()
-	err := h.route(c)
-	if err == nil {
-		a, err = h.serve(c)
+	err := h.match(c)
+	if err == nil && c.op.scope != "" {
+		err = h.authorize(c)
 	}
 	if err == nil {
-		return a
+		err = c.readQuery()
 	}
+	if err == nil {
+		r, err = c.op.handle(h, c)
+	}
+	if err == nil {
+		return r
+	}
+	c.err = err
 	p := problemOf(err)
-	c.reason = err
-	if p.kind == kindInternal {
-		h.log.ErrorContext(c.r.Context(), "a request failed", "request_id", c.id, "route", c.route(), "error", err)
+	if p.name == audit.InternalError {
+		h.log.ErrorContext(c.r.Context(), "request failed; answering 500", "request_id", c.requestID, "route", c.route(), "error", err)
 	}
-	return p.answer(c.id)
+	return p.response(c.requestID)
 }
 
-// route sets the call's operation.
-func (h *handler) route(c *call) error {
+// match sets the call's operation.
+func (h *handler) match(c *call) error {
 	if p := c.r.URL.Path; !strings.HasPrefix(p, "/") || path.Clean(p) != p || strings.ContainsAny(p, "\\\x00") ||
 		strings.Count(c.r.URL.EscapedPath(), "/") != strings.Count(p, "/") {
-		// The mux would redirect some of these, and take an encoded slash for part of an id.
-		return invalid(fieldError{Field: "path", In: "path", Detail: "must not have empty or dot segments, encoded slashes, backslashes or a slash at its end"})
+		// The mux would redirect some of these, and accept an encoded slash in an id.
+		return invalid(fieldError{Field: "path", In: "path", Detail: "must not contain empty or dot segments, encoded slashes, backslashes or a trailing slash"})
 	}
 	found, pattern := h.mux.Handler(c.r)
 	if pattern != "" {
-		h.mux.ServeHTTP(c.w, c.r) // which sets the path's values, and writes nothing
+		h.mux.ServeHTTP(c.w, c.r) // sets the path's values and calls the function from New, which writes nothing
 		return nil
 	}
-	refusal := &recorder{header: http.Header{}}
+	refusal := &statusRecorder{header: http.Header{}}
 	found.ServeHTTP(refusal, c.r)
 	if refusal.status == http.StatusMethodNotAllowed {
-		return &problem{kind: kindMethod, allow: refusal.header.Get("Allow")}
+		return &problem{name: audit.MethodNotAllowed, allow: refusal.header.Get("Allow")}
 	}
-	return &problem{kind: kindNoRoute}
+	return &problem{name: audit.NoSuchResource}
 }
 
-// recorder keeps what the mux answers by itself.
-type recorder struct {
+// route returns the route that the request matched, or "".
+func (c *call) route() string {
+	if c.op == nil {
+		return ""
+	}
+	return c.op.route
+}
+
+// statusRecorder keeps the status and header of the mux's own responses.
+type statusRecorder struct {
 	header http.Header
 	status int
 }
 
-func (r *recorder) Header() http.Header         { return r.header }
-func (r *recorder) Write(b []byte) (int, error) { return len(b), nil }
-func (r *recorder) WriteHeader(status int)      { r.status = status }
-
-// answer is what a request is answered with.
-type answer struct {
-	status      int
-	contentType string // "": application/json
-	body        any    // nil: none; []byte is written as it is
-	header      http.Header
-}
-
-// problem is the kind of problem that the answer tells of, such as scope-missing;
-// "": none.
-func (a *answer) problem() string {
-	if p, ok := a.body.(problemBody); ok {
-		return p.Type[len(problemURI):]
-	}
-	return ""
-}
-
-func (a *answer) write(c *call) {
-	header := c.w.Header()
-	for name, values := range a.header {
-		header[name] = values
-	}
-	header.Set("X-Request-Id", c.id)
-	header.Set("X-Content-Type-Options", "nosniff")
-	if header.Get("Cache-Control") == "" {
-		header.Set("Cache-Control", "no-store")
-	}
-	if a.body == nil {
-		c.w.WriteHeader(a.status)
-		return
-	}
-	b, ok := a.body.([]byte)
-	if !ok {
-		var err error
-		if b, err = json.Marshal(a.body); err != nil {
-			panic("api: an answer that can't be encoded") // they are all our own
-		}
-		defer clear(b)
-	}
-	contentType := a.contentType
-	if contentType == "" {
-		contentType = "application/json"
-	}
-	header.Set("Content-Type", contentType)
-	c.w.WriteHeader(a.status)
-	c.w.Write(b) // an error is the client's, who is gone
-}
-
-// requestID returns the request's own id if it is fit for logs, else a new one.
-// Without a letter it could be a PAN or a CVV.
-func requestID(r *http.Request) string {
-	id := r.Header.Get("X-Request-Id")
-	if checkName(id) == "" && strings.ContainsFunc(id, func(c rune) bool { return c > '9' && c != ':' && c != '_' }) {
-		return id
-	}
-	return rand.Text()
-}
+func (r *statusRecorder) Header() http.Header         { return r.header }
+func (r *statusRecorder) Write(b []byte) (int, error) { return len(b), nil }
+func (r *statusRecorder) WriteHeader(status int)      { r.status = status }

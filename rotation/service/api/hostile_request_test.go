@@ -82,13 +82,12 @@ func (k rsaKey) token(t testing.TB, change jwt.MapClaims) string {
 	return s
 }
 
-func verifier(t testing.TB, c auth.Config) *auth.Verifier {
+func verifier(t testing.TB, jwks, algorithm string, o auth.Options) *auth.Verifier {
 	t.Helper()
-	c.Issuer, c.Audience = "https://id.example", "cvv"
-	if c.Clock == nil {
-		c.Clock = newClock()
+	if o.Clock == nil {
+		o.Clock = newClock()
 	}
-	v, err := auth.New(c)
+	v, err := auth.New(auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: []string{algorithm}}, jwks, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +101,7 @@ func verifier(t testing.TB, c auth.Config) *auth.Verifier {
 func TestTokens(t *testing.T) {
 	before, after, stranger := newRSA(t, "a"), newRSA(t, "b"), newRSA(t, "a")
 	keys := newIssuer(t, before)
-	v := verifier(t, auth.Config{JWKS: keys.URL, Algorithms: []string{"RS256"}, MinRefresh: 10 * time.Millisecond})
+	v := verifier(t, keys.URL, "RS256", auth.Options{MinRefresh: 10 * time.Millisecond})
 	s := newSite(t, setup{auth: v})
 	s.card("a", 0)
 	rotate := func(token string) reply {
@@ -167,7 +166,7 @@ func TestTokens(t *testing.T) {
 
 // Before the first key set nobody is let in, and nobody is turned away for good.
 func TestNotReady(t *testing.T) {
-	s := newSite(t, setup{auth: verifier(t, auth.Config{JWKS: t.TempDir() + "/none", Algorithms: []string{"RS256"}})})
+	s := newSite(t, setup{auth: verifier(t, t.TempDir()+"/none", "RS256", auth.Options{})})
 	s.do(request{method: "GET", path: "/v1/cards/a/cvv"}).want(t, 503, "unavailable")
 }
 
@@ -175,7 +174,7 @@ func TestAccounts(t *testing.T) {
 	s := newSite(t, setup{})
 	s.card("mine", 0)
 	mint := func(account string, scopes ...string) string {
-		return s.dev.Mint(auth.Caller{Subject: "x", Account: account, Scopes: scopes}, time.Hour)
+		return s.dev.Token(auth.Caller{Subject: "x", Account: account, Scopes: scopes}, time.Hour)
 	}
 	other := mint("other", allScopes...)
 	any := mint("", append(allScopes, api.ScopeAnyAccount)...)

@@ -183,7 +183,7 @@ func TestStatuses(t *testing.T) {
 		if want := `Bearer realm="cvv", error="insufficient_scope", scope="` + op.Scope + `"`; a.header.Get("WWW-Authenticate") != want {
 			t.Error(a.header)
 		}
-		other := s.dev.Mint(auth.Caller{Subject: "x", Account: "other", Scopes: allScopes}, time.Hour)
+		other := s.dev.Token(auth.Caller{Subject: "x", Account: "other", Scopes: allScopes}, time.Hour)
 		s.do(with(func(r *request) { r.token = other })).want(t, 403, "other-account")
 		s.do(with(func(r *request) { r.path = strings.Replace(op.Route, "{cardId}", "4111111111111111", 1) })).want(t, 400, "invalid-request", "path cardId")
 		if op.Method != "PUT" {

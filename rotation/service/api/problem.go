@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -9,13 +8,13 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/auth"
 )
 
-// problem is an error as callers see it (RFC 9457).
+// problem is an error that the caller may see (RFC 9457).
 type problem struct {
-	kind      kind
+	name      audit.Outcome
 	detail    string
 	fields    []fieldError
 	challenge string        // WWW-Authenticate
@@ -23,42 +22,41 @@ type problem struct {
 	retry     time.Duration // Retry-After
 }
 
-func (p *problem) Error() string { return p.kind.title }
+func (p *problem) Error() string { return problemTypes[p.name].title }
 
-// kind is a type of problem. Its name is the end of the type's URI.
-type kind struct {
+// problemURI and the problem's name are the URI of its type.
+const problemURI = "urn:cvvrotation:problem:"
+
+const unavailableRetry = time.Second
+
+type problemType struct {
 	status int
-	name   string
 	title  string
 }
 
-const problemURI = "urn:cvvrotation:problem:"
+var problemTypes = map[audit.Outcome]problemType{
+	audit.InvalidRequest:       {400, "The request is invalid"},
+	audit.Unauthenticated:      {401, "The credentials are missing or invalid"},
+	audit.ScopeMissing:         {403, "The caller lacks a required scope"},
+	audit.OtherAccount:         {403, "The card belongs to another account"},
+	audit.NoSuchCard:           {404, "The card does not exist"},
+	audit.NoSuchResource:       {404, "The resource does not exist"},
+	audit.MethodNotAllowed:     {405, "The resource does not support this method"},
+	audit.IdempotencyKeyReused: {409, "The idempotency key was used for a different request"},
+	audit.RegisteredOtherwise:  {409, "The card is registered with different data"},
+	audit.BodyTooLarge:         {413, "The body is too large"},
+	audit.UnsupportedType:      {415, "The body is not JSON"},
+	audit.TooManyRequests:      {429, "Too many requests"},
+	audit.InternalError:        {500, "Internal error"},
+	audit.Unavailable:          {503, "The service is temporarily unavailable"},
+}
 
-// The types of problems.
-var (
-	kindInvalid      = kind{400, "invalid-request", "The request is not valid"}
-	kindToken        = kind{401, "unauthenticated", "The bearer token is missing or not accepted"}
-	kindScope        = kind{403, "scope-missing", "The token lacks the scope that the operation needs"}
-	kindForbidden    = kind{403, "other-account", "The card belongs to another account"}
-	kindNoCard       = kind{404, "no-such-card", "There is no such card"}
-	kindNoRoute      = kind{404, "no-such-resource", "There is nothing at this path"}
-	kindMethod       = kind{405, "method-not-allowed", "The path does not take this method"}
-	kindKeyReused    = kind{409, "idempotency-key-reused", "The idempotency key was used for another request"}
-	kindRegistered   = kind{409, "registered-otherwise", "The card is registered with other particulars"}
-	kindTooLarge     = kind{413, "body-too-large", "The body is too large"}
-	kindContentType  = kind{415, "unsupported-content-type", "The body is not JSON"}
-	kindTooMany      = kind{429, "too-many-requests", "There are too many requests"}
-	kindInternal     = kind{500, "internal-error", "Something went wrong on our side"}
-	kindUnavailable  = kind{503, "unavailable", "The service can't answer at the moment"}
-	unavailableRetry = time.Second
-)
-
-// fieldError is a field of the request that is at fault.
+// fieldError reports an invalid field of the request.
 type fieldError struct {
-	Field   string `json:"field"`             // as it is spelled in the request
+	Field   string `json:"field"`             // as spelled in the request
 	In      string `json:"in"`                // path, query, header or body
-	Pointer string `json:"pointer,omitempty"` // JSON Pointer of a body's member, as a URI fragment
-	Detail  string `json:"detail"`            // what would do; never the value
+	Pointer string `json:"pointer,omitempty"` // JSON Pointer to a member of the body, as a URI fragment
+	Detail  string `json:"detail"`            // what is accepted; never the value
 }
 
 func bodyError(name, detail string) fieldError {
@@ -77,10 +75,10 @@ func invalid(fields ...fieldError) *problem {
 		}
 		b.WriteString(f.Field + ": " + f.Detail)
 	}
-	return &problem{kind: kindInvalid, detail: b.String(), fields: fields}
+	return &problem{name: audit.InvalidRequest, detail: b.String(), fields: fields}
 }
 
-// engineFields maps the engine's and the rules' names of fields to those of a
+// engineFields maps the field names of the engine and the rules to those of a
 // request.
 var engineFields = map[string]fieldError{
 	"card":            {Field: "cardId", In: "path"},
@@ -95,8 +93,8 @@ var engineFields = map[string]fieldError{
 	"first":           bodyError("cvv_first_rotation_date", ""),
 }
 
-// problemOf returns what a caller is told of an error. What is none of the
-// caller's business is an internal error.
+// problemOf returns the problem for an error. An error that the caller cannot act on
+// is an internal error.
 func problemOf(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
@@ -111,39 +109,40 @@ func problemOf(err error) *problem {
 		}
 		return fieldProblem(e.Field, detail)
 	}
+	p := &problem{name: audit.OutcomeOf(err)}
 	switch {
-	case errors.Is(err, auth.ErrToken):
-		return &problem{kind: kindToken, challenge: auth.Challenge(err)}
-	case errors.Is(err, store.ErrNotFound):
-		return &problem{kind: kindNoCard}
-	case errors.Is(err, engine.ErrForbidden):
-		return &problem{kind: kindForbidden}
-	case errors.Is(err, engine.ErrKeyReused):
-		return &problem{kind: kindKeyReused, detail: "use a new key for each request, and the same one to try a request again"}
-	case errors.Is(err, engine.ErrRegistered):
-		return &problem{kind: kindRegistered}
-	case errors.Is(err, auth.ErrNotReady), errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrUnavailable),
-		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return &problem{
-			kind: kindUnavailable, retry: unavailableRetry,
-			detail: "it may or may not have been done; try again, with the same Idempotency-Key if there was one",
+	case errors.Is(err, auth.ErrUnauthenticated):
+		p.name = audit.Unauthenticated
+		if e, ok := errors.AsType[challenger](err); ok {
+			p.challenge = e.Challenge()
 		}
+	case errors.Is(err, auth.ErrNotReady), p.name == audit.Unavailable:
+		p.name, p.retry = audit.Unavailable, unavailableRetry
+		p.detail = "the operation may have been carried out; retry with the same Idempotency-Key, if there was one"
+	case p.name == audit.IdempotencyKeyReused:
+		p.detail = "use a new key for each request, and the same key only to retry that request"
 	}
-	return &problem{kind: kindInternal}
+	return p
 }
 
-// fieldProblem returns a 400 for a field that the engine has refused; a field
-// that no caller gives is an internal error.
+// challenger is an error of an Authenticator with a WWW-Authenticate header.
+type challenger interface {
+	error
+	Challenge() string
+}
+
+// fieldProblem returns a 400 for a field that the engine refused. A field that is not
+// part of a request is an internal error.
 func fieldProblem(field, detail string) *problem {
 	f, ok := engineFields[field]
 	if !ok {
-		return &problem{kind: kindInternal}
+		return &problem{name: audit.InternalError}
 	}
 	f.Detail = detail
 	return invalid(f)
 }
 
-// problemBody is a problem on the wire.
+// problemBody is a problem in JSON.
 type problemBody struct {
 	Type      string       `json:"type"`
 	Title     string       `json:"title"`
@@ -153,24 +152,33 @@ type problemBody struct {
 	Errors    []fieldError `json:"errors,omitempty"`
 }
 
-// answer returns the problem as an answer to the request with the id.
-func (p *problem) answer(requestID string) *answer {
-	a := &answer{
-		status: p.kind.status, contentType: "application/problem+json",
+// response returns the problem as the response to the request with the id.
+func (p *problem) response(requestID string) *response {
+	t := problemTypes[p.name]
+	r := &response{
+		status: t.status, contentType: "application/problem+json",
 		body: problemBody{
-			Type: problemURI + p.kind.name, Title: p.kind.title, Status: p.kind.status,
+			Type: problemURI + string(p.name), Title: t.title, Status: t.status,
 			Detail: p.detail, RequestID: requestID, Errors: p.fields,
 		},
 		header: http.Header{},
 	}
 	if p.challenge != "" {
-		a.header.Set("WWW-Authenticate", p.challenge)
+		r.header.Set("WWW-Authenticate", p.challenge)
 	}
 	if p.allow != "" {
-		a.header.Set("Allow", p.allow)
+		r.header.Set("Allow", p.allow)
 	}
 	if p.retry > 0 {
-		a.header.Set("Retry-After", seconds(p.retry))
+		r.header.Set("Retry-After", seconds(p.retry))
 	}
-	return a
+	return r
+}
+
+// problem returns the name of the problem that the response reports, or "".
+func (r *response) problem() audit.Outcome {
+	if p, ok := r.body.(problemBody); ok {
+		return audit.Outcome(p.Type[len(problemURI):])
+	}
+	return ""
 }

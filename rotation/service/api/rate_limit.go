@@ -9,14 +9,14 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxLimited is how many keys a limiter remembers in each of its two
-// generations, at about 200 bytes a key.
+// maxLimited is the maximum number of keys in each of a limiter's two generations,
+// at about 200 bytes a key.
 const maxLimited = 50_000
 
-// limiter is a token bucket for each key, in bounded memory: keys live in a
-// young and an old generation. When the young one is full, or as old as it takes
-// an empty bucket to fill, it becomes the old one. So a key is forgotten when its
-// bucket would be full again, or when there are too many others.
+// limiter is a token bucket for each key, in bounded memory. Keys live in a young and
+// an old generation. The young one becomes the old one when it is full, or after the
+// time in which an empty bucket fills up. So a key is dropped when its bucket would be
+// full again, or when there are too many others.
 type limiter struct {
 	rate Rate
 
@@ -29,8 +29,8 @@ func newLimiter(r Rate) *limiter {
 	return &limiter{rate: r, young: make(map[string]*rate.Limiter)}
 }
 
-// take takes a token for the key. It returns how long to wait when there is
-// none; 0 is that one was taken.
+// take removes a token from the key's bucket and returns 0. If there is none, it
+// returns how long to wait.
 func (l *limiter) take(key string, now time.Time) time.Duration {
 	if l.rate == (Rate{}) {
 		return 0
@@ -59,7 +59,7 @@ func (l *limiter) bucket(key string, now time.Time) *rate.Limiter {
 	return b
 }
 
-// seconds writes a duration for Retry-After: whole seconds, rounded up.
+// seconds formats a duration for Retry-After: whole seconds, rounded up.
 func seconds(d time.Duration) string {
 	return strconv.Itoa(int(math.Ceil(d.Seconds())))
 }

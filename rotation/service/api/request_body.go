@@ -13,15 +13,20 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"cvvrotation/rotation/service/audit"
 )
 
-// member is a member of a body. Values go straight to where they are needed, so
-// that a secret is nowhere a plain string; null is no value of any.
+// MaxBody is the maximum length of a request's body in bytes.
+const MaxBody = 4 << 10
+
+// member is a member of a body. Values are decoded directly into their destination,
+// so that no secret becomes a plain string. No member accepts null.
 type member struct {
 	name     string
 	required bool
-	want     string                    // what would do
-	set      func(jsontext.Value) bool // reports whether the value does
+	want     string                    // what is accepted
+	set      func(jsontext.Value) bool // reports whether the value is accepted
 }
 
 func textMember(name, want string, to encoding.TextUnmarshaler) member {
@@ -62,16 +67,16 @@ func (m member) needed() member {
 	return m
 }
 
-// readBody reads a JSON object with some of the members. An empty body is one
-// with none.
+// readBody reads a JSON object with the members. An empty body is an object without
+// members.
 func readBody(w http.ResponseWriter, r *http.Request, members ...member) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	defer clear(body)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return &problem{kind: kindTooLarge, detail: fmt.Sprintf("it must have at most %d bytes", MaxBody)}
+		return &problem{name: audit.BodyTooLarge, detail: fmt.Sprintf("the maximum is %d bytes", MaxBody)}
 	}
 	if err != nil {
-		return &problem{kind: kindInvalid, detail: "the body ended early, or took too long"}
+		return &problem{name: audit.InvalidRequest, detail: "the body is incomplete, or took too long"}
 	}
 	if len(body) > 0 {
 		if err := checkContentType(r.Header); err != nil {
@@ -86,20 +91,20 @@ func checkContentType(h http.Header) error {
 	charset, ok := params["charset"]
 	if err != nil || mediaType != "application/json" || ok && !strings.EqualFold(charset, "utf-8") ||
 		len(h.Values("Content-Type")) > 1 || h.Get("Content-Encoding") != "" {
-		return &problem{kind: kindContentType, detail: "send Content-Type: application/json, not compressed"}
+		return &problem{name: audit.UnsupportedType, detail: "send Content-Type: application/json, without Content-Encoding"}
 	}
 	return nil
 }
 
-// decodeBody decodes an object. Names are matched to the letter and may stand
-// once: encoding/json would fold their case and let the last of two win.
+// decodeBody decodes an object. Names are case-sensitive and must be unique, while
+// encoding/json would ignore their case and use the last of two values.
 func decodeBody(body []byte, members []member) error {
 	var wrong []fieldError
 	seen := make(map[string]bool, len(members))
 	if len(body) > 0 {
 		dec := jsontext.NewDecoder(bytes.NewReader(body))
 		if dec.PeekKind() != '{' {
-			return &problem{kind: kindInvalid, detail: "the body must be one JSON object"}
+			return &problem{name: audit.InvalidRequest, detail: "the body must be one JSON object"}
 		}
 		if _, err := dec.ReadToken(); err != nil {
 			return syntaxProblem(err)
@@ -123,7 +128,7 @@ func decodeBody(body []byte, members []member) error {
 			return syntaxProblem(err)
 		}
 		if _, err := dec.ReadToken(); err != io.EOF {
-			return &problem{kind: kindInvalid, detail: "the body must be one JSON object, and nothing after it"}
+			return &problem{name: audit.InvalidRequest, detail: "the body must be one JSON object, with nothing after it"}
 		}
 	}
 	for _, m := range members {
@@ -137,7 +142,7 @@ func decodeBody(body []byte, members []member) error {
 	return nil
 }
 
-// set sets the member with the name and returns what is wrong with it.
+// set sets the member with the name. It returns what is wrong with it, or "".
 func set(members []member, name string, value jsontext.Value) string {
 	for _, m := range members {
 		switch {
@@ -149,7 +154,7 @@ func set(members []member, name string, value jsontext.Value) string {
 		}
 	}
 	if len(members) == 0 {
-		return "is unknown: nothing is taken here"
+		return "is unknown: this operation accepts no members"
 	}
 	names := make([]string, len(members))
 	for i, m := range members {
@@ -158,23 +163,24 @@ func set(members []member, name string, value jsontext.Value) string {
 	return "is unknown: it must be one of " + strings.Join(names, ", ")
 }
 
-// syntaxProblem says where JSON is broken. The library's own message may quote
+// syntaxProblem reports where JSON is malformed. The library's own message may quote
 // a value, which may be a secret.
 func syntaxProblem(err error) *problem {
 	e, ok := errors.AsType[*jsontext.SyntacticError](err)
 	switch {
 	case ok && errors.Is(err, jsontext.ErrDuplicateName):
-		return invalid(bodyError(quotable(e.JSONPointer.LastToken()), "stands twice"))
+		return invalid(bodyError(quotable(e.JSONPointer.LastToken()), "occurs twice"))
 	case ok:
-		return &problem{kind: kindInvalid, detail: fmt.Sprintf("the body is not valid JSON (RFC 8259), after byte %d", e.ByteOffset)}
+		return &problem{name: audit.InvalidRequest, detail: fmt.Sprintf("the body is not valid JSON (RFC 8259), after byte %d", e.ByteOffset)}
 	}
-	return &problem{kind: kindInvalid, detail: "the body is not valid JSON (RFC 8259): it ends early"}
+	return &problem{name: audit.InvalidRequest, detail: "the body is not valid JSON (RFC 8259): it is incomplete"}
 }
 
-// unnamed stands for a name that is not repeated to the caller.
+// unnamed replaces a name that must not be quoted.
 const unnamed = "(a member)"
 
-// quotable returns a member's name if it can't be a secret or a nuisance.
+// quotable returns the name of a member or parameter if it is safe to quote: it
+// cannot be a secret, and is short.
 func quotable(name string) string {
 	for _, c := range []byte(name) {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '_' && c != '-' {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/service/audit"
 	"cvvrotation/servicecode"
 )
 
@@ -30,7 +31,7 @@ func FuzzBody(f *testing.F) {
 		var hours int64
 		var first time.Time
 		var yes bool
-		var account name
+		var account accountID
 		err := decodeBody([]byte(body), []member{
 			textMember("cvv", "must be 3 to 5 digits", &cvv),
 			textMember("pan", "must be 8 to 19 digits", &card.PAN),
@@ -43,10 +44,10 @@ func FuzzBody(f *testing.F) {
 		})
 		if err != nil {
 			p, ok := errors.AsType[*problem](err)
-			if !ok || p.kind != kindInvalid {
+			if !ok || p.name != audit.InvalidRequest {
 				t.Fatalf("%T is no 400", err)
 			}
-			b, _ := json.Marshal(p.answer("r").body)
+			b, _ := json.Marshal(p.response("r").body)
 			// Three digits in a row of the body must not come back; offsets and
 			// our own sentences have some too.
 			for run := range strings.FieldsFuncSeq(body, func(c rune) bool { return c < '0' || c > '9' }) {

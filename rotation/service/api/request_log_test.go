@@ -66,14 +66,14 @@ func TestAccessLog(t *testing.T) {
 // panics is an authenticator that panics with a secret.
 type panics struct{ value any }
 
-func (p panics) Authenticate(context.Context, string) (auth.Caller, error) { panic(p.value) }
+func (p panics) AuthenticateRequest(*http.Request) (auth.Caller, error) { panic(p.value) }
 
 func TestPanic(t *testing.T) {
 	s := newSite(t, setup{auth: panics{"4111111111111111"}})
 	a := s.do(request{method: "GET", path: "/v1/cards/a/cvv"})
 	a.want(t, 500, "internal-error")
 	log := s.log.String()
-	if strings.Contains(log+a.raw, "4111111111111111") || !strings.Contains(log, "api.(*handler).admit authorize.go:") || !strings.Contains(log, `"panic":{"type":"string"`) || !strings.Contains(log, a.text("request_id")) {
+	if strings.Contains(log+a.raw, "4111111111111111") || !strings.Contains(log, "api.(*handler).authorize authorize.go:") || !strings.Contains(log, `"panic":{"type":"string"`) || !strings.Contains(log, a.text("request_id")) {
 		t.Errorf("the log does not say where, or says too much: %s", log)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/auth/devtoken"
 )
 
 var start = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
@@ -85,7 +86,7 @@ type site struct {
 	clock    *handClock
 	store    *memory.Store
 	engine   *engine.Engine
-	dev      *auth.Dev
+	dev      *devtoken.Issuer
 	client   *http.Client
 	log      logs
 	audit    logs
@@ -119,7 +120,7 @@ func newSite(t testing.TB, o setup) *site {
 	if s.engine, err = engine.New(o.engine); err != nil {
 		t.Fatal(err)
 	}
-	s.dev = auth.NewDev(s.clock)
+	s.dev = devtoken.New(s.clock)
 	if o.auth == nil {
 		o.auth = s.dev
 	}
@@ -127,7 +128,7 @@ func newSite(t testing.TB, o setup) *site {
 	if o.api.Audit == nil {
 		o.api.Audit = s.audit.logger()
 	}
-	o.api.Observe = func(x api.Exchange) {
+	o.api.Observe = func(_ context.Context, x api.Exchange) {
 		x.Took = 0
 		s.seen.Store(x, true)
 	}
@@ -168,7 +169,7 @@ var allScopes = []string{
 }
 
 func (s *site) token(scopes ...string) string {
-	return s.dev.Mint(auth.Caller{Subject: "svc-1", Account: "acme", Scopes: scopes}, time.Hour)
+	return s.dev.Token(auth.Caller{Subject: "svc-1", Account: "acme", Scopes: scopes}, time.Hour)
 }
 
 // card registers a card of the account acme.

@@ -1,35 +1,32 @@
-// Package auth says who calls: it verifies bearer tokens, which are JWTs signed
-// by an issuer whose public keys are published as a JSON Web Key Set (JWKS).
+// Package auth identifies callers by bearer tokens: JWTs signed by an issuer that
+// publishes its public keys as a JSON Web Key Set (JWKS).
 //
-//	v, err := auth.New(auth.Config{
-//		Issuer: "https://id.example", Audience: "cvv",
-//		Algorithms: []string{"RS256"}, JWKS: "https://id.example/jwks.json",
-//	})
-//	go v.Run(ctx) // loads the keys and keeps them fresh
-//	caller, err := v.Authenticate(ctx, token)
+//	v, err := auth.New(auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: []string{"RS256"}},
+//		"https://id.example/jwks.json", auth.Options{})
+//	go v.Run(ctx) // loads the key set and refreshes it
+//	caller, err := v.AuthenticateRequest(request)
 //
-// # What is checked
+// # Checks
 //
-// The signature, with an algorithm that the configuration names and a key of
-// the key set that fits it; iss, aud, exp (required), nbf and iat; sub
-// (required). Symmetric algorithms and "none" can't be configured, so that a
-// public key is never taken for a secret. What a token's header says of keys
-// other than by kid (jku, jwk, x5u, x5c) is not looked at, and a header with
-// crit is refused.
+// A Verifier checks the signature, with a configured algorithm and a key of the key
+// set that fits it; the claims iss, aud, exp (required), nbf and iat; and sub
+// (required). Symmetric algorithms and "none" cannot be configured, so a public key
+// is never used as an HMAC secret. Key references in a token's header other than kid
+// (jku, jwk, x5u, x5c) are ignored. A header with crit is refused.
 //
-// # Keys
+// # Key set
 //
-// Keys are loaded again every Refresh, and when a token names a key that is not
-// known: then at most once in MinRefresh, for all callers together, and a caller
-// waits for that no longer than Patience. So tokens with made-up key ids neither
-// keep a new key out nor the issuer busy. When loading fails, or gives nothing
-// that can be used, the keys that were loaded stay.
+// Run refreshes the key set every Options.Refresh, and when a token names an unknown
+// key: at most once per Options.MinRefresh, for all requests together. Such a request
+// waits for the refresh, up to Options.RefreshWait. Tokens with invented key ids
+// therefore neither delay a new key nor overload the issuer. If a refresh fails or
+// returns no usable key, the previous key set stays in use.
 //
 // # Secrets
 //
-// Tokens are in no error and no log.
+// Errors and logs never contain a token.
 //
 // # Concurrency
 //
-// Everything is safe for concurrent use.
+// All functions and methods are safe for concurrent use.
 package auth

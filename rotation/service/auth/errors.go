@@ -8,39 +8,39 @@ import (
 )
 
 var (
-	// ErrConfig is for a [Config] that can't be used. The message says which
-	// field, and what would do.
-	ErrConfig = errors.New("auth: unusable configuration")
-	// ErrNotReady is for a token that comes before the first key set was
-	// loaded.
-	ErrNotReady = errors.New("auth: no keys are loaded yet")
-	// ErrToken is what every token that is not accepted matches, with one of
-	// the errors below that says why. The caller should be told nothing more.
-	ErrToken = errors.New("auth: the bearer token is missing or not accepted")
+	// ErrConfig is returned by [New] and [NewStatic] for unusable arguments. The
+	// message names the field and the accepted values.
+	ErrConfig = errors.New("auth: invalid configuration")
+	// ErrNotReady is returned until the first key set is loaded.
+	ErrNotReady = errors.New("auth: no key set loaded yet")
+	// ErrUnauthenticated matches every error that refuses a request's
+	// credentials. The client must not learn more than that.
+	ErrUnauthenticated = errors.New("auth: the credentials are missing or invalid")
 )
 
-// tokenError is a reason not to accept a token. It matches ErrToken.
+// tokenError is a reason to refuse a token. It matches ErrUnauthenticated.
 type tokenError string
 
 func (e tokenError) Error() string        { return "auth: " + string(e) }
-func (e tokenError) Is(target error) bool { return target == ErrToken }
+func (e tokenError) Is(target error) bool { return target == ErrUnauthenticated }
 
-// Why a token is not accepted. All of them match [ErrToken]. That a token is
-// expired, early or for somebody else is only said of one with a good signature.
+// Reasons to refuse a token. All of them match [ErrUnauthenticated]. ErrExpired,
+// ErrEarly, ErrIssuer, ErrAudience and ErrClaims are returned only for tokens with
+// a valid signature.
 const (
 	ErrMissing   = tokenError("no bearer token")
-	ErrMalformed = tokenError("the token is no JWT, too long, or has critical headers")
-	ErrAlgorithm = tokenError("the token is signed with an algorithm that is not configured")
-	ErrKey       = tokenError("the token names a key that is not in the key set, or that does not fit its algorithm")
-	ErrSignature = tokenError("the token's signature is wrong")
-	ErrExpired   = tokenError("the token is expired")
+	ErrMalformed = tokenError("the token is not a JWT, is too long, or has critical headers")
+	ErrAlgorithm = tokenError("the token's signature algorithm is not accepted")
+	ErrKey       = tokenError("the token's key is not in the key set, or does not fit its algorithm")
+	ErrSignature = tokenError("the token's signature is invalid")
+	ErrExpired   = tokenError("the token has expired")
 	ErrEarly     = tokenError("the token is not valid yet")
 	ErrIssuer    = tokenError("the token is from another issuer")
 	ErrAudience  = tokenError("the token is for another audience")
-	ErrClaims    = tokenError("the token lacks a claim, or has one of the wrong type")
+	ErrClaims    = tokenError("a claim is missing or has the wrong type")
 )
 
-// reasons maps errors of the libraries, the more telling ones first.
+// reasons maps the errors of the JWT library to ours, the most specific first.
 var reasons = []struct{ theirs, ours error }{
 	{jwkset.ErrKeyNotFound, ErrKey},
 	{jwt.ErrTokenExpired, ErrExpired},
@@ -55,8 +55,8 @@ var reasons = []struct{ theirs, ours error }{
 	{jwt.ErrTokenUnverifiable, ErrKey},
 }
 
-// reason returns one of our errors for one of the library's, whose text may
-// quote parts of the token.
+// reason returns our error for one of the library's, whose text may quote parts
+// of the token.
 func reason(err error) error {
 	if e, ok := errors.AsType[tokenError](err); ok {
 		return e

@@ -155,20 +155,24 @@ func (l *logs) String() string {
 
 func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
+// config holds the arguments of auth.New that tests vary.
+type config struct {
+	jwks       string
+	algorithms []string
+	auth.Options
+}
+
 // start runs a verifier until the test ends, and waits until it is ready.
-func start(t testing.TB, c auth.Config) *auth.Verifier {
+func start(t testing.TB, c config) *auth.Verifier {
 	t.Helper()
 	v := begin(t, c)
 	until(t, "ready", v.Ready)
 	return v
 }
 
-func begin(t testing.TB, c auth.Config) *auth.Verifier {
+func begin(t testing.TB, c config) *auth.Verifier {
 	t.Helper()
-	if c.Issuer == "" {
-		c.Issuer, c.Audience = "https://id.example", "cvv"
-	}
-	v, err := auth.New(c)
+	v, err := auth.New(auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: c.algorithms}, c.jwks, c.Options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,10 +16,10 @@ import (
 
 const maxKeySet = 1 << 20 // bytes
 
-// loader returns the function that loads a key set from a URL or a file.
+// loader returns a function that loads a key set from a URL or a file.
 func loader(from string, client *http.Client) (func(context.Context) ([]byte, error), error) {
 	if from == "" {
-		return nil, fmt.Errorf("%w: JWKS is required: an https URL or the path of a file", ErrConfig)
+		return nil, fmt.Errorf("%w: jwks is required: an https URL or the path of a file", ErrConfig)
 	}
 	if !strings.Contains(from, "://") {
 		return func(context.Context) ([]byte, error) { return readFile(from) }, nil
@@ -27,11 +27,11 @@ func loader(from string, client *http.Client) (func(context.Context) ([]byte, er
 	u, err := url.Parse(from)
 	switch {
 	case err != nil: // its text quotes the URL
-		return nil, fmt.Errorf("%w: JWKS is neither a URL nor the path of a file", ErrConfig)
+		return nil, fmt.Errorf("%w: jwks is neither a URL nor the path of a file", ErrConfig)
 	case u.Scheme != "https" && (u.Scheme != "http" || !loopback.IsHost(u.Hostname())):
-		return nil, fmt.Errorf("%w: JWKS must be loaded by https: whoever can change it can make tokens", ErrConfig)
+		return nil, fmt.Errorf("%w: jwks must be an https URL: an attacker who can change the key set can forge tokens", ErrConfig)
 	case u.Host == "":
-		return nil, fmt.Errorf("%w: JWKS names no host", ErrConfig)
+		return nil, fmt.Errorf("%w: jwks has no host", ErrConfig)
 	}
 	own := http.Client{Timeout: 5 * time.Second}
 	if client != nil {
@@ -53,7 +53,7 @@ func readFile(path string) ([]byte, error) {
 func get(ctx context.Context, client *http.Client, from string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
-		return nil, errors.New("the key set's URL can't be requested")
+		return nil, errors.New("the key set's URL is invalid") // err quotes the URL
 	}
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
 	resp, err := client.Do(req)
@@ -65,7 +65,7 @@ func get(ctx context.Context, client *http.Client, from string) ([]byte, error) 
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("requesting the key set: status %d, not 200", resp.StatusCode)
+		return nil, fmt.Errorf("requesting the key set: status %d, want 200", resp.StatusCode)
 	}
 	return readAll(resp.Body)
 }
@@ -76,7 +76,7 @@ func readAll(r io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("reading the key set: %w", err)
 	}
 	if len(b) > maxKeySet {
-		return nil, fmt.Errorf("the key set has more than %d bytes", maxKeySet)
+		return nil, fmt.Errorf("the key set is longer than %d bytes", maxKeySet)
 	}
 	return b, nil
 }

@@ -19,11 +19,10 @@ import (
 	"cvvrotation/rotation/service/auth"
 )
 
-func config(jwks string) auth.Config {
-	return auth.Config{
-		JWKS: jwks, Algorithms: []string{"RS256", "ES256", "EdDSA"}, Clock: fixed{clock.New()},
-		MinRefresh: 20 * time.Millisecond, Patience: 10 * time.Second,
-	}
+func configFor(jwks string) config {
+	return config{jwks, []string{"RS256", "ES256", "EdDSA"}, auth.Options{
+		Clock: fixed{clock.New()}, MinRefresh: 20 * time.Millisecond, RefreshWait: 10 * time.Second,
+	}}
 }
 
 func accepts(t *testing.T, v *auth.Verifier, token string, want error) {
@@ -33,44 +32,44 @@ func accepts(t *testing.T, v *auth.Verifier, token string, want error) {
 	}
 }
 
-// The issuer changes its key: the first token with the new one is accepted at
-// once, and the old one goes with the load.
-func TestKeyRotation(t *testing.T) {
+// TestRefresh_AcceptsNewKeyImmediately: the first token with a new key triggers a
+// refresh, which also withdraws the old key.
+func TestRefresh_AcceptsNewKeyImmediately(t *testing.T) {
 	before, after := newKey(t, "2026-10", "RS256"), newKey(t, "2026-11", "ES256")
 	s := newServer(t, jwks(before.jwk()))
-	v := start(t, config(s.URL))
+	v := start(t, configFor(s.URL))
 	token := before.sign(t, claims())
 	accepts(t, v, token, nil)
 
 	s.set(after.jwk())
-	accepts(t, v, token, nil) // nothing has told of the change yet
+	accepts(t, v, token, nil) // the verifier does not know of the change yet
 	accepts(t, v, after.sign(t, claims()), nil)
-	accepts(t, v, token, auth.ErrKey) // although it was accepted before
+	accepts(t, v, token, auth.ErrKey) // although the token was cached
 	if n := s.served.Load(); n > 5 {
 		t.Errorf("%d requests of the key set", n)
 	}
 }
 
-// The issuer puts another key under the same id, and somebody says so: nothing in
-// a token would.
-func TestReload(t *testing.T) {
+// TestReload_ReplacesKeyWithSameID: no token names an unknown key, so only Reload
+// triggers a refresh.
+func TestReload_ReplacesKeyWithSameID(t *testing.T) {
 	before, after := newKey(t, "the same", "ES256"), newKey(t, "the same", "ES256")
 	s := newServer(t, jwks(before.jwk()))
-	v := start(t, config(s.URL))
+	v := start(t, configFor(s.URL))
 	old, fresh := before.sign(t, claims()), after.sign(t, claims())
 	accepts(t, v, old, nil)
 	s.set(after.jwk())
 	accepts(t, v, fresh, auth.ErrSignature)
 	v.Reload()
-	until(t, "the new key counts", func() bool { _, err := v.Authenticate(t.Context(), fresh); return err == nil })
+	until(t, "using the new key", func() bool { _, err := v.Authenticate(t.Context(), fresh); return err == nil })
 	accepts(t, v, old, auth.ErrSignature)
 }
 
-// Thousands of made-up key ids neither keep a new key out nor load the issuer.
-func TestKeyFlood(t *testing.T) {
+// TestRefresh_InventedKeyIDsDoNotDelayNewKey: they do not overload the issuer either.
+func TestRefresh_InventedKeyIDsDoNotDelayNewKey(t *testing.T) {
 	old, fresh := newKey(t, "old", "EdDSA"), newKey(t, "new", "EdDSA")
 	s := newServer(t, jwks(old.jwk()))
-	c := config(s.URL)
+	c := configFor(s.URL)
 	c.MinRefresh = 100 * time.Millisecond
 	v := start(t, c)
 	begun := time.Now()
@@ -106,16 +105,16 @@ func TestKeyFlood(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	if n, limit := s.served.Load(), int64(time.Since(begun)/c.MinRefresh)+2; n > limit {
-		t.Errorf("%d requests of the key set in %v, want at most %d", n, time.Since(begun), limit)
+		t.Errorf("%d requests of the key set in %v, want up to %d", n, time.Since(begun), limit)
 	}
 }
 
-// A key server that hangs holds a caller up for Patience, and others not at all.
-func TestKeyServerHangs(t *testing.T) {
+// TestRefresh_HangingServerDelaysOnlyUnknownKeys delays them by RefreshWait.
+func TestRefresh_HangingServerDelaysOnlyUnknownKeys(t *testing.T) {
 	k, fresh := newKey(t, "k", "EdDSA"), newKey(t, "new", "EdDSA")
 	s := newServer(t, jwks(k.jwk()))
-	c := config(s.URL)
-	c.Patience = 50 * time.Millisecond
+	c := configFor(s.URL)
+	c.RefreshWait = 50 * time.Millisecond
 	v := start(t, c)
 	hang := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	s.handler.Store(&hang)
@@ -127,8 +126,7 @@ func TestKeyServerHangs(t *testing.T) {
 	}
 }
 
-// What is loaded and is of no use does not replace what was.
-func TestKeyServerFails(t *testing.T) {
+func TestRefresh_FailureKeepsPreviousKeySet(t *testing.T) {
 	k := newKey(t, "k", "EdDSA")
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
@@ -177,13 +175,15 @@ func TestKeyServerFails(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, jwks(k.jwk()))
 			s.handler.Store(&handler)
-			c := config(s.URL)
-			c.Patience = time.Millisecond
+			c := configFor(s.URL)
+			c.RefreshWait = time.Millisecond
 			var log logs
 			c.Logger = log.logger()
 			v := begin(t, c)
 			token := k.sign(t, claims())
-			until(t, "logged", func() bool { return strings.Contains(log.String(), "loading the keys of tokens failed") })
+			until(t, "logged", func() bool {
+				return strings.Contains(log.String(), "JWKS refresh failed; keeping the previous key set")
+			})
 			if v.Ready() || !v.Loaded().IsZero() {
 				t.Error("ready without keys")
 			}
@@ -196,7 +196,7 @@ func TestKeyServerFails(t *testing.T) {
 			s.handler.Store(&handler) // and fails again
 			served := s.served.Load()
 			accepts(t, v, k.sign(t, claims(), "kid", "unknown"), auth.ErrKey)
-			until(t, "asked again", func() bool { return s.served.Load() > served })
+			until(t, "requested again", func() bool { return s.served.Load() > served })
 			accepts(t, v, token, nil)
 			if !v.Ready() {
 				t.Error("not ready although there are keys")
@@ -205,12 +205,12 @@ func TestKeyServerFails(t *testing.T) {
 	}
 }
 
-func TestKeyServerDown(t *testing.T) {
+func TestRefresh_LogsNoPasswordOfURL(t *testing.T) {
 	k := newKey(t, "k", "EdDSA")
 	s := newServer(t, jwks(k.jwk()))
 	var log logs
-	c := config(strings.Replace(s.URL, "http://", "http://user:hunter2@", 1) + "/?token=hunter2")
-	c.Logger, c.Patience, c.Refresh = log.logger(), time.Millisecond, 40*time.Millisecond
+	c := configFor(strings.Replace(s.URL, "http://", "http://user:hunter2@", 1) + "/?token=hunter2")
+	c.Logger, c.RefreshWait, c.Refresh = log.logger(), time.Millisecond, 40*time.Millisecond
 	v := start(t, c)
 	s.Close()
 	until(t, "logged", func() bool { return strings.Contains(log.String(), "failed") })
@@ -220,7 +220,7 @@ func TestKeyServerDown(t *testing.T) {
 	}
 }
 
-func TestKeyFile(t *testing.T) {
+func TestRefresh_ReadsReplacedFile(t *testing.T) {
 	before, after := newKey(t, "a", "EdDSA"), newKey(t, "b", "EdDSA")
 	path := filepath.Join(t.TempDir(), "jwks.json")
 	write := func(b []byte) {
@@ -232,7 +232,7 @@ func TestKeyFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c := config(path)
+	c := configFor(path)
 	c.Refresh = 20 * time.Millisecond
 	v := begin(t, c)
 	if v.Ready() {
@@ -243,6 +243,6 @@ func TestKeyFile(t *testing.T) {
 	accepts(t, v, before.sign(t, claims()), nil)
 	write(jwks(after.jwk()))
 	accepts(t, v, after.sign(t, claims()), nil)
-	c.Patience = time.Millisecond
+	c.RefreshWait = time.Millisecond
 	accepts(t, start(t, c), before.sign(t, claims()), auth.ErrKey)
 }

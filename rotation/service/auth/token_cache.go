@@ -6,34 +6,35 @@ import (
 	"time"
 )
 
-const maxCached = 10_000 // tokens, of about 200 bytes each
+const maxCached = 10_000 // tokens, about 200 bytes each
 
-// cache remembers who sent a token that was accepted, since services send the
-// same one again and again, and a signature takes 50 to 100 µs to verify. It
-// knows tokens by their hash, and forgets when the key set changes.
-type cache struct {
+// tokenCache keeps the callers of accepted tokens, because services send the same
+// token many times and verifying a signature takes 50 to 100 µs. It is keyed by the
+// token's hash. A new key set invalidates all entries.
+type tokenCache struct {
 	mu      sync.RWMutex
-	entries map[[sha256.Size]byte]entry
+	entries map[[sha256.Size]byte]cachedToken
 }
 
-type entry struct {
+type cachedToken struct {
 	caller Caller
 	until  time.Time // exclusive
-	keys   int64     // the generation of the key set that it was verified with, or one before
+	keys   int64     // generation of the key set read before verifying the token
 }
 
-func (c *cache) get(hash [sha256.Size]byte, keys int64, now time.Time) (Caller, bool) {
+func (c *tokenCache) get(hash [sha256.Size]byte, keys int64, now time.Time) (Caller, bool) {
 	c.mu.RLock()
 	e, ok := c.entries[hash]
 	c.mu.RUnlock()
 	return e.caller, ok && e.keys == keys && now.Before(e.until)
 }
 
-func (c *cache) put(hash [sha256.Size]byte, e entry) {
+// put adds a token. It empties a full cache first.
+func (c *tokenCache) put(hash [sha256.Size]byte, e cachedToken) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.entries == nil || len(c.entries) >= maxCached {
-		c.entries = make(map[[sha256.Size]byte]entry) // the next calls verify once more
+		c.entries = make(map[[sha256.Size]byte]cachedToken)
 	}
 	c.entries[hash] = e
 }

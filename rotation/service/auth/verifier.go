@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -15,141 +16,132 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// MaxToken is the length of a token, in bytes, up to which it is looked at.
+// MaxToken is the maximum length of a token in bytes.
 const MaxToken = 8 << 10
 
-// maxSubject is how long a subject may be, in bytes: it is logged.
-const maxSubject = 255
-
-// algorithms are those that can be configured: the asymmetric ones.
+// algorithms are the signature algorithms that can be configured. All of them are
+// asymmetric.
 var algorithms = []string{
 	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
 }
 
-// Config is how tokens are judged. Issuer, Audience, Algorithms and JWKS are
-// required.
-type Config struct {
-	Issuer       string        // what iss must be, to the letter
-	Audience     string        // what aud must contain
-	Algorithms   []string      // RS256, ES256, EdDSA …; pinned: no other is accepted
-	JWKS         string        // an https URL (http for this machine alone), or the path of a file
-	AccountClaim string        // the claim with the caller's account; "": account_id
-	Leeway       time.Duration // by which clocks may differ, for exp, nbf and iat; 0: not at all
-	Refresh      time.Duration // time between two loads of the key set; 0: 5m
-	MinRefresh   time.Duration // least time between them when tokens name unknown keys; 0: 1s
-	Patience     time.Duration // how long a caller waits for such a load; 0: 2s
-	Client       *http.Client  // to load the key set with; redirects are not followed; nil: one with a timeout of 5s
-	Clock        clock.Clock   // nil: the real one
-	Logger       *slog.Logger  // nil: none
+// Issuer says which tokens are accepted. All fields are required.
+type Issuer struct {
+	// Name is the value that the claim iss must have, byte for byte.
+	Name string
+	// Audience is a value that the claim aud must contain.
+	Audience string
+	// Algorithms are the accepted signature algorithms, such as RS256, ES256 and
+	// EdDSA. Symmetric ones cannot be configured.
+	Algorithms []string
 }
 
-// Caller is who sent a token that was accepted.
-type Caller struct {
-	Subject string   // the claim sub; never empty
-	Account string   // the account claim; "": the token has none
-	Scopes  []string // the claim scope (separated by spaces) or scp (an array); not to be changed
+// Options configure a Verifier. The zero value uses the defaults.
+type Options struct {
+	// AccountClaim is the claim that holds the caller's account. Defaults to
+	// account_id.
+	AccountClaim string
+	// Leeway is the clock skew tolerated in exp, nbf and iat. Defaults to 0.
+	Leeway time.Duration
+	// Refresh is the interval between two refreshes of the key set. Defaults to 5m.
+	Refresh time.Duration
+	// MinRefresh is the minimum interval between two refreshes, if tokens name
+	// unknown keys. Defaults to 1s.
+	MinRefresh time.Duration
+	// RefreshWait is how long a request with an unknown key waits for a refresh.
+	// Defaults to 2s.
+	RefreshWait time.Duration
+	// Client loads the key set. Redirects are not followed. Defaults to a client
+	// with a timeout of 5s.
+	Client *http.Client
+	// Clock defaults to the system clock.
+	Clock clock.Clock
+	// Logger receives the outcome of each refresh. Defaults to none.
+	Logger *slog.Logger
 }
 
-// Has reports whether the caller was granted the scope.
-func (c Caller) Has(scope string) bool { return slices.Contains(c.Scopes, scope) }
-
-// Verifier verifies bearer tokens. Make one with New.
+// Verifier verifies bearer tokens. Use [New] or [NewStatic] to make one.
 type Verifier struct {
-	algorithms []string
-	account    string
-	leeway     time.Duration
-	clock      clock.Clock
-	cache      cache
-	parser     *jwt.Parser
-	keys       *keySet
-	keyfunc    keyfunc.Keyfunc
+	issuer  Issuer
+	options Options
+	cache   tokenCache
+	parser  *jwt.Parser
+	keys    *keySet
+	keyfunc keyfunc.Keyfunc
 }
 
-// New returns a verifier, which is ready once Run has loaded the keys. The error
-// matches ErrConfig.
-func New(c Config) (*Verifier, error) {
-	setDefaults(&c)
-	load, err := loader(c.JWKS, c.Client)
+// New returns a verifier with the issuer's key set from jwks: an https URL (http on
+// loopback only) or the path of a file. It is ready when Run has loaded the key set.
+// The error matches ErrConfig.
+func New(i Issuer, jwks string, o Options) (*Verifier, error) {
+	load, err := loader(jwks, o.Client)
 	if err != nil {
 		return nil, err
 	}
-	return newVerifier(c, load)
+	return newVerifier(i, load, o)
 }
 
-func setDefaults(c *Config) {
-	setDefault(&c.AccountClaim, "account_id")
-	setDefault(&c.Refresh, 5*time.Minute)
-	setDefault(&c.MinRefresh, time.Second)
-	setDefault(&c.Patience, 2*time.Second)
-	if c.Clock == nil {
-		c.Clock = clock.New()
+// NewStatic returns a verifier with a fixed key set, given as JSON (RFC 7517). It is
+// ready immediately and does not need Run. The error matches ErrConfig.
+func NewStatic(i Issuer, jwks []byte, o Options) (*Verifier, error) {
+	v, err := newVerifier(i, func(context.Context) ([]byte, error) { return jwks, nil }, o)
+	if err != nil {
+		return nil, err
 	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
+	if err := v.keys.update(context.Background()); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
+	v.keys.wait = 0 // no refresh will bring an unknown key
+	return v, nil
 }
 
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-func newVerifier(c Config, load func(context.Context) ([]byte, error)) (*Verifier, error) {
+func newVerifier(i Issuer, load func(context.Context) ([]byte, error), o Options) (*Verifier, error) {
 	switch {
-	case c.Issuer == "":
-		return nil, fmt.Errorf("%w: Issuer is required", ErrConfig)
-	case c.Audience == "":
-		return nil, fmt.Errorf("%w: Audience is required", ErrConfig)
-	case len(c.Algorithms) == 0:
-		return nil, fmt.Errorf("%w: Algorithms are required: some of %s", ErrConfig, strings.Join(algorithms, ", "))
-	case c.Leeway < 0 || c.Refresh < 0 || c.MinRefresh < 0 || c.Patience < 0:
-		return nil, fmt.Errorf("%w: Leeway, Refresh, MinRefresh and Patience must not be negative", ErrConfig)
+	case i.Name == "":
+		return nil, fmt.Errorf("%w: Issuer.Name is required", ErrConfig)
+	case i.Audience == "":
+		return nil, fmt.Errorf("%w: Issuer.Audience is required", ErrConfig)
+	case len(i.Algorithms) == 0:
+		return nil, fmt.Errorf("%w: Issuer.Algorithms is required: some of %s", ErrConfig, strings.Join(algorithms, ", "))
+	case o.Leeway < 0 || o.Refresh < 0 || o.MinRefresh < 0 || o.RefreshWait < 0:
+		return nil, fmt.Errorf("%w: Leeway, Refresh, MinRefresh and RefreshWait must not be negative", ErrConfig)
 	}
-	for _, a := range c.Algorithms {
+	for _, a := range i.Algorithms {
 		if !slices.Contains(algorithms, a) {
-			return nil, fmt.Errorf("%w: algorithm %q: only asymmetric ones are accepted: %s", ErrConfig, a, strings.Join(algorithms, ", "))
+			return nil, fmt.Errorf("%w: Issuer.Algorithms: %q is not one of %s", ErrConfig, a, strings.Join(algorithms, ", "))
 		}
 	}
-	keys := newKeySet(c, load)
+	i.Algorithms = slices.Clone(i.Algorithms)
+	o.AccountClaim = cmp.Or(o.AccountClaim, "account_id")
+	o.Refresh = cmp.Or(o.Refresh, 5*time.Minute)
+	o.MinRefresh = cmp.Or(o.MinRefresh, time.Second)
+	o.RefreshWait = cmp.Or(o.RefreshWait, 2*time.Second)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	o.Clock = cmp.Or(o.Clock, clock.New())
+	keys := newKeySet(load, o)
 	kf, err := keyfunc.New(keyfunc.Options{Storage: keys})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	return &Verifier{
-		algorithms: slices.Clone(c.Algorithms), account: c.AccountClaim, leeway: c.Leeway, clock: c.Clock,
-		keys: keys, keyfunc: kf,
-		parser: jwt.NewParser(
-			jwt.WithValidMethods(c.Algorithms),
-			jwt.WithIssuer(c.Issuer),
-			jwt.WithAudience(c.Audience),
-			jwt.WithExpirationRequired(),
-			jwt.WithIssuedAt(),
-			jwt.WithLeeway(c.Leeway),
-			jwt.WithTimeFunc(c.Clock.Now),
-			jwt.WithStrictDecoding(),
-		),
-	}, nil
+	return &Verifier{issuer: i, options: o, keys: keys, keyfunc: kf, parser: newParser(i, o)}, nil
 }
 
-// Run loads the keys, and keeps them fresh until ctx ends. It returns nil.
-// Errors are logged and tried again.
+// Run loads the key set and refreshes it until ctx ends. It logs errors and tries
+// again. It returns nil.
 func (v *Verifier) Run(ctx context.Context) error {
 	v.keys.run(ctx)
 	return nil
 }
 
-// Reload has Run load the keys again, for when they were changed by hand. A key that
-// is withdrawn, or has another value under the id of an old one, counts no later than
-// Config.Refresh anyway.
+// Reload asks Run to refresh the key set now, for example after an operator has
+// withdrawn a key. Without it, Run does so within Options.Refresh.
 func (v *Verifier) Reload() { v.keys.ask() }
 
-// Ready reports whether keys have been loaded.
+// Ready reports whether a key set has been loaded.
 func (v *Verifier) Ready() bool { return !v.Loaded().IsZero() }
 
-// Loaded returns when the key set was last loaded without an error, for a metric
-// of its age; the zero time is never.
+// Loaded returns the time of the last successful refresh. It returns the zero time
+// if there was none.
 func (v *Verifier) Loaded() time.Time {
 	ns := v.keys.loaded.Load()
 	if ns == 0 {
@@ -158,9 +150,9 @@ func (v *Verifier) Loaded() time.Time {
 	return time.Unix(0, ns).UTC()
 }
 
-// Authenticate returns who sent the token. One that was accepted is remembered by
-// its hash until it expires or the keys change. The error matches ErrToken and one of
-// the reasons, ErrNotReady, or that of ctx when it ends first.
+// Authenticate returns the token's sender. It caches accepted tokens by their hash
+// until they expire or the key set changes. The error matches ErrUnauthenticated and
+// one of the reasons; or it matches ErrNotReady; or it is ctx.Err().
 func (v *Verifier) Authenticate(ctx context.Context, token string) (Caller, error) {
 	switch {
 	case token == "":
@@ -171,7 +163,7 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (Caller, erro
 		return Caller{}, ErrNotReady
 	}
 	hash, keys := sha256.Sum256([]byte(token)), v.keys.generation.Load()
-	if caller, ok := v.cache.get(hash, keys, v.clock.Now()); ok {
+	if caller, ok := v.cache.get(hash, keys, v.options.Clock.Now()); ok {
 		return caller, nil
 	}
 	claims := jwt.MapClaims{}
@@ -182,20 +174,20 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (Caller, erro
 		}
 		return Caller{}, v.reason(parsed, err)
 	}
-	caller, err := v.caller(claims)
+	caller, err := callerOf(claims, v.options.AccountClaim)
 	if err != nil {
 		return Caller{}, err
 	}
-	expires, _ := claims.GetExpirationTime() // the parser has found it good
-	v.cache.put(hash, entry{caller, expires.Add(v.leeway), keys})
+	expires, _ := claims.GetExpirationTime() // the parser has checked it
+	v.cache.put(hash, cachedToken{caller, expires.Add(v.options.Leeway), keys})
 	return caller, nil
 }
 
-// key returns the function that finds a token's key.
+// key returns a function that finds the key of a token.
 func (v *Verifier) key(ctx context.Context) jwt.Keyfunc {
 	find := v.keyfunc.KeyfuncCtx(ctx)
 	return func(t *jwt.Token) (any, error) {
-		if _, ok := t.Header["crit"]; ok { // RFC 7515, 4.1.11: not understood, so refused
+		if _, ok := t.Header["crit"]; ok { // not supported, so it must be refused (RFC 7515, section 4.1.11)
 			return nil, ErrMalformed
 		}
 		return find(t)
@@ -204,54 +196,9 @@ func (v *Verifier) key(ctx context.Context) jwt.Keyfunc {
 
 func (v *Verifier) reason(t *jwt.Token, err error) error {
 	if t != nil && t.Header["alg"] != nil {
-		if alg, _ := t.Header["alg"].(string); !slices.Contains(v.algorithms, alg) {
+		if alg, _ := t.Header["alg"].(string); !slices.Contains(v.issuer.Algorithms, alg) {
 			return ErrAlgorithm
 		}
 	}
 	return reason(err)
-}
-
-// caller reads the claims that say who it is.
-func (v *Verifier) caller(claims jwt.MapClaims) (c Caller, err error) {
-	if c.Subject, err = text(claims, "sub"); err != nil || c.Subject == "" || len(c.Subject) > maxSubject {
-		return Caller{}, ErrClaims
-	}
-	if c.Account, err = text(claims, v.account); err != nil {
-		return Caller{}, err
-	}
-	if _, ok := claims["scope"]; ok {
-		scopes, err := text(claims, "scope")
-		if err != nil {
-			return Caller{}, err
-		}
-		c.Scopes = strings.Fields(scopes)
-		return c, nil
-	}
-	switch list := claims["scp"].(type) {
-	case nil:
-	case string:
-		c.Scopes = strings.Fields(list)
-	case []any:
-		for _, s := range list {
-			scope, ok := s.(string)
-			if !ok {
-				return Caller{}, ErrClaims
-			}
-			c.Scopes = append(c.Scopes, scope)
-		}
-	default:
-		return Caller{}, ErrClaims
-	}
-	return c, nil
-}
-
-// text returns a claim that is a string, "" when it is not there.
-func text(claims jwt.MapClaims, name string) (string, error) {
-	switch value := claims[name].(type) {
-	case nil:
-		return "", nil
-	case string:
-		return value, nil
-	}
-	return "", ErrClaims
 }

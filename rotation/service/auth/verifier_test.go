@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"math"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -20,9 +19,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/auth/devtoken"
 )
 
-// fixed is a clock that stands at now; timers are real.
+// fixed is a clock that always shows now. Its timers are real.
 type fixed struct{ clock.Clock }
 
 func (fixed) Now() time.Time { return now }
@@ -35,7 +35,9 @@ func raw(header, payload string, sign func(string) []byte) string {
 
 const payload = `{"iss":"https://id.example","aud":"cvv","sub":"svc-1","exp":4000000000}`
 
-func TestAttacks(t *testing.T) {
+// TestAuthenticate_AcceptsOnlyValidTokens sends valid tokens and known attacks. The
+// error says why a token was refused, but neither error nor log quotes it.
+func TestAuthenticate_AcceptsOnlyValidTokens(t *testing.T) {
 	rs, es, ed := newKey(t, "rs", "RS256"), newKey(t, "es", "ES256"), newKey(t, "ed", "EdDSA")
 	stranger := newKey(t, "rs", "RS256")
 	encryption := newKey(t, "enc", "RS256")
@@ -47,10 +49,9 @@ func TestAttacks(t *testing.T) {
 	delete(bare, "alg")
 	s := newServer(t, jwks(rs.jwk(), es.jwk(), ed.jwk(), enc, hmacKey, bare))
 	var log logs
-	v := start(t, auth.Config{
-		JWKS: s.URL, Algorithms: []string{"RS256", "ES256", "EdDSA"}, Clock: fixed{clock.New()}, Logger: log.logger(),
-		Patience: time.Millisecond, Leeway: 10 * time.Second,
-	})
+	v := start(t, config{s.URL, []string{"RS256", "ES256", "EdDSA"}, auth.Options{
+		Clock: fixed{clock.New()}, Logger: log.logger(), RefreshWait: time.Millisecond, Leeway: 10 * time.Second,
+	}})
 	der, err := x509.MarshalPKIXPublicKey(rs.private.Public())
 	if err != nil {
 		t.Fatal(err)
@@ -148,8 +149,8 @@ func TestAttacks(t *testing.T) {
 				}
 				return
 			}
-			if !errors.Is(err, auth.ErrToken) || caller.Subject != "" {
-				t.Errorf("%v does not match ErrToken, or came with a caller", err)
+			if !errors.Is(err, auth.ErrUnauthenticated) || caller.Subject != "" {
+				t.Errorf("%v does not match ErrUnauthenticated, or came with a caller", err)
 			}
 			for part := range strings.SplitSeq(test.token, ".") {
 				if len(part) > 8 && strings.Contains(err.Error()+log.String(), part) {
@@ -163,140 +164,116 @@ func TestAttacks(t *testing.T) {
 // newPS returns the key with PS256, which RSA keys can do as well.
 func newPS(k key) key { return key{k.id, "PS256", k.private, jwt.SigningMethodPS256} }
 
-func TestScopes(t *testing.T) {
+func TestAuthenticate_ReadsScopesAndAccount(t *testing.T) {
 	ed := newKey(t, "ed", "EdDSA")
 	s := newServer(t, jwks(ed.jwk()))
-	v := start(t, auth.Config{JWKS: s.URL, Algorithms: []string{"EdDSA"}, Clock: fixed{clock.New()}, AccountClaim: "https://example/account"})
-	for _, test := range []struct {
+	v := start(t, config{s.URL, []string{"EdDSA"}, auth.Options{Clock: fixed{clock.New()}, AccountClaim: "https://example/account"}})
+	for name, test := range map[string]struct {
 		change []any
 		want   auth.Caller
 	}{
-		{[]any{"scope", "a  b "}, auth.Caller{Subject: "svc-1", Scopes: []string{"a", "b"}}},
-		{[]any{"scope", nil, "scp", []string{"a", "b"}}, auth.Caller{Subject: "svc-1", Scopes: []string{"a", "b"}}},
-		{[]any{"scope", nil, "scp", "a b"}, auth.Caller{Subject: "svc-1", Scopes: []string{"a", "b"}}},
-		{[]any{"scope", "a", "scp", []string{"b"}}, auth.Caller{Subject: "svc-1", Scopes: []string{"a"}}},
-		{[]any{"scope", nil, "https://example/account", "A"}, auth.Caller{Subject: "svc-1", Account: "A"}},
+		"scope is a list with spaces": {[]any{"scope", "a  b "}, auth.Caller{Subject: "svc-1", Scopes: []string{"a", "b"}}},
+		"scp is an array":             {[]any{"scope", nil, "scp", []string{"a", "b"}}, auth.Caller{Subject: "svc-1", Scopes: []string{"a", "b"}}},
+		"scp is a list with spaces":   {[]any{"scope", nil, "scp", "a b"}, auth.Caller{Subject: "svc-1", Scopes: []string{"a", "b"}}},
+		"scope wins over scp":         {[]any{"scope", "a", "scp", []string{"b"}}, auth.Caller{Subject: "svc-1", Scopes: []string{"a"}}},
+		"another account claim":       {[]any{"scope", nil, "https://example/account", "A"}, auth.Caller{Subject: "svc-1", Account: "A", Scopes: []string{}}},
 	} {
-		got, err := v.Authenticate(t.Context(), ed.sign(t, claims(test.change...)))
-		if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
-			t.Errorf("%v: %v %s", test.change, err, diff)
-		}
+		t.Run(name, func(t *testing.T) {
+			got, err := v.Authenticate(t.Context(), ed.sign(t, claims(test.change...)))
+			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+				t.Error(err, diff)
+			}
+		})
 	}
+}
+
+func TestCaller_HasOnlyGrantedScopes(t *testing.T) {
 	if c := (auth.Caller{Scopes: []string{"cvv:read"}}); !c.Has("cvv:read") || c.Has("cvv") || c.Has("") {
-		t.Error("Has")
+		t.Error("Has compares more or less than whole scopes")
 	}
 }
 
-func TestDev(t *testing.T) {
-	mock := clock.NewMock()
-	mock.Set(now)
-	dev, other := auth.NewDev(mock), auth.NewDev(mock)
-	want := auth.Caller{Subject: "me", Account: "acme", Scopes: []string{"cvv:read", "cvv:rotate"}}
-	token := dev.Mint(want, time.Hour)
-	got, err := dev.Authenticate(t.Context(), token)
-	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Fatal(err, diff)
+func TestNew_RefusesUnusableArguments(t *testing.T) {
+	good := config{"https://id.example/jwks", []string{"RS256"}, auth.Options{}}
+	issuer := auth.Issuer{Name: "i", Audience: "a"}
+	build := func(i auth.Issuer, c config) error {
+		i.Algorithms = c.algorithms
+		_, err := auth.New(i, c.jwks, c.Options)
+		return err
 	}
-	if _, err := other.Authenticate(t.Context(), token); !errors.Is(err, auth.ErrSignature) {
-		t.Errorf("another process's token: %v", err)
-	}
-	if _, err := dev.Authenticate(t.Context(), newKey(t, "x", "EdDSA").sign(t, claims())); !errors.Is(err, auth.ErrKey) {
-		t.Errorf("an unknown key, which must not wait: %v", err)
-	}
-	mock.Add(time.Hour)
-	if _, err := dev.Authenticate(t.Context(), token); !errors.Is(err, auth.ErrExpired) {
-		t.Errorf("after its lifetime: %v", err)
-	}
-}
-
-func TestConfig(t *testing.T) {
-	good := auth.Config{Issuer: "i", Audience: "a", Algorithms: []string{"RS256"}, JWKS: "https://id.example/jwks"}
-	if _, err := auth.New(good); err != nil {
+	if err := build(issuer, good); err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(*auth.Config){
-		"no issuer":     func(c *auth.Config) { c.Issuer = "" },
-		"no audience":   func(c *auth.Config) { c.Audience = "" },
-		"no algorithms": func(c *auth.Config) { c.Algorithms = nil },
-		"none":          func(c *auth.Config) { c.Algorithms = []string{"RS256", "none"} },
-		"HS256":         func(c *auth.Config) { c.Algorithms = []string{"HS256"} },
-		"no JWKS":       func(c *auth.Config) { c.JWKS = "" },
-		"http":          func(c *auth.Config) { c.JWKS = "http://user:hunter2@id.example/jwks" },
-		"http, 127.x":   func(c *auth.Config) { c.JWKS = "http://127.0.0.1.example/jwks" },
-		"ftp":           func(c *auth.Config) { c.JWKS = "ftp://id.example/jwks" },
-		"no host":       func(c *auth.Config) { c.JWKS = "https:///jwks" },
-		"broken":        func(c *auth.Config) { c.JWKS = "https://user:hunter2@id.example:x/" },
-		"negative":      func(c *auth.Config) { c.Leeway = -1 },
+	for name, change := range map[string]func(*auth.Issuer, *config){
+		"no issuer":           func(i *auth.Issuer, _ *config) { i.Name = "" },
+		"no audience":         func(i *auth.Issuer, _ *config) { i.Audience = "" },
+		"no algorithms":       func(_ *auth.Issuer, c *config) { c.algorithms = nil },
+		"algorithm none":      func(_ *auth.Issuer, c *config) { c.algorithms = []string{"RS256", "none"} },
+		"algorithm HS256":     func(_ *auth.Issuer, c *config) { c.algorithms = []string{"HS256"} },
+		"no JWKS":             func(_ *auth.Issuer, c *config) { c.jwks = "" },
+		"http":                func(_ *auth.Issuer, c *config) { c.jwks = "http://user:hunter2@id.example/jwks" },
+		"http, like loopback": func(_ *auth.Issuer, c *config) { c.jwks = "http://127.0.0.1.example/jwks" },
+		"ftp":                 func(_ *auth.Issuer, c *config) { c.jwks = "ftp://id.example/jwks" },
+		"no host":             func(_ *auth.Issuer, c *config) { c.jwks = "https:///jwks" },
+		"malformed URL":       func(_ *auth.Issuer, c *config) { c.jwks = "https://user:hunter2@id.example:x/" },
+		"negative leeway":     func(_ *auth.Issuer, c *config) { c.Leeway = -1 },
 	} {
-		c := good
-		change(&c)
-		if _, err := auth.New(c); !errors.Is(err, auth.ErrConfig) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			i, c := issuer, good
+			change(&i, &c)
+			if err := build(i, c); !errors.Is(err, auth.ErrConfig) || strings.Contains(err.Error(), "hunter2") {
+				t.Error(err)
+			}
+		})
 	}
 }
 
-func TestFromRequest(t *testing.T) {
-	for _, test := range []struct {
-		headers []string
-		token   string
-		err     error
-	}{
-		{nil, "", auth.ErrMissing},
-		{[]string{"Bearer a.b.c"}, "a.b.c", nil},
-		{[]string{"bEARER   a.b.c"}, "a.b.c", nil},
-		{[]string{""}, "", auth.ErrMalformed},
-		{[]string{"Bearer"}, "", auth.ErrMalformed},
-		{[]string{"Bearer "}, "", auth.ErrMalformed},
-		{[]string{"Basic dXNlcjpwdw=="}, "", auth.ErrMalformed},
-		{[]string{"Bearer a", "Bearer b"}, "", auth.ErrMalformed},
-	} {
-		r, _ := http.NewRequest("GET", "/", nil)
-		r.Header["Authorization"] = test.headers
-		token, err := auth.FromRequest(r)
-		if token != test.token || !errors.Is(err, test.err) {
-			t.Errorf("%q: %q, %v", test.headers, token, err)
-		}
+func TestNewStatic_IsReadyImmediately(t *testing.T) {
+	k := newKey(t, "k", "EdDSA")
+	issuer := auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: []string{"EdDSA"}}
+	v, err := auth.NewStatic(issuer, jwks(k.jwk()), auth.Options{Clock: fixed{clock.New()}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := auth.Challenge(auth.ErrMissing); got != `Bearer realm="cvv"` {
-		t.Error(got)
-	}
-	expired, signature := auth.Challenge(auth.ErrExpired), auth.Challenge(auth.ErrSignature)
-	if expired != signature || expired != `Bearer realm="cvv", error="invalid_token"` {
-		t.Error(expired, signature)
+	accepts(t, v, k.sign(t, claims()), nil)
+	accepts(t, v, k.sign(t, claims(), "kid", "unknown"), auth.ErrKey) // without waiting for a refresh
+	if _, err := auth.NewStatic(issuer, jwks(), auth.Options{}); !errors.Is(err, auth.ErrConfig) {
+		t.Errorf("an empty key set: %v", err)
 	}
 }
 
-func TestCanceled(t *testing.T) {
+func TestAuthenticate_ReturnsContextErrorWhileWaitingForRefresh(t *testing.T) {
 	ed := newKey(t, "ed", "EdDSA")
 	s := newServer(t, jwks(ed.jwk()))
-	v := start(t, auth.Config{JWKS: s.URL, Algorithms: []string{"EdDSA"}, Clock: fixed{clock.New()}, MinRefresh: time.Hour, Refresh: 2 * time.Hour, Patience: time.Hour})
+	v := start(t, config{s.URL, []string{"EdDSA"}, auth.Options{Clock: fixed{clock.New()}, MinRefresh: time.Hour, Refresh: 2 * time.Hour, RefreshWait: time.Hour}})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := v.Authenticate(ctx, ed.sign(t, claims(), "kid", "new")); !errors.Is(err, context.Canceled) || errors.Is(err, auth.ErrToken) {
+	if _, err := v.Authenticate(ctx, ed.sign(t, claims(), "kid", "new")); !errors.Is(err, context.Canceled) || errors.Is(err, auth.ErrUnauthenticated) {
 		t.Error(err)
 	}
 }
 
+// FuzzAuthenticate checks that no input is accepted as a token or fails without a
+// reason.
 func FuzzAuthenticate(f *testing.F) {
-	dev := auth.NewDev(nil)
-	f.Add(dev.Mint(auth.Caller{Subject: "s"}, time.Hour)[:60])
+	dev := devtoken.New(nil)
+	f.Add(dev.Token(auth.Caller{Subject: "s"}, time.Hour)[:60])
 	f.Add(raw(`{"alg":"none"}`, payload, func(string) []byte { return nil }))
 	f.Add(raw(`{"alg":"EdDSA","kid":"development"}`, payload, func(string) []byte { return make([]byte, 64) }))
 	f.Add("..")
 	f.Fuzz(func(t *testing.T, token string) {
-		if _, err := dev.Authenticate(t.Context(), token); !errors.Is(err, auth.ErrToken) {
+		if _, err := dev.Authenticate(t.Context(), token); !errors.Is(err, auth.ErrUnauthenticated) {
 			t.Errorf("accepted, or refused without a reason: %v", err)
 		}
 	})
 }
 
-// A token that is remembered, and tokens that come for the first time.
+// BenchmarkAuthenticate measures tokens sent for the first time, and again (cached).
 func BenchmarkAuthenticate(b *testing.B) {
 	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
 		k := newKey(b, "k", alg)
 		s := newServer(b, jwks(k.jwk()))
-		c := auth.Config{JWKS: s.URL, Algorithms: []string{alg}, Clock: fixed{clock.New()}}
+		c := config{s.URL, []string{alg}, auth.Options{Clock: fixed{clock.New()}}}
 		tokens := make([]string, 2000)
 		for i := range tokens {
 			tokens[i] = k.sign(b, claims("jti", i))

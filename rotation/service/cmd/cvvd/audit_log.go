@@ -15,7 +15,7 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"cvvrotation/cmd/command"
-	"cvvrotation/rotation/service/api"
+	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
@@ -123,7 +123,7 @@ func (a *appended) Close() error {
 }
 
 // audited does what an operator asked for and records it. do completes the record.
-func (c *cli) audited(ctx context.Context, cfg *config.Config, operation string, create bool, do func(*api.Record) error) error {
+func (c *cli) audited(ctx context.Context, cfg *config.Config, operation audit.Operation, create bool, do func(*audit.Record) error) error {
 	log, err := c.openAudit(cfg, create)
 	if err != nil {
 		return err
@@ -131,9 +131,9 @@ func (c *cli) audited(ctx context.Context, cfg *config.Config, operation string,
 	r := c.operator()
 	r.Operation = operation
 	failed := do(&r)
-	r.Outcome = api.Outcome(failed)
+	r.Outcome = audit.OutcomeOf(failed)
 	if command.IsUsage(failed) {
-		r.Outcome = "invalid-request"
+		r.Outcome = audit.InvalidRequest
 	}
 	if err := errors.Join(r.Write(ctx, log.Logger, clock.New().Now()), log.Close()); err != nil {
 		unrecorded := fmt.Errorf("the audit log has no record of this: %w", err)
@@ -147,9 +147,9 @@ func (c *cli) audited(ctx context.Context, cfg *config.Config, operation string,
 
 // operator returns a record with who runs this command: the user that the
 // operating system knows, and who that was before sudo.
-func (c *cli) operator() api.Record {
+func (c *cli) operator() audit.Record {
 	id := strconv.Itoa(os.Getuid())
-	r := api.Record{By: "operator", Subject: "uid " + id, Sudo: c.env("SUDO_USER")}
+	r := audit.Record{By: "operator", Subject: "uid " + id, Sudo: c.env("SUDO_USER")}
 	if u, err := user.LookupId(id); err == nil { // user.Current believes $USER where there is no entry
 		r.Subject = u.Username
 	}

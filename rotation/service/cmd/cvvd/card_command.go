@@ -17,7 +17,7 @@ import (
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/store"
-	"cvvrotation/rotation/service/api"
+	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 	"cvvrotation/servicecode"
 )
@@ -43,20 +43,20 @@ type cardFlags struct {
 
 func (c *cli) cardCommand() *cobra.Command {
 	return command.Group("card",
-		c.cardDo("register", "register", c.register, scheduleFlags, func(cmd *cobra.Command, f *cardFlags) {
+		c.cardDo("register", audit.Register, c.register, scheduleFlags, func(cmd *cobra.Command, f *cardFlags) {
 			cmd.Flags().StringVar(&f.account, "account", "", "")
 			cmd.Flags().StringVar(&f.code, "service-code", "", "")
 			cmd.Flags().BoolVar(&f.particulars, "particulars", false, "")
 		}),
 		c.cardDo("show", "", c.show, func(cmd *cobra.Command, f *cardFlags) { cmd.Flags().IntVar(&f.slots, "slots", 5, "") }),
-		c.cardDo("force", "rotate", c.force, func(cmd *cobra.Command, f *cardFlags) {
+		c.cardDo("force", audit.Rotate, c.force, func(cmd *cobra.Command, f *cardFlags) {
 			cmd.Flags().StringVar(&f.code, "service-code", "", "")
 			cmd.Flags().BoolVar(&f.compromised, "compromised", false, "")
 			cmd.Flags().StringVar(&f.key, "key", "", "")
 		}),
-		c.cardDo("set", "set_interval", c.set, scheduleFlags),
-		c.cardDo("disable", "disable", c.disable),
-		c.cardDo("unlock", "unlock", c.unlock),
+		c.cardDo("set", audit.SetInterval, c.set, scheduleFlags),
+		c.cardDo("disable", audit.Disable, c.disable),
+		c.cardDo("unlock", audit.Unlock, c.unlock),
 	)
 }
 
@@ -68,7 +68,7 @@ func scheduleFlags(cmd *cobra.Command, f *cardFlags) {
 
 // cardDo makes a command on one card. audited is what the audit log calls it; "":
 // it changes nothing. What do returns is printed.
-func (c *cli) cardDo(name, audited string, do func(context.Context, *engine.Engine, engine.Ref, *cardFlags) (shown, error), flags ...func(*cobra.Command, *cardFlags)) *cobra.Command {
+func (c *cli) cardDo(name string, audited audit.Operation, do func(context.Context, *engine.Engine, engine.Ref, *cardFlags) (shown, error), flags ...func(*cobra.Command, *cardFlags)) *cobra.Command {
 	var f cardFlags
 	cmd := &cobra.Command{
 		Use:  name + " CARD",
@@ -80,7 +80,7 @@ func (c *cli) cardDo(name, audited string, do func(context.Context, *engine.Engi
 			return c.withEngine(cmd.Context(), &f.config, func(cfg *config.Config, e *engine.Engine) error {
 				ref := engine.Ref{Card: args[0], Account: f.account}
 				var result shown
-				try := func(r *api.Record) (err error) {
+				try := func(r *audit.Record) (err error) {
 					if engine.CheckCard(ref.Card) == nil { // else it could be a PAN
 						r.Card = ref.Card
 					}
@@ -92,7 +92,7 @@ func (c *cli) cardDo(name, audited string, do func(context.Context, *engine.Engi
 				}
 				var err error
 				if audited == "" {
-					err = try(new(api.Record))
+					err = try(new(audit.Record))
 				} else {
 					err = c.audited(cmd.Context(), cfg, audited, false, try)
 				}

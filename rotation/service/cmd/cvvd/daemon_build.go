@@ -19,6 +19,7 @@ import (
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/auth/devtoken"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 	"cvvrotation/rotation/service/cmd/cvvd/status"
 	"cvvrotation/rotation/service/telemetry"
@@ -102,7 +103,7 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 	}
 	issuer := d.cfg.Auth.Issuer
 	if dev {
-		issuer = auth.DevIssuer
+		issuer = devtoken.IssuerName
 	}
 	l := &d.cfg.Limits
 	rate := func(perSecond float64, burst int) api.Rate {
@@ -138,7 +139,7 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 // own, which announce then shows a token of.
 func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, dev bool) (api.Authenticator, error) {
 	if dev {
-		issuer := auth.NewDev(clock.New())
+		issuer := devtoken.New(clock.New())
 		d.announce = func() error { return c.announce(d, issuer) }
 		return issuer, nil
 	}
@@ -148,10 +149,8 @@ func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, dev bool) 
 		keys = a.JWKSFile
 	}
 	var err error
-	d.verifier, err = auth.New(auth.Config{
-		Issuer: a.Issuer, Audience: a.Audience, Algorithms: a.Algorithms, JWKS: keys,
-		AccountClaim: a.AccountClaim, Leeway: a.Leeway.Go(), Logger: d.log,
-	})
+	d.verifier, err = auth.New(auth.Issuer{Name: a.Issuer, Audience: a.Audience, Algorithms: a.Algorithms}, keys,
+		auth.Options{AccountClaim: a.AccountClaim, Leeway: a.Leeway.Go(), Logger: d.log})
 	if err != nil {
 		return nil, command.Usage(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/auth/devtoken"
 )
 
 // tokenLifetime is how long a token of development mode is good.
@@ -22,8 +23,8 @@ var announceTemplate = template.Must(template.New("announce").Parse(announcement
 
 // announce prints a token and the lines to try it with. They are for a shell in
 // another terminal, all at once or one by one.
-func (c *cli) announce(d *daemon, issuer *auth.Dev) error {
-	token := issuer.Mint(auth.Caller{
+func (c *cli) announce(d *daemon, issuer *devtoken.Issuer) error {
+	token := issuer.Token(auth.Caller{
 		Subject: "developer", Account: "acme",
 		Scopes: []string{api.ScopeRegister, api.ScopeRead, api.ScopeSchedule, api.ScopeRotate, api.ScopeReveal, api.ScopeVerify, api.ScopeUnlock},
 	}, tokenLifetime)

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cvvrotation/cmd/command"
-	"cvvrotation/rotation/service/api"
+	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 	"cvvrotation/rotation/service/postgres"
 )
@@ -24,7 +24,7 @@ func (c *cli) migrateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := c.audited(ctx, cfg, "migrate", true, func(*api.Record) error { return migrate(ctx, cfg) }); err != nil {
+			if err := c.audited(ctx, cfg, audit.Migrate, true, func(*audit.Record) error { return migrate(ctx, cfg) }); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintln(c.Stdout, "the schema is the one that this program needs")

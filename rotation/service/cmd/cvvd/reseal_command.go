@@ -7,7 +7,7 @@ import (
 
 	"cvvrotation/cmd/command"
 	"cvvrotation/rotation/engine"
-	"cvvrotation/rotation/service/api"
+	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
@@ -21,7 +21,7 @@ func (c *cli) resealCommand() *cobra.Command {
 			defer stop()
 			return c.withEngine(ctx, &f, func(cfg *config.Config, e *engine.Engine) error {
 				var resealed, failed int
-				err := c.audited(ctx, cfg, "reseal", false, func(r *api.Record) (err error) {
+				err := c.audited(ctx, cfg, audit.Reseal, false, func(r *audit.Record) (err error) {
 					resealed, failed, err = e.Reseal(ctx)
 					r.Detail = fmt.Sprintf("%s sealed anew, %d failed", count(resealed, "card"), failed)
 					return err

@@ -1,0 +1,22 @@
+// Package audit defines the records of the audit log: who did what to which card,
+// with which outcome. The HTTP endpoint and the operators' commands write the same
+// records, so one log answers for both.
+//
+// # What is recorded
+//
+// The endpoint writes a record for each authenticated call that changes a card,
+// reveals a CVV, or is refused either, before it answers. A CVV is not revealed if
+// its record cannot be written. A verification is recorded if it locks the card or is
+// refused. An operator's command that changes a card, the schema or the stored events
+// writes one record when it ends.
+//
+// # What is not recorded
+//
+// Unauthenticated and rate-limited requests are not recorded, so callers cannot flood
+// the log. Calls that only read a schedule are not recorded. Automatic rotations have
+// no caller: the events of type card.cvv.changed.v1 report them.
+//
+// # Secrets
+//
+// A record never contains a CVV, a PAN, a token or an idempotency key.
+package audit

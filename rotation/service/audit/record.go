@@ -1,0 +1,87 @@
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"cvvrotation/rotation/engine"
+)
+
+// Operation names what a caller or operator asked for.
+type Operation string
+
+// The operations on one card, and those that only operators have.
+const (
+	Register    Operation = "register"
+	Rotate      Operation = "rotate" // a forced call
+	SetInterval Operation = "set_interval"
+	Disable     Operation = "disable" // turn automatic rotation off
+	Reveal      Operation = "reveal"
+	Verify      Operation = "verify"
+	Unlock      Operation = "unlock"
+
+	Migrate      Operation = "migrate"       // update the database schema
+	Reseal       Operation = "reseal"        // re-encrypt stored secrets
+	ReplayEvents Operation = "replay_events" // requeue events
+)
+
+// Record is one record of the audit log. Write leaves out fields with their zero
+// value, which means unknown.
+type Record struct {
+	Operation Operation
+	Outcome   Outcome
+	// Card is the card's id. It must be empty if the id could be a PAN: see
+	// engine.CheckCard.
+	Card string
+	// Effect is the state that the operation found and what it changed.
+	Effect engine.Effect
+	// Detail is a sentence for people.
+	Detail string
+	// By says what identified the subject: "token" or "operator", or what an
+	// embedder's authenticator reports.
+	By string
+	// Subject is who asked: the claim sub of a token, or an operating system user.
+	Subject string
+	// SubjectAccount is the subject's account. The card's account is in Effect.
+	SubjectAccount string
+	// Sudo is the user who became Subject by sudo.
+	Sudo string
+	// From is the peer's IP address, or the operator's host.
+	From      string
+	RequestID string
+}
+
+// Write passes the record to the handler of the log, at any level, and returns the
+// handler's error. The attribute time is now; Effect.At is the time of the change.
+func (r Record) Write(ctx context.Context, log *slog.Logger, now time.Time) error {
+	record := slog.NewRecord(now, slog.LevelInfo, "audit", 0)
+	add := func(known bool, attr slog.Attr) {
+		if known {
+			record.AddAttrs(attr)
+		}
+	}
+	text := func(key, value string) { add(value != "", slog.String(key, value)) }
+	e := r.Effect
+	text("operation", string(r.Operation))
+	text("outcome", string(r.Outcome))
+	text("card", r.Card)
+	text("account", e.Account)
+	if !e.At.IsZero() {
+		text("at", e.At.Format(time.RFC3339Nano)) // equal to the event's time, digit by digit
+	}
+	add(e.Version > 0 && !e.At.IsZero(), slog.Bool("changed", e.Changed))
+	add(e.Before > 0, slog.Int64("version_before", e.Before))
+	add(e.Version > 0, slog.Int64("version", e.Version))
+	add(e.Interval > 0, slog.Float64("interval_hours", e.Interval.Hours()))
+	add(e.Locked, slog.Bool("locked", true))
+	add(e.Replayed, slog.Bool("replayed", true))
+	text("detail", r.Detail)
+	text("by", r.By)
+	text("subject", r.Subject)
+	text("subject_account", r.SubjectAccount)
+	text("sudo_user", r.Sudo)
+	text("from", r.From)
+	text("request_id", r.RequestID)
+	return log.Handler().Handle(ctx, record)
+}

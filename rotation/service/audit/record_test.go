@@ -1,0 +1,70 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/service/audit"
+)
+
+var now = time.Date(2026, 11, 22, 15, 0, 1, 0, time.UTC)
+
+func ExampleRecord_Write() {
+	var file bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&file, nil))
+	record := audit.Record{
+		Operation: audit.Rotate, Outcome: audit.OutcomeOf(nil), Card: "card-7c1e",
+		Effect: engine.Effect{Account: "acme", At: now.Add(-time.Second), Before: 1, Version: 2, Changed: true},
+		By:     "operator", Subject: "alice", From: "bastion-1",
+	}
+	if err := record.Write(context.Background(), log, now); err != nil {
+		panic(err)
+	}
+	fmt.Print(file.String())
+	// Output: {"time":"2026-11-22T15:00:01Z","level":"INFO","msg":"audit","operation":"rotate","outcome":"done","card":"card-7c1e","account":"acme","at":"2026-11-22T15:00:00Z","changed":true,"version_before":1,"version":2,"by":"operator","subject":"alice","from":"bastion-1"}
+}
+
+func TestWrite_OmitsUnknownFields(t *testing.T) {
+	var file bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&file, nil))
+	for _, r := range []audit.Record{
+		{},
+		{
+			Operation: audit.Verify, Outcome: audit.Done, Card: "c", Detail: "d", By: "token", Subject: "s", SubjectAccount: "a", Sudo: "u", From: "f", RequestID: "r",
+			Effect: engine.Effect{Account: "acme", At: now, Before: 4, Version: 4, Interval: 90 * time.Minute, Changed: true, Locked: true, Replayed: true},
+		},
+		{Operation: audit.Reveal, Outcome: audit.Done, Effect: engine.Effect{Before: 3, Version: 3}},
+	} {
+		if err := r.Write(t.Context(), log, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const head = `{"time":"2026-11-22T15:00:01Z","level":"INFO","msg":"audit"`
+	want := head + "}\n" +
+		head + `,"operation":"verify","outcome":"done","card":"c","account":"acme","at":"2026-11-22T15:00:01Z","changed":true,"version_before":4,"version":4,` +
+		`"interval_hours":1.5,"locked":true,"replayed":true,"detail":"d","by":"token","subject":"s","subject_account":"a","sudo_user":"u","from":"f","request_id":"r"}` + "\n" +
+		head + `,"operation":"reveal","outcome":"done","version_before":3,"version":3}` + "\n"
+	if got := file.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// full is a handler on a full disk.
+type full struct{ slog.Handler }
+
+var errFull = errors.New("the disk is full")
+
+func (full) Handle(context.Context, slog.Record) error { return errFull }
+
+func TestWrite_ReturnsTheHandlersErrorAtAnyLevel(t *testing.T) {
+	log := slog.New(full{slog.NewJSONHandler(new(bytes.Buffer), &slog.HandlerOptions{Level: slog.LevelError})})
+	if err := (audit.Record{}).Write(t.Context(), log, now); !errors.Is(err, errFull) {
+		t.Error(err)
+	}
+}
