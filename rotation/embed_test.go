@@ -1,8 +1,11 @@
 package rotation_test
 
 import (
+	"archive/zip"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -45,5 +48,82 @@ func TestEmbedding(t *testing.T) {
 	want := "R1 rotation_off rotation/1 guard=forced@2026-11-22T15:00:00Z crc=82b386b7 true [redacted]\n"
 	if string(out) != want {
 		t.Errorf("got %swant %s", out, want)
+	}
+}
+
+// TestEmbedding_ThroughAMirror requires a version of this module that is published
+// under another path, as docs/embedding.md recommends, from a module proxy in a
+// folder.
+func TestEmbedding_ThroughAMirror(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the go command: leave out -short to run it")
+	}
+	const mirror = "git.example.com/cards/cvvrotation"
+	proxy, app := t.TempDir(), t.TempDir()
+	write := func(name string, content []byte) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(name string) []byte {
+		t.Helper()
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return content
+	}
+
+	versions := filepath.Join(proxy, mirror, "@v")
+	write(filepath.Join(versions, "v0.1.0.info"), []byte(`{"Version":"v0.1.0"}`))
+	write(filepath.Join(versions, "v0.1.0.mod"), read("../go.mod"))
+	archive, err := os.Create(filepath.Join(versions, "v0.1.0.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := zip.NewWriter(archive)
+	add := func(name string) {
+		t.Helper()
+		w, err := z.Create(mirror + "@v0.1.0/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(read("../" + name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("go.mod")
+	for _, folder := range []string{"rotation", "cvvgen", "servicecode"} {
+		names, err := fs.Glob(os.DirFS(".."), folder+"/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			add(name)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	write(filepath.Join(app, "main.go"), read("testdata/embed/main.go"))
+	write(filepath.Join(app, "go.mod"), []byte("module example.com/issuer\n\ngo 1.26.0\n\n"+
+		"require cvvrotation v0.1.0\n\nreplace cvvrotation => "+mirror+" v0.1.0\n"))
+	cmd := exec.Command("go", "run", ".")
+	cmd.Dir = app
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod -modcacherw", "GOPROXY=file://"+filepath.ToSlash(proxy), "GOPRIVATE=git.example.com",
+		"GONOPROXY=none", "GOWORK=off", "GOMODCACHE="+t.TempDir())
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "R1 rotation_off") {
+		t.Fatalf("go run: %v\n%s", err, out)
+	}
+	if sum := string(read(filepath.Join(app, "go.sum"))); !strings.Contains(sum, mirror+" v0.1.0 h1:") {
+		t.Errorf("go.sum has no hash of the mirror:\n%s", sum)
 	}
 }
