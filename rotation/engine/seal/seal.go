@@ -1,15 +1,15 @@
-// Package seal encrypts what has to be stored of a card: XAES-256-GCM with a
-// random nonce, the key's id in front, and a context as associated data, so that
-// what was sealed for one card, or one version of its CVV, does not open for
-// another.
+// Package seal encrypts what must be stored of a card: XAES-256-GCM with a random
+// nonce, the key's id in front, and a context as associated data. What was sealed
+// for one card, or one version of its CVV, does not open for another.
 //
 // A [Keyring] holds one key that seals and any number that only open. To change
-// keys, add the new one as the first, open and seal again what is stored
-// ([Keyring.Current] tells what needs it), then take the old one out.
+// keys, add the new key as the first, re-encrypt what is stored ([Keyring.Current]
+// reports what needs it), then remove the old one.
 //
-// A key is good for more seals than there will be. AES-256-GCM alone allows random
-// nonces 2³² (NIST SP 800-38D, 8.3), which ten million cards use up in 18 days of
-// hourly rotations.
+// A key may seal 2⁸⁰ times with random nonces. AES-256-GCM alone allows 2³² (NIST SP
+// 800-38D, 8.3), which ten million cards use up in 18 days of hourly rotations.
+//
+// The package works under GODEBUG=fips140=only.
 package seal
 
 import (
@@ -19,21 +19,21 @@ import (
 )
 
 var (
-	// ErrKey is for a key that can't be used: of another length than 32
-	// bytes, with the id 0, or an id twice.
+	// ErrKey is the error for a key with the id 0, an id that another key has,
+	// or a length other than [KeySize].
 	ErrKey = errors.New("seal: unusable key")
-	// ErrUnknownKey is for something sealed under a key that is not in the
+	// ErrUnknownKey is the error for data sealed under a key that is not in the
 	// keyring. The message gives the key's id.
 	ErrUnknownKey = errors.New("seal: sealed under a key that the keyring does not have")
-	// ErrOpen is for something that was altered, cut short, or sealed for
-	// something else.
+	// ErrOpen is the error for data that was altered, cut short, or sealed for
+	// another context.
 	ErrOpen = errors.New("seal: does not open: altered, or sealed for another card, version or purpose, or with another key of the same id")
 )
 
 // KeySize is the length of a key in bytes.
 const KeySize = 32
 
-// Overhead is how many bytes a seal adds.
+// Overhead is the number of bytes that sealing adds.
 const Overhead = 4 + nonceSize + 16
 
 // Key is a key and the id that is stored with what it seals. Make one with
@@ -41,7 +41,7 @@ const Overhead = 4 + nonceSize + 16
 //
 // It prints as its id and refuses to be marshalled, with [ErrSecret].
 type Key struct {
-	closed
+	redacted
 	id   uint32
 	size int // of the secret in bytes
 	// xaes returns the cipher. It is in the function's closure, into which no
@@ -54,7 +54,7 @@ type Key struct {
 // [NewKeyring] checks both. NewKey keeps no reference to the secret, which the
 // caller should clear.
 func NewKey(id uint32, secret []byte) Key {
-	k := Key{closed: closed(fmt.Sprintf("key %d", id)), id: id, size: len(secret)}
+	k := Key{redacted: redacted(fmt.Sprintf("key %d", id)), id: id, size: len(secret)}
 	if len(secret) == KeySize {
 		x := newXAES(secret)
 		k.xaes = func() *xaes { return x }
@@ -68,7 +68,7 @@ func NewKey(id uint32, secret []byte) Key {
 // It prints as the id of the key that seals and refuses to be marshalled, with
 // [ErrSecret].
 type Keyring struct {
-	closed
+	redacted
 	current uint32
 	keys    map[uint32]Key
 }
@@ -77,8 +77,8 @@ type Keyring struct {
 // The error matches [ErrKey].
 func NewKeyring(first Key, others ...Key) (*Keyring, error) {
 	r := &Keyring{
-		closed:  closed(fmt.Sprintf("keyring that seals with key %d", first.id)),
-		current: first.id, keys: make(map[uint32]Key, 1+len(others)),
+		redacted: redacted(fmt.Sprintf("keyring that seals with key %d", first.id)),
+		current:  first.id, keys: make(map[uint32]Key, 1+len(others)),
 	}
 	for _, k := range append([]Key{first}, others...) {
 		if k.id == 0 {
@@ -95,17 +95,14 @@ func NewKeyring(first Key, others ...Key) (*Keyring, error) {
 	return r, nil
 }
 
-// Seal returns plaintext sealed for context, Overhead bytes longer.
+// Seal returns plaintext sealed for context, [Overhead] bytes longer.
 func (r *Keyring) Seal(plaintext, context []byte) []byte {
-	b := make([]byte, 4+nonceSize, Overhead+len(plaintext))
-	binary.BigEndian.PutUint32(b, r.current)
-	key := r.keys[r.current].xaes()
-	key.nonce(b[4:])
-	return key.seal(b, b[4:], plaintext, context)
+	b := binary.BigEndian.AppendUint32(make([]byte, 0, Overhead+len(plaintext)), r.current)
+	return r.keys[r.current].xaes().seal(b, plaintext, context)
 }
 
-// Open returns what was sealed for context. The error matches ErrUnknownKey or
-// ErrOpen.
+// Open returns the plaintext that was sealed for context. The error matches
+// [ErrUnknownKey] or [ErrOpen].
 func (r *Keyring) Open(sealed, context []byte) ([]byte, error) {
 	if len(sealed) < Overhead {
 		return nil, ErrOpen
@@ -114,15 +111,14 @@ func (r *Keyring) Open(sealed, context []byte) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: key %d", ErrUnknownKey, binary.BigEndian.Uint32(sealed))
 	}
-	nonce, ciphertext := sealed[4:4+nonceSize], sealed[4+nonceSize:]
-	plaintext, err := key.xaes().open(nonce, ciphertext, context)
+	plaintext, err := key.xaes().open(sealed[4:], context)
 	if err != nil {
 		return nil, ErrOpen
 	}
 	return plaintext, nil
 }
 
-// Current reports whether sealed was sealed with the key that Seal uses now.
+// Current reports whether sealed was sealed with the key that Seal uses.
 func (r *Keyring) Current(sealed []byte) bool {
 	return len(sealed) >= 4 && binary.BigEndian.Uint32(sealed) == r.current
 }

@@ -2,9 +2,13 @@ package seal_test
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
-	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,9 +34,7 @@ func ring(t testing.TB, first uint32, others ...uint32) *seal.Keyring {
 	return r
 }
 
-// TestOpensOnlyAsSealed: with the same context and untouched, and in no other
-// way.
-func TestOpensOnlyAsSealed(t *testing.T) {
+func TestOpen_OnlyWhatWasSealedForTheContext(t *testing.T) {
 	r := ring(t, 7, 6)
 	rapid.Check(t, func(t *rapid.T) {
 		plain := rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "plain")
@@ -59,12 +61,63 @@ func TestOpensOnlyAsSealed(t *testing.T) {
 	})
 }
 
-func TestKeyChange(t *testing.T) {
+// testdata/sealed_v1.txt says what is in databases: tests read it and nothing
+// writes it.
+func TestOpen_WhatDatabasesHold(t *testing.T) {
+	file, err := os.ReadFile("testdata/sealed_v1.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, last := make([]byte, seal.KeySize), make([]byte, seal.KeySize)
+	for i := range one {
+		one[i], last[i] = byte(i*7+3), byte(255-i*5)
+	}
+	r, err := seal.NewKeyring(seal.NewKey(1, one), seal.NewKey(4294967295, last))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(string(file)) {
+		if line[0] == '#' {
+			continue
+		}
+		rows++
+		columns := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		t.Run(columns[2], func(t *testing.T) {
+			want, err := strconv.Unquote(columns[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			context, err := strconv.Unquote(columns[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			sealed, err := hex.DecodeString(columns[3])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := r.Open(sealed, []byte(context)); string(got) != want || err != nil {
+				t.Errorf("opened as %q, %v; want %q", got, err, want)
+			}
+			if current := r.Current(sealed); current != (columns[0] == "1") {
+				t.Errorf("Current = %v", current)
+			}
+			if again := r.Seal([]byte(want), []byte(context)); len(again) != len(sealed) {
+				t.Errorf("sealed as %d bytes, want %d", len(again), len(sealed))
+			}
+		})
+	}
+	if rows != 6 {
+		t.Errorf("%d rows, want 6", rows)
+	}
+}
+
+func TestKeyring_OpensWithOldKeysAndSealsWithTheFirst(t *testing.T) {
 	old := ring(t, 1)
 	sealed := old.Seal([]byte("123"), nil)
 	both := ring(t, 2, 1)
 	if both.Current(sealed) || !old.Current(sealed) {
-		t.Error("Current does not tell old from new")
+		t.Error("Current does not distinguish the old key from the new one")
 	}
 	if plain, err := both.Open(sealed, nil); err != nil || string(plain) != "123" {
 		t.Errorf("the old key does not open: %v", err)
@@ -78,34 +131,73 @@ func TestKeyChange(t *testing.T) {
 	}
 }
 
-func TestNonceIsFresh(t *testing.T) {
-	r, seen := ring(t, 1), map[string]bool{}
+func TestSeal_DrawsBothHalvesOfEachNonce(t *testing.T) {
+	r, firsts, seconds := ring(t, 1), map[string]bool{}, map[string]bool{}
 	for range 1000 {
-		seen[string(r.Seal([]byte("123"), nil)[4:28])] = true
+		sealed := r.Seal([]byte("123"), nil)
+		firsts[string(sealed[4:16])], seconds[string(sealed[16:28])] = true, true
 	}
-	if len(seen) != 1000 {
-		t.Errorf("%d nonces in 1000 seals", len(seen))
+	if len(firsts) != 1000 || len(seconds) != 1000 {
+		t.Errorf("%d first and %d second halves in 1000 seals", len(firsts), len(seconds))
 	}
 }
 
-func TestNewKeyringRefuses(t *testing.T) {
+func TestNewKeyring_Refuses(t *testing.T) {
 	short := seal.NewKey(1, make([]byte, 31))
-	for name, keys := range map[string][]seal.Key{
-		"id 0": {key(0)}, "twice": {key(1), key(2), key(1)}, "short": {short}, "short second": {key(2), short},
+	for _, test := range []struct {
+		name string
+		keys []seal.Key
+		text string
+	}{
+		{"the zero key", []seal.Key{{}}, "the id 0 is reserved"},
+		{"id 0", []seal.Key{key(0)}, "the id 0 is reserved"},
+		{"an id twice", []seal.Key{key(1), key(2), key(1)}, "two keys have the id 1"},
+		{"a short key", []seal.Key{short}, "key 1 has 31 bytes; 32 are needed"},
+		{"a short second key", []seal.Key{key(2), short}, "key 1 has 31 bytes; 32 are needed"},
+		{"a long key", []seal.Key{seal.NewKey(3, make([]byte, 33))}, "key 3 has 33 bytes; 32 are needed"},
 	} {
-		_, err := seal.NewKeyring(keys[0], keys[1:]...)
-		if !errors.Is(err, seal.ErrKey) {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			_, err := seal.NewKeyring(test.keys[0], test.keys[1:]...)
+			if !errors.Is(err, seal.ErrKey) || !strings.Contains(err.Error(), test.text) {
+				t.Errorf("got %v, want ErrKey and %q", err, test.text)
+			}
+		})
 	}
 }
 
-func TestKeysDoNotPrint(t *testing.T) {
-	k := seal.NewKey(9, bytes.Repeat([]byte("S"), 32))
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%q"} {
-		if got := fmt.Sprintf(verb, k) + fmt.Sprintf(verb, &k) + fmt.Sprintf(verb, []seal.Key{k}); strings.Contains(got, "SS") || strings.Contains(got, "5353") || strings.Contains(got, "83 83") {
-			t.Errorf("%s prints the key", verb)
+func TestNewKey_KeepsNoReferenceToTheSecret(t *testing.T) {
+	secret := bytes.Repeat([]byte{7}, seal.KeySize)
+	r, err := seal.NewKeyring(seal.NewKey(7, secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(secret)
+	if plain, err := r.Open(ring(t, 7).Seal([]byte("123"), nil), nil); string(plain) != "123" || err != nil {
+		t.Errorf("opened as %q, %v after the secret was cleared", plain, err)
+	}
+}
+
+const fipsEnv = "SEAL_TEST_FIPS140_ONLY"
+
+// TestPackage_PassesUnderFIPS140Only runs this package's tests once more, in a
+// process in which Go refuses what FIPS 140 does not allow.
+func TestPackage_PassesUnderFIPS140Only(t *testing.T) {
+	if os.Getenv(fipsEnv) != "" {
+		if !fips140.Enforced() {
+			t.Error("FIPS 140 is not enforced in the child process")
 		}
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.v", "-rapid.nofailfile")
+	cmd.Env = append(os.Environ(), "GODEBUG=fips140=only", fipsEnv+"=1")
+	out, err := cmd.CombinedOutput()
+	for _, name := range []string{t.Name(), "TestOpen_WhatDatabasesHold", "TestXAES_FollowsPublishedVectors"} {
+		if !bytes.Contains(out, []byte("--- PASS: "+name+" ")) {
+			t.Errorf("%s did not pass", name)
+		}
+	}
+	if err != nil {
+		t.Errorf("under fips140=only: %v\n%s", err, out)
 	}
 }
 

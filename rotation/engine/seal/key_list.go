@@ -8,18 +8,19 @@ import (
 	"strings"
 )
 
-// KMS opens keys that a key management system has wrapped, so that only wrapped
-// ones lie in files and variables.
+// KMS unwraps keys with a key management system, so that files and variables hold
+// only wrapped keys.
 type KMS interface {
 	// Unwrap returns the key in the clear, which ParseKeys wipes after use.
 	// Its error must not contain the key.
 	Unwrap(ctx context.Context, wrapped []byte) ([]byte, error)
 }
 
-// ParseKeys reads keys: ID:BASE64, separated by white space, the one that seals
-// first; what follows a # in a line is a comment. With a kms the base64 is of
-// wrapped keys; nil is for keys in the clear. The error matches ErrKey or is the
-// kms's, wrapped; it names the key's id or place, never the key.
+// ParseKeys returns the keyring of a list of keys: ID:BASE64, separated by white
+// space, the key that seals first. A # begins a comment up to the end of the line.
+// With a kms the base64 is of wrapped keys; nil means keys in the clear. The error
+// matches [ErrKey] or wraps that of the kms. It names the key's id or its place in
+// the list, never the key.
 func ParseKeys(ctx context.Context, text string, kms KMS) (*Keyring, error) {
 	var keys []Key
 	for line := range strings.Lines(text) {
@@ -32,11 +33,11 @@ func ParseKeys(ctx context.Context, text string, kms KMS) (*Keyring, error) {
 			}
 			secret, err := base64.StdEncoding.DecodeString(encoded)
 			if err != nil {
-				return nil, fmt.Errorf("%w: key %d: no base64", ErrKey, number)
+				return nil, fmt.Errorf("%w: key %d is not base64", ErrKey, number)
 			}
 			if kms != nil {
 				if secret, err = kms.Unwrap(ctx, secret); err != nil {
-					return nil, fmt.Errorf("seal: key %d: unwrapping it: %w", number, err)
+					return nil, fmt.Errorf("seal: key %d: unwrapping failed: %w", number, err)
 				}
 			}
 			keys = append(keys, NewKey(uint32(number), secret))
@@ -44,7 +45,7 @@ func ParseKeys(ctx context.Context, text string, kms KMS) (*Keyring, error) {
 		}
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%w: there is no key in the list", ErrKey)
+		return nil, fmt.Errorf("%w: the list contains no key", ErrKey)
 	}
 	return NewKeyring(keys[0], keys[1:]...)
 }

@@ -11,8 +11,7 @@ import (
 	"cvvrotation/rotation/engine/seal"
 )
 
-// TestKeys reads the list of keys, and names the bad one.
-func TestKeys(t *testing.T) {
+func TestParseKeys_SealsWithTheFirstAndNamesTheBadOne(t *testing.T) {
 	key := func(n int) string { return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, n)) }
 	ring, err := seal.ParseKeys(context.Background(), "# keys\n 3:"+key(32)+" 2:"+key(32)+"\n\n1:"+key(32)+" # the first\n", nil)
 	if err != nil {
@@ -22,20 +21,22 @@ func TestKeys(t *testing.T) {
 		t.Errorf("sealed with key %d, not with the first in the list", sealed[3])
 	}
 	for text, want := range map[string]string{
-		"":                               "no key",
-		"# 1:" + key(32):                 "no key",
+		"":                               "the list contains no key",
+		"# 1:" + key(32):                 "the list contains no key",
 		key(32):                          "key number 1 in the list: ID:BASE64",
 		"0:" + key(32):                   "key number 1",
 		"-1:" + key(32):                  "key number 1",
 		"1:" + key(32) + " 4294967296:x": "key number 2",
-		"7:%%%":                          "key 7: no base64",
+		"7:%%%":                          "key 7 is not base64",
 		"7:" + key(31):                   "key 7 has 31 bytes",
 		"7:" + key(32) + " 7:" + key(32): "two keys have the id 7",
 	} {
-		_, err := seal.ParseKeys(context.Background(), text, nil)
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), key(31)[:20]) {
-			t.Errorf("%q: %v, want %q", text, err, want)
-		}
+		t.Run(text, func(t *testing.T) {
+			_, err := seal.ParseKeys(context.Background(), text, nil)
+			if !errors.Is(err, seal.ErrKey) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), key(31)[:20]) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+		})
 	}
 }
 
@@ -48,8 +49,7 @@ func (r reversing) Unwrap(_ context.Context, wrapped []byte) ([]byte, error) {
 	return wrapped, r.fail
 }
 
-// TestKMS: what the system unwraps is the key.
-func TestKMS(t *testing.T) {
+func TestParseKeys_UnwrapsWithTheKMS(t *testing.T) {
 	plain := append(bytes.Repeat([]byte{1}, 16), bytes.Repeat([]byte{2}, 16)...)
 	wrapped := append(bytes.Repeat([]byte{2}, 16), bytes.Repeat([]byte{1}, 16)...)
 	ctx := context.Background()
@@ -64,13 +64,13 @@ func TestKMS(t *testing.T) {
 	if got, err := direct.Open(through.Seal([]byte("x"), nil), nil); string(got) != "x" {
 		t.Error(err)
 	}
-	if _, err := seal.ParseKeys(ctx, "1:AAAA", reversing{errors.New("denied")}); err == nil || !strings.Contains(err.Error(), "key 1: unwrapping it: denied") {
+	if _, err := seal.ParseKeys(ctx, "1:AAAA", reversing{errors.New("denied")}); err == nil || !strings.Contains(err.Error(), "key 1: unwrapping failed: denied") {
 		t.Error(err)
 	}
 }
 
-// FuzzKeys: no key is in an error.
-func FuzzKeys(f *testing.F) {
+// FuzzParseKeys looks for an error that quotes a key.
+func FuzzParseKeys(f *testing.F) {
 	f.Add("1:AAAA 2:BBBB")
 	f.Add("# x\n4294967295:" + base64.StdEncoding.EncodeToString(make([]byte, 32)))
 	f.Fuzz(func(t *testing.T, text string) {
