@@ -6,7 +6,7 @@ import (
 
 // One operation is one event, decided in the simulated host with all invariants
 // on, by one goroutine.
-func BenchmarkEvents(b *testing.B) {
+func BenchmarkHost_DecidesAndChecksEvents(b *testing.B) {
 	h := newHost(theRules, Bug{})
 	b.ReportAllocs()
 	seed := uint64(1)

@@ -15,9 +15,8 @@ const g = int64(rotation.DefaultGuard)
 // noon is where the tests' instants begin.
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).UnixNano()
 
-// The table without a deviation is package rotation: same answers, same state,
-// same stored form, on any timeline. So a bug differs in one thing only.
-func TestTableIsTheRules(t *testing.T) {
+// So each bug in the rules differs from package rotation in one thing only.
+func TestTable_WithoutBugIsPackageRotation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		real, twin := Rules(rotation.Rules{}).NewCard(), table{guard: g}.NewCard()
 		now := noon

@@ -34,9 +34,8 @@ func (c *twinCard) Restore(stored []byte) error {
 	return c.Card.Restore(stored)
 }
 
-// No sequence of four events tells the table without a deviation from package
-// rotation, and no invariant is broken by one.
-func TestSequences(t *testing.T) {
+// The table of rules without a bug also agrees with package rotation on each.
+func TestSequences_RulesHold(t *testing.T) {
 	depth := 4
 	if testing.Short() {
 		depth = 3
@@ -50,10 +49,9 @@ func TestSequences(t *testing.T) {
 	}
 }
 
-// The closure comes to an end, and no invariant is broken on any of its
-// transitions. The same goes for the table: as both agree with the reference
-// model on each of them, no transition tells the two apart.
-func TestClosure(t *testing.T) {
+// Package rotation and the table of rules agree with the reference model on each
+// transition, so they agree with each other.
+func TestClosure_EndsAndRulesHold(t *testing.T) {
 	if testing.Short() {
 		t.Skip("some seconds")
 	}
@@ -69,19 +67,18 @@ func TestClosure(t *testing.T) {
 	}
 }
 
-// The closure finds what is wrong on its grid.
-func TestClosureFinds(t *testing.T) {
+func TestClosure_FindsBugs(t *testing.T) {
 	for name, want := range map[string]Invariant{
 		"guard-inclusive": guardEnds, "drift": phaseKept, "guard-back-forever": guardEnds,
 		"served-last-wins": served, "order-in-flight-duplicate": neverTwice, "stored-without-guard": persisted,
 	} {
-		bug, _ := FindBug(name)
-		r := SmallClosure(bug.System()).Run(context.Background())
-		if r.Failure == nil || r.Failure.Invariant != want || r.Closed {
-			t.Errorf("%s: %+v, want %v", name, r, want)
-		} else if !r.Failure.FromState || r.Failure.Paragraph() == "" {
-			t.Errorf("%s: %+v", name, r.Failure)
-		}
+		t.Run(name, func(t *testing.T) {
+			bug, _ := FindBug(name)
+			r := SmallClosure(bug.System()).Run(context.Background())
+			if f := r.Failure; f == nil || f.Invariant != want || !f.FromState || f.Paragraph() == "" || r.Closed {
+				t.Errorf("%+v, want %v", r, want)
+			}
+		})
 	}
 }
 
@@ -90,9 +87,8 @@ var closed = sync.OnceValues(func() (ClosureResult, map[relative]bool) {
 	return SmallClosure(table{guard: g}).search(context.Background())
 })
 
-// Nothing that a card can be brought to on the grid is missing from the
-// closure: long walks, with leaps far beyond what it tries, never leave it.
-func TestClosureIsComplete(t *testing.T) {
+// Long random walks, with leaps far beyond what the closure tries, never leave it.
+func TestClosure_HoldsEveryReachableState(t *testing.T) {
 	c := SmallClosure(table{guard: g})
 	_, states := closed()
 	tick := c.tick()
@@ -134,9 +130,7 @@ func TestClosureIsComplete(t *testing.T) {
 	}
 }
 
-// Putting a state back into time and taking it out again gives the state, also
-// with the interval more that a cut distance may stand for.
-func TestClosureRoundTrip(t *testing.T) {
+func TestClosure_AbstractUndoesConcrete(t *testing.T) {
 	c := SmallClosure(table{guard: g})
 	_, states := closed()
 	x := newExplorer(c)
@@ -146,5 +140,16 @@ func TestClosureRoundTrip(t *testing.T) {
 				t.Fatalf("%+v came back from %v as %+v", s, v, got)
 			}
 		}
+	}
+}
+
+func TestExhaustiveSearches_StopWithTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if q := (Sequences{System: theRules, Depth: 6}).Run(ctx); q.Done {
+		t.Errorf("the sequences continued: %+v", q)
+	}
+	if c := SmallClosure(theRules).Run(ctx); c.Closed {
+		t.Errorf("the closure continued: %+v", c)
 	}
 }

@@ -14,18 +14,14 @@ import (
 	"cvvrotation/sim/check/campaign"
 )
 
-// The engine holds, every situation is met, and what comes out is the same the
-// second time, whatever the workers.
-func TestCampaign(t *testing.T) {
+func TestCampaign_EngineHoldsAndMeetsEveryGoal(t *testing.T) {
 	const seeds = 300
 	first := Campaign(Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds, Workers: 1})
 	if f := first.Failure; f != nil {
 		t.Fatalf("seed %d breaks %v: %s\n%s\n%s", f.Seed, f.Invariant, f.Detail, f.Options, strings.Join(f.Journal, "\n"))
 	}
-	for _, p := range first.Coverage {
-		if p.Met == 0 {
-			t.Errorf("never met: %s", p.Sentence)
-		}
+	for _, g := range first.Unmet() {
+		t.Errorf("never met: %s", g.Sentence)
 	}
 	again := Campaign(Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds, Workers: 3})
 	if again.Hash != first.Hash || again.Events != first.Events || again.Runs != seeds {
@@ -33,9 +29,9 @@ func TestCampaign(t *testing.T) {
 	}
 }
 
-// Seeds that once broke an invariant, though the engine was right: the judge took
-// a slot that was in flight for the next one, and another try for a slot.
-func TestCampaignSeeds(t *testing.T) {
+// The campaign once blamed a correct engine: it expected a slot in flight to be
+// the next one, and a retry to be a slot.
+func TestCampaign_HoldsForSeedsOfFalseAlarms(t *testing.T) {
 	for _, seed := range []uint64{1984300072, 5036954} {
 		if f := Campaign(Bug{}).Run(context.Background(), campaign.Options{First: seed, Last: seed}).Failure; f != nil {
 			t.Errorf("seed %d breaks %v: %s", f.Seed, f.Invariant, f.Detail)
@@ -43,20 +39,8 @@ func TestCampaignSeeds(t *testing.T) {
 	}
 }
 
-func TestInterrupted(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if r := Campaign(Bug{}).Run(ctx, campaign.Options{First: 1, Last: 1 << 40}); r.Runs != 0 || r.Failure != nil {
-		t.Errorf("%d runs", r.Runs)
-	}
-	if r := Campaign(Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: 1 << 40, For: time.Millisecond}); r.Runs == 0 {
-		t.Error("no runs in a millisecond")
-	}
-}
-
-// Audit finds by itself what is wrong with a history: the campaign, which knows
-// more, would find it first.
-func TestAudit(t *testing.T) {
+// The campaign itself knows more and would find each of these first.
+func TestAudit_FindsWhatIsWrongWithAHistory(t *testing.T) {
 	o := drawOptions(8)
 	o.faults, o.cards = 0, 2
 	r := &run{}
@@ -119,19 +103,21 @@ func TestAudit(t *testing.T) {
 			slices.Reverse(h.Delivered)
 		}},
 	} {
-		h := right()
-		test.harm(&h)
-		wrong := Audit(h)
-		if len(wrong) == 0 || !slices.ContainsFunc(wrong, func(err error) bool { return strings.Contains(err.Error(), test.says) }) {
-			t.Errorf("%s: %v", test.name, wrong)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			h := right()
+			test.harm(&h)
+			wrong := Audit(h)
+			if !slices.ContainsFunc(wrong, func(err error) bool { return strings.Contains(err.Error(), test.says) }) {
+				t.Errorf("want an error with %q: %v", test.says, wrong)
+			}
+		})
 	}
 }
 
-// Which slot an automatic rotation has served its event does not say: by R5 it
-// is the one that was due, by R7 none, and of a held one it may be any that was
-// in flight (R14) or none (R6).
-func TestAuditServed(t *testing.T) {
+// The event of an automatic rotation does not name the slot that it served. By R5
+// it is the slot that was due, by R7 none; if the event was held, it may be any
+// slot in flight (R14) or none (R6).
+func TestAudit_AcceptsTheSlotsThatEventsAllow(t *testing.T) {
 	const interval = 3 * time.Minute
 	at := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 	after := func(d time.Duration) time.Time { return at.Add(d) }
@@ -152,15 +138,17 @@ func TestAuditServed(t *testing.T) {
 		{"R7", r7, r7, true},
 		{"R14", r14, r14, true},
 		{"R6", r6, r6, true},
-		{"told of R5, and nothing stored as served", r5, r7, false},
-		{"told of R7, and a slot stored as served", r7, r5, false},
+		{"R5 in the events, nothing stored as served", r5, r7, false},
+		{"R7 in the events, a slot stored as served", r7, r5, false},
 	} {
-		h := History{Guard: guard, At: after(interval), Cards: make([]store.Card, 1)}
-		_, h.Events = play(t, test.told)
-		h.Cards[0], _ = play(t, test.stored)
-		if wrong := Audit(h); (len(wrong) == 0) != test.right || !test.right && !strings.Contains(wrong[0].Error(), "newest slot served") {
-			t.Errorf("%s: %v", test.name, wrong)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			h := History{Guard: guard, At: after(interval), Cards: make([]store.Card, 1)}
+			_, h.Events = play(t, test.told)
+			h.Cards[0], _ = play(t, test.stored)
+			if wrong := Audit(h); (len(wrong) == 0) != test.right || !test.right && !strings.Contains(wrong[0].Error(), "newest slot served") {
+				t.Error(wrong)
+			}
+		})
 	}
 }
 

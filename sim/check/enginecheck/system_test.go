@@ -9,9 +9,7 @@ import (
 	"cvvrotation/sim/check/campaign"
 )
 
-// The engine follows the rules through the faults of its store: its trace is
-// that of the rules themselves.
-func TestSystem(t *testing.T) {
+func TestSystem_LeavesTheTraceOfTheRules(t *testing.T) {
 	const seeds = 150
 	want := check.Campaign(check.Rules(rotation.Rules{}), check.Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds})
 	got := check.Campaign(System(), check.Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds})

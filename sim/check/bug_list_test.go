@@ -1,0 +1,107 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"cvvrotation/rotation"
+	"cvvrotation/sim/check/campaign"
+	"cvvrotation/sim/internal/golden"
+	"fmt"
+	"strings"
+	"testing"
+	"text/tabwriter"
+)
+
+var theRules = Rules(rotation.Rules{})
+
+// The table is testdata/bugs.txt: the invariant that each bug breaks, after how
+// many of the campaign's events, shrunk to how many, and for bugs in the rules
+// after how many events of the sequences.
+func TestBugs_AreFoundAndShrunk(t *testing.T) {
+	var table bytes.Buffer
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "bug\tinvariant\tafter\tshrunk to\talso\tby sequences of 3")
+	for _, b := range Bugs() {
+		t.Run(b.Name, func(t *testing.T) {
+			r := Campaign(b.System(), b).Run(context.Background(), campaign.Options{First: 1, Last: 1000, Workers: 1})
+			f := r.Failure
+			if f == nil {
+				t.Fatalf("not found in %d events", r.Events)
+			}
+			by := "in the host"
+			if !b.InHost() {
+				by = "not found"
+				if q := (Sequences{System: b.System(), Depth: 3}).Run(context.Background()); q.Failure != nil {
+					by = fmt.Sprintf("%v after %d", q.Failure.Invariant, q.Events)
+				}
+			}
+			also := strings.Trim(fmt.Sprint(f.Also), "[]")
+			fmt.Fprintf(w, "%s\t%v\t%d\t%d\t%s\t%s\n", b.Name, f.Invariant, r.Events, len(f.Events), also, by)
+			most := 4
+			if f.NeedsHost {
+				most = 25 // a run, not a timeline
+			}
+			if len(f.Events) > most {
+				t.Errorf("shrunk to %d events, want up to %d: %s\n%s", len(f.Events), most, f.Options, f.Paragraph())
+			}
+			if !strings.Contains(f.Paragraph(), f.Invariant.Sentence()) {
+				t.Errorf("the paragraph lacks the invariant's sentence: %s", f.Paragraph())
+			}
+		})
+	}
+	w.Flush()
+	golden.Check(t, "testdata/bugs.txt", table.Bytes())
+}
+
+func TestInvariants_AreBrokenByABugEach(t *testing.T) {
+	bitten := map[Invariant]bool{}
+	for _, b := range Bugs() {
+		h := newHost(b.System(), b)
+		for seed := uint64(1); seed <= 50; seed++ {
+			if h.run(seed, drawOptions(seed)); h.failure != nil {
+				for _, i := range h.failure.broken {
+					bitten[i] = true
+				}
+			}
+		}
+	}
+	for _, i := range Invariants() {
+		// A bug that breaks replays changes an answer, so reference breaks first.
+		if !bitten[i] && i != replays {
+			t.Errorf("no bug breaks %v", i)
+		}
+	}
+}
+
+func TestBugs_StandForBugsOfOthers(t *testing.T) {
+	seen := map[string]bool{}
+	for _, b := range Bugs() {
+		if seen[b.Name] || b.Sentence == "" || b.Rule == "" {
+			t.Errorf("%+v", b)
+		}
+		seen[b.Name] = true
+	}
+	for _, p := range Peers() {
+		for _, name := range p.Bugs {
+			if _, ok := FindBug(name); !ok {
+				t.Errorf("%s: no bug is named %s", p.Where, name)
+			}
+		}
+		if len(p.Bugs) == 0 {
+			t.Errorf("%s stands for nothing", p.Where)
+		}
+	}
+	if len(Bugs()) < 20 {
+		t.Errorf("%d bugs", len(Bugs()))
+	}
+}
+
+func TestInvariants_HaveNameRuleAndSentence(t *testing.T) {
+	seen := map[string]bool{}
+	for _, i := range Invariants() {
+		if i.String() == "" || i.Rule() == "" || !strings.HasSuffix(i.Sentence(), ".") || seen[i.String()] {
+			t.Errorf("%d: %q, %q, %q", i, i, i.Rule(), i.Sentence())
+		}
+		seen[i.String()] = true
+	}
+}

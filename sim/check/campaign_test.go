@@ -1,0 +1,77 @@
+package check
+
+import (
+	"context"
+	"cvvrotation/sim/check/campaign"
+	"testing"
+)
+
+// The table of rules without a bug leaves the same trace as package rotation.
+func TestCampaign_RulesHoldAndMeetEveryGoal(t *testing.T) {
+	const seeds = 2000
+	first := Campaign(theRules, Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds, Workers: 1})
+	if first.Failure != nil {
+		t.Fatal(first.Failure.Paragraph())
+	}
+	for _, g := range first.Unmet() {
+		t.Errorf("never met: %s", g.Sentence)
+	}
+	for _, test := range []struct {
+		name    string
+		system  System
+		options campaign.Options
+	}{
+		{"two workers, each run twice", theRules, campaign.Options{First: 1, Last: seeds, Workers: 2, Twice: true}},
+		{"the table of rules", table{guard: g}, campaign.Options{First: 1, Last: seeds, Workers: 3}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := Campaign(test.system, Bug{}).Run(context.Background(), test.options)
+			if r.Failure != nil || r.Unstable != nil || r.Hash != first.Hash || r.Events != first.Events {
+				t.Errorf("hash %x, %d events; want %x, %d", r.Hash, r.Events, first.Hash, first.Events)
+			}
+		})
+	}
+}
+
+func TestHost_EachSeedLeavesAnotherTrace(t *testing.T) {
+	h := newHost(theRules, Bug{})
+	seen := map[uint64]uint64{}
+	for seed := uint64(1); seed <= 300; seed++ {
+		h.run(seed, drawOptions(seed))
+		if other, ok := seen[h.hash]; ok {
+			t.Errorf("seeds %d and %d have the same trace", seed, other)
+		}
+		seen[h.hash] = seed
+	}
+}
+
+// So removing a card does not change the calls to the others.
+func TestStream_DependsOnItsKeyAlone(t *testing.T) {
+	a, b := newStream(7, 1, streamCalls), newStream(7, 1, streamCalls)
+	other := newStream(7, 2, streamCalls)
+	same := 0
+	for range 1000 {
+		x := a.Next()
+		if x == other.Next() {
+			same++
+		}
+		if x != b.Next() {
+			t.Fatal("a stream is not a function of its key")
+		}
+	}
+	if same > 0 {
+		t.Errorf("%d of 1000 numbers of two streams are equal", same)
+	}
+}
+
+func TestGoals_AreCountedAndDescribed(t *testing.T) {
+	r := Campaign(theRules, Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: 1})
+	if len(r.Unmet()) == 0 || len(r.Coverage) != len(Goals()) {
+		t.Errorf("%d of %d goals unmet by one run", len(r.Unmet()), len(r.Coverage))
+	}
+	for i, sentence := range Goals() {
+		if sentence == "" {
+			t.Errorf("goal %d has no sentence", i)
+		}
+	}
+}
