@@ -12,12 +12,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Handler returns next with every request counted, timed and traced, by the
-// pattern that its ServeMux has matched. The pattern is all that is kept of a
-// URL: a path names a card, and may hold what a caller has put there by
-// mistake.
+// Handler returns next with every request counted, measured and traced by the pattern
+// that its ServeMux matched. Metrics and spans contain no other part of the URL,
+// because a path names a card, or may contain a PAN sent by mistake.
 //
-// A caller's trace goes on when the request says so (traceparent, W3C).
+// A request with the header traceparent (W3C) continues the caller's trace.
 func (m *Metrics) Handler(next http.Handler) http.Handler {
 	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.inFlight.Inc()
@@ -30,7 +29,7 @@ func (m *Metrics) Handler(next http.Handler) http.Handler {
 		if route == "" {
 			route = "other"
 		}
-		r.Pattern = route // which names the span
+		r.Pattern = route // the name of the span
 		span.SetName(route)
 		m.requests.WithLabelValues(route, strconv.Itoa(measured.Code)).Inc()
 		m.httpTime.WithLabelValues(route).Observe(measured.Duration.Seconds())
@@ -50,8 +49,8 @@ func (m *Metrics) Handler(next http.Handler) http.Handler {
 
 type askedKey struct{}
 
-// withoutURL returns a request for the tracer to look at: without anything that
-// a caller can fill in, but for a known method and the trace that it belongs to.
+// withoutURL returns a request for the tracer. It contains nothing that a caller
+// chose, except a usual method and the trace context.
 func withoutURL(r *http.Request) *http.Request {
 	shown := &http.Request{
 		Method: "_OTHER", URL: &url.URL{Path: "/"}, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,

@@ -8,17 +8,17 @@ import (
 	"github.com/benbjohnson/clock"
 )
 
-// Minutes is how many minutes Recent remembers, the current one included.
+// Minutes is the number of minutes in an Hour, including the current one.
 const Minutes = 60
 
-// Lateness is counted in buckets of which each ends a quarter of a power of two
-// after the one before: quantiles are right to 19 %. The first one ends at 1 ms.
+// Lateness is counted in buckets. The first one ends at 1 ms, each further one at
+// 2^(1/4) times the end of its predecessor, so quantiles are exact to 19 %.
 const (
-	latenessBuckets = 4*27 + 1 // to 1 ms · 2²⁷, which is a day and a half
+	latenessBuckets = 4*27 + 1 // up to 1 ms · 2²⁷ (37 hours)
 	perOctave       = 4
 )
 
-// Recent is the last hour of one process, in constant memory.
+// Recent keeps the rotations of one process in the last hour, in constant memory.
 type Recent struct {
 	clock clock.Clock
 
@@ -26,7 +26,7 @@ type Recent struct {
 	ring [Minutes]minute
 }
 
-// minute is what has happened within one minute, and which it was.
+// minute counts the rotations of one minute.
 type minute struct {
 	number    int64 // minutes since 1970
 	rotations int64
@@ -36,12 +36,12 @@ type minute struct {
 
 func newRecent(clk clock.Clock) *Recent { return &Recent{clock: clk} }
 
-// Hour is what happened in the last hour.
+// Hour is a summary of the last hour.
 type Hour struct {
-	PerMinute [Minutes]int64 // rotations, the current minute last
+	PerMinute [Minutes]int64 // rotations; the current minute is the last element
 	Total     int64          // rotations
-	Automatic int64          // of these
-	P50, P99  time.Duration  // lateness of automatic rotations, rounded up by at most 19 %; 0 when there were none
+	Automatic int64          // automatic rotations among them
+	P50, P99  time.Duration  // lateness of automatic rotations, rounded up by up to 19 %; 0 if there were none
 }
 
 func (r *Recent) add(automatic bool, lateness time.Duration) {
@@ -61,7 +61,7 @@ func (r *Recent) add(automatic bool, lateness time.Duration) {
 
 func (r *Recent) number() int64 { return max(r.clock.Now().Unix()/60, 0) }
 
-// Hour returns the last hour.
+// Hour summarizes the last hour.
 func (r *Recent) Hour() Hour {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,7 +85,7 @@ func (r *Recent) Hour() Hour {
 	return h
 }
 
-// bucket returns the first bucket whose end is not before d.
+// bucket returns the first bucket that ends at or after d.
 func bucket(d time.Duration) int {
 	if d <= time.Millisecond {
 		return 0
@@ -94,7 +94,7 @@ func bucket(d time.Duration) int {
 	return min(int(math.Ceil(octaves*perOctave-1e-9)), latenessBuckets-1)
 }
 
-// quantile returns the end of the bucket in which the quantile is.
+// quantile returns the end of the bucket that contains the quantile.
 func quantile(late *[latenessBuckets]int64, total int64, q float64) time.Duration {
 	rank := int64(math.Ceil(q * float64(total)))
 	if rank == 0 {

@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestRecent holds the ring against a list of all that has happened.
-func TestRecent(t *testing.T) {
+// TestRecent_MatchesListOfAllRotations compares the ring with a naive model.
+func TestRecent_MatchesListOfAllRotations(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		clk := clock.NewMock()
 		now := start.Add(time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(t, "into the minute")))
@@ -68,15 +68,14 @@ func TestRecent(t *testing.T) {
 	})
 }
 
-// TestClockSteppedBack: the ring survives a clock that was ahead.
-func TestClockSteppedBack(t *testing.T) {
+func TestRecent_RecoversFromClockStep(t *testing.T) {
 	clk := clock.NewMock()
 	clk.Set(start.Add(24 * time.Hour))
 	r := newRecent(clk)
 	r.add(true, time.Second)
 	clk.Set(start)
 	if h := r.Hour(); h.Total != 0 {
-		t.Errorf("%d rotations from a time that has not come yet", h.Total)
+		t.Errorf("%d rotations in the future", h.Total)
 	}
 	r.add(true, time.Second)
 	if h := r.Hour(); h.Total != 1 || h.PerMinute[Minutes-1] != 1 {

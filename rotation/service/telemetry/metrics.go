@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"cmp"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -15,15 +17,19 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Options is what Metrics are made of. The zero value counts for the last hour
-// alone.
+// Options configure Metrics. With the zero value, Metrics feeds only Recent.
 type Options struct {
-	Registerer prometheus.Registerer // where the metrics go; nil: nowhere
-	Tracer     trace.TracerProvider  // where spans go; nil: nowhere
-	Clock      clock.Clock           // to time calls by, and for the last hour; nil: the real one
+	// Registerer receives the metrics. Defaults to none.
+	Registerer prometheus.Registerer
+	// Tracer receives the spans. Defaults to none.
+	Tracer trace.TracerProvider
+	// Clock measures durations and places rotations in the last hour. Defaults to
+	// the system clock.
+	Clock clock.Clock
 }
 
-// Metrics counts and times. It is the engine's Observer. Make one with New.
+// Metrics counts and measures what the engine, its store, the relay and the endpoint
+// do. It implements engine.Observer. Use [New] to make one.
 type Metrics struct {
 	clock  clock.Clock
 	tracer trace.Tracer
@@ -52,12 +58,10 @@ var _ engine.Observer = (*Metrics)(nil)
 
 const tracerName = "cvvrotation/rotation/service/telemetry"
 
-// New returns metrics, registered. It panics when they are registered already,
-// as prometheus.MustRegister does.
-func New(o Options) *Metrics {
-	if o.Clock == nil {
-		o.Clock = clock.New()
-	}
+// New returns metrics and registers them. It returns an error if the registerer
+// refuses one, for example because it has one of that name.
+func New(o Options) (*Metrics, error) {
+	o.Clock = cmp.Or(o.Clock, clock.New())
 	if o.Tracer == nil {
 		o.Tracer = noop.NewTracerProvider()
 	}
@@ -66,74 +70,93 @@ func New(o Options) *Metrics {
 		clock: o.Clock, traces: o.Tracer, tracer: o.Tracer.Tracer(tracerName), recent: newRecent(o.Clock),
 		rotations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cvv_rotations_total",
-			Help: "CVVs rotated, by kind of event, reason and scenario (1 to 3 where the guard held the schedule, else 0).",
+			Help: "CVV rotations by kind of event, reason and scenario (1 to 3 if the guard kept the schedule, else 0).",
 		}, []string{"kind", "reason", "scenario"}),
 		idle: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cvv_idle_decisions_total",
-			Help: "Events decided that rotated nothing: new schedules, and timers that came early, twice or too late.",
+			Help: "Events that rotated no CVV: schedule changes, and timers that were early, duplicate or superseded.",
 		}, []string{"kind", "reason"}),
 		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "cvv_rotation_lateness_seconds",
-			Help:    "How long after its slot an automatic rotation took place.",
+			Help:    "Delay between a slot and its automatic rotation.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400},
 		}),
 		missed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cvv_missed_slots_total",
-			Help: "Slots that passed while nothing ran and are not made up.",
+			Help: "Slots that passed without a rotation. They are not caught up: the next rotation serves them all.",
 		}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cvv_rotation_failures_total",
-			Help: "Automatic rotations that failed and are tried again.",
+			Help: "Automatic rotations that failed. The engine retries them.",
 		}),
 		repairs: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cvv_repairs_total",
-			Help: "Slots too far ahead that the sweep has moved: a clock was once wrong.",
+			Help: "Next rotations more than one interval ahead that the sweep repaired (clock step).",
 		}),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cvv_verdicts_total",
-			Help: "CVVs verified, by verdict: current, previous, expired, wrong, locked.",
+			Help: "CVV verifications by verdict: current, previous, expired, wrong or locked.",
 		}, []string{"verdict"}),
 		claimCards: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "cvv_claim_cards", Help: "Due cards in one claim that found any.",
+			Name: "cvv_claim_cards", Help: "Due cards per claim, without empty claims.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 8), // to 16384
 		}),
 		claimTime: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "cvv_claim_duration_seconds", Help: "Time of one claim that found due cards.", Buckets: seconds,
+			Name: "cvv_claim_duration_seconds", Help: "Duration of a claim, without empty claims.", Buckets: seconds,
 		}),
 		storeTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "cvv_store_duration_seconds",
-			Help:    "Time of one call of the store, by operation and outcome (ok, refused by the rules or the engine, or error).",
+			Help:    "Duration of a store call by operation and outcome: ok, refused (by the rules or the engine) or error.",
 			Buckets: seconds,
 		}, []string{"operation", "outcome"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "cvv_http_requests_total", Help: "Requests answered, by route and status.",
+			Name: "cvv_http_requests_total", Help: "HTTP requests by route and status.",
 		}, []string{"route", "status"}),
 		httpTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "cvv_http_duration_seconds", Help: "Time to answer a request, by route.", Buckets: seconds,
+			Name: "cvv_http_duration_seconds", Help: "Duration of an HTTP request by route.", Buckets: seconds,
 		}, []string{"route"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "cvv_http_in_flight_requests", Help: "Requests being answered now.",
+			Name: "cvv_http_in_flight_requests", Help: "HTTP requests in progress.",
 		}),
 	}
 	m.deliveries = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "cvv_event_deliveries_total", Help: "Attempts to deliver an event: delivered, failed (to be tried again) or parked.",
+		Name: "cvv_event_deliveries_total", Help: "Attempts to deliver an event by outcome: delivered, failed (the relay retries) or parked (dead-lettered).",
 	}, []string{"outcome"})
 	m.deliveryLag = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "cvv_event_delivery_lag_seconds", Help: "From an event to its delivery.",
+		Name: "cvv_event_delivery_lag_seconds", Help: "Delay between an event and its delivery.",
 		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 86400},
 	})
 	for _, v := range []engine.Verdict{engine.Current, engine.Previous, engine.Expired, engine.Wrong, engine.Locked} {
-		m.verdicts.WithLabelValues(v.String()) // a rate needs the zero before the first
+		m.verdicts.WithLabelValues(v.String()) // so that rate() sees the first increment
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(m.rotations, m.idle, m.lateness, m.missed, m.failures, m.repairs, m.verdicts,
+		for _, c := range []prometheus.Collector{
+			m.rotations, m.idle, m.lateness, m.missed, m.failures, m.repairs, m.verdicts,
 			m.claimCards, m.claimTime, m.storeTime, m.requests, m.httpTime, m.inFlight,
-			m.deliveries, m.deliveryLag)
+			m.deliveries, m.deliveryLag,
+		} {
+			if err := o.Registerer.Register(c); err != nil {
+				return nil, fmt.Errorf("telemetry: %w", err)
+			}
+		}
 	}
-	return m
+	return m, nil
 }
 
-// Recent returns what has happened in this process within the last hour.
+// KeySetAge returns a collector of the age of the token issuer's key set (JWKS).
+// loaded returns the time of the last refresh, or the zero time if there was none.
+func (m *Metrics) KeySetAge(loaded func() time.Time) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "cvv_token_keys_age_seconds", Help: "Time since the last successful JWKS refresh; -1 if there was none.",
+	}, func() float64 {
+		if t := loaded(); !t.IsZero() {
+			return m.clock.Since(t).Seconds()
+		}
+		return -1
+	})
+}
+
+// Recent returns the rotations of this process in the last hour.
 func (m *Metrics) Recent() *Recent { return m.recent }
 
 // Decided implements engine.Observer.
@@ -169,7 +192,7 @@ func (m *Metrics) Verified(v engine.Verdict) { m.verdicts.WithLabelValues(v.Stri
 // Repaired implements engine.Observer.
 func (m *Metrics) Repaired() { m.repairs.Inc() }
 
-// Delivered counts one attempt to deliver an event: it is for outbox.Options.Observe.
+// Delivered counts an attempt to deliver an event. Use it as outbox.Options.Observe.
 func (m *Metrics) Delivered(o outbox.Outcome) {
 	outcome := "failed"
 	switch o.Status {

@@ -24,7 +24,7 @@ import (
 
 var start = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 
-// world is an engine over a store in memory, with metrics.
+// world is an engine on a memory store, with metrics.
 type world struct {
 	clock    *clock.Mock
 	memory   *memory.Store
@@ -39,7 +39,10 @@ func newWorld(t *testing.T, o Options) *world {
 	w := &world{clock: clock.NewMock(), registry: prometheus.NewPedanticRegistry()}
 	w.clock.Set(start)
 	o.Registerer, o.Clock = w.registry, w.clock
-	w.metrics = New(o)
+	var err error
+	if w.metrics, err = New(o); err != nil {
+		t.Fatal(err)
+	}
 	w.memory = memory.New(w.clock)
 	w.store = w.metrics.Store(w.memory)
 	w.registry.MustRegister(Sizes(w.store, time.Second))
@@ -60,7 +63,7 @@ const secretCard, secretAccount = "card-that-no-label-names", "account-that-no-l
 
 var ref = engine.Ref{Card: secretCard, Account: secretAccount}
 
-// use does a little of everything.
+// use performs each operation of the engine.
 func (w *world) use(t *testing.T) {
 	t.Helper()
 	ctx := context.Background()
@@ -72,7 +75,7 @@ func (w *world) use(t *testing.T) {
 	}
 	_, _, err := w.engine.Register(ctx, ref, engine.Registration{Schedule: engine.IntervalRequest{Interval: time.Hour}})
 	must(err)
-	w.clock.Set(start.Add(2*time.Hour + 3*time.Second)) // one slot is missed, the other served 3 s late
+	w.clock.Set(start.Add(2*time.Hour + 3*time.Second)) // the first slot is served late, the second one counts as missed
 	if n, err := w.engine.Tick(ctx); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
@@ -97,41 +100,40 @@ func (w *world) use(t *testing.T) {
 	}
 }
 
-// TestValues: what real operations leave in the metrics, counted by hand.
-func TestValues(t *testing.T) {
+func TestMetrics_CountEngineOperations(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.use(t)
 	want := `
-# HELP cvv_idle_decisions_total Events decided that rotated nothing: new schedules, and timers that came early, twice or too late.
+# HELP cvv_idle_decisions_total Events that rotated no CVV: schedule changes, and timers that were early, duplicate or superseded.
 # TYPE cvv_idle_decisions_total counter
 cvv_idle_decisions_total{kind="auto",reason="duplicate"} 1
 cvv_idle_decisions_total{kind="set_interval",reason="interval_set"} 1
 cvv_idle_decisions_total{kind="set_interval",reason="unchanged"} 1
-# HELP cvv_missed_slots_total Slots that passed while nothing ran and are not made up.
+# HELP cvv_missed_slots_total Slots that passed without a rotation. They are not caught up: the next rotation serves them all.
 # TYPE cvv_missed_slots_total counter
 cvv_missed_slots_total 1
-# HELP cvv_rotations_total CVVs rotated, by kind of event, reason and scenario (1 to 3 where the guard held the schedule, else 0).
+# HELP cvv_rotations_total CVV rotations by kind of event, reason and scenario (1 to 3 if the guard kept the schedule, else 0).
 # TYPE cvv_rotations_total counter
 cvv_rotations_total{kind="auto",reason="scheduled",scenario="0"} 1
 cvv_rotations_total{kind="forced",reason="guard",scenario="1"} 1
 cvv_rotations_total{kind="forced",reason="guard",scenario="3"} 1
-# HELP cvv_verdicts_total CVVs verified, by verdict: current, previous, expired, wrong, locked.
+# HELP cvv_verdicts_total CVV verifications by verdict: current, previous, expired, wrong or locked.
 # TYPE cvv_verdicts_total counter
 cvv_verdicts_total{verdict="current"} 1
 cvv_verdicts_total{verdict="expired"} 0
 cvv_verdicts_total{verdict="locked"} 0
 cvv_verdicts_total{verdict="previous"} 0
 cvv_verdicts_total{verdict="wrong"} 0
-# HELP cvv_cards Registered cards; may be an estimate.
+# HELP cvv_cards Registered cards. May be an estimate.
 # TYPE cvv_cards gauge
 cvv_cards 1
-# HELP cvv_outbox_pending_events Events waiting to be delivered.
+# HELP cvv_outbox_pending_events Events that wait for delivery.
 # TYPE cvv_outbox_pending_events gauge
 cvv_outbox_pending_events 4
-# HELP cvv_store_up 1 when the store answers, else 0.
+# HELP cvv_store_up 1 if the store answers, else 0.
 # TYPE cvv_store_up gauge
 cvv_store_up 1
-# HELP cvv_outbox_oldest_seconds How long the event that waits longest has waited; 0 when none waits.
+# HELP cvv_outbox_oldest_seconds Age of the oldest event that waits for delivery; 0 if none waits.
 # TYPE cvv_outbox_oldest_seconds gauge
 cvv_outbox_oldest_seconds 7203
 `
@@ -164,9 +166,9 @@ cvv_outbox_oldest_seconds 7203
 	}
 }
 
-// TestLint: names, units and help as Prometheus wants them; and the values that
-// TestValues does not come to.
-func TestLint(t *testing.T) {
+// TestMetrics_PassPrometheusLint also checks the metrics of failures, repairs and
+// deliveries.
+func TestMetrics_PassPrometheusLint(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.use(t)
 	w.metrics.Failed()
@@ -192,9 +194,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestStoreDown: a scrape of a store that fails says so, and takes no longer
-// than its timeout.
-func TestStoreDown(t *testing.T) {
+func TestSizes_ReportUnreachableStoreWithinTimeout(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.memory.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Stall: make(chan struct{})} })
 	registry := prometheus.NewPedanticRegistry()
@@ -208,16 +208,15 @@ func TestStoreDown(t *testing.T) {
 	}
 }
 
-// metricsOnly gathers without asking the store.
+// metricsOnly gathers without querying the store.
 func (w *world) metricsOnly(t *testing.T) prometheus.Gatherer {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(w.metrics.storeTime)
 	return registry
 }
 
-// TestEveryCallIsObserved: the decorator knows each method of the store, and
-// passes on what it answers.
-func TestEveryCallIsObserved(t *testing.T) {
+// TestStore_MeasuresEveryCall also checks that the wrapper returns the store's results.
+func TestStore_MeasuresEveryCall(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.use(t)
 	ctx, s := context.Background(), w.store
@@ -276,7 +275,7 @@ func TestEveryCallIsObserved(t *testing.T) {
 	}
 }
 
-// exposition is what a scrape gets.
+// exposition returns the response to a scrape.
 func exposition(t *testing.T, g prometheus.Gatherer) string {
 	t.Helper()
 	scrape := httptest.NewRecorder()
@@ -285,4 +284,24 @@ func exposition(t *testing.T, g prometheus.Gatherer) string {
 		t.Fatal(scrape.Body)
 	}
 	return scrape.Body.String()
+}
+
+func TestKeySetAge_CountsFromLastRefresh(t *testing.T) {
+	w := newWorld(t, Options{})
+	var loaded time.Time
+	w.registry.MustRegister(w.metrics.KeySetAge(func() time.Time { return loaded }))
+	if text := exposition(t, w.registry); !strings.Contains(text, "cvv_token_keys_age_seconds -1\n") {
+		t.Error("before the first refresh:\n" + text)
+	}
+	loaded = start.Add(-90 * time.Second)
+	if text := exposition(t, w.registry); !strings.Contains(text, "cvv_token_keys_age_seconds 90\n") {
+		t.Error("90 s after a refresh:\n" + text)
+	}
+}
+
+func TestNew_ReturnsErrorIfMetricsAreRegistered(t *testing.T) {
+	w := newWorld(t, Options{})
+	if _, err := New(Options{Registerer: w.registry}); err == nil {
+		t.Error("registered twice")
+	}
 }

@@ -9,29 +9,35 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Sizes returns a collector of the store's sizes: cards, backlog, outbox. It
-// asks the store at each scrape, and waits no longer than the timeout. When the
-// store fails, cvv_store_up is 0 and the others are left out.
-func Sizes(s store.Store, timeout time.Duration) prometheus.Collector {
+// Sizes returns a collector of the store's sizes: cards, backlog and outbox. Each
+// scrape queries the store, up to the timeout. If the query fails, cvv_store_up is 0
+// and the other metrics are absent.
+func Sizes(s StatsReader, timeout time.Duration) prometheus.Collector {
 	return &sizes{s, timeout}
 }
 
+// StatsReader is what Sizes needs of a store.
+type StatsReader interface {
+	Stats(context.Context) (store.Stats, error)
+	Now(context.Context) (time.Time, error)
+}
+
 type sizes struct {
-	store   store.Store
+	store   StatsReader
 	timeout time.Duration
 }
 
 func gauge(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, nil) }
 
 var (
-	storeUp       = gauge("cvv_store_up", "1 when the store answers, else 0.")
-	cards         = gauge("cvv_cards", "Registered cards; may be an estimate.")
-	backlog       = gauge("cvv_due_backlog_cards", "Cards whose automatic rotation is due, or to be tried again.")
-	oldestDue     = gauge("cvv_due_oldest_seconds", "How long the card that is due longest has been due; 0 when none is.")
+	storeUp       = gauge("cvv_store_up", "1 if the store answers, else 0.")
+	cards         = gauge("cvv_cards", "Registered cards. May be an estimate.")
+	backlog       = gauge("cvv_due_backlog_cards", "Cards whose automatic rotation is due or waits for a retry.")
+	oldestDue     = gauge("cvv_due_oldest_seconds", "Age of the oldest due rotation; 0 if no card is due.")
 	failingCards  = gauge("cvv_failing_cards", "Cards whose last automatic rotation failed.")
-	outboxPending = gauge("cvv_outbox_pending_events", "Events waiting to be delivered.")
-	outboxOldest  = gauge("cvv_outbox_oldest_seconds", "How long the event that waits longest has waited; 0 when none waits.")
-	outboxParked  = gauge("cvv_outbox_parked_events", "Events given up, until a replay.")
+	outboxPending = gauge("cvv_outbox_pending_events", "Events that wait for delivery.")
+	outboxOldest  = gauge("cvv_outbox_oldest_seconds", "Age of the oldest event that waits for delivery; 0 if none waits.")
+	outboxParked  = gauge("cvv_outbox_parked_events", "Parked (dead-lettered) events. cvvd events replay requeues them.")
 )
 
 // Describe implements prometheus.Collector.
@@ -65,7 +71,7 @@ func (s *sizes) Collect(ch chan<- prometheus.Metric) {
 	put(outboxParked, float64(stats.Parked))
 }
 
-// since returns the seconds from t to now; 0 when t is ahead, or no instant.
+// since returns the seconds from t to now. It returns 0 if t is zero or later than now.
 func since(now, t time.Time) float64 {
 	if t.IsZero() || t.After(now) {
 		return 0

@@ -1,8 +1,10 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/url"
 
@@ -12,47 +14,47 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// Tracing is where traces go.
-type Tracing struct {
-	Endpoint string            // URL of an OTLP/HTTP receiver, such as http://localhost:4318/v1/traces; required
-	Headers  map[string]string // sent along, such as a token; may be nil
-	TLS      *tls.Config       // nil: the system's authorities
-	Share    float64           // of the traces that begin here which are kept, over 0 and up to 1; those of callers are kept as they ask
-	Service  string            // service.name; "": "cvvd"
-	Version  string            // service.version; may be empty
+// TracingOptions configure a tracer provider. The zero value uses the defaults.
+type TracingOptions struct {
+	// Headers are sent with each export, for example an access token.
+	Headers map[string]string
+	// TLS defaults to the system's certificate authorities.
+	TLS *tls.Config
+	// SamplingRatio is the ratio of the traces started here that are exported, in
+	// (0, 1]. Traces of callers follow the caller's decision. Defaults to 1.
+	SamplingRatio float64
+	// Service is the resource attribute service.name. Defaults to cvvd.
+	Service string
+	// Version is the resource attribute service.version. Defaults to none.
+	Version string
 }
 
-// NewTracerProvider returns a provider that sends spans in batches in the
-// background. Its Shutdown sends what is left. A receiver that cannot be
-// reached loses spans, and nothing else.
-func NewTracerProvider(ctx context.Context, t Tracing) (*sdktrace.TracerProvider, error) {
-	u, err := url.Parse(t.Endpoint)
+// NewTracerProvider returns a provider that exports spans to an OTLP/HTTP receiver,
+// such as http://localhost:4318/v1/traces, in batches in the background. Shutdown
+// exports the remaining spans. If the receiver is unreachable, spans are lost.
+func NewTracerProvider(ctx context.Context, endpoint string, o TracingOptions) (*sdktrace.TracerProvider, error) {
+	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("tracing: the endpoint is no http or https URL: such as http://localhost:4318/v1/traces is needed")
+		return nil, errors.New("telemetry: the tracing endpoint must be an http or https URL, such as http://localhost:4318/v1/traces")
 	}
-	if t.Share == 0 {
-		t.Share = 1
+	o.SamplingRatio = cmp.Or(o.SamplingRatio, 1)
+	if !(o.SamplingRatio > 0 && o.SamplingRatio <= 1) {
+		return nil, fmt.Errorf("telemetry: the sampling ratio is %g, but must be in (0, 1]", o.SamplingRatio)
 	}
-	if t.Share < 0 || t.Share > 1 {
-		return nil, fmt.Errorf("tracing: the share %g is not over 0 and up to 1", t.Share)
-	}
-	if t.Service == "" {
-		t.Service = "cvvd"
-	}
-	options := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(t.Endpoint), otlptracehttp.WithHeaders(t.Headers)}
-	if t.TLS != nil {
-		options = append(options, otlptracehttp.WithTLSClientConfig(t.TLS))
+	options := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(endpoint), otlptracehttp.WithHeaders(o.Headers)}
+	if o.TLS != nil {
+		options = append(options, otlptracehttp.WithTLSClientConfig(o.TLS))
 	}
 	exporter, err := otlptracehttp.New(ctx, options...)
 	if err != nil {
-		return nil, fmt.Errorf("tracing: %w", err)
+		return nil, fmt.Errorf("telemetry: %w", err)
 	}
 	return sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter),
-		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(t.Share))),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(o.SamplingRatio))),
 		sdktrace.WithResource(resource.NewSchemaless(
-			attribute.String("service.name", t.Service),
-			attribute.String("service.version", t.Version),
+			attribute.String("service.name", cmp.Or(o.Service, "cvvd")),
+			attribute.String("service.version", o.Version),
 		)),
 	), nil
 }

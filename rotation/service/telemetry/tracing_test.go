@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -18,7 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// api is a handler with a route that names a card, and which asks the store.
+// api returns a handler with a route that names a card, and that reads the store.
 func (w *world) api() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/cards/{cardId}/cvv/rotate", func(rw http.ResponseWriter, r *http.Request) {
@@ -43,9 +44,9 @@ func request(path string) *http.Request {
 	return r
 }
 
-// TestSpansTellNothing: spans have the route and the store's calls, and nothing
-// that a caller has sent; what is traced sees the whole request all the same.
-func TestSpansTellNothing(t *testing.T) {
+// TestHandler_SpansContainNothingThatCallersSent: the wrapped handler still sees the
+// whole request.
+func TestHandler_SpansContainNothingThatCallersSent(t *testing.T) {
 	spans := tracetest.NewInMemoryExporter()
 	w := newWorld(t, Options{Tracer: sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))})
 	w.use(t)
@@ -66,7 +67,7 @@ func TestSpansTellNothing(t *testing.T) {
 	for _, s := range spans.GetSpans() {
 		names = append(names, s.Name)
 		if all := fmt.Sprintf("%+v", s); strings.Contains(all, secret) || strings.Contains(all, secretCard) {
-			t.Errorf("the span %s tells too much: %s", s.Name, all)
+			t.Errorf("the span %s contains a secret: %s", s.Name, all)
 		}
 		if got := s.SpanContext.TraceID().String(); got != "0af7651916cd43dd8448eb211c80319c" {
 			t.Errorf("the span %s is in the trace %s, not the caller's", s.Name, got)
@@ -92,12 +93,11 @@ func TestSpansTellNothing(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, secret) {
-		t.Error("the metrics tell too much")
+		t.Error("the metrics contain a secret")
 	}
 }
 
-// TestReceiver sends traces to a real OTLP/HTTP receiver.
-func TestReceiver(t *testing.T) {
+func TestNewTracerProvider_ExportsToOTLPReceiver(t *testing.T) {
 	var mu sync.Mutex
 	var names []string
 	var service string
@@ -125,13 +125,13 @@ func TestReceiver(t *testing.T) {
 			}
 		}
 		if strings.Contains(string(body), secret) || strings.Contains(string(body), secretCard) {
-			t.Error("what is sent tells too much")
+			t.Error("the export contains a secret")
 		}
 		rw.Header().Set("Content-Type", "application/x-protobuf")
 	}))
 	defer receiver.Close()
 	ctx := context.Background()
-	provider, err := NewTracerProvider(ctx, Tracing{Endpoint: receiver.URL + "/v1/traces", Headers: map[string]string{"X-Token": "t"}})
+	provider, err := NewTracerProvider(ctx, receiver.URL+"/v1/traces", TracingOptions{Headers: map[string]string{"X-Token": "t"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,11 +147,23 @@ func TestReceiver(t *testing.T) {
 	}
 }
 
-func TestTracingRefuses(t *testing.T) {
-	for _, bad := range []Tracing{{}, {Endpoint: "localhost:4318"}, {Endpoint: "ftp://x"}, {Endpoint: "http://x", Share: 2}, {Endpoint: "http://x", Share: -1}} {
-		if p, err := NewTracerProvider(context.Background(), bad); err == nil {
-			p.Shutdown(context.Background())
-			t.Errorf("%+v is taken", bad)
-		}
+func TestNewTracerProvider_RefusesBadArguments(t *testing.T) {
+	for name, bad := range map[string]struct {
+		endpoint string
+		ratio    float64
+	}{
+		"no endpoint":    {"", 0},
+		"no scheme":      {"localhost:4318", 0},
+		"ftp":            {"ftp://x", 0},
+		"ratio over 1":   {"http://x", 2},
+		"negative ratio": {"http://x", -1},
+		"ratio NaN":      {"http://x", math.NaN()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if p, err := NewTracerProvider(context.Background(), bad.endpoint, TracingOptions{SamplingRatio: bad.ratio}); err == nil {
+				p.Shutdown(context.Background())
+				t.Error("accepted")
+			}
+		})
 	}
 }

@@ -51,14 +51,17 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	options := telemetry.Options{Registerer: registry}
 	if cfg.Tracing.Endpoint != "" {
-		d.traces, err = telemetry.NewTracerProvider(ctx, telemetry.Tracing{Endpoint: cfg.Tracing.Endpoint, Share: cfg.Tracing.SamplingRatio, Version: command.Version()})
+		d.traces, err = telemetry.NewTracerProvider(ctx, cfg.Tracing.Endpoint, telemetry.TracingOptions{SamplingRatio: cfg.Tracing.SamplingRatio, Version: command.Version()})
 		if err != nil {
 			return nil, err
 		}
 		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("traces are lost", "error", err) }))
 		options.Tracer = d.traces
 	}
-	metrics := telemetry.New(options)
+	metrics, err := telemetry.New(options)
+	if err != nil {
+		return nil, err
+	}
 
 	inner, err := openStore(ctx, cfg, true)
 	if err != nil {
@@ -97,7 +100,7 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 }
 
 func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *telemetry.Metrics, dev bool) error {
-	authenticator, err := c.authenticator(d, registry, dev)
+	authenticator, err := c.authenticator(d, registry, metrics, dev)
 	if err != nil {
 		return err
 	}
@@ -137,7 +140,7 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 
 // authenticator returns who judges tokens: in development mode an issuer of our
 // own, which announce then shows a token of.
-func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, dev bool) (api.Authenticator, error) {
+func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, metrics *telemetry.Metrics, dev bool) (api.Authenticator, error) {
 	if dev {
 		issuer := devtoken.New(clock.New())
 		d.announce = func() error { return c.announce(d, issuer) }
@@ -154,14 +157,7 @@ func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, dev bool) 
 	if err != nil {
 		return nil, command.Usage(err)
 	}
-	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "cvv_token_keys_age_seconds", Help: "Since the keys of tokens were last loaded; -1: never yet.",
-	}, func() float64 {
-		if !d.verifier.Ready() {
-			return -1
-		}
-		return clock.New().Since(d.verifier.Loaded()).Seconds()
-	}))
+	registry.MustRegister(metrics.KeySetAge(d.verifier.Loaded))
 	return d.verifier, nil
 }
 

@@ -40,7 +40,7 @@ func newWorld() *world {
 	w := &world{clock: clock.NewMock()}
 	w.clock.Set(now)
 	w.store = memory.New(w.clock)
-	w.metrics = telemetry.New(telemetry.Options{Clock: w.clock})
+	w.metrics, _ = telemetry.New(telemetry.Options{Clock: w.clock}) // fails only with a registerer
 	w.page = New(Options{Store: w.store, Recent: w.metrics.Recent(), Relay: func() outbox.State { return w.relay }, Clock: w.clock, Version: "v1.2.3"})
 	return w
 }
