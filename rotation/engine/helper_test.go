@@ -115,7 +115,7 @@ func (f *fixture) events(t *testing.T, card string) []event.Changed {
 		if q.Card != card {
 			continue
 		}
-		ev, err := event.Parse(q.Payload)
+		ev, err := event.ParseStrict(q.Payload)
 		if err != nil {
 			t.Fatal(err)
 		}

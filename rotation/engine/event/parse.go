@@ -17,17 +17,24 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// ErrEvent is what Parse finds wrong: the input is no "Card CVV changed" event
+// ErrEvent is returned by Parse for input that is not a "Card CVV changed" event
 // of this version. The message names the member, never a value.
 var ErrEvent = errors.New(`not a "Card CVV changed" event`)
 
-// Parse reads an event. It accepts what [Changed.AppendJSON] writes, in any
-// order and with white space, and extension attributes that others may have
-// added to the envelope. Anything else is an error that matches ErrEvent: a
-// member that is unknown, missing or there twice, and values that contradict
-// each other.
-func Parse(b []byte) (Changed, error) {
-	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(b))}
+// Parse reads an event. It accepts what [Changed.AppendJSON] writes, with its
+// members in any order and with white space. It skips members that it does not
+// know, in the envelope and in data, whose names are in lower case: extension
+// attributes that brokers add, and members of a newer form of v1. It returns an
+// error that matches ErrEvent for anything else: a member that is missing or
+// repeated, a known name in other letters, values that contradict each other.
+func Parse(b []byte) (Changed, error) { return parse(b, false) }
+
+// ParseStrict is like Parse, and refuses members that it does not know. It is for
+// tests of programs that write events.
+func ParseStrict(b []byte) (Changed, error) { return parse(b, true) }
+
+func parse(b []byte, strict bool) (Changed, error) {
+	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(b)), strict: strict}
 	p.object(p.attribute)
 	if p.err == nil {
 		if _, err := p.dec.ReadToken(); err != io.EOF {
@@ -46,8 +53,9 @@ func Parse(b []byte) (Changed, error) {
 // parser keeps the first error and does nothing more after it.
 type parser struct {
 	Changed
-	dec *jsontext.Decoder
-	err error
+	dec    *jsontext.Decoder
+	err    error
+	strict bool
 
 	seen map[string]bool
 	id   string
@@ -87,13 +95,18 @@ func (p *parser) token() jsontext.Token {
 		return jsontext.Token{}
 	}
 	t, err := p.dec.ReadToken()
+	p.broken(err)
+	return t
+}
+
+// broken fails if err is an error of the decoder, whose text could quote a value.
+func (p *parser) broken(err error) {
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
-		p.fail("a member stands twice, after byte %d", p.dec.InputOffset())
-	case err != nil: // whose text could quote a value
+		p.fail("a member is repeated, after byte %d", p.dec.InputOffset())
+	case err != nil:
 		p.fail("broken JSON after byte %d", p.dec.InputOffset())
 	}
-	return t
 }
 
 // attribute reads a member of the envelope.
@@ -119,27 +132,25 @@ func (p *parser) attribute(name string) {
 	case "data":
 		p.object(p.datum)
 	default:
-		p.extension(name)
+		p.unknown("the envelope", name, lowerCase) // as CloudEvents requires
 	}
 	p.see(name)
 }
 
-// extension passes over an attribute that is not ours.
-func (p *parser) extension(name string) {
-	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789") != "" || name == "" {
-		p.fail("unknown member in the envelope, before byte %d", p.dec.InputOffset())
-		return
-	}
-	switch t := p.token(); t.Kind() {
-	case '"', 't', 'f':
-	case '0':
-		if _, err := strconv.ParseInt(t.String(), 10, 64); err != nil {
-			p.fail("an extension attribute must be a string, a boolean or an integer, before byte %d", p.dec.InputOffset())
-		}
+// unknown skips a member that this version does not know. letters are those that
+// names can consist of.
+func (p *parser) unknown(object, name, letters string) {
+	switch {
+	case p.strict:
+		p.fail("unknown member in %s, before byte %d", object, p.dec.InputOffset())
+	case name == "" || strings.Trim(name, letters) != "":
+		p.fail("a name in %s is not in lower case, before byte %d", object, p.dec.InputOffset())
 	default:
-		p.fail("an extension attribute must be a string, a boolean or an integer, before byte %d", p.dec.InputOffset())
+		p.broken(p.dec.SkipValue())
 	}
 }
+
+const lowerCase = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 // datum reads a member of data.
 func (p *parser) datum(name string) {
@@ -181,7 +192,7 @@ func (p *parser) datum(name string) {
 	case "repaired":
 		p.Repaired = p.bool(name)
 	default:
-		p.fail("unknown member in data, before byte %d", p.dec.InputOffset())
+		p.unknown("data", name, lowerCase+"_")
 	}
 	p.see(name)
 }
@@ -210,7 +221,7 @@ func (p *parser) constant(name, want string) {
 	}
 }
 
-// card reads the card's id, which stands in an event three times.
+// card reads the card's id, which occurs three times in an event.
 func (p *parser) card(name string) {
 	switch id := p.text(name); {
 	case p.Card == "" && isName(id):

@@ -67,7 +67,7 @@ func TestEngineToJSONLines_InOrderAndImmediately(t *testing.T) {
 		forced, n := 0, 0
 		for line := range bytes.Lines(lines.Bytes()) {
 			n++
-			c, err := event.Parse(line)
+			c, err := event.ParseStrict(line)
 			if err != nil {
 				t.Fatalf("%s: %v", line, err)
 			}

@@ -56,7 +56,7 @@ func BenchmarkOneByOne(b *testing.B) {
 }
 
 func batch(b *testing.B) []store.Queued {
-	payload, err := os.ReadFile("../../engine/event/testdata/automatic.json")
+	payload, err := os.ReadFile("../../engine/event/testdata/v1/automatic.json")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 func BenchmarkDeliver(b *testing.B) {
 	server := serve(b, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
 	sink := newSink(b, server.URL, webhook.Options{})
-	payload, err := os.ReadFile("../../engine/event/testdata/automatic.json")
+	payload, err := os.ReadFile("../../engine/event/testdata/v1/automatic.json")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -118,7 +118,7 @@ type audited struct {
 // event takes the next event of the card.
 func (a *audited) event(q store.Queued) error {
 	a.number++
-	c, err := event.Parse(q.Payload)
+	c, err := event.ParseStrict(q.Payload)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func wrapped(set func(*wrong)) func(store.Store, world) store.Store {
 // there is none.
 func changed(tx *store.Change) (c event.Changed) {
 	if tx.Event != nil {
-		c, _ = event.Parse(tx.Event.Payload)
+		c, _ = event.ParseStrict(tx.Event.Payload)
 	}
 	return c
 }
