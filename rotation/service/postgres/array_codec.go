@@ -7,9 +7,9 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// array is a parameter of a one-dimensional array type, in PostgreSQL's binary
-// form from the start: a batch has some ten thousand elements, and boxing each
-// of them for a general encoder took a tenth of a claim.
+// array is a parameter of a one-dimensional array type. Its elements are encoded in
+// PostgreSQL's binary format as they are added: a batch has about ten thousand, and
+// boxing each of them for a general encoder cost a tenth of a claim.
 type array struct {
 	element uint32 // type of the elements
 	n       int
@@ -17,7 +17,7 @@ type array struct {
 	data    []byte // each element with its length in front
 }
 
-// newArray returns an empty array with room for n elements of about that size.
+// newArray returns an empty array with capacity for n elements of about size bytes.
 func newArray(element uint32, n, size int) *array {
 	return &array{element: element, data: make([]byte, 0, n*(4+size))}
 }
@@ -52,7 +52,7 @@ func (a *array) text(v string) {
 	a.data = append(a.data, v...)
 }
 
-// arrayPlan implements pgtype.EncodePlan. It is kept for all values of the type.
+// arrayPlan implements pgtype.EncodePlan. pgx caches it for all values of the type.
 type arrayPlan struct{}
 
 // Encode implements pgtype.EncodePlan.
@@ -68,7 +68,7 @@ func (arrayPlan) Encode(value any, b []byte) ([]byte, error) {
 	return append(b, a.data...), nil
 }
 
-// arrayCodec encodes arrays of ours, and leaves the rest to the codec it wraps.
+// arrayCodec encodes values of type array, and passes others to the wrapped codec.
 type arrayCodec struct{ pgtype.Codec }
 
 // PlanEncode implements pgtype.Codec.
@@ -79,7 +79,7 @@ func (c arrayCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value an
 	return c.Codec.PlanEncode(m, oid, format, value)
 }
 
-// registerArrays makes a connection take arrays of ours.
+// registerArrays makes a connection accept values of type array.
 func registerArrays(conn *pgx.Conn) {
 	m := conn.TypeMap()
 	for _, oid := range []uint32{

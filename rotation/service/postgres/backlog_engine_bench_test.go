@@ -20,8 +20,8 @@ import (
 	"cvvrotation/servicecode"
 )
 
-// enrol makes cards that are due, at slots of their own, with schedules and
-// sealed CVVs that the engine can read, in this order in the table.
+// enrol inserts due cards with different slots, and with schedules and sealed CVVs
+// that the engine can read, in this order of the table.
 func enrol(b *testing.B, conn *pgx.Conn, cards int, order string, random *cvvgen.Random, keys *seal.Keyring) {
 	b.Helper()
 	for _, sql := range []string{"TRUNCATE cards, outbox, settled", "DROP TABLE IF EXISTS enrolled", "CREATE UNLOGGED TABLE enrolled (n bigint, state bytea, sealed bytea, slot bigint)"} {

@@ -13,7 +13,7 @@ import (
 
 // Card implements store.Store.
 func (s *Store) Card(ctx context.Context, id string) (c store.Card, err error) {
-	err = s.with(ctx, s.front, "card", func(conn *pgxpool.Conn) error {
+	err = s.with(ctx, s.foreground, "read card", func(conn *pgxpool.Conn) error {
 		rows, err := conn.Query(ctx, "SELECT "+columnNames+" FROM cards WHERE id = $1", id)
 		if err != nil {
 			return err
@@ -33,16 +33,16 @@ func (s *Store) Card(ctx context.Context, id string) (c store.Card, err error) {
 
 // ListCards implements store.Store.
 func (s *Store) ListCards(ctx context.Context, after string, limit int) ([]store.Card, error) {
-	return s.list(ctx, "cards", "SELECT "+columnNames+" FROM cards WHERE id > $1 ORDER BY id LIMIT $2", after, max(limit, 0))
+	return s.list(ctx, "list cards", "SELECT "+columnNames+" FROM cards WHERE id > $1 ORDER BY id LIMIT $2", after, max(limit, 0))
 }
 
 // ListFailingCards implements store.Store.
 func (s *Store) ListFailingCards(ctx context.Context, limit int) ([]store.Card, error) {
-	return s.list(ctx, "failing cards", "SELECT "+columnNames+" FROM cards WHERE failures > 0 ORDER BY id LIMIT $1", max(limit, 0))
+	return s.list(ctx, "list failing cards", "SELECT "+columnNames+" FROM cards WHERE failures > 0 ORDER BY id LIMIT $1", max(limit, 0))
 }
 
 func (s *Store) list(ctx context.Context, what, sql string, args ...any) (cards []store.Card, err error) {
-	err = s.with(ctx, s.back, what, func(conn *pgxpool.Conn) error {
+	err = s.with(ctx, s.background, what, func(conn *pgxpool.Conn) error {
 		rows, err := conn.Query(ctx, sql, args...)
 		if err != nil {
 			return err
@@ -55,7 +55,7 @@ func (s *Store) list(ctx context.Context, what, sql string, args ...any) (cards 
 
 // NextDue implements store.Store.
 func (s *Store) NextDue(ctx context.Context) (due time.Time, ok bool, err error) {
-	err = s.with(ctx, s.back, "next due", func(conn *pgxpool.Conn) (err error) {
+	err = s.with(ctx, s.background, "read next due", func(conn *pgxpool.Conn) (err error) {
 		due, ok, err = nextDue(ctx, conn)
 		return err
 	})
@@ -70,18 +70,17 @@ func nextDue(ctx context.Context, conn *pgxpool.Conn) (time.Time, bool, error) {
 	return time.Unix(0, *ns).UTC(), true, nil
 }
 
-// aheadPage is how many cards one statement of Ahead looks at, so that none
-// runs for long: an old snapshot keeps vacuum from cleaning up.
+// aheadPage is how many cards one statement of IDsTooFarAhead reads. Statements
+// stay short because an old snapshot keeps vacuum from cleaning up.
 const aheadPage = 20_000
 
-// IDsTooFarAhead implements store.Store. Where few cards are ahead, it reads the whole
-// table, by pages: no index can hold what depends on the time.
+// IDsTooFarAhead implements store.Store. It reads the whole table, in pages,
+// unless it finds limit cards earlier: no index can hold what depends on the time.
 func (s *Store) IDsTooFarAhead(ctx context.Context, after string, limit int) (ids []string, err error) {
 	limit = max(limit, 0)
 	for more := limit > 0; more && err == nil; {
-		err = s.with(ctx, s.back, "cards ahead", func(conn *pgxpool.Conn) error {
-			// The page's last id comes along as a row of its own, unless the
-			// table ended.
+		err = s.with(ctx, s.background, "list cards too far ahead", func(conn *pgxpool.Conn) error {
+			// The last id of a full page comes as an additional row.
 			rows, err := conn.Query(ctx, `
 				WITH page AS MATERIALIZED (
 					SELECT id, next, interval FROM cards WHERE id > $1 ORDER BY id LIMIT $2
@@ -111,7 +110,7 @@ func (s *Store) IDsTooFarAhead(ctx context.Context, after string, limit int) (id
 	return ids, err
 }
 
-// CountDue implements store.Store. It reads the index on Due between the two
+// CountDue implements store.Store. It reads the index on due between the two
 // ends.
 func (s *Store) CountDue(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error) {
 	counts := make([]int64, max(n, 0))
@@ -123,7 +122,7 @@ func (s *Store) CountDue(ctx context.Context, from time.Time, step time.Duration
 	if whole := math.MaxInt64 / int64(step); int64(n) <= whole && first <= math.MaxInt64-int64(n)*int64(step) {
 		last = first + int64(n)*int64(step)
 	}
-	err := s.with(ctx, s.back, "due counts", func(conn *pgxpool.Conn) error {
+	err := s.with(ctx, s.background, "count due cards", func(conn *pgxpool.Conn) error {
 		rows, err := conn.Query(ctx, `
 			SELECT (due - $1) / $2, count(*) FROM cards
 			WHERE due >= $1 AND due < $3 GROUP BY 1`, first, int64(step), last)

@@ -9,8 +9,8 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Claim implements store.Store. Under a backlog it goes on from where the claim
-// before it ended; see cursor.
+// Claim implements store.Store. Under a backlog it starts where the previous claim
+// ended; see claimCursor.
 func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	if err := s.begin(); err != nil {
 		return 0, err
@@ -24,43 +24,43 @@ func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Change) err
 		n, err := s.claim(ctx, from, limit, fn)
 		if err != nil {
 			s.cursor.reset()
-			return 0, failed("claim", err)
+			return 0, wrapError("claim", err)
 		}
 		if n > 0 || from == everything {
 			return n, nil
 		}
-		s.cursor.reset() // and look once more, from the beginning
+		s.cursor.reset() // and scan once more, from the beginning
 	}
 }
 
-// claimSQL locks up to limit cards that are due. The lock is taken above what is
-// found and below the LIMIT, so there are exactly as many as asked for; in a
-// subquery of an UPDATE, IN (SELECT … LIMIT), there could be more.
+// claimSQL returns the statement that locks up to limit due cards. The lock is
+// between the scan and the LIMIT, so the limit is exact. An UPDATE with
+// IN (SELECT … LIMIT) could lock more.
 func claimSQL(limit int) string {
 	return lockSQL + columnNames + " FROM cards WHERE due >= $1 AND due <= coalesce($2, " + beganSQL +
 		") ORDER BY due LIMIT " + strconv.Itoa(limit) + " FOR UPDATE SKIP LOCKED"
 }
 
 func (s *Store) claim(ctx context.Context, from int64, limit int, fn func(*store.Change) error) (int, error) {
-	conn, err := s.back.Acquire(ctx)
+	conn, err := s.background.Acquire(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer release(ctx, conn)
 	committed := false
 	defer func() {
-		if !committed { // a panic of fn, too
+		if !committed { // also after a panic of fn
 			s.cursor.reset()
 		}
 	}()
-	var found []*locked
+	var found []*lockedRow
 	var now int64
 	began := s.timer.Now()
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
 	b.Queue(claimSQL(limit), from, s.given()).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			l := &locked{}
+			l := &lockedRow{}
 			l.read(rows.RawValues())
 			found = append(found, l)
 		}
@@ -82,11 +82,10 @@ func (s *Store) claim(ctx context.Context, from int64, limit int, fn func(*store
 	}
 	at := s.at(now)
 	for _, l := range found {
-		l.tx.Now, l.tx.Slot = at, l.before.Next
-		if fn(&l.tx) != nil {
-			l.tx.Write, l.tx.Event = false, nil
+		l.change.Now, l.change.Slot = at, l.before.Next
+		if fn(&l.change) != nil {
+			l.change.Write, l.change.Event = false, nil
 		}
-		l.tx.Answer = nil
 	}
 	if err := s.commit(ctx, conn, found, "", ""); err != nil {
 		return 0, err

@@ -6,58 +6,58 @@ import (
 	"time"
 )
 
-// everything is a cursor from which all cards are found.
+// everything is the position from which a scan finds all due cards.
 const everything = math.MinInt64
 
-// cursor is the Due from which claims look for cards. A rotation leaves a dead
-// entry in the index on Due until vacuum removes it, and while a snapshot is
-// held anywhere, vacuum can't: then each claim would wade through the entries
-// of all claims before it. So a claim starts where the last one ended.
+// claimCursor is the Due from which claims scan for cards. A rotation leaves a dead
+// entry in the index on due until vacuum removes it, which vacuum cannot while any
+// snapshot is held. Each claim would then read the dead entries of all previous
+// claims. So a claim starts where the previous one ended.
 //
-// Cards can be left below it: locked while claims went past, put there by
-// another process, taken back with a claim that failed. What this store knows
-// of takes the cursor back. For the rest a claim looks from the beginning
-// whenever one finds fewer cards than asked for, and under a lasting backlog
-// every second, or less often where that takes more than a twentieth of the
-// time. So the cursor delays a card and never loses it.
-type cursor struct {
-	mu    sync.Mutex
-	set   bool
-	low   int64
-	sweep time.Time // when to look from the beginning
+// Cards can be left below the cursor: they were locked when a claim passed them,
+// another process made them due, or the claim that had found them failed. If this
+// store knows of it, it moves the cursor back. For the rest, a claim scans from the
+// beginning whenever it finds fewer cards than its limit. Under a lasting backlog
+// it does so every second, or less often if that costs more than a twentieth of the
+// time. So the cursor may delay a card, but never loses it.
+type claimCursor struct {
+	mu     sync.Mutex
+	set    bool
+	low    int64
+	rescan time.Time // when to scan from the beginning
 }
 
-// The time from one sweep to the next is sweepEvery, and at least sweepShare
-// times what the sweep took.
+// The time between two scans from the beginning is rescanEvery, and at least
+// rescanRatio times the duration of the scan.
 const (
-	sweepEvery = time.Second
-	sweepShare = 20
+	rescanEvery = time.Second
+	rescanRatio = 20
 )
 
-// from returns where a claim looks from.
-func (c *cursor) from(now time.Time) int64 {
+// from returns the Due from which the next claim scans.
+func (c *claimCursor) from(now time.Time) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.set || !now.Before(c.sweep) {
+	if !c.set || !now.Before(c.rescan) {
 		return everything
 	}
 	return c.low
 }
 
-// reset makes the next claim look from the beginning.
-func (c *cursor) reset() {
+// reset makes the next claim scan from the beginning.
+func (c *claimCursor) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.set = false
 }
 
-// found moves the cursor to the last card that a claim found, everything where
-// there was none beyond. Looking took so long.
-func (c *cursor) found(from, last int64, now time.Time, took time.Duration) {
+// found moves the cursor after a scan from the given Due, which took the given
+// time: to the Due of its last card, or everything if it found fewer than its limit.
+func (c *claimCursor) found(from, last int64, now time.Time, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if from == everything {
-		c.sweep = now.Add(max(sweepEvery, sweepShare*took))
+		c.rescan = now.Add(max(rescanEvery, rescanRatio*took))
 		c.set, c.low = last != everything, last
 		return
 	}
@@ -68,14 +68,14 @@ func (c *cursor) found(from, last int64, now time.Time, took time.Duration) {
 	}
 }
 
-// written takes the cursor back to cards that are due before it.
-func (c *cursor) written(cards ...*locked) {
+// written moves the cursor back to cards that are due before it.
+func (c *claimCursor) written(cards ...*lockedRow) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, l := range cards {
 		due := l.before.Due
-		if l.tx.Write {
-			due = l.tx.Card.Due
+		if l.change.Write {
+			due = l.change.Card.Due
 		}
 		if !due.IsZero() {
 			c.low = min(c.low, due.UnixNano())

@@ -14,9 +14,9 @@ import (
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-// Two replicas with two workers each work off one backlog: every slot once.
-func TestReplicasShareABacklog(t *testing.T) {
-	const cards = exact + 500 // and Stats has to estimate
+// Two replicas with two workers each rotate every card of a backlog once.
+func TestClaim_ReplicasShareABacklog(t *testing.T) {
+	const cards = exact + 500 // more than Stats counts exactly
 	url := migrated(t, pgtest.Start(t))
 	conn := connect(t, url)
 	for _, sql := range []string{dueSQL, "ANALYZE cards"} {
@@ -61,9 +61,9 @@ func TestReplicasShareABacklog(t *testing.T) {
 	}
 }
 
-// The cursor may pass a card by, for a second of a lasting backlog at most, and
-// not at all once the backlog ends.
-func TestCursorLosesNoCard(t *testing.T) {
+// The cursor skips a card for up to a second of a lasting backlog, and for no longer
+// than the backlog lasts.
+func TestClaimCursor_FindsCardsThatBecomeDueBelowIt(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s, other := open(t, url, Options{}), open(t, url, Options{})
 	timer := clock.NewMock()
@@ -85,7 +85,7 @@ func TestCursorLosesNoCard(t *testing.T) {
 	want("c")
 	putDue(t, other, "other", past.Add(-time.Minute))
 	want("d")
-	timer.Add(sweepEvery)
+	timer.Add(rescanEvery)
 	want("other")
 	want("e")
 	putDue(t, other, "last", past.Add(-time.Minute))
@@ -96,13 +96,13 @@ func TestCursorLosesNoCard(t *testing.T) {
 	putDue(t, other, "very last", past.Add(-2*time.Minute))
 	want("very last")
 	if got := claim(t, s, 10); got != nil {
-		t.Fatalf("claimed %v of nothing", got)
+		t.Fatalf("claimed %v, want nothing", got)
 	}
 }
 
-// What a claim leaves behind is found again: without a write, after an error of
-// fn, after a rollback.
-func TestCursorGoesBack(t *testing.T) {
+// The next claim finds cards again that a claim did not change: without a write,
+// after an error of fn, and after a rollback.
+func TestClaimCursor_GoesBackToUnchangedCards(t *testing.T) {
 	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	s.timer = clock.NewMock()
 	past := time.Now().Add(-time.Hour)
@@ -121,7 +121,7 @@ func TestCursorGoesBack(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := s.Claim(ctx, 1, func(tx *store.Change) error { cancel(); return rotate(tx) }); err == nil {
-		t.Fatal("a claim whose context has ended did not fail")
+		t.Fatal("a claim with a canceled context succeeded")
 	}
 	for _, want := range strings.Fields("a b c d") {
 		if got := claim(t, s, 1); len(got) != 1 || got[0] != want {
@@ -130,8 +130,7 @@ func TestCursorGoesBack(t *testing.T) {
 	}
 }
 
-// A claim does not wait for a card that an update holds.
-func TestClaimsPassLockedCards(t *testing.T) {
+func TestClaim_SkipsLockedCards(t *testing.T) {
 	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	putDue(t, s, "held", time.Now().Add(-2*time.Hour))
 	putDue(t, s, "free", time.Now().Add(-time.Hour))
@@ -148,8 +147,7 @@ func TestClaimsPassLockedCards(t *testing.T) {
 	}
 }
 
-// However many claims there are, an update finds a connection.
-func TestClaimsDoNotStarveUpdates(t *testing.T) {
+func TestClaim_LeavesConnectionsToUpdates(t *testing.T) {
 	s := open(t, migrated(t, pgtest.Start(t)), Options{Connections: 1, BackgroundConnections: 1})
 	putDue(t, s, "claimed", time.Now().Add(-time.Hour))
 	putDue(t, s, "updated", time.Now().Add(time.Hour))

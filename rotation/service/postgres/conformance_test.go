@@ -10,7 +10,7 @@ import (
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-func TestContract(t *testing.T) {
+func TestStore_MeetsTheContract(t *testing.T) {
 	database := pgtest.Start(t)
 	storetest.Run(t, storetest.Harness{
 		Open: func(t *testing.T, clk clock.Clock) (store.Store, func() store.Store) {

@@ -20,11 +20,11 @@ import (
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-// proxy is between a store and the server. While it swallows, the server's next
-// answer ends the connection.
+// proxy forwards between a store and the server. While drop is set, it closes the
+// connection instead of forwarding the server's next response.
 type proxy struct {
-	dir     string
-	swallow atomic.Bool
+	dir  string
+	drop atomic.Bool
 }
 
 func startProxy(t *testing.T, server string) *proxy {
@@ -61,7 +61,7 @@ func startProxy(t *testing.T, server string) *proxy {
 				defer client.Close()
 				for b := make([]byte, 64<<10); ; {
 					n, err := upstream.Read(b)
-					if err != nil || p.swallow.Load() {
+					if err != nil || p.drop.Load() {
 						return
 					}
 					client.Write(b[:n])
@@ -72,9 +72,9 @@ func startProxy(t *testing.T, server string) *proxy {
 	return p
 }
 
-// While connections are cut, what is answered is done, what is refused is not,
-// and nothing is half done.
-func TestConnectionsAreCut(t *testing.T) {
+// While connections are cut, calls that return nil are committed, calls that fail are
+// not (unless the outcome is unknown), and no card is half changed.
+func TestConnectionsCut_NothingLostOrHalfDone(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s := open(t, url, Options{})
 	const cards = 20
@@ -83,7 +83,7 @@ func TestConnectionsAreCut(t *testing.T) {
 	}
 	var answered, unclear atomic.Int64
 	note := func(n int, err error) {
-		var lost *unknown
+		var lost *unknownOutcome
 		switch {
 		case err == nil:
 			answered.Add(int64(n))
@@ -130,16 +130,15 @@ func TestConnectionsAreCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a, u := answered.Load(), unclear.Load(); a == 0 || rotations < a || rotations > a+u {
-		t.Errorf("%d rotations; %d were answered, and of %d nobody knows", rotations, a, u)
+		t.Errorf("%d rotations; %d were confirmed, %d have an unknown outcome", rotations, a, u)
 	}
 	if err := s.Update(t.Context(), "card0", "", rotate); err != nil {
-		t.Errorf("afterwards: %v", err)
+		t.Errorf("update after the cuts: %v", err)
 	}
 }
 
-// An update whose commit is not answered may have been done, so it is not tried
-// again: the caller is told.
-func TestLostAnswersAreNotTriedAgain(t *testing.T) {
+// An update whose commit is not confirmed may be committed, so it is not repeated.
+func TestUpdate_LostCommitResponseIsNotRetried(t *testing.T) {
 	direct := migrated(t, pgtest.Start(t))
 	u, err := url.Parse(direct)
 	if err != nil {
@@ -151,7 +150,7 @@ func TestLostAnswersAreNotTriedAgain(t *testing.T) {
 	u.RawQuery = query.Encode()
 	s := open(t, u.String(), Options{Connections: 1})
 	putDue(t, s, "card", time.Now())
-	for range 3 { // which prepares the statements
+	for range 3 { // prepare the statements
 		if err := s.Update(t.Context(), "card", "", rotate); err != nil {
 			t.Fatal(err)
 		}
@@ -159,22 +158,22 @@ func TestLostAnswersAreNotTriedAgain(t *testing.T) {
 	calls := 0
 	err = s.Update(t.Context(), "card", "", func(tx *store.Change) error {
 		calls++
-		p.swallow.Store(true)
+		p.drop.Store(true)
 		return rotate(tx)
 	})
-	p.swallow.Store(false)
-	var lost *unknown
+	p.drop.Store(false)
+	var lost *unknownOutcome
 	if !errors.As(err, &lost) || calls != 1 {
 		t.Errorf("%v, after %d calls", err, calls)
 	}
 	if c, err := s.Card(t.Context(), "card"); err != nil || c.Version != 5 {
-		t.Errorf("version %d, %v; want 5, as the server did what it was sent", c.Version, err)
+		t.Errorf("version %d, %v; want 5, because the server committed", c.Version, err)
 	}
 	checkConsistent(t, direct)
 }
 
-// A crash of the server fails calls, and nothing but calls.
-func TestServerCrashes(t *testing.T) {
+// A crash of the server fails calls and the lease; the store works again afterwards.
+func TestServerCrash_StoreRecovers(t *testing.T) {
 	server := pgtest.New(t)
 	url := migrated(t, server.Database(t))
 	s := open(t, url, Options{})
@@ -213,7 +212,7 @@ func TestServerCrashes(t *testing.T) {
 	checkConsistent(t, url)
 }
 
-func TestCloseLeavesNothing(t *testing.T) {
+func TestClose_EndsAllGoroutines(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	before := goleak.IgnoreCurrent()
 	s, err := Open(t.Context(), url, Options{})
@@ -232,19 +231,21 @@ func TestCloseLeavesNothing(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// TestOutcome: what the server refused was not done, whatever language it speaks;
-// a server that stops during a commit leaves it open.
-func TestOutcome(t *testing.T) {
+// An error of the server means that nothing was committed, in whatever language; a
+// server that stops during a commit makes the outcome unknown.
+func TestCommitError_IsRetryableOnlyIfNothingWasCommitted(t *testing.T) {
 	for _, test := range []struct {
-		err   pgconn.PgError
-		again bool
+		err       pgconn.PgError
+		retryable bool
 	}{
 		{pgconn.PgError{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "23505"}, true},
 		{pgconn.PgError{Severity: "FEHLER", SeverityUnlocalized: "ERROR", Code: "40001"}, true},
 		{pgconn.PgError{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "57P01"}, false},
 	} {
-		if err := outcome(&test.err); again(err) != test.again {
-			t.Errorf("%s %s: %v, to be tried again: %t", test.err.Severity, test.err.Code, err, !test.again)
-		}
+		t.Run(test.err.Severity, func(t *testing.T) {
+			if err := commitError(&test.err); retryable(err) != test.retryable {
+				t.Errorf("%v is retryable: %t", err, !test.retryable)
+			}
+		})
 	}
 }

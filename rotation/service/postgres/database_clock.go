@@ -4,17 +4,18 @@ import (
 	"context"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// The database's time in nanoseconds: as the transaction began, which an index
-// can be searched with, and at this instant.
+// The database's time in nanoseconds: beganSQL at the start of the transaction, which
+// an index scan can use, and clockSQL at this instant.
 const (
 	beganSQL = "(extract(epoch FROM now()) * 1000000)::bigint * 1000"
 	clockSQL = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000"
 )
 
-// given returns the time to use in place of the database's, nil for none.
+// given returns the time of Options.Clock, nil if the database's clock is used.
 func (s *Store) given() *int64 {
 	if s.clock == nil {
 		return nil
@@ -23,7 +24,7 @@ func (s *Store) given() *int64 {
 	return &ns
 }
 
-// at returns the store's time, which was ns when the database was asked.
+// at returns the store's time, given the database's time in nanoseconds.
 func (s *Store) at(ns int64) time.Time {
 	if g := s.given(); g != nil {
 		ns = *g
@@ -31,9 +32,12 @@ func (s *Store) at(ns int64) time.Time {
 	return time.Unix(0, ns).UTC()
 }
 
+// Clock implements store.Clocked. It returns nil unless Options.Clock is set.
+func (s *Store) Clock() clock.Clock { return s.clock }
+
 // Now implements store.Store.
 func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
-	err = s.with(ctx, s.front, "now", func(conn *pgxpool.Conn) error {
+	err = s.with(ctx, s.foreground, "read clock", func(conn *pgxpool.Conn) error {
 		var ns int64
 		err := conn.QueryRow(ctx, "SELECT "+clockSQL).Scan(&ns)
 		now = s.at(ns)

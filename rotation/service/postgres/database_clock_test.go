@@ -8,9 +8,9 @@ import (
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-// Time is the database's, read when the lock is held: an update that waited for
-// another one never has an earlier instant.
-func TestTimeIsReadUnderTheLock(t *testing.T) {
+// Change.Now is the database's time, read after the lock was acquired: an update that
+// waited for another one never has an earlier instant.
+func TestUpdate_ReadsClockUnderTheLock(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s, other := open(t, url, Options{}), open(t, url, Options{})
 	putDue(t, s, "card", time.Now())
@@ -43,7 +43,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 	waitFor(t, url, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
 	freed := clock()
 	if !freed.After(before) {
-		t.Fatal("the test's clock stands still")
+		t.Fatal("the clock of the test did not advance")
 	}
 	free <- freed
 	if err := <-done; err != nil {
@@ -54,7 +54,7 @@ func TestTimeIsReadUnderTheLock(t *testing.T) {
 		t.Error(err)
 	}
 
-	// The store's own timer, however wrong, is no part of it.
+	// Store.Now is the database's time, too.
 	now, err := s.Now(t.Context())
 	if err != nil || now.Before(freed) || now.After(clock()) {
 		t.Errorf("Now %v, %v; want the database's, %v", now, err, freed)

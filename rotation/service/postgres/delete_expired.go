@@ -14,8 +14,8 @@ func (s *Store) DeleteExpired(ctx context.Context, deliveredBefore time.Time, li
 	if limit <= 0 {
 		return 0, ctx.Err()
 	}
-	err = s.with(ctx, s.back, "prune", func(conn *pgxpool.Conn) error {
-		// A list of rows that is made once: at most so many.
+	err = s.with(ctx, s.background, "delete expired rows", func(conn *pgxpool.Conn) error {
+		// The array is built once, so the limit is exact.
 		prune := func(table, condition string, arg any) error {
 			tag, err := conn.Exec(ctx, fmt.Sprintf(`DELETE FROM %s WHERE ctid = ANY (ARRAY(
 				SELECT ctid FROM %s WHERE %s LIMIT %d FOR UPDATE SKIP LOCKED))`, table, table, condition, limit), arg)
@@ -35,7 +35,7 @@ func (s *Store) DeleteUndelivered(ctx context.Context, before time.Time, limit i
 	if limit <= 0 {
 		return 0, ctx.Err()
 	}
-	err = s.with(ctx, s.back, "expire", func(conn *pgxpool.Conn) error {
+	err = s.with(ctx, s.background, "delete undelivered events", func(conn *pgxpool.Conn) error {
 		tag, err := conn.Exec(ctx, `
 			DELETE FROM outbox WHERE position = ANY (ARRAY(
 				SELECT position FROM (SELECT position, at FROM outbox ORDER BY position LIMIT `+strconv.Itoa(limit)+`) AS first

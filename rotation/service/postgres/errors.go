@@ -13,9 +13,9 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// failed wraps an error, and tells a server that can't be reached from other
-// causes.
-func failed(what string, err error) error {
+// wrapError adds the name of the operation, and store.ErrUnavailable if the server
+// cannot be reached.
+func wrapError(what string, err error) error {
 	if unreachable(err) {
 		return fmt.Errorf("postgres: %s: %w: %w", what, store.ErrUnavailable, err)
 	}
@@ -35,30 +35,32 @@ func unreachable(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// refused is an error of fn.
-type refused struct{ err error }
+// callerError is an error of the caller's function, which is returned unchanged.
+type callerError struct{ err error }
 
-func (r *refused) Error() string { return r.err.Error() }
+func (r *callerError) Error() string { return r.err.Error() }
 
-// unknown is for a commit whose answer did not arrive.
-type unknown struct{ err error }
+// unknownOutcome is the error of a commit whose response did not arrive.
+type unknownOutcome struct{ err error }
 
-func (u *unknown) Error() string { return "the outcome of the commit is unknown: " + u.err.Error() }
-func (u *unknown) Unwrap() error { return u.err }
+func (u *unknownOutcome) Error() string {
+	return "the outcome of the commit is unknown: " + u.err.Error()
+}
+func (u *unknownOutcome) Unwrap() error { return u.err }
 
-// again reports whether what failed with the error did nothing, and may succeed
-// another time.
-func again(err error) bool {
-	var lost *unknown
+// retryable reports whether an update that failed with the error changed nothing
+// and may succeed if repeated.
+func retryable(err error) bool {
+	var lost *unknownOutcome
 	if errors.As(err, &lost) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}
 	var answer *pgconn.PgError
 	if !errors.As(err, &answer) {
-		return true // the connection, before the commit was sent
+		return true // the connection failed before the commit was sent
 	}
 	switch answer.Code {
-	case "23505", // unique_violation: somebody made the card, or kept an answer, first
+	case "23505", // unique_violation: another update inserted the card or the answer first
 		"40001", "40P01", // serialization_failure, deadlock_detected
 		"57P01", "57P02", "57P03": // the server stops, or is not up yet
 		return true
@@ -66,12 +68,13 @@ func again(err error) bool {
 	return false
 }
 
-// outcome tells an error of a commit after which nothing was done from one that
-// leaves it open. The server translates what else it calls an error.
-func outcome(err error) error {
+// commitError returns the error of a commit that changed nothing unchanged, and any
+// other as unknownOutcome. SeverityUnlocalized is the one severity that the server
+// does not translate.
+func commitError(err error) error {
 	var answer *pgconn.PgError
 	if err == nil || pgconn.SafeToRetry(err) || errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR" {
 		return err
 	}
-	return &unknown{err}
+	return &unknownOutcome{err}
 }

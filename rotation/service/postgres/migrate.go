@@ -18,18 +18,18 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migration is one step of the schema.
+// migration is one version of the schema.
 type migration struct {
 	version int
 	name    string // of the file
 }
 
-// steps returns the migrations in order. The first has version 1, and none is
-// missing; a test sees to that.
+// steps returns the migrations in order. Versions start at 1 without gaps, which a
+// test checks.
 func steps() []migration {
 	entries, err := fs.ReadDir(migrations, "migrations")
 	if err != nil {
-		panic(err) // it is part of the program
+		panic(err) // the folder is embedded
 	}
 	var steps []migration
 	for _, e := range entries { // sorted by name
@@ -43,27 +43,26 @@ func steps() []migration {
 	return steps
 }
 
-// latest is the version of the schema that this program works with.
+// latest returns the version of the schema that this program works with.
 func latest() int { return len(steps()) }
 
-// lockClass is the first half of all advisory locks taken here; the second is
-// made from the schema's name.
+// lockClass is the first half of the key of every advisory lock of this package. The
+// second half is a hash of purpose and schema.
 const lockClass = 0x63767664 // "cvvd"
 
-// The second halves, with which one schema's migrations and relay are apart.
+// The second halves: one lock for migrations and one for the relay, in each schema.
 const (
 	migrationLock = "hashtext('migrate ' || $2)"
 	relayLock     = "hashtext('relay ' || current_schema())"
 )
 
-// Migrate brings the schema of the database to the version that this program
-// works with, in one transaction: from nothing, or from any older version. Any
-// number of processes may call it at once. It does nothing to a database that is
-// at that version, and leaves a newer one alone with an error that matches
-// store.ErrSchema.
+// Migrate creates the schema of the database, or upgrades any older version to the
+// one that this program works with, in one transaction. If the schema is up to date,
+// it does nothing. If the schema is newer, it changes nothing and returns an error
+// that matches store.ErrSchema. Any number of processes may call it concurrently.
 //
-// Tables are made in the schema that a search_path in the URL names first, which
-// is made, too, if need be; without one, in the user's default schema.
+// It creates tables in the first schema of the URL's search_path, and that schema if
+// it does not exist. Defaults to the user's default schema.
 func Migrate(ctx context.Context, url string) error {
 	config, err := parse(url)
 	if err != nil {
@@ -131,24 +130,24 @@ func migrate(ctx context.Context, tx pgx.Tx, schema string) error {
 }
 
 func newer(version int) error {
-	return fmt.Errorf("%w: version %d, made by a newer program; this one works with version %d: update it", store.ErrSchema, version, latest())
+	return fmt.Errorf("%w: version %d was created by a newer program; this program works with version %d: update the program", store.ErrSchema, version, latest())
 }
 
-// checkSchema returns an error that matches store.ErrSchema unless the database
-// has the schema that this program works with.
+// checkSchema returns an error that matches store.ErrSchema unless the schema is up
+// to date.
 func checkSchema(ctx context.Context, db querier) error {
 	var version int
 	err := db.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM migrations").Scan(&version)
 	var pgErr *pgconn.PgError
 	switch {
 	case errors.As(err, &pgErr) && (pgErr.Code == "42P01" || pgErr.Code == "3F000"): // no such table, no such schema
-		return fmt.Errorf("%w: there is none yet: run cvvd migrate", store.ErrSchema)
+		return fmt.Errorf("%w: it does not exist yet: run cvvd migrate", store.ErrSchema)
 	case err != nil:
 		return err
 	case version > latest():
 		return newer(version)
 	case version < latest():
-		return fmt.Errorf("%w: version %d, and this program needs version %d: run cvvd migrate", store.ErrSchema, version, latest())
+		return fmt.Errorf("%w: version %d is older than version %d, which this program needs: run cvvd migrate", store.ErrSchema, version, latest())
 	}
 	return nil
 }

@@ -10,15 +10,15 @@ import (
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-func TestMigrationsAreNumbered(t *testing.T) {
+func TestSteps_VersionsHaveNoGaps(t *testing.T) {
 	for i, m := range steps() {
 		if m.version != i+1 {
-			t.Errorf("%s is where version %d should be", m.name, i+1)
+			t.Errorf("%s is in the place of version %d", m.name, i+1)
 		}
 	}
 }
 
-func TestManyMigrateAtOnce(t *testing.T) {
+func TestMigrate_ConcurrentCallsApplyEachVersionOnce(t *testing.T) {
 	url := newSchema(pgtest.Start(t))
 	var processes sync.WaitGroup
 	for range 8 {
@@ -36,7 +36,7 @@ func TestManyMigrateAtOnce(t *testing.T) {
 	}
 }
 
-func TestOpenRefusesAnotherSchema(t *testing.T) {
+func TestOpen_RefusesOtherSchemaVersions(t *testing.T) {
 	url := newSchema(pgtest.Start(t))
 	refuses := func(says ...string) {
 		t.Helper()
@@ -53,7 +53,7 @@ func TestOpenRefusesAnotherSchema(t *testing.T) {
 			}
 		}
 	}
-	refuses("none yet", "run cvvd migrate")
+	refuses("does not exist yet", "run cvvd migrate")
 	if err := Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}

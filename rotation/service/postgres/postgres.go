@@ -1,12 +1,12 @@
-// Package postgres is a store.Store on PostgreSQL (14 or newer), for any number
+// Package postgres implements store.Store on PostgreSQL 14 or newer, for any number
 // of processes.
 //
-// Time is the database's, so that nodes with skewed clocks agree. A card is read
-// and locked in one round trip to the database, and written and committed in a
-// second one, be it one card or a batch of a thousand.
+// The store's time is the database's, so nodes with skewed clocks agree. One round
+// trip to the database locks and reads a card, a second one writes and commits it;
+// a batch of a thousand cards needs no more.
 //
-// The statements rely on settings of the session and on advisory locks, so a
-// pooler in between must hand out sessions, not transactions.
+// The statements rely on settings of the session and on advisory locks, so a pooler
+// must be in session mode, not in transaction mode.
 package postgres
 
 import (
@@ -42,12 +42,12 @@ type Options struct {
 
 // Store is a PostgreSQL database. It implements store.Store.
 type Store struct {
-	front, back *pgxpool.Pool
-	clock       clock.Clock // nil: the database's
-	timer       clock.Clock // for waiting; tests replace it
-	lease       *pgx.ConnConfig
-	cursor      cursor
-	outboxMark  lowWaterMark
+	foreground, background *pgxpool.Pool
+	clock                  clock.Clock // nil: the database's clock
+	timer                  clock.Clock // for waiting; tests replace it
+	lease                  *pgx.ConnConfig
+	cursor                 claimCursor
+	outboxMark             lowWaterMark
 
 	mu     sync.Mutex
 	closed bool
@@ -72,21 +72,21 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	s := &Store{clock: o.Clock, timer: clock.New(), leases: make(map[*lease]struct{})}
 	var err error
-	if s.front, err = newPool(url, cmp.Or(o.Connections, 8)); err != nil {
+	if s.foreground, err = newPool(url, cmp.Or(o.Connections, 8)); err != nil {
 		return nil, err
 	}
-	if s.back, err = newPool(url, cmp.Or(o.BackgroundConnections, 4)); err != nil {
-		s.front.Close()
+	if s.background, err = newPool(url, cmp.Or(o.BackgroundConnections, 4)); err != nil {
+		s.foreground.Close()
 		return nil, err
 	}
-	s.lease = s.back.Config().ConnConfig
-	err = checkServer(ctx, s.front)
+	s.lease = s.background.Config().ConnConfig
+	err = checkServer(ctx, s.foreground)
 	if err == nil {
-		err = checkSchema(ctx, s.front)
+		err = checkSchema(ctx, s.foreground)
 	}
 	if err != nil {
-		s.front.Close()
-		s.back.Close()
+		s.foreground.Close()
+		s.background.Close()
 		return nil, fmt.Errorf("postgres: open: %w", err)
 	}
 	return s, nil
@@ -109,7 +109,7 @@ func newPool(url string, connections int) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// Close implements store.Store. It gives up the relay's lease, too.
+// Close implements store.Store. It also releases the relay's lease.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -120,12 +120,12 @@ func (s *Store) Close() error {
 		l.Release()
 	}
 	s.calls.Wait()
-	s.front.Close()
-	s.back.Close()
+	s.foreground.Close()
+	s.background.Close()
 	return nil
 }
 
-// begin counts a call that Close has to wait for, until end.
+// begin registers a call that Close waits for, until end.
 func (s *Store) begin() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,7 +150,7 @@ func (s *Store) with(ctx context.Context, pool *pgxpool.Pool, what string, f fun
 		err = f(conn)
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return failed(what, err)
+		return wrapError(what, err)
 	}
 	return err
 }

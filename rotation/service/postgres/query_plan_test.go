@@ -9,13 +9,13 @@ import (
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-// Statements find rows by indexes and places, whatever the statistics say of
-// tables that were empty a moment ago.
-func TestPlans(t *testing.T) {
+// Statements find rows by index or ctid, even if statistics are those of an empty
+// table.
+func TestQueryPlans_UseIndexes(t *testing.T) {
 	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	explain := func(sql string, args ...any) string {
 		t.Helper()
-		rows, err := s.back.Query(t.Context(), "EXPLAIN "+sql, args...)
+		rows, err := s.background.Query(t.Context(), "EXPLAIN "+sql, args...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,7 +27,7 @@ func TestPlans(t *testing.T) {
 	}
 	plan := explain(claimSQL(1000), int64(0), nil)
 	if !strings.Contains(plan, "Index Scan using cards_due") || strings.Contains(plan, "Sort") {
-		t.Errorf("a claim is planned so:\n%s", plan)
+		t.Errorf("plan of a claim:\n%s", plan)
 	}
 	tids := newArray(27, 1, 6)
 	tids.bytes(make([]byte, 6))
@@ -35,12 +35,12 @@ func TestPlans(t *testing.T) {
 	versions.int64(1)
 	plan = explain(updateSQL(1<<2), 1, tids, versions)
 	if !strings.Contains(plan, "Tid Scan") || strings.Contains(plan, "Seq Scan") {
-		t.Errorf("a batch is planned so:\n%s", plan)
+		t.Errorf("plan of an update:\n%s", plan)
 	}
 	held := newArray(25, 1, 8)
 	held.text("card")
-	plan = explain(pendingSQL(256), int64(0), held)
+	plan = explain(waitingSQL(256), int64(0), held)
 	if !strings.Contains(plan, "Index Scan using outbox_pkey") || !strings.Contains(plan, "hashed SubPlan") || strings.Contains(plan, "Sort") {
-		t.Errorf("events that wait are looked for so:\n%s", plan)
+		t.Errorf("plan of the scan for waiting events:\n%s", plan)
 	}
 }

@@ -12,13 +12,11 @@ import (
 
 // RecordDeliveries implements store.Outbox.
 func (s *Store) RecordDeliveries(ctx context.Context, results []store.Delivery) error {
-	// What failed once more, and what is done with: the first result counts
-	// that does with a position.
 	type group struct{ position, status, failure *array }
 	newGroup := func() group {
 		return group{&array{element: pgtype.Int8OID}, &array{element: pgtype.Int4OID}, &array{element: pgtype.TextOID}}
 	}
-	failed, settled := newGroup(), newGroup()
+	failed, settled := newGroup(), newGroup() // stay in the outbox, leave it
 	for _, r := range results {
 		g := settled
 		if r.Status == store.StatusWaiting {
@@ -28,7 +26,7 @@ func (s *Store) RecordDeliveries(ctx context.Context, results []store.Delivery) 
 		g.status.int32(int32(r.Status))
 		g.failure.text(clean(r.Failure))
 	}
-	return s.with(ctx, s.back, "settle", func(conn *pgxpool.Conn) error {
+	return s.with(ctx, s.background, "record deliveries", func(conn *pgxpool.Conn) error {
 		b := &pgx.Batch{}
 		b.Queue("BEGIN")
 		if failed.position.n > 0 {
@@ -55,12 +53,12 @@ func (s *Store) RecordDeliveries(ctx context.Context, results []store.Delivery) 
 	})
 }
 
-// Requeue implements store.Outbox. Other processes' relays notice it at their
-// next look at the outbox.
+// Requeue implements store.Outbox. Relays of other processes notice it with
+// their next scan of the outbox.
 func (s *Store) Requeue(ctx context.Context, first, last int64) (n int64, err error) {
-	err = s.with(ctx, s.back, "replay", func(conn *pgxpool.Conn) error {
+	err = s.with(ctx, s.background, "requeue", func(conn *pgxpool.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			// A million events are more than a statement's usual time.
+			// A million events need more than the usual timeout.
 			if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0"); err != nil {
 				return err
 			}

@@ -10,16 +10,16 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// A relay's connection is asked every leaseCheck whether it is still there, and
-// must answer within leasePatience. The server is told to notice a relay's host
-// that has vanished in about the same time.
+// The relay pings the server every leaseCheck and gives up the lease unless the
+// server answers within leaseTimeout. TCP keepalives make the server notice a
+// vanished client in about the same time.
 const (
-	leaseCheck    = 5 * time.Second
-	leasePatience = 5 * time.Second
+	leaseCheck   = 5 * time.Second
+	leaseTimeout = 5 * time.Second
 )
 
-// lease is an advisory lock of a session of its own: the server frees it when
-// the connection ends, however that comes.
+// lease is an advisory lock, held by a session of its own. The server frees it when
+// that connection ends for any reason.
 type lease struct {
 	lost   chan struct{}
 	freed  chan struct{}
@@ -82,8 +82,8 @@ func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 	return l, nil
 }
 
-// watch returns when the connection breaks or ctx ends. A connection that the
-// server closes is noticed at once, one that went silent by asking.
+// watch returns when the connection breaks or ctx ends. It notices a connection
+// that the server closes immediately, and a silent one by pings.
 func (s *Store) watch(ctx context.Context, conn *pgx.Conn) {
 	for ctx.Err() == nil {
 		wait, done := s.timer.WithTimeout(ctx, leaseCheck)
@@ -93,7 +93,7 @@ func (s *Store) watch(ctx context.Context, conn *pgx.Conn) {
 		if err != nil && (!expired || conn.IsClosed()) || ctx.Err() != nil {
 			return
 		}
-		ping, done := s.timer.WithTimeout(ctx, leasePatience)
+		ping, done := s.timer.WithTimeout(ctx, leaseTimeout)
 		err = conn.Ping(ping)
 		done()
 		if err != nil {
@@ -102,17 +102,17 @@ func (s *Store) watch(ctx context.Context, conn *pgx.Conn) {
 	}
 }
 
-// free frees the lock, whose connection may be broken.
+// free releases the lock and closes the connection, which may be broken.
 func free(conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), leasePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), leaseTimeout)
 	defer cancel()
 	_, _ = conn.Exec(ctx, "SELECT pg_advisory_unlock_all()")
 	_ = conn.Close(ctx)
 }
 
-// closeConn closes a connection, and does not wait for long.
+// closeConn closes a connection within leaseTimeout.
 func closeConn(conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), leasePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), leaseTimeout)
 	defer cancel()
 	_ = conn.Close(ctx)
 }
@@ -120,7 +120,8 @@ func closeConn(conn *pgx.Conn) {
 // Lost implements store.Lease.
 func (l *lease) Lost() <-chan struct{} { return l.lost }
 
-// Release implements store.Lease. When it returns, another relay can lead.
+// Release implements store.Lease. When it returns, another relay can acquire the
+// lease.
 func (l *lease) Release() {
 	l.cancel()
 	<-l.freed

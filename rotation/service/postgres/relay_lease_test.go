@@ -9,7 +9,7 @@ import (
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-func TestLeaseEndsWithItsConnection(t *testing.T) {
+func TestLease_LostWithItsConnection(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s, other := open(t, url, Options{}), open(t, url, Options{})
 	lease, err := s.AcquireLease(t.Context())
@@ -24,14 +24,14 @@ func TestLeaseEndsWithItsConnection(t *testing.T) {
 	}
 	select {
 	case <-lease.Lost():
-	case <-time.After(leaseCheck - time.Second): // sooner than by asking
+	case <-time.After(leaseCheck - time.Second): // before the next ping
 		t.Fatal("the lease is not lost")
 	}
 	next, err := other.AcquireLease(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	lease.Release() // does nothing to the other's
+	lease.Release() // has no effect on the other lease
 	if _, err := s.AcquireLease(t.Context()); !errors.Is(err, store.ErrLeaseHeld) {
 		t.Errorf("the other's lease is gone: %v", err)
 	}
@@ -39,8 +39,7 @@ func TestLeaseEndsWithItsConnection(t *testing.T) {
 	<-next.Lost()
 }
 
-// Two schemas of a database have a relay each.
-func TestSchemasHaveTheirOwnRelay(t *testing.T) {
+func TestLease_OneForEachSchema(t *testing.T) {
 	database := pgtest.Start(t)
 	for range 2 {
 		lease, err := open(t, migrated(t, database), Options{}).AcquireLease(t.Context())

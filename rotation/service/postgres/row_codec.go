@@ -13,8 +13,8 @@ import (
 	"cvvrotation/servicecode"
 )
 
-// readEvents makes events of rows of position, card, number, at, status,
-// attempts, failure, payload.
+// readEvents decodes rows of position, card, number, at, status, attempts, failure,
+// payload.
 func readEvents(rows pgx.Rows) (events []store.Queued, err error) {
 	defer rows.Close()
 	for rows.Next() {
@@ -35,16 +35,16 @@ func readEvents(rows pgx.Rows) (events []store.Queued, err error) {
 	return events, rows.Err()
 }
 
-// column is one column of cards: how a card's field gets there and back.
+// column encodes and decodes one column of the table cards.
 type column struct {
 	name    string
-	element uint32                        // type
+	element uint32                        // OID of the type
 	put     func(*array, *store.Card)     // append the field
 	get     func(c *store.Card, v []byte) // v is nil for NULL; bytes of the field may stay in v
 	same    func(a, b *store.Card) bool   // whether the fields are equal
 }
 
-// columns are all of them, the id first, which never changes.
+// columns are all columns of cards. The id is first and never changes.
 var columns = []column{
 	texts("id", func(c *store.Card) *string { return &c.ID }),
 	texts("account", func(c *store.Card) *string { return &c.Account }),
@@ -68,7 +68,7 @@ var columns = []column{
 	prose("failure", func(c *store.Card) *string { return &c.Failure }),
 }
 
-// columnNames are the columns, for a SELECT.
+// columnNames are the names of all columns, for a SELECT.
 var columnNames = func() string {
 	var names []string
 	for _, c := range columns {
@@ -86,16 +86,15 @@ func texts(name string, field func(*store.Card) *string) column {
 	}
 }
 
-// prose is text for people, which may be anything.
+// prose is text for people, which may hold any bytes.
 func prose(name string, field func(*store.Card) *string) column {
 	p := texts(name, field)
 	p.put = func(a *array, c *store.Card) { a.text(clean(*field(c))) }
 	return p
 }
 
-// clean returns text that PostgreSQL takes: UTF-8 without zeros. Ids and keys are
-// not cleaned, since two could become one; the database refuses what it can't
-// store.
+// clean returns text that PostgreSQL accepts: UTF-8 without zero bytes. Ids and keys
+// are not cleaned, because two could become the same; the database rejects them.
 func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
@@ -153,7 +152,7 @@ func times(name string, field func(*store.Card) *time.Time) column {
 	}
 }
 
-// instantOf returns an instant in PostgreSQL's binary form; nil is none.
+// instantOf decodes a bigint of nanoseconds; nil is the zero time.
 func instantOf(v []byte) time.Time {
 	if v == nil {
 		return time.Time{}
@@ -191,7 +190,7 @@ func codes(name string, field func(*store.Card) *servicecode.Code) column {
 		func(c *store.Card, v []byte) {
 			*field(c) = servicecode.Code{}
 			if v != nil {
-				// What is no code was not stored by us, and reads as none.
+				// An invalid code was not written by this store; it reads as none.
 				*field(c), _ = servicecode.Parse(string(v))
 			}
 		},
@@ -199,8 +198,8 @@ func codes(name string, field func(*store.Card) *servicecode.Code) column {
 	}
 }
 
-// readCard makes a card of a row whose values from the first on are the columns.
-// The card's bytes are its own.
+// readCard decodes a row of columns. The card does not share memory with the
+// values.
 func readCard(c *store.Card, values [][]byte) {
 	size := 0
 	for _, v := range values {
@@ -217,7 +216,7 @@ func readCard(c *store.Card, values [][]byte) {
 	}
 }
 
-// readCards makes cards of all rows.
+// readCards decodes all rows.
 func readCards(rows pgx.Rows) ([]store.Card, error) {
 	defer rows.Close()
 	var cards []store.Card

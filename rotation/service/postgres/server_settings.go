@@ -10,12 +10,12 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// parameters are sent when a connection is made, unless the URL sets them: what
-// a server or a role has set for others does not count.
+// parameters are settings of every session, unless the URL sets them. They override
+// those of the server, the database and the role.
 //
-// Every statement here is meant to go through an index, and none is planned
-// anew for its parameters. A plan that turns into a scan of the whole table
-// because statistics are stale is how queues in a database die.
+// Every statement of this package uses an index and is planned once, independently
+// of its parameters. Otherwise stale statistics can turn a plan into a scan of the
+// whole table, which is how queues in databases fail.
 var parameters = map[string]string{
 	"application_name":                    "cvvd",
 	"statement_timeout":                   "30s",
@@ -29,16 +29,17 @@ var parameters = map[string]string{
 	"jit":                                 "off",
 }
 
-// commitDurably makes a commit be answered when it is on disk, and on that of
-// synchronous standbys, whatever is set for the server, the database or the role.
-// It takes a statement, since a pooler may drop what is sent to connect.
+// commitDurably sets synchronous_commit, so that the server confirms a commit when
+// it is on its disk and on that of synchronous standbys, whatever the settings of
+// the server, the database or the role. It runs a statement, because a pooler may
+// drop startup parameters.
 func commitDurably(c *pgconn.Config) error {
 	const name = "synchronous_commit"
 	level := "on"
 	if given, ok := c.RuntimeParams[name]; ok {
 		if level = strings.ToLower(given); level != "on" && level != "remote_apply" {
-			// It is not quoted: a mistake may have put anything there.
-			return errors.New("postgres: the database's URL: synchronous_commit must be on or remote_apply, or be left out: what was answered must not get lost")
+			// The value is not quoted: it may be a misplaced password.
+			return errors.New("postgres: the database's URL: synchronous_commit must be on, remote_apply or absent: otherwise confirmed commits can get lost")
 		}
 	}
 	c.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
@@ -48,7 +49,7 @@ func commitDurably(c *pgconn.Config) error {
 	return nil
 }
 
-// oldest is the oldest version of PostgreSQL that will do.
+// oldest is the oldest supported version of PostgreSQL.
 const oldest = 14
 
 // querier is a connection or a pool.
@@ -56,10 +57,10 @@ type querier interface {
 	QueryRow(context.Context, string, ...any) pgx.Row
 }
 
-// checkServer returns an error if the server is too old, or may lose in a crash
-// what it has committed. A setting of ours, beside each of the two that decide it,
-// says that this is known: for a server in tests, or on storage that makes the
-// setting needless. Like any setting it can be in the URL, of the database
+// checkServer returns an error if the server is too old, or runs with fsync or
+// full_page_writes off, with which a crash can lose commits. A server in tests, or on
+// storage that makes a setting unnecessary, is accepted if cvvd.fsync or
+// cvvd.full_page_writes is off as well: in the URL, in the database
 // (ALTER DATABASE … SET cvvd.fsync = 'off') or in postgresql.conf.
 func checkServer(ctx context.Context, db querier) error {
 	var number int
@@ -77,8 +78,8 @@ func checkServer(ctx context.Context, db querier) error {
 		return err
 	}
 	if len(off) > 0 {
-		return fmt.Errorf("the server runs with %[1]s = off, and may lose in a crash what it has committed: "+
-			"turn it on; or, for tests, or on storage that makes it needless, add cvvd.%[2]s=off to the URL",
+		return fmt.Errorf("the server runs with %[1]s = off, so a crash can lose commits: turn it on; "+
+			"or, for tests or storage that makes it unnecessary, add cvvd.%[2]s=off to the URL",
 			strings.Join(off, " = off and "), strings.Join(off, "=off&cvvd."))
 	}
 	return nil

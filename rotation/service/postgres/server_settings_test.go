@@ -14,13 +14,11 @@ import (
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-// careless are settings under which a server answers commits that a crash undoes,
-// for as long as any test lasts.
+// careless are settings with which a server confirms commits long before it writes
+// them to disk, so that a crash undoes them.
 var careless = []string{"synchronous_commit=off", "wal_writer_delay=10s", "wal_writer_flush_after=1GB"}
 
-// What was answered is there after a crash, also where the server's owner has
-// given that up for all others.
-func TestAnswersOutliveCrashes(t *testing.T) {
+func TestConfirmedCommits_SurviveCrashOfACarelessServer(t *testing.T) {
 	server := pgtest.New(t, careless...)
 	s := open(t, migrated(t, server.Database(t)), Options{})
 	putDue(t, s, "card", time.Now().Add(-36*time.Hour)) // due twice
@@ -34,7 +32,7 @@ func TestAnswersOutliveCrashes(t *testing.T) {
 		server.Stop(t)
 		server.Start(t)
 		c, err := s.Card(t.Context(), "card")
-		for errors.Is(err, store.ErrUnavailable) { // connections that broke are replaced one by one
+		for errors.Is(err, store.ErrUnavailable) { // the pool replaces broken connections one by one
 			c, err = s.Card(t.Context(), "card")
 		}
 		if want := int64(i + 2); err != nil || c.Version != want {
@@ -43,9 +41,9 @@ func TestAnswersOutliveCrashes(t *testing.T) {
 	}
 }
 
-// However a session is made to commit carelessly, or to isolate transactions more
-// than the statements expect, ours are not.
-func TestSettingsOfOthersDoNotCount(t *testing.T) {
+// The settings of server, role, database and options do not change how the store's
+// sessions commit and isolate transactions.
+func TestSessions_OverrideSettingsOfServerAndRole(t *testing.T) {
 	server := pgtest.New(t, append(careless, "default_transaction_isolation=serializable")...)
 	direct := server.Database(t)
 	url := migrated(t, direct)
@@ -68,7 +66,7 @@ func TestSettingsOfOthersDoNotCount(t *testing.T) {
 		return value
 	}
 	if other := connect(t, url); show(other, "synchronous_commit") != "remote_write" || show(other, "default_transaction_isolation") != "repeatable read" {
-		t.Fatal("the settings do not reach others: this test shows nothing")
+		t.Fatal("the settings have no effect on other sessions, so this test proves nothing")
 	}
 	for more, want := range map[string]string{
 		"":                                       "on",
@@ -77,20 +75,18 @@ func TestSettingsOfOthersDoNotCount(t *testing.T) {
 		"&synchronous_commit=Remote_Apply":       "remote_apply",
 	} {
 		s := open(t, url+more, Options{})
-		for _, pool := range []*pgxpool.Pool{s.front, s.back} {
+		for _, pool := range []*pgxpool.Pool{s.foreground, s.background} {
 			if got := show(pool, "synchronous_commit"); got != want {
 				t.Errorf("%s: synchronous_commit is %s, want %s", more, got, want)
 			}
 			if got := show(pool, "default_transaction_isolation"); got != "read committed" {
-				t.Errorf("%s: transactions are %s", more, got)
+				t.Errorf("%s: isolation is %s", more, got)
 			}
 		}
 	}
 }
 
-// A server that may lose what it has committed is refused, unless somebody has
-// said that this is known, of each setting.
-func TestCarelessServersAreRefused(t *testing.T) {
+func TestOpen_RefusesFsyncOffUnlessConfirmed(t *testing.T) {
 	server := pgtest.New(t, "fsync=off", "full_page_writes=off")
 	database := server.Database(t)
 	const both = "&cvvd.fsync=off&cvvd.full_page_writes=off"
@@ -107,7 +103,7 @@ func TestCarelessServersAreRefused(t *testing.T) {
 			if wrong == "" && err == nil {
 				continue
 			}
-			if err == nil || wrong == "" || !strings.Contains(err.Error(), "runs with "+wrong+",") || !strings.HasSuffix(err.Error(), "add "+write+" to the URL") {
+			if err == nil || wrong == "" || !strings.Contains(err.Error(), "runs with "+wrong+", so") || !strings.HasSuffix(err.Error(), "add "+write+" to the URL") {
 				t.Errorf("%s with %q: %v", call, more, err)
 			}
 		}
@@ -126,7 +122,7 @@ func TestCarelessServersAreRefused(t *testing.T) {
 	check("", "", "")
 }
 
-// reported is a server that says that it has a version.
+// reported is a server that reports a version.
 type reported struct {
 	number  int
 	version string
@@ -146,7 +142,7 @@ func (r row) Scan(to ...any) error {
 	return nil
 }
 
-func TestOldServersAreRefused(t *testing.T) {
+func TestCheckServer_RefusesOldVersions(t *testing.T) {
 	for _, test := range []struct {
 		server reported
 		ok     bool
@@ -157,9 +153,11 @@ func TestOldServersAreRefused(t *testing.T) {
 		{reported{150018, "15.18"}, true},
 		{reported{180004, "18.4"}, true},
 	} {
-		err := checkServer(t.Context(), test.server)
-		if (err == nil) != test.ok || err != nil && !strings.Contains(err.Error(), "PostgreSQL "+test.server.version+"; 14 or newer is needed") {
-			t.Errorf("%s: %v", test.server.version, err)
-		}
+		t.Run(test.server.version, func(t *testing.T) {
+			err := checkServer(t.Context(), test.server)
+			if (err == nil) != test.ok || err != nil && !strings.Contains(err.Error(), "PostgreSQL "+test.server.version+"; 14 or newer is needed") {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -12,14 +12,14 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// exact is how far Stats counts; beyond it, the planner's estimate is taken.
+// exact is the number up to which Stats counts rows.
 const exact = 20_000
 
-// Stats implements store.Store. Each number is exact up to 20,000, and beyond
-// that the planner's estimate, from statistics that autovacuum keeps: a metric
-// must not read a hundred million rows.
+// Stats implements store.Store. Each number is exact up to 20,000. Beyond that
+// it is the planner's estimate, from statistics that autovacuum keeps: a metric must
+// not read a hundred million rows.
 func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
-	err = s.with(ctx, s.back, "stats", func(conn *pgxpool.Conn) error {
+	err = s.with(ctx, s.background, "read statistics", func(conn *pgxpool.Conn) error {
 		now := s.given()
 		if now == nil {
 			now = new(int64)
@@ -59,7 +59,7 @@ func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
 	return st, err
 }
 
-// count counts rows, which are a FROM clause without parameters.
+// count counts the rows of a FROM clause without parameters.
 func count(ctx context.Context, conn *pgxpool.Conn, n *int64, rows string) error {
 	sql := fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s LIMIT %d) AS counted", rows, exact+1)
 	if err := conn.QueryRow(ctx, sql, pgx.QueryExecModeExec).Scan(n); err != nil || *n <= exact {

@@ -24,14 +24,14 @@ var (
 // benchPayload is the length of an event of a card whose id is a UUID.
 const benchPayload = 635
 
-// benchServer syncs to disk, and checkpoints rarely enough that none falls into
-// one benchmark and not into the other.
+// benchServer starts a server that syncs to disk and checkpoints so rarely that no
+// benchmark includes one.
 func benchServer(b *testing.B) *pgtest.Server {
 	return pgtest.New(b, "fsync=on", "synchronous_commit=on", "shared_buffers=2GB", "max_wal_size=16GB", "min_wal_size=8GB", "checkpoint_timeout=1h", "autovacuum=off")
 }
 
-// dueSQL makes n cards that are all due, at instants of their own, as a random
-// CVV's are stored, with ids in another order than their dues.
+// dueSQL inserts n due cards with different dues and values of the size that random
+// CVVs have. Ids are in another order than dues.
 const dueSQL = `
 INSERT INTO cards (id, account, version, events, state, next, interval, due, service_code, sealed, created, rotated, tries, failures, failure)
 SELECT gen_random_uuid()::text, 'account-' || i % 1000, 1, 1,
@@ -40,7 +40,7 @@ SELECT gen_random_uuid()::text, 'account-' || i % 1000, 1, 1,
 FROM generate_series(1, $1::bigint) AS i,
 	LATERAL (SELECT (extract(epoch FROM now()) * 1000)::bigint * 1000000 - i * 1000 AS at) AS n`
 
-// fill empties the tables and makes cards that are due, on disk.
+// fill empties the tables, inserts due cards and writes them to disk.
 func fill(b *testing.B, conn *pgx.Conn, cards int) {
 	b.Helper()
 	for _, sql := range []string{"TRUNCATE cards, outbox, settled", dueSQL, "VACUUM ANALYZE cards", "CHECKPOINT"} {
@@ -54,8 +54,8 @@ func fill(b *testing.B, conn *pgx.Conn, cards int) {
 	}
 }
 
-// rotate does to a card what a rotation of a random CVV does, in sizes: a state
-// of 38 bytes, a sealed value of 35, an event of benchPayload.
+// rotate changes a card like a rotation of a random CVV, with values of the same
+// size: a state of 38 bytes, a sealed value of 35, an event of benchPayload.
 func rotate(tx *store.Change) error {
 	c := &tx.Card
 	c.Version++
@@ -132,14 +132,14 @@ func BenchmarkBacklog(b *testing.B) {
 		}
 		check(b, wal)
 	}
-	// Whoever comes first would pay for making the files of the log.
+	// Otherwise the first benchmark includes the creation of the log's files.
 	fill(b, conn, *benchCards)
 	oneUpdate(b, conn)
 
 	b.Run(fmt.Sprintf("claims/cards=%d", *benchCards), claims)
 
-	// Somebody holds a snapshot, a backup perhaps, so nothing dead goes away.
-	b.Run(fmt.Sprintf("claims-beside-an-old-snapshot/cards=%d", *benchCards), func(b *testing.B) {
+	// An old snapshot, such as a backup's, keeps vacuum from removing dead rows.
+	b.Run(fmt.Sprintf("claims-with-an-old-snapshot/cards=%d", *benchCards), func(b *testing.B) {
 		old, err := connect(b, url).BeginTx(b.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 		if err != nil {
 			b.Fatal(err)
@@ -164,7 +164,7 @@ func BenchmarkBacklog(b *testing.B) {
 	})
 }
 
-// oneUpdate rotates all cards that are due in one transaction.
+// oneUpdate rotates all due cards in one transaction.
 func oneUpdate(b *testing.B, conn *pgx.Conn) {
 	b.Helper()
 	if err := pgx.BeginFunc(b.Context(), conn, func(tx pgx.Tx) error {
@@ -210,8 +210,8 @@ func BenchmarkUpdate(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rotations/s")
 }
 
-// BenchmarkRelay takes events out of the outbox and settles them, a thousand at
-// a time.
+// BenchmarkRelay reads waiting events and records them as delivered, a thousand at a
+// time.
 func BenchmarkRelay(b *testing.B) {
 	url := benchServer(b).Database(b)
 	if err := Migrate(b.Context(), url); err != nil {
@@ -230,7 +230,7 @@ func BenchmarkRelay(b *testing.B) {
 			b.Fatal(err)
 		}
 		if len(events) == 0 {
-			b.Fatalf("no events are left: run it with -benchtime %dx at most", *benchCards / *benchBatch)
+			b.Fatalf("no events are left: run it with -benchtime up to %dx", *benchCards / *benchBatch)
 		}
 		results := make([]store.Delivery, len(events))
 		for i, e := range events {

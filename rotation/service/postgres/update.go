@@ -11,10 +11,10 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// tries is how often an update is tried at most, where trying again is safe:
-// when another one made the card first, when the database took this one back,
-// and when the connection broke before the commit was sent.
-const tries = 6
+// maxTries is the maximum number of attempts of an update. It is repeated where that
+// is safe: another update inserted the card first, the database aborted the
+// transaction, or the connection broke before the commit was sent.
+const maxTries = 6
 
 // Update implements store.Store.
 func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
@@ -24,21 +24,21 @@ func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Chang
 	defer s.end()
 	for try := 1; ; try++ {
 		err := s.update(ctx, id, key, fn)
-		var no *refused
+		var no *callerError
 		if errors.As(err, &no) {
 			return no.err
 		}
 		if err == nil {
 			return nil
 		}
-		if try == tries || !again(err) || !s.wait(ctx, try) {
-			return failed("update", err)
+		if try == maxTries || !retryable(err) || !s.wait(ctx, try) {
+			return wrapError("update", err)
 		}
 	}
 }
 
-// wait waits a little before the next try, and returns false where there is
-// none, since ctx has ended.
+// wait waits a random time before the next attempt. It returns false if ctx has
+// ended.
 func (s *Store) wait(ctx context.Context, try int) bool {
 	timer := s.timer.Timer(rand.N(5 * time.Millisecond << try))
 	defer timer.Stop()
@@ -50,34 +50,34 @@ func (s *Store) wait(ctx context.Context, try int) bool {
 	}
 }
 
-// locked is a card under its lock.
-type locked struct {
-	tx     store.Change
-	before store.Card // as stored, with bytes of its own
-	tid    [6]byte    // where its row is, which stays there while it is locked
-	exists bool
-	kept   bool // an answer is stored under the key, expired or not
+// lockedRow is a card under its lock.
+type lockedRow struct {
+	change   store.Change
+	before   store.Card // as stored; shares no memory with change.Card
+	tid      [6]byte    // place of the row, which is fixed while it is locked
+	exists   bool
+	answered bool // an answer is stored under the key, expired or not
 }
 
-// read makes l of a row whose values are ctid and the columns.
-func (l *locked) read(values [][]byte) {
+// read decodes a row of ctid and columns.
+func (l *lockedRow) read(values [][]byte) {
 	copy(l.tid[:], values[0])
 	readCard(&l.before, values[1:])
-	readCard(&l.tx.Card, values[1:])
+	readCard(&l.change.Card, values[1:])
 	l.exists = true
 }
 
-// lockSQL begins every statement that locks cards. Time is read by a statement
-// after it: a clock read in the same one could be read before the lock is held.
+// lockSQL is the beginning of every statement that locks cards. The clock is read by
+// a later statement: the same one could read it before it holds the lock.
 const lockSQL = "SELECT ctid, "
 
 func (s *Store) update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
-	conn, err := s.front.Acquire(ctx)
+	conn, err := s.foreground.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer release(ctx, conn)
-	l := locked{tx: store.Change{Card: store.Card{ID: id}}}
+	l := lockedRow{change: store.Change{Card: store.Card{ID: id}}}
 	var prior *store.Answer
 	var now int64
 	b := &pgx.Batch{}
@@ -102,18 +102,15 @@ func (s *Store) update(ctx context.Context, id, key string, fn func(*store.Chang
 	if err := conn.SendBatch(ctx, b).Close(); err != nil {
 		return err
 	}
-	l.tx.Now = s.at(now)
-	l.kept = prior != nil
-	if prior != nil && prior.Expires.After(l.tx.Now) {
-		l.tx.Prior = prior
+	l.change.Now = s.at(now)
+	l.answered = prior != nil
+	if prior != nil && prior.Expires.After(l.change.Now) {
+		l.change.Prior = prior
 	}
-	if err := fn(&l.tx); err != nil {
-		return &refused{err}
+	if err := fn(&l.change); err != nil {
+		return &callerError{err}
 	}
-	if l.tx.Answer != nil && key == "" {
-		l.tx.Answer = nil
-	}
-	if err := s.commit(ctx, conn, []*locked{&l}, id, key); err != nil {
+	if err := s.commit(ctx, conn, []*lockedRow{&l}, id, key); err != nil {
 		return err
 	}
 	s.cursor.written(&l)

@@ -11,27 +11,27 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// The types of array elements in SQL.
+// arrayType is the SQL type of an array, by the OID of its elements.
 var arrayType = map[uint32]string{
 	pgtype.TIDOID: "tid[]", pgtype.Int8OID: "bigint[]", pgtype.Int4OID: "integer[]",
 	pgtype.TextOID: "text[]", pgtype.ByteaOID: "bytea[]",
 }
 
-// elementSize is about how long an element is.
+// elementSize is the estimated size of an element in bytes.
 var elementSize = map[uint32]int{pgtype.Int8OID: 8, pgtype.Int4OID: 4, pgtype.TextOID: 16, pgtype.ByteaOID: 48}
 
-// queueCards queues the statement that stores the cards that are to be written:
-// all that exist in one, with those columns that change in any of them.
-func queueCards(b *pgx.Batch, cards []*locked, id string) {
+// queueCards queues the statements that store the cards to be written: one for all
+// that exist, with the columns that change in any of them, and one for a new card.
+func queueCards(b *pgx.Batch, cards []*lockedRow, id string) {
 	var changed uint32 // a bit for each column
-	write := make([]*locked, 0, len(cards))
+	write := make([]*lockedRow, 0, len(cards))
 	for _, l := range cards {
 		switch {
-		case !l.tx.Write:
+		case !l.change.Write:
 		case l.exists:
 			write = append(write, l)
 			for i := range columns[1:] {
-				if changed&(2<<i) == 0 && !columns[1+i].same(&l.before, &l.tx.Card) {
+				if changed&(2<<i) == 0 && !columns[1+i].same(&l.before, &l.change.Card) {
 					changed |= 2 << i
 				}
 			}
@@ -53,21 +53,21 @@ func queueCards(b *pgx.Batch, cards []*locked, id string) {
 		}
 		a := newArray(c.element, len(write), elementSize[c.element])
 		for _, l := range write {
-			c.put(a, &l.tx.Card)
+			c.put(a, &l.change.Card)
 		}
 		args = append(args, a)
 	}
 	b.Queue(updateSQL(changed), args...)
 }
 
-// queueInsert queues the statement that makes a card. It fails where another
-// transaction has made it.
-func queueInsert(b *pgx.Batch, l *locked, id string) {
-	l.tx.Card.ID = id
+// queueInsert queues the statement that inserts a card. It fails if another
+// transaction has inserted it.
+func queueInsert(b *pgx.Batch, l *lockedRow, id string) {
+	l.change.Card.ID = id
 	args := make([]any, len(columns))
 	for i, c := range columns {
 		a := &array{element: c.element}
-		c.put(a, &l.tx.Card)
+		c.put(a, &l.change.Card)
 		args[i] = a
 	}
 	b.Queue(insertSQL, args...)
@@ -81,11 +81,11 @@ var insertSQL = func() string {
 	return "INSERT INTO cards (" + columnNames + ") SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ")"
 }()
 
-// updates holds the statement for each set of columns that was asked for.
+// updates caches the statement for each set of columns.
 var updates sync.Map
 
-// updateSQL returns the statement that writes these columns. It fails, and with
-// it the transaction, unless it finds each of its rows.
+// updateSQL returns the statement that writes these columns. It divides by zero, which
+// aborts the transaction, unless it finds each of its rows.
 func updateSQL(changed uint32) string {
 	if sql, ok := updates.Load(changed); ok {
 		return sql.(string)
@@ -107,12 +107,25 @@ func updateSQL(changed uint32) string {
 	return sql
 }
 
-// queueEvents queues the statement that adds the events to the outbox, in the
-// order of the cards.
-func queueEvents(b *pgx.Batch, cards []*locked) {
+// queueAnswer queues the statement that stores the answer under the key, if any.
+func queueAnswer(b *pgx.Batch, l *lockedRow, id, key string) {
+	a := l.change.Answer
+	if a == nil {
+		return
+	}
+	sql := "INSERT INTO answers (card, key, request, body, expires) VALUES ($1, $2, $3, $4, $5)"
+	if l.answered {
+		sql = "UPDATE answers SET request = $3, body = $4, expires = $5 WHERE card = $1 AND key = $2"
+	}
+	b.Queue(sql, id, key, a.Request[:], append([]byte{}, a.Body...), a.Expires.UnixNano())
+}
+
+// queueEvents queues the statement that adds the events to the outbox, in the order
+// of the cards.
+func queueEvents(b *pgx.Batch, cards []*lockedRow) {
 	n, size := 0, 0
 	for _, l := range cards {
-		if e := l.tx.Event; e != nil {
+		if e := l.change.Event; e != nil {
 			n++
 			size = max(size, len(e.Payload))
 		}
@@ -120,7 +133,7 @@ func queueEvents(b *pgx.Batch, cards []*locked) {
 	card, payload := newArray(pgtype.TextOID, n, store.MaxID), newArray(pgtype.ByteaOID, n, size)
 	number, at := newArray(pgtype.Int8OID, n, 8), newArray(pgtype.Int8OID, n, 8)
 	for _, l := range cards {
-		if e := l.tx.Event; e != nil {
+		if e := l.change.Event; e != nil {
 			card.text(e.Card)
 			number.int64(e.Number)
 			at.int64(e.At.UnixNano())

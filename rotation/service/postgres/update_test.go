@@ -9,9 +9,9 @@ import (
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-// An update whose connection is cut while it waits for its card has done
-// nothing, and is tried again.
-func TestUpdatesThatWaitAreTriedAgain(t *testing.T) {
+// An update whose connection is cut while it waits for the lock has changed nothing,
+// and is repeated.
+func TestUpdate_CutWhileWaitingForLockIsRetried(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s, other := open(t, url, Options{}), open(t, url, Options{})
 	putDue(t, s, "card", time.Now())
@@ -31,12 +31,12 @@ func TestUpdatesThatWaitAreTriedAgain(t *testing.T) {
 	checkConsistent(t, url)
 }
 
-// A row that is not where it was locked takes the whole transaction back.
-func TestRowsMustBeFound(t *testing.T) {
+// The whole transaction is rolled back if a row is not where it was locked.
+func TestCommit_MissingRowRollsBack(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s := open(t, url, Options{})
 	putDue(t, s, "card", time.Now())
-	conn, err := s.front.Acquire(t.Context())
+	conn, err := s.foreground.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,18 +44,19 @@ func TestRowsMustBeFound(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "BEGIN"); err != nil {
 		t.Fatal(err)
 	}
-	l := &locked{exists: true, tid: [6]byte{0, 0, 9, 9, 0, 1}}
-	l.tx.Card.ID, l.tx.Card.Version, l.tx.Write = "card", 7, true
-	l.tx.Event = &store.Event{Card: "card", Number: 1, At: time.Now()}
-	if err := s.commit(t.Context(), conn, []*locked{l}, "card", ""); err == nil {
+	l := &lockedRow{exists: true, tid: [6]byte{0, 0, 9, 9, 0, 1}}
+	l.change.Card.ID, l.change.Card.Version, l.change.Write = "card", 7, true
+	l.change.Event = &store.Event{Card: "card", Number: 1, At: time.Now()}
+	if err := s.commit(t.Context(), conn, []*lockedRow{l}, "card", ""); err == nil {
 		t.Error("it was committed")
 	}
 	rollback(t.Context(), conn)
 	checkConsistent(t, url)
 }
 
-// Two ids that the database can't store must not become one that it can.
-func TestIDsThatAreNoTextAreRefused(t *testing.T) {
+// Ids that the database cannot store are refused, not cleaned: two of them could
+// become the same.
+func TestUpdate_RefusesIDsThatAreNotText(t *testing.T) {
 	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	for _, id := range []string{"a\xff", "a\x00"} {
 		if err := s.Update(t.Context(), id, "", func(tx *store.Change) error {

@@ -13,24 +13,23 @@ import (
 	"cvvrotation/rotation/service/internal/loopback"
 )
 
-// CheckURL returns the error that Open and Migrate would return for the URL
-// itself. It connects to nothing; it reads the files that the URL names, and the
-// environment variables of PostgreSQL's clients, such as PGSSLMODE. Its errors hold
-// nothing of a password.
+// CheckURL returns the error that Open and Migrate return for the URL itself. It does
+// not connect. It reads the files that the URL names, and the environment variables
+// of PostgreSQL's clients, such as PGSSLMODE. Its errors hold no part of a password.
 func CheckURL(url string) error {
 	_, err := parse(url)
 	return err
 }
 
-// parse reads the URL of a database. Its errors hold nothing of a password.
+// parse parses the URL of a database. Its errors hold no part of a password.
 func parse(text string) (*pgxpool.Config, error) {
 	u, err := url.Parse(text)
-	// Parsers disagree on where a password with an @ ends, and its rest would be
-	// a host's name, which errors quote.
+	// Parsers disagree where a password that contains @ ends. Its rest would become
+	// a host name, which errors quote.
 	stray := strings.Count(text, "@") > 1 || strings.Contains(text, "@") && u != nil && u.User == nil
 	if err != nil || stray || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		// The parser's error quotes what it was given.
-		return nil, errors.New("postgres: the database's URL must look like postgres://user:password@host:5432/database?sslmode=verify-full, with %, @ and the like in a password written as %25, %40")
+		// The parser's error quotes its input.
+		return nil, errors.New("postgres: the database's URL must look like postgres://user:password@host:5432/database?sslmode=verify-full, with %, @ and other special characters of a password written as %25, %40")
 	}
 	config, err := pgxpool.ParseConfig(text)
 	if err != nil {
@@ -38,7 +37,7 @@ func parse(text string) (*pgxpool.Config, error) {
 	}
 	conn := &config.ConnConfig.Config
 	if undecided(conn) {
-		return nil, errors.New("postgres: the database's URL leaves it open whether the connection is encrypted: write sslmode=verify-full, or sslmode=disable to do without; with prefer, allow or nothing, whoever is on the way decides")
+		return nil, errors.New("postgres: the database's URL does not decide whether the connection is encrypted: add sslmode=verify-full, or sslmode=disable for none; prefer, allow and the default let an attacker on the network decide")
 	}
 	for name, value := range parameters {
 		if _, ok := conn.RuntimeParams[name]; !ok {
@@ -55,9 +54,9 @@ func parse(text string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// undecided reports whether a connection to another machine may be encrypted or
-// not, as whoever is on the way likes. That is what PostgreSQL's clients do
-// unless told otherwise.
+// undecided reports whether the client would try a connection to another machine
+// both with and without TLS, which lets an attacker on the network disable TLS. That
+// is the default of PostgreSQL's clients.
 func undecided(c *pgconn.Config) bool {
 	encrypted, plain := false, false
 	for _, way := range append([]*pgconn.FallbackConfig{{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig}}, c.Fallbacks...) {
@@ -70,8 +69,8 @@ func undecided(c *pgconn.Config) bool {
 	return encrypted && plain
 }
 
-// reason returns what is wrong with a URL, without the URL, which the error of
-// the parser begins with.
+// reason returns the text of a parser's error without the URL at its beginning, and
+// without any part that may be secret.
 func reason(u *url.URL, err error) string {
 	text := err.Error()
 	if _, after, ok := strings.Cut(text, "`: "); ok {
@@ -88,7 +87,7 @@ func reason(u *url.URL, err error) string {
 	}
 	for _, secret := range secrets {
 		if secret != "" && strings.Contains(text, secret) {
-			return "a part of it is not understood: host, port or one of the options"
+			return "invalid host, port or option"
 		}
 	}
 	return text

@@ -12,9 +12,8 @@ import (
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-// No error shows a password, wherever in a URL it stands and whatever is wrong
-// with the URL.
-func TestPasswordsStaySecret(t *testing.T) {
+// No error shows a password, wherever it is in the URL and whatever else is wrong.
+func TestOpen_ErrorsHoldNoPassword(t *testing.T) {
 	const secret = "hunter2"
 	for _, url := range []string{
 		"postgres://u:hunter2@127.0.0.1:1/db?sslmode=disable",
@@ -56,20 +55,22 @@ func TestPasswordsStaySecret(t *testing.T) {
 	}
 }
 
-func TestParseSaysWhatIsWrong(t *testing.T) {
+func TestParse_ErrorNamesTheInvalidPart(t *testing.T) {
 	for url, want := range map[string]string{
 		"postgres://u:p@127.0.0.1:port/db":                      "like postgres://",
 		"postgres://u:secret@127.0.0.1/db?sslmode=perhaps":      "sslmode",
 		"postgres://u:secret@127.0.0.1/db?connect_timeout=soon": "connect_timeout",
 		"postgres://u:sec@ret@127.0.0.1/db":                     "%40",
 	} {
-		if _, err := parse(url); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v; want something with %q", url, err, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			if _, err := parse(url); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v; want an error with %q", url, err, want)
+			}
+		})
 	}
 }
 
-func TestSessionsCanBeSet(t *testing.T) {
+func TestParse_URLOverridesSessionSettings(t *testing.T) {
 	c, err := parse("postgres://u@127.0.0.1/db?statement_timeout=1min&search_path=cards")
 	if err != nil {
 		t.Fatal(err)
@@ -80,9 +81,9 @@ func TestSessionsCanBeSet(t *testing.T) {
 	}
 }
 
-// A connection that leaves this machine is encrypted, or is said not to be:
-// nobody on the way decides it.
-func TestEncryptionIsDecided(t *testing.T) {
+// The URL decides whether a connection to another machine is encrypted; a URL that
+// would try both is refused.
+func TestParse_RefusesUndecidedEncryption(t *testing.T) {
 	services := filepath.Join(t.TempDir(), "services")
 	if err := os.WriteFile(services, []byte("[open]\nhost=db.example\n[tls]\nhost=db.example\nsslmode=verify-full\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -143,7 +144,7 @@ func TestEncryptionIsDecided(t *testing.T) {
 			c, err := parse("postgres://" + test.url)
 			if err != nil {
 				if test.want != "refused" || !strings.Contains(err.Error(), "sslmode=verify-full, or sslmode=disable") {
-					t.Errorf("%v; want it %s", err, test.want)
+					t.Errorf("%v; want %s", err, test.want)
 				}
 				return
 			}
@@ -159,24 +160,25 @@ func TestEncryptionIsDecided(t *testing.T) {
 				}
 			}
 			if either := test.want == "either" && len(ways) == 2; !either && (len(ways) != 1 || !ways[test.want]) {
-				t.Errorf("it is %v, want %s", ways, test.want)
+				t.Errorf("connections are %v, want %s", ways, test.want)
 			}
 		})
 	}
 	if err := CheckURL("host=db.example sslmode=verify-full"); err == nil {
-		t.Error("what is no URL was accepted")
+		t.Error("keyword=value pairs were accepted as a URL")
 	}
 }
 
-// Commits may wait for more than the disk, and not for less.
-func TestCommitsCanNotBeWeakened(t *testing.T) {
+func TestCheckURL_RefusesWeakSynchronousCommit(t *testing.T) {
 	for level, ok := range map[string]bool{
 		"on": true, "ON": true, "remote_apply": true,
 		"off": false, "local": false, "remote_write": false, "0": false, "": false, "on; SELECT 1": false,
 	} {
-		err := CheckURL("postgres://127.0.0.1/d?synchronous_commit=" + url.QueryEscape(level))
-		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "on or remote_apply") {
-			t.Errorf("synchronous_commit=%s: %v", level, err)
-		}
+		t.Run(level, func(t *testing.T) {
+			err := CheckURL("postgres://127.0.0.1/d?synchronous_commit=" + url.QueryEscape(level))
+			if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "on, remote_apply or absent") {
+				t.Error(err)
+			}
+		})
 	}
 }

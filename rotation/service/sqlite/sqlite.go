@@ -87,5 +87,8 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	return s.now(), nil
 }
 
+// Clock implements store.Clocked.
+func (s *Store) Clock() clock.Clock { return s.clk }
+
 // now is without a reading of the monotonic clock, which no file keeps.
 func (s *Store) now() time.Time { return s.clk.Now().UTC().Round(0) }

@@ -1,11 +1,10 @@
-// Package pgtest gives tests a real PostgreSQL: Debian's package, started in a
-// temporary folder as an ordinary user, on a Unix socket, and gone with the
-// test process, however that ends.
+// Package pgtest starts a real PostgreSQL for tests: the installed server, in a
+// temporary folder, as an ordinary user, on a Unix socket. It ends with the test
+// process, even if that is killed.
 //
-// Where no PostgreSQL is installed, a test is skipped and says how to install
-// it; with the environment variable CI set, it fails. PGTEST_BIN=/folder/bin
-// takes the programs in that folder, of another version, which the user that
-// runs them must be able to read.
+// If PostgreSQL is not installed, the test is skipped with the command that installs
+// it; if the environment variable CI is set, it fails. PGTEST_BIN=/folder/bin selects
+// the programs of another version. The user that runs them must be able to read them.
 package pgtest
 
 import (
@@ -27,24 +26,24 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// patience is how long a server may take to start or to stop.
+// patience is the timeout for starting and stopping a server.
 const patience = time.Minute
 
-// shared is the server of this process that Start uses.
+// shared is the server of Start, one for each process.
 var shared struct {
 	sync.Mutex
 	server *Server
 }
 
-// Start returns the URL of a new, empty database on a server that all tests of
-// the process share. It does not sync to disk. The database is dropped when the
-// test ends, also while connections to it are open.
+// Start returns the URL of a new, empty database on a server that all tests of the
+// process share. The server does not sync to disk. The database is dropped when the
+// test ends, even if connections to it are open.
 func Start(t testing.TB) string {
 	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.server == nil {
-		s, err := start(programs(t), "fsync=off", "cvvd.fsync=off") // which says that this is known
+		s, err := start(programs(t), "fsync=off", "cvvd.fsync=off") // confirmed, so that the store accepts it
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +52,7 @@ func Start(t testing.TB) string {
 	return shared.server.Database(t)
 }
 
-// Server is a PostgreSQL that belongs to one test, which may stop and start it.
+// Server is a PostgreSQL server of one test, which may stop and start it.
 type Server struct {
 	bin, dir string
 	settings []string
@@ -63,9 +62,9 @@ type Server struct {
 	alive  *os.File  // the keeper's input
 }
 
-// New starts a server for this test alone, and ends it with the test. Settings
-// are as in postgresql.conf: "fsync=off", "shared_buffers=1GB". Without any, it
-// syncs to disk.
+// New starts a server for this test alone, and stops it when the test ends. Settings
+// are as in postgresql.conf, such as "fsync=off" or "shared_buffers=1GB". By default
+// the server syncs to disk.
 func New(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	s, err := start(programs(t), settings...)
@@ -76,8 +75,8 @@ func New(t testing.TB, settings ...string) *Server {
 	return s
 }
 
-// programs returns the folder of PostgreSQL's programs: PGTEST_BIN, or that of
-// the newest version there is.
+// programs returns the folder of PostgreSQL's programs: PGTEST_BIN, or that of the
+// newest installed version.
 func programs(t testing.TB) string {
 	t.Helper()
 	if bin := os.Getenv("PGTEST_BIN"); bin != "" {
@@ -92,22 +91,23 @@ func programs(t testing.TB) string {
 		found = append(found, path)
 	}
 	if len(found) == 0 && os.Getenv("CI") != "" {
-		t.Fatal("no PostgreSQL, and CI must not skip: .ci/run installs postgresql")
+		t.Fatal("PostgreSQL is not installed, and CI must not skip tests: .ci/run installs it")
 	}
 	if len(found) == 0 {
-		t.Skip("no PostgreSQL: install it (apt-get install postgresql), then go test again")
+		t.Skip("PostgreSQL is not installed: apt-get install postgresql")
 	}
 	return filepath.Dir(found[0])
 }
 
-// major returns the version in /usr/lib/postgresql/15/bin/initdb.
+// major returns the major version of a path such as
+// /usr/lib/postgresql/15/bin/initdb.
 func major(path string) int {
 	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
 	return n
 }
 
-// keep is the keeper's script. Its input is a pipe that only the test process
-// holds, so it ends with the process, also when that is killed.
+// keep is the keeper's script. Its input is a pipe that only the test process holds,
+// so it ends when the process does, even if that is killed.
 const keep = `trap '' INT TERM HUP; read -r _; "$0/pg_ctl" -D "$1/data" -m immediate -s stop; rm -rf "$1"`
 
 func start(bin string, settings ...string) (*Server, error) {
@@ -156,18 +156,18 @@ func start(bin string, settings ...string) (*Server, error) {
 	return s, nil
 }
 
-// ordinaryUser returns how to start a program as a user that PostgreSQL accepts,
-// which root is not, and that user's number, -1 for the one that we are.
+// ordinaryUser returns how to start a program as a user that PostgreSQL accepts (it
+// refuses root), and the id of that user, -1 for the current one.
 func ordinaryUser() (*syscall.SysProcAttr, int, error) {
 	if os.Getuid() != 0 {
 		return &syscall.SysProcAttr{Setpgid: true}, -1, nil
 	}
 	u, err := user.Lookup("postgres")
 	if err != nil {
-		u, err = user.Lookup("nobody")
+		u, err = user.LookupId("65534") // the unprivileged user of most systems
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("root must not run PostgreSQL, and there is no user postgres or nobody: %w", err)
+		return nil, 0, fmt.Errorf("PostgreSQL does not run as root, and there is no other user to run it: %w", err)
 	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	if err != nil {
@@ -193,21 +193,21 @@ func (s *Server) startArguments() []string {
 	return []string{"-D", s.data(), "-l", filepath.Join(s.dir, "log"), "-w", "-s", "-o", options, "start"}
 }
 
-// run runs one of PostgreSQL's programs to its end. The server that pg_ctl
-// leaves behind must not inherit a pipe of ours, so what is said goes to a file.
+// run runs one of PostgreSQL's programs and waits for it. Its output goes to a file,
+// because the server that pg_ctl starts would inherit a pipe and keep it open.
 func (s *Server) run(program string, args ...string) error {
-	said, err := os.CreateTemp("", "pgtest")
+	output, err := os.CreateTemp("", "pgtest")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(said.Name())
-	defer said.Close()
+	defer os.Remove(output.Name())
+	defer output.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, program), args...)
-	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = s.account, "/", said, said
+	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = s.account, "/", output, output
 	if err := cmd.Run(); err != nil {
-		text, _ := os.ReadFile(said.Name())
+		text, _ := os.ReadFile(output.Name())
 		log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
 		return fmt.Errorf("%s: %w\n%s%s", program, err, text, log[max(0, len(log)-4000):])
 	}
@@ -220,7 +220,7 @@ func (s *Server) end() {
 	s.keeper.Wait()
 }
 
-// Stop stops the server as a crash does: nothing is written, connections break.
+// Stop stops the server like a crash: it writes nothing more and breaks connections.
 func (s *Server) Stop(t testing.TB) {
 	t.Helper()
 	if err := s.run("pg_ctl", "-D", s.data(), "-m", "immediate", "-s", "-w", "stop"); err != nil {
@@ -228,7 +228,7 @@ func (s *Server) Stop(t testing.TB) {
 	}
 }
 
-// Start starts a server that was stopped. URLs stay good.
+// Start starts a stopped server. URLs stay valid.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
 	if err := s.run("pg_ctl", s.startArguments()...); err != nil {
@@ -236,7 +236,7 @@ func (s *Server) Start(t testing.TB) {
 	}
 }
 
-// Log returns what the server has logged.
+// Log returns the server's log.
 func (s *Server) Log(t testing.TB) string {
 	t.Helper()
 	log, err := os.ReadFile(filepath.Join(s.dir, "log"))

@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// childVariable makes the test binary a process that starts a server, prints
-// its folder and waits to be killed.
+// childVariable turns the test binary into a process that starts a server, prints its
+// folder and waits to be killed.
 const childVariable = "PGTEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -31,9 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A server must not outlive a test process that is killed.
-func TestServerEndsWithItsProcess(t *testing.T) {
-	programs(t) // or skip
+func TestStart_ServerEndsWhenTheProcessIsKilled(t *testing.T) {
+	programs(t) // skips if there are none
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"=1")
 	out, err := cmd.StdoutPipe()
@@ -47,7 +46,7 @@ func TestServerEndsWithItsProcess(t *testing.T) {
 	dir = strings.TrimSpace(dir)
 	if err != nil || dir == "" {
 		cmd.Process.Kill()
-		t.Fatalf("the child said %q, %v", dir, err)
+		t.Fatalf("the child printed %q, %v", dir, err)
 	}
 	conn, err := pgx.Connect(t.Context(), (&Server{dir: dir}).url("postgres"))
 	if err != nil {
@@ -72,10 +71,10 @@ func TestServerEndsWithItsProcess(t *testing.T) {
 	}
 }
 
-func TestDatabasesAreApart(t *testing.T) {
+func TestStart_EachCallReturnsItsOwnDatabase(t *testing.T) {
 	one, two := Start(t), Start(t)
 	if one == two {
-		t.Fatal("two calls gave one database")
+		t.Fatal("two calls returned the same database")
 	}
 	for _, url := range []string{one, two} {
 		conn, err := pgx.Connect(t.Context(), url)
@@ -89,8 +88,7 @@ func TestDatabasesAreApart(t *testing.T) {
 	}
 }
 
-// What was committed is there after a crash.
-func TestStopAndStart(t *testing.T) {
+func TestStop_IsACrashThatKeepsCommits(t *testing.T) {
 	s := New(t)
 	url := s.Database(t)
 	conn, err := pgx.Connect(t.Context(), url)
@@ -114,6 +112,6 @@ func TestStopAndStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(s.Log(t), "recovery") {
-		t.Error("the server's log says nothing of a recovery: it did not crash")
+		t.Error("no recovery in the server's log: it did not crash")
 	}
 }
