@@ -9,6 +9,12 @@ import (
 // and with it crypto/rand, allocates at random.
 var raceDetector bool
 
+// verbs are what a value may be formatted with, wrongly or not.
+var verbs = []string{
+	"%v", "%+v", "%#v", "%s", "%q", "%+q", "%#q", "%x", "%X", "% x", "%#x", "%d", "%+d", "%08d",
+	"%o", "%O", "%b", "%c", "%U", "%t", "%e", "%g", "%p", "%w", "%!w", "%z", "%T", "%10v", "%-10s", "%.2f", "%[1]*[1]d",
+}
+
 func unhex(s string) []byte {
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
@@ -31,4 +37,12 @@ func mustPAN(s string) PAN {
 		panic(err)
 	}
 	return p
+}
+
+func mustCVK(s string) CVK {
+	k, err := NewInsecureTestCVK(unhex(s))
+	if err != nil {
+		panic(err)
+	}
+	return k
 }

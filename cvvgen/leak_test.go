@@ -1,8 +1,9 @@
-package cvvgen
+package cvvgen_test
 
 import (
 	"bytes"
 	"context"
+	"crypto/aes"
 	"crypto/cipher"
 	"crypto/des"
 	"database/sql"
@@ -21,6 +22,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"math"
 	"net/url"
 	"os"
 	"os/exec"
@@ -33,14 +35,19 @@ import (
 	"testing"
 	"text/template"
 
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/seal"
+
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
-// The tests here send secrets down every route by which values usually end up in
-// logs, errors, dumps and stores, and search what comes out for the secret in
-// all the forms it may take. The same routes with naive types show that the
-// search finds something.
+// The tests here send every secret type of this module down every route by which
+// values usually end up in logs, errors, dumps and stores, and search what comes out
+// for the secret in all the forms it may take. The same routes with naive types
+// show that the search finds something.
 
 // route is one way for a value to be turned into output.
 type route struct {
@@ -77,11 +84,6 @@ type xmlText[T any] struct {
 type holderError[T any] struct{ secret T }
 
 func (holderError[T]) Error() string { return "failed" }
-
-var verbs = []string{
-	"%v", "%+v", "%#v", "%s", "%q", "%+q", "%#q", "%x", "%X", "% x", "%#x", "%d", "%+d", "%08d",
-	"%o", "%O", "%b", "%c", "%U", "%t", "%e", "%g", "%p", "%w", "%!w", "%z", "%T", "%10v", "%-10s", "%.2f", "%[1]*[1]d",
-}
 
 // wrap is a variable because vet knows that %w is for errors only.
 var wrap = "rotating: %w"
@@ -121,7 +123,7 @@ func routes[T any](v T) []route {
 	}
 
 	for _, c := range containers {
-		for _, verb := range verbs {
+		for _, verb := range cvvgen.Verbs {
 			add("fmt "+verb+" "+c.name, func() string { return fmt.Sprintf(verb, c.v) })
 		}
 		add("fmt.Sprint "+c.name, func() string { return fmt.Sprint(c.v) })
@@ -157,6 +159,7 @@ func routes[T any](v T) []route {
 			err := json.NewEncoder(&b).Encode(c.v)
 			return withError(b.String(), err)
 		})
+		add("json v2 "+c.name, func() string { return withError(jsonv2.Marshal(c.v)) })
 		add("xml "+c.name, func() string { return withError(xml.Marshal(c.v)) })
 		add("gob "+c.name, func() string {
 			var b bytes.Buffer
@@ -326,7 +329,7 @@ func digitNeedles(s string) []needle {
 		{"number in hex", fmt.Sprintf("%x", n)},
 		{"number in octal", fmt.Sprintf("%o", n)},
 		{"number in binary", fmt.Sprintf("%b", n)},
-		{"number before masking", fmt.Sprint(firsts[len(s)] + n)},
+		{"number before masking", fmt.Sprint((uint64(math.Pow10(len(s)))-1)/9 + n)},
 		{"number little-endian", string(binary.LittleEndian.AppendUint64(nil, n)[:3])},
 		{"number big-endian", string(binary.BigEndian.AppendUint64(nil, n)[5:])},
 		{"bytes in hex", list("%02x", "", char)},
@@ -344,44 +347,62 @@ func digitNeedles(s string) []needle {
 	}
 }
 
-// keyNeedles returns the forms of a key pair, of its halves and of the first of
-// its key schedules.
-func keyNeedles(pair []byte) []needle {
-	var all []needle
-	for _, part := range []struct {
-		name  string
-		bytes []byte
-	}{{"A", pair[:8]}, {"B", pair[8:]}} {
-		n := binary.BigEndian.Uint64(part.bytes)
-		var decimal, goSyntax, lines []string
-		for _, b := range part.bytes {
+// keyNeedles returns the forms of a key's bytes, eight at a time.
+func keyNeedles(key []byte) []needle {
+	all := []needle{
+		{"base64", base64.StdEncoding.EncodeToString(key)[:20]},
+		{"number", fmt.Sprint(binary.LittleEndian.Uint64(key))},
+	}
+	for part := range slices.Chunk(key, 8) {
+		name := fmt.Sprintf("part %d ", len(all))
+		n := binary.BigEndian.Uint64(part)
+		var decimal, goSyntax []string
+		for _, b := range part {
 			decimal = append(decimal, fmt.Sprint(b))
 			goSyntax = append(goSyntax, fmt.Sprintf("0x%x", b))
-			lines = append(lines, fmt.Sprint(b))
 		}
-		block, err := des.NewCipher(part.bytes)
+		all = append(all,
+			needle{name + "raw", string(part)},
+			needle{name + "in hex", hex.EncodeToString(part)},
+			needle{name + "in hex, spaced", fmt.Sprintf("% x", part)},
+			needle{name + "in decimal", strings.Join(decimal, " ")},
+			needle{name + "in decimal, commas", strings.Join(decimal, ",")},
+			needle{name + "in decimal, lines", strings.Join(decimal, "\n")},
+			needle{name + "in Go syntax", strings.Join(goSyntax, ", ")},
+			needle{name + "in quotes", fmt.Sprintf("%q", part)[1:]},
+			needle{name + "as number", fmt.Sprint(n)},
+		)
+	}
+	return all
+}
+
+// pairNeedles adds the first number of each half's key schedule.
+func pairNeedles(pair []byte) []needle {
+	all := keyNeedles(pair)
+	for i, half := range [][]byte{pair[:8], pair[8:]} {
+		block, err := des.NewCipher(half)
 		if err != nil {
 			panic(err)
 		}
 		subkey := reflect.ValueOf(block).Elem().Field(0).Index(0).Uint()
+		name := string(rune('A'+i)) + " subkey"
+		all = append(all, needle{name, fmt.Sprint(subkey)}, needle{name + " in hex", fmt.Sprintf("%x", subkey)})
+	}
+	return all
+}
+
+// aesNeedles adds the numbers with which AES's key schedule begins.
+func aesNeedles(key []byte) []needle {
+	all := keyNeedles(key)
+	for i, order := range []binary.ByteOrder{binary.BigEndian, binary.LittleEndian} {
+		name := []string{"big-endian", "little-endian"}[i] + " words"
 		all = append(all,
-			needle{part.name + " raw", string(part.bytes)},
-			needle{part.name + " in hex", hex.EncodeToString(part.bytes)},
-			needle{part.name + " in hex, spaced", fmt.Sprintf("% x", part.bytes)},
-			needle{part.name + " in decimal", strings.Join(decimal, " ")},
-			needle{part.name + " in decimal, commas", strings.Join(decimal, ",")},
-			needle{part.name + " in decimal, lines", strings.Join(lines, "\n")},
-			needle{part.name + " in Go syntax", strings.Join(goSyntax, ", ")},
-			needle{part.name + " in quotes", fmt.Sprintf("%q", part.bytes)[1:]},
-			needle{part.name + " as number", fmt.Sprint(n)},
-			needle{part.name + " subkey", fmt.Sprint(subkey)},
-			needle{part.name + " subkey in hex", fmt.Sprintf("%x", subkey)},
+			needle{name, fmt.Sprintf("%d\n%d\n", order.Uint32(key), order.Uint32(key[4:]))},
+			needle{name + " in hex", fmt.Sprintf("%x", order.Uint32(key))},
+			needle{name + " in decimal", fmt.Sprintf("%d %d", order.Uint32(key), order.Uint32(key[4:]))},
 		)
 	}
-	return append(all,
-		needle{"base64", base64.StdEncoding.EncodeToString(pair)[:20]},
-		needle{"number", fmt.Sprint(binary.LittleEndian.Uint64(pair))},
-	)
+	return all
 }
 
 // leaks returns the form in which a route shows each of several secrets, or "".
@@ -435,46 +456,84 @@ type naiveKey struct {
 }
 
 var (
-	secrets3   = []string{"739", "482", "061", "957", "628", "390", "845", "276"}
-	secrets5   = []string{"73914", "48260", "06175", "95738", "62849", "39027"}
-	secretPANs = []string{"4123456789012349", "5555341244441115", "370000000000002", "9999999999999999999"}
-	secretKeys = []string{"4C37C8319D76ADAB58D9431543C2165B", "0123456789ABCDEFFEDCBA9876543210", "E3B5D94F2A7C6D8313579BDF02468ACE"}
+	secrets3    = []string{"739", "482", "061", "957", "628", "390", "845", "276"}
+	secrets5    = []string{"73914", "48260", "06175", "95738", "62849", "39027"}
+	secretPANs  = []string{"4123456789012349", "5555341244441115", "370000000000002", "9999999999999999999"}
+	secretPairs = []string{"4C37C8319D76ADAB58D9431543C2165B", "0123456789ABCDEFFEDCBA9876543210", "E3B5D94F2A7C6D8313579BDF02468ACE"}
+	secretKeys  = []string{
+		"5F3759DF8D2A41C69B7E10F3A4C2E8675D91B06C3EF7284A90D5C1B6E27F8A34",
+		"C0FFEE91A7B35D2846E1F08C9D72B3A45E60F19B8C27D4A3F5186E09B7D2C4A1",
+	}
 )
 
-func TestSecretsDoNotLeak(t *testing.T) {
-	check := func(name string, leaked []string, total int) {
-		t.Helper()
-		t.Logf("%s: %d routes, %d leak", name, total, len(leaked))
-		for _, route := range leaked {
-			t.Errorf("%s leaks by %s", name, route)
-		}
-	}
-	for _, secrets := range [][]string{secrets3, secrets5} {
-		cvvs, needles := apply(mustCVV, secrets), apply(digitNeedles, secrets)
-		leaked, total := leaking(cvvs, needles)
-		check("CVV", leaked, total)
-		leaked, total = leaking(apply(func(c CVV) Rotation { return Rotation{CVV: c} }, cvvs), needles)
-		check("Rotation", leaked, total)
-	}
-	pans, needles := apply(mustPAN, secretPANs), apply(digitNeedles, secretPANs)
-	leaked, total := leaking(pans, needles)
-	check("PAN", leaked, total)
-	leaked, total = leaking(apply(func(p PAN) Card { return Card{PAN: p, Expiry: Expiry{25, 11}} }, pans), needles)
-	check("Card", leaked, total)
+func TestSecrets_DoNotLeak(t *testing.T) {
+	cvvs := slices.Concat(secrets3, secrets5)
+	mustNotLeak(t, "CVV", cvvs, cvvgen.MustCVV, digitNeedles)
+	mustNotLeak(t, "Rotation", cvvs, func(s string) cvvgen.Rotation { return cvvgen.Rotation{CVV: cvvgen.MustCVV(s)} }, digitNeedles)
+	mustNotLeak(t, "engine.Revealed", cvvs, func(s string) engine.Revealed { return engine.Revealed{CVV: cvvgen.MustCVV(s)} }, digitNeedles)
+	mustNotLeak(t, "PAN", secretPANs, cvvgen.MustPAN, digitNeedles)
+	mustNotLeak(t, "Card", secretPANs, card, digitNeedles)
+	mustNotLeak(t, "engine.Registration", secretPANs, func(s string) engine.Registration { return engine.Registration{Particulars: card(s)} }, digitNeedles)
+	mustNotLeak(t, "CVK", secretPairs, cvvgen.MustCVK, unhexed(pairNeedles))
+	mustNotLeak(t, "*Local", secretPairs, local, unhexed(pairNeedles))
+	mustNotLeak(t, "Local", secretPairs, func(s string) cvvgen.Local { return *local(s) }, unhexed(pairNeedles))
+	mustNotLeak(t, "seal.Key", secretKeys, sealKey, unhexed(aesNeedles))
+	mustNotLeak(t, "*seal.Keyring", secretKeys, keyring, unhexed(aesNeedles))
+	mustNotLeak(t, "seal.Keyring", secretKeys, func(s string) seal.Keyring { return *keyring(s) }, unhexed(aesNeedles))
+	mustNotLeak(t, "engine.Random", secretKeys, func(s string) engine.Generator { return engine.Random(new(cvvgen.Random), keyring(s)) }, unhexed(aesNeedles))
+	mustNotLeak(t, "engine.Derived by its key", secretPairs, func(s string) engine.Generator {
+		return engine.Derived(local(s), keyring(secretKeys[0]))
+	}, unhexed(pairNeedles))
+	mustNotLeak(t, "engine.Derived by its keyring", secretKeys, func(s string) engine.Generator {
+		return engine.Derived(local(secretPairs[0]), keyring(s))
+	}, unhexed(aesNeedles))
+}
 
-	needles = apply(func(s string) []needle { return keyNeedles(unhex(s)) }, secretKeys)
-	leaked, total = leaking(apply(mustCVK, secretKeys), needles)
-	check("CVK", leaked, total)
-	leaked, total = leaking(apply(func(s string) *Local { return mustLocal(mustCVK(s)) }, secretKeys), needles)
-	check("*Local", leaked, total)
-	leaked, total = leaking(apply(func(s string) Local { return *mustLocal(mustCVK(s)) }, secretKeys), needles)
-	check("Local", leaked, total)
+// mustNotLeak sends a value that holds each of the secrets down all routes.
+func mustNotLeak[T any](t *testing.T, name string, secrets []string, holding func(string) T, needles func(string) []needle) {
+	t.Run(name, func(t *testing.T) {
+		leaked, total := leaking(apply(holding, secrets), apply(needles, secrets))
+		t.Logf("%d routes, %d leak", total, len(leaked))
+		for _, route := range leaked {
+			t.Errorf("leaks by %s", route)
+		}
+	})
+}
+
+func unhexed(needles func([]byte) []needle) func(string) []needle {
+	return func(s string) []needle { return needles(cvvgen.Unhex(s)) }
+}
+
+func card(pan string) cvvgen.Card {
+	expiry, err := cvvgen.ParseExpiry(cvvgen.YYMM, "2511")
+	if err != nil {
+		panic(err)
+	}
+	return cvvgen.Card{PAN: cvvgen.MustPAN(pan), Expiry: expiry}
+}
+
+func local(pair string) *cvvgen.Local {
+	l, err := cvvgen.NewLocal(cvvgen.MustCVK(pair), cvvgen.YYMM, 3)
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
+func sealKey(s string) seal.Key { return seal.NewKey(7, cvvgen.Unhex(s)) }
+
+func keyring(s string) *seal.Keyring {
+	k, err := seal.NewKeyring(sealKey(s))
+	if err != nil {
+		panic(err)
+	}
+	return k
 }
 
 // The control: the same routes, forms and search find naive types on most
 // routes. What they miss is routes that show no value, such as %T, pointers
 // printed as addresses, and encoders that refuse.
-func TestNaiveSecretsLeak(t *testing.T) {
+func TestSecrets_LeakFromNaiveTypes(t *testing.T) {
 	check := func(name string, leaked []string, total, percent int) {
 		t.Helper()
 		t.Logf("%s: %d routes, %d leak", name, total, len(leaked))
@@ -491,25 +550,35 @@ func TestNaiveSecretsLeak(t *testing.T) {
 			}
 		}
 	}
-	needles := apply(func(s string) []needle { return keyNeedles(unhex(s)) }, secretKeys)
+	needles := apply(unhexed(pairNeedles), secretPairs)
 	leaked, total := leaking(apply(func(s string) naiveKey {
-		block, err := des.NewCipher(unhex(s)[:8])
+		block, err := des.NewCipher(cvvgen.Unhex(s)[:8])
 		if err != nil {
 			panic(err)
 		}
-		return naiveKey{unhex(s), block}
-	}, secretKeys), needles)
+		return naiveKey{cvvgen.Unhex(s), block}
+	}, secretPairs), needles)
 	check("naive key", leaked, total, 50)
 	// A struct that keeps only the cipher leaks the key schedule to a dumper.
 	leaked, _ = leaking(apply(func(s string) unexported[cipher.Block] {
-		block, err := des.NewCipher(unhex(s)[:8])
+		block, err := des.NewCipher(cvvgen.Unhex(s)[:8])
 		if err != nil {
 			panic(err)
 		}
 		return unexported[cipher.Block]{block}
-	}, secretKeys), needles)
+	}, secretPairs), needles)
 	if !slices.Contains(leaked, "reflect walk value: A subkey") {
 		t.Error("the walk does not find the key schedule of a bare cipher")
+	}
+	leaked, _ = leaking(apply(func(s string) unexported[cipher.Block] {
+		block, err := aes.NewCipher(cvvgen.Unhex(s))
+		if err != nil {
+			panic(err)
+		}
+		return unexported[cipher.Block]{block}
+	}, secretKeys), apply(unhexed(aesNeedles), secretKeys))
+	if !slices.ContainsFunc(leaked, func(s string) bool { return strings.HasPrefix(s, "reflect walk value: ") }) {
+		t.Errorf("the walk does not find the key schedule of a bare AES cipher, only %v", leaked)
 	}
 }
 
@@ -519,22 +588,6 @@ func apply[A, B any](f func(A) B, in []A) []B {
 		out = append(out, f(a))
 	}
 	return out
-}
-
-func mustCVK(s string) CVK {
-	k, err := NewInsecureTestCVK(unhex(s))
-	if err != nil {
-		panic(err)
-	}
-	return k
-}
-
-func mustLocal(k CVK) *Local {
-	l, err := NewLocal(k, YYMM, 3)
-	if err != nil {
-		panic(err)
-	}
-	return l
 }
 
 // The routes of a process that ends, or of a test that fails: each needs a
@@ -582,33 +635,35 @@ func stack[T any](v T, u unexported[T]) string {
 	return string(s)
 }
 
-func TestLeakChild(t *testing.T) {
+func TestSecrets_ChildProcess(t *testing.T) {
 	job := strings.SplitN(os.Getenv(childEnv), "|", 3)
 	if len(job) != 3 {
-		t.Skip("only as a child process")
+		return // it has a job only in a child process
 	}
 	kind, secret, route := job[0], job[1], job[2]
 	switch kind {
 	case "CVV":
-		childRoutes(mustCVV(secret))[route](t)
+		childRoutes(cvvgen.MustCVV(secret))[route](t)
 	case "PAN":
-		childRoutes(mustPAN(secret))[route](t)
+		childRoutes(cvvgen.MustPAN(secret))[route](t)
 	case "CVK":
-		childRoutes(mustCVK(secret))[route](t)
+		childRoutes(cvvgen.MustCVK(secret))[route](t)
+	case "seal.Keyring":
+		childRoutes(*keyring(secret))[route](t)
 	case "naive":
 		childRoutes(naive(secret))[route](t)
 	case "naive number":
 		n, err := strconv.ParseUint(secret, 10, 64)
 		if err != nil {
-			t.Skip("not a number")
+			t.Fatal(err)
 		}
 		childRoutes(naiveNumber(n))[route](t)
 	}
 }
 
-func TestSecretsDoNotLeakFromDyingProcess(t *testing.T) {
+func TestSecrets_DoNotLeakFromDyingProcess(t *testing.T) {
 	child := func(kind, secret, route string) string {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestLeakChild$", "-rapid.nofailfile", "-rapid.checks=1")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestSecrets_ChildProcess$", "-rapid.nofailfile", "-rapid.checks=1")
 		cmd.Env = append(os.Environ(), childEnv+"="+strings.Join([]string{kind, secret, route}, "|"), "GOTRACEBACK=system")
 		out, err := cmd.CombinedOutput()
 		if err == nil {
@@ -626,7 +681,8 @@ func TestSecretsDoNotLeakFromDyingProcess(t *testing.T) {
 		}{
 			{"CVV", secrets5[:3], digitNeedles},
 			{"PAN", secretPANs[:2], digitNeedles},
-			{"CVK", secretKeys[:2], func(s string) []needle { return keyNeedles(unhex(s)) }},
+			{"CVK", secretPairs[:2], unhexed(pairNeedles)},
+			{"seal.Keyring", secretKeys, unhexed(aesNeedles)},
 			{"naive", secrets5[:3], digitNeedles},
 			{"naive number", secrets5[:3], digitNeedles},
 		} {
@@ -646,5 +702,40 @@ func TestSecretsDoNotLeakFromDyingProcess(t *testing.T) {
 		if !naiveLeaks[name] && name != "panic pointer" && name != "panic unexported field" {
 			t.Errorf("neither naive type leaks by %s", name)
 		}
+	}
+}
+
+// Decoders report malformed secrets without quoting them. (A JSON number is
+// refused whatever its value; a CVV with a leading zero is not one.)
+func TestUnmarshalText_ErrorsDoNotQuote(t *testing.T) {
+	type request struct {
+		CVV cvvgen.CVV `json:"cvv" xml:"cvv"`
+	}
+	var ok request
+	if err := json.Unmarshal([]byte(`{"cvv":"073"}`), &ok); err != nil || ok.CVV != cvvgen.MustCVV("073") {
+		t.Errorf("JSON: %v, or another CVV", err)
+	}
+	if err := xml.Unmarshal([]byte(`<r><cvv>074</cvv></r>`), &ok); err != nil || ok.CVV != cvvgen.MustCVV("074") {
+		t.Errorf("XML: %v, or another CVV", err)
+	}
+	const bad = "73914862" // too long for a CVV
+	for name, decode := range map[string]func(*request) error{
+		"JSON string": func(r *request) error { return json.Unmarshal([]byte(`{"cvv":"`+bad+`"}`), r) },
+		"JSON number": func(r *request) error { return json.Unmarshal([]byte(`{"cvv":`+bad+`}`), r) },
+		"JSON array":  func(r *request) error { return json.Unmarshal([]byte(`{"cvv":[`+bad+`]}`), r) },
+		"XML":         func(r *request) error { return xml.Unmarshal([]byte("<r><cvv>"+bad+"</cvv></r>"), r) },
+		"Sscan":       func(r *request) error { _, err := fmt.Sscan(bad, &r.CVV); return err },
+		"Sscanf":      func(r *request) error { _, err := fmt.Sscanf(bad, "%d", &r.CVV); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r request
+			err := decode(&r)
+			if err == nil || r.CVV.IsValid() {
+				t.Fatal("accepted")
+			}
+			if form := leaks([]string{fmt.Sprintf("%v %+v %#v", err, err, err)}, [][]needle{digitNeedles(bad)}); form != "" {
+				t.Errorf("the error has the input as %s", form)
+			}
+		})
 	}
 }
