@@ -20,15 +20,15 @@ import (
 	"cvvrotation/rotation/service/auth"
 )
 
-// auditKeys are the names in an audit record, in their order.
+// auditKeys are the attributes of an audit record, in order.
 var auditKeys = []string{
 	"time", "level", "msg", "operation", "outcome", "card", "account", "at", "changed", "version_before", "version",
 	"interval_hours", "locked", "replayed", "detail", "by", "subject", "subject_account", "sudo_user", "from", "request_id",
 }
 
-// shown writes records without what is the same in all of them, and fails the
-// test unless it is, and the names have their order.
-func shown(t *testing.T, log *logs) (list []string) {
+// summaries formats the attributes that differ between records. It checks the others,
+// and the order of all.
+func summaries(t *testing.T, log *logs) (list []string) {
 	t.Helper()
 	for line := range strings.Lines(log.String()) {
 		at := -1
@@ -55,8 +55,9 @@ func shown(t *testing.T, log *logs) (list []string) {
 	return list
 }
 
-// Who changed a card, or revealed its CVV, is recorded, and who was refused it.
-func TestAudit(t *testing.T) {
+// TestAudit_RecordsChangesRevealsAndRefusals makes every kind of call, also those that
+// are not recorded.
+func TestAudit_RecordsChangesRevealsAndRefusals(t *testing.T) {
 	s := newSite(t, setup{engine: engine.Options{MaxTries: 2}})
 	do := func(method, path, token, body string, header ...string) {
 		s.do(request{method: method, path: path, token: token, body: body, header: append(header, "X-Request-Id", "r-1")})
@@ -90,15 +91,14 @@ func TestAudit(t *testing.T) {
 	do("POST", a+"/cvv/rotate", "", "")
 	s.store.SetFaults(nil)
 	right, wrong := s.cvv("a")
-	for _, cvv := range []string{right, wrong, wrong, wrong} { // good, a try, the one that locks, locked
+	for _, cvv := range []string{right, wrong, wrong, wrong} { // current, wrong, wrong and locks the card, locked already
 		do("POST", a+"/cvv/verify", "", `{"cvv":"`+cvv+`"}`)
 	}
 	do("POST", a+"/cvv/verify", eve, `{"cvv":"`+wrong+`"}`)
 	do("POST", a+"/cvv/unlock", "", "")
 	do("POST", a+"/cvv/unlock", "", "")
 
-	// What nobody knows the sender of, and what neither changes nor reveals, is in
-	// the log of requests alone.
+	// Calls that are unauthenticated, or neither change nor reveal, are not recorded.
 	do("GET", a+"/cvv", "-", "")
 	do("GET", a+"/cvv", "x", "")
 	do("GET", a+"/cvv/rotation", "", "")
@@ -128,21 +128,20 @@ func TestAudit(t *testing.T) {
 		"other/eve reveal a other-account: account=acme version_before=3",
 		"acme/svc-1 reveal a scope-missing:",
 		"acme/svc-1 reveal  invalid-request:",
-		"acme/svc-1 rotate a internal-error: account=acme " + four + " version_before=3", // which may have been done
+		"acme/svc-1 rotate a internal-error: account=acme " + four + " version_before=3", // the outcome is unknown
 		"acme/svc-1 verify a done: account=acme " + four + " changed=true version_before=4 version=4 locked=true",
 		"other/eve verify a other-account: account=acme " + four + " version_before=4",
 		"acme/svc-1 unlock a done: account=acme " + four + " changed=true version_before=4 version=4",
 		"acme/svc-1 unlock a done: account=acme " + four + " changed=false version_before=4 version=4",
-	}, shown(t, &s.audit)); diff != "" {
+	}, summaries(t, &s.audit)); diff != "" {
 		t.Error(diff)
 	}
 	if strings.Contains(s.audit.String(), "k-1") {
-		t.Error("an idempotency key, which may be anything, is in the audit log")
+		t.Error("the audit log contains an idempotency key")
 	}
 }
 
-// The instant of a record is that of the event, to the digit.
-func TestAuditJoinsEvents(t *testing.T) {
+func TestAudit_HasTheTimeOfTheEvent(t *testing.T) {
 	s := newSite(t, setup{})
 	s.clock.add(1)
 	s.card("a", 0)
@@ -158,9 +157,7 @@ func TestAuditJoinsEvents(t *testing.T) {
 	}
 }
 
-// However often they come, calls without an accepted token, and above a limit,
-// don't fill the audit log.
-func TestAuditFloods(t *testing.T) {
+func TestAudit_OmitsUnauthenticatedAndRateLimitedCalls(t *testing.T) {
 	s := newSite(t, setup{api: api.Options{PerCaller: api.Rate{PerSecond: 1, Burst: 3}, PerCard: api.Rate{PerSecond: 1, Burst: 2}}})
 	s.card("a", 0)
 	for range 20 {
@@ -176,14 +173,14 @@ func TestAuditFloods(t *testing.T) {
 	}
 }
 
-// broken is a handler that keeps nothing.
+// broken is a log handler that fails.
 type broken struct{ slog.Handler }
 
 func (broken) Handle(context.Context, slog.Record) error { return errors.New("the disk is full") }
 
-// What can't be recorded is not revealed; what has been done is still answered;
-// and the log of requests has it all.
-func TestAuditFails(t *testing.T) {
+// TestAudit_WriteFailureWithholdsCVV: other calls are answered, and the log gets the
+// records.
+func TestAudit_WriteFailureWithholdsCVV(t *testing.T) {
 	s := newSite(t, setup{api: api.Options{Audit: slog.New(broken{slog.DiscardHandler})}})
 	s.card("a", 0)
 	right, _ := s.cvv("a")
@@ -200,21 +197,19 @@ func TestAuditFails(t *testing.T) {
 	}
 }
 
-// A level that keeps requests out of the log does not keep records out.
-func TestAuditHasNoLevel(t *testing.T) {
+func TestAudit_IgnoresTheLogLevel(t *testing.T) {
 	var log logs
 	s := newSite(t, setup{api: api.Options{Audit: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))}})
 	s.card("a", 0)
 	s.do(request{method: "GET", path: "/v1/cards/a/cvv", header: []string{"X-Request-Id", "r-1"}})
-	if n := len(shown(t, &log)); n != 1 {
+	if n := len(summaries(t, &log)); n != 1 {
 		t.Errorf("%d records", n)
 	}
 }
 
-// Whatever comes in whatever order: a card that is another one than before has a
-// record, with its account and the versions before and after; so has a CVV that
-// was revealed, and every refusal; nothing else has.
-func TestAuditRandom(t *testing.T) {
+// TestAudit_RecordsExactlyOnceInRandomRuns makes random calls with random faults. Each
+// changed card, revealed CVV and refusal has one record, with account and versions.
+func TestAudit_RecordsExactlyOnceInRandomRuns(t *testing.T) {
 	s := newSite(t, setup{engine: engine.Options{MaxTries: 1}})
 	s.unjudged = true
 	callers := map[string]string{"nobody": "-"}
@@ -310,7 +305,7 @@ func TestAuditRandom(t *testing.T) {
 			met[fmt.Sprint(got["operation"], " ", got["outcome"], " ", got["changed"])]++
 		}
 	})
-	for _, situation := range []string{ // those that no seed goes without
+	for _, situation := range []string{ // that occur with every seed
 		"register done true", "register done false", "register other-account <nil>", "rotate done true", "rotate done false", "rotate other-account <nil>",
 		"rotate invalid-request <nil>", "set_interval done true", "disable done true", "reveal done <nil>", "reveal other-account <nil>", "verify done true",
 	} {

@@ -40,13 +40,13 @@ import (
 const (
 	benchCallers = 8
 	benchCards   = 64
-	benchRound   = 800 // calls, by all callers together
+	benchRound   = 800 // calls of all callers together
 )
 
-// BenchmarkForce compares forced calls over loopback HTTP, each with a JWT, to
-// the same calls of the engine, on the same store, round by round in turn. Client
-// and server share the machine. In "again" callers send one token all the time,
-// in "first" a new one with each call.
+// BenchmarkForce compares forced calls over loopback HTTP, each with a JWT, with direct
+// calls of the engine on the same store, in alternating rounds. Client and server share
+// the machine. In "again", callers always send the same token; in "first", each call has
+// a new one.
 func BenchmarkForce(b *testing.B) {
 	for _, kind := range []string{"memory", "sqlite"} {
 		for _, tokens := range []string{"RS256/again", "RS256/first", "ES256/first", "EdDSA/first"} {
@@ -72,8 +72,8 @@ func benchForce(b *testing.B, kind, alg string, first bool) {
 	server.Config = api.Server("", h)
 	server.Start()
 	b.Cleanup(server.Close)
-	// One connection a caller, and no http.Transport, which would take as much of
-	// the machine as the endpoint does.
+	// One connection per caller, without http.Transport, which would use as much CPU
+	// as the endpoint.
 	type connection struct {
 		net.Conn
 		answers *bufio.Reader
@@ -136,7 +136,7 @@ func benchForce(b *testing.B, kind, alg string, first bool) {
 	b.ReportMetric(p99(httpTimes), "http-p99-ms")
 }
 
-// round makes calls from all callers at once and returns how long it took.
+// round calls from all callers concurrently and returns the duration.
 func round(b *testing.B, call func(int) error, times *[]time.Duration) time.Duration {
 	took := make([]time.Duration, benchRound)
 	var wg sync.WaitGroup
@@ -189,7 +189,7 @@ func benchEngine(b *testing.B, kind string) *engine.Engine {
 	return e
 }
 
-// benchIssuer returns a verifier, and what makes tokens for it, each another.
+// benchIssuer returns a verifier and a function that signs distinct tokens for it.
 func benchIssuer(b *testing.B, alg string) (sign func(n int) string, v *auth.Verifier) {
 	b.Helper()
 	b64 := base64.RawURLEncoding.EncodeToString

@@ -15,7 +15,7 @@ import (
 
 func ref(card string) engine.Ref { return engine.Ref{Card: card} }
 
-// together sends n requests at once and returns the answers.
+// together sends n requests concurrently and returns the responses.
 func (s *site) together(n int, r func(i int) request) []reply {
 	s.t.Helper()
 	replies := make([]reply, n)
@@ -35,11 +35,12 @@ func (s *site) together(n int, r func(i int) request) []reply {
 	return replies
 }
 
-// A hundred clients force one card: all rotate, one reschedules (S3).
-func TestHundredClients(t *testing.T) {
+// TestRotate_ConcurrentCallsRescheduleOnce: all of 100 calls rotate the card, and one
+// reschedules it (S3).
+func TestRotate_ConcurrentCallsRescheduleOnce(t *testing.T) {
 	s := newSite(t, setup{})
 	s.card("a", 24*time.Hour)
-	s.clock.add(5 * time.Minute) // the guard of the registration is over
+	s.clock.add(5 * time.Minute) // past the guard of the registration
 	token := s.token(allScopes...)
 	var versions []int
 	rescheduled := 0
@@ -65,13 +66,14 @@ func TestHundredClients(t *testing.T) {
 	if diff := cmp.Diff(want, versions); diff != "" || rescheduled != 1 {
 		t.Errorf("%d rescheduled; versions %s", rescheduled, diff)
 	}
-	if n := len(s.store.Written(0)); n != 101 { // and the registration's
+	if n := len(s.store.Written(0)); n != 101 { // one of the registration
 		t.Errorf("%d events", n)
 	}
 }
 
-// Twenty clients use one key at once: one rotation, one answer.
-func TestSameKey(t *testing.T) {
+// TestRotate_SameIdempotencyKeyRotatesOnce sends one key 20 times concurrently, then with
+// other requests, and after it has expired.
+func TestRotate_SameIdempotencyKeyRotatesOnce(t *testing.T) {
 	s := newSite(t, setup{})
 	s.card("a", 24*time.Hour)
 	s.card("b", 24*time.Hour)
@@ -101,21 +103,22 @@ func TestSameKey(t *testing.T) {
 	other.body = ""
 	s.do(other).want(t, 409, "idempotency-key-reused")
 	other.path = "/v1/cards/b/cvv/rotate"
-	s.do(other).want(t, 200) // a key is one card's
+	s.do(other).want(t, 200) // a key belongs to one card
 	again := force(0)
-	again.token = "" // a new one
+	again.token = "" // another token
 	s.clock.add(24*time.Hour - 1)
 	if a := s.do(again); a.raw != first {
 		t.Error(a.raw)
 	}
-	s.clock.add(1) // a day is over
+	s.clock.add(1) // the key expires after a day
 	if a := s.do(again); a.number("cvv_version") != 3 {
 		t.Error(a.raw)
 	}
 }
 
-// Everything at once, for the race detector, while automatic rotations run.
-func TestMix(t *testing.T) {
+// TestOperations_RunConcurrently is for the race detector. Automatic rotations run
+// meanwhile.
+func TestOperations_RunConcurrently(t *testing.T) {
 	s := newSite(t, setup{})
 	for i := range 4 {
 		s.card(fmt.Sprint("c", i), 24*time.Hour)

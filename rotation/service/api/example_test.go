@@ -19,20 +19,20 @@ import (
 	"cvvrotation/rotation/service/auth/devtoken"
 )
 
-// A service that has routes of its own takes the endpoint in under a prefix.
+// A service with its own routes mounts the endpoint under a prefix.
 func ExampleNew() {
 	keys, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{1}, seal.KeySize)))
 	if err != nil {
 		panic(err)
 	}
 	e, err := engine.New(engine.Options{
-		Store:     memory.New(clock.New()), // a durable one, outside of examples
+		Store:     memory.New(clock.New()), // use a durable store in production
 		Generator: engine.Random(new(cvvgen.Random), keys),
 	})
 	if err != nil {
 		panic(err)
 	}
-	issuer := devtoken.New(nil) // auth.New with the issuer's keys, outside of development
+	issuer := devtoken.New(nil) // use auth.New in production
 	endpoint, err := api.New(e, issuer, api.Options{
 		PerCard: api.Rate{PerSecond: 5, Burst: 100},
 	})
@@ -41,7 +41,7 @@ func ExampleNew() {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/issuing/", http.StripPrefix("/issuing", endpoint))
-	server := httptest.NewServer(mux) // api.Server(":8443", mux), which has limits for slow clients
+	server := httptest.NewServer(mux) // use api.Server(":8443", mux) in production
 	defer server.Close()
 
 	token := issuer.Token(auth.Caller{
@@ -69,9 +69,9 @@ func ExampleNew() {
 	status, _ = send("POST", "/v1/cards/card-7c1e/cvv/rotate")
 	fmt.Println("rotated:", status)
 	status, _ = send("GET", "/v1/cards/card-7c1e/cvv")
-	fmt.Println("revealed, without the scope for it:", status)
+	fmt.Println("revealed without its scope:", status)
 	// Output:
 	// registered: 201
 	// rotated: 200
-	// revealed, without the scope for it: 403
+	// revealed without its scope: 403
 }

@@ -1,12 +1,133 @@
 package api_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
+
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/auth"
 )
 
-// A card's life, as a client sees it.
-func TestLife(t *testing.T) {
+// panics is an authenticator that panics with a secret.
+type panics struct{ value any }
+
+func (p panics) AuthenticateRequest(*http.Request) (auth.Caller, error) { panic(p.value) }
+
+func TestHandler_PanicIsLoggedWithoutItsValue(t *testing.T) {
+	s := newSite(t, setup{auth: panics{"4111111111111111"}})
+	a := s.do(request{method: "GET", path: "/v1/cards/a/cvv"})
+	a.want(t, 500, "internal-error")
+	log := s.log.String()
+	if strings.Contains(log+a.raw, "4111111111111111") || !strings.Contains(log, "api.(*handler).authorize authorize.go:") || !strings.Contains(log, `"panic":{"type":"string"`) || !strings.Contains(log, a.text("request_id")) {
+		t.Errorf("the log lacks the position, or contains the value: %s", log)
+	}
+}
+
+// failing is a store that returns an error.
+type failing struct {
+	store.Store
+	err error
+}
+
+func (f failing) Card(context.Context, string) (store.Card, error) { return store.Card{}, f.err }
+
+func TestHandler_ErrorReasonIsOnlyLogged(t *testing.T) {
+	for err, want := range map[error]int{
+		store.ErrClosed: 503,
+		fmt.Errorf("x: %w", context.DeadlineExceeded): 503,
+		store.ErrSchema:                    500,
+		errors.New("4111111111111111"):     500,
+		&engine.FieldError{Field: "Store"}: 500,
+	} {
+		s := newSite(t, setup{store: failing{memory.New(newClock()), err}})
+		a := s.do(request{method: "GET", path: "/v1/cards/a/cvv"})
+		a.want(t, want)
+		if strings.Contains(a.raw, err.Error()) {
+			t.Error(a.raw)
+		}
+		if log := s.log.String(); !strings.Contains(log, err.Error()) {
+			t.Errorf("the log lacks the reason: %s", log)
+		}
+	}
+}
+
+// TestHandler_ServesUnderAPrefix: it also reports the route in Request.Pattern.
+func TestHandler_ServesUnderAPrefix(t *testing.T) {
+	patterns := make(chan string, 1) // a response may arrive before its handler returns
+	s := newSite(t, setup{wrap: func(h http.Handler) http.Handler {
+		mux := http.NewServeMux()
+		mux.Handle("/cvv/", http.StripPrefix("/cvv", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(w, r)
+			patterns <- r.Pattern
+		})))
+		return mux
+	}})
+	s.card("a", 0)
+	resp, err := s.client.Get(s.url + "/cvv/openapi.json")
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatal(err, resp.StatusCode)
+	}
+	resp.Body.Close()
+	if pattern := <-patterns; pattern != "GET /openapi.json" {
+		t.Errorf("pattern %q", pattern)
+	}
+	req, _ := http.NewRequest("POST", s.url+"/cvv/v1/cards/a/cvv/rotate", nil)
+	req.Header.Set("Authorization", "Bearer "+s.token(allScopes...))
+	resp, err = s.client.Do(req)
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatal(err, resp.StatusCode)
+	}
+	resp.Body.Close()
+	if pattern := <-patterns; pattern != "POST /v1/cards/{cardId}/cvv/rotate" {
+		t.Errorf("pattern %q", pattern)
+	}
+}
+
+func TestHandler_UnknownRouteIsAProblem(t *testing.T) {
+	s := newSite(t, setup{})
+	for _, test := range []struct{ method, path, kind, allow string }{
+		{"GET", "/", "no-such-resource", ""},
+		{"GET", "/v1/cards", "no-such-resource", ""},
+		{"GET", "/v2/cards/a/cvv", "no-such-resource", ""},
+		{"GET", "/V1/cards/a/cvv", "no-such-resource", ""},
+		{"GET", "/v1/cards/a/cvv/x", "no-such-resource", ""},
+		{"GET", "/v1/cards/a", "method-not-allowed", "PUT"},
+		{"GET", "/v1/cards/a/cvv/rotate", "method-not-allowed", "POST"},
+		{"PUT", "/v1/cards/a/cvv/rotation", "method-not-allowed", "DELETE, GET, HEAD, PATCH"},
+		{"POST", "/v1/cards/a/cvv", "method-not-allowed", "GET, HEAD"},
+		{"OPTIONS", "/v1/cards/a/cvv", "method-not-allowed", "GET, HEAD"},
+		{"TRACE", "/v1/cards/a/cvv", "method-not-allowed", "GET, HEAD"},
+		{"SECRET4111111111111111", "/v1/cards/a/cvv", "method-not-allowed", "GET, HEAD"},
+	} {
+		status := 404
+		if test.allow != "" {
+			status = 405
+		}
+		a := s.do(request{method: test.method, path: test.path, token: "-"})
+		a.want(t, status, test.kind)
+		if a.header.Get("Allow") != test.allow {
+			t.Errorf("%s %s: Allow: %q", test.method, test.path, a.header.Get("Allow"))
+		}
+	}
+	if strings.Contains(s.log.String(), "4111111111111111") {
+		t.Error("the log contains an unusual method")
+	}
+	s.card("a", 0)
+	a := s.do(request{method: "HEAD", path: "/v1/cards/a/cvv"})
+	if a.status != 200 || a.raw != "" || len(s.audit.records(t)) != 1 {
+		t.Error("HEAD must be GET without a body, and audited", a.status, a.raw)
+	}
+}
+
+// TestEndpoint_ServesLifeOfACard calls every operation as a client.
+func TestEndpoint_ServesLifeOfACard(t *testing.T) {
 	s := newSite(t, setup{})
 	const card = "/v1/cards/card-7c1e"
 

@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,15 +10,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
 )
 
-// Every route is in the document with its scope, and the other way round.
-func TestRoutes(t *testing.T) {
+func TestOpenAPI_HasTheRoutesAndScopesOfTheHandler(t *testing.T) {
 	ours, theirs := map[string]string{}, map[string]string{}
 	for _, op := range api.Operations() {
 		ours[op.Method+" "+op.Route] = op.Scope
@@ -39,7 +36,7 @@ func TestRoutes(t *testing.T) {
 		t.Error(diff)
 	}
 	if len(ids) != len(ours) {
-		t.Error("an operationId stands twice")
+		t.Error("an operationId is not unique")
 	}
 	scopes := openapi().raw["components"].(map[string]any)["securitySchemes"].(map[string]any)["bearer"].(map[string]any)["description"].(string)
 	for _, scope := range append(allScopes, api.ScopeAnyAccount) {
@@ -53,8 +50,7 @@ func schema(name string) map[string]any {
 	return openapi().raw["components"].(map[string]any)["schemas"].(map[string]any)[name].(map[string]any)
 }
 
-// Every type of problem is in the document, with its title, and no other.
-func TestProblemTypes(t *testing.T) {
+func TestOpenAPI_HasTheProblemTypesAndTitles(t *testing.T) {
 	var ours []string
 	for name := range api.ProblemTypes() {
 		ours = append(ours, name)
@@ -81,9 +77,9 @@ func TestProblemTypes(t *testing.T) {
 	}
 }
 
-// Answers have all members of their schemas, and requests take those of theirs:
-// a body with another member is told which there are.
-func TestFields(t *testing.T) {
+// TestOpenAPI_HasTheMembersOfRequestsAndResponses compares request schemas with the
+// members that the 400 for an unknown member lists.
+func TestOpenAPI_HasTheMembersOfRequestsAndResponses(t *testing.T) {
 	s := newSite(t, setup{})
 	s.card("a", 0)
 	for path, methods := range openapi().paths {
@@ -107,7 +103,7 @@ func TestFields(t *testing.T) {
 					t.Error(method, path, diff)
 				}
 				if sc["additionalProperties"] != false {
-					t.Errorf("%s %s: the request may have other members", method, path)
+					t.Errorf("%s %s: the schema allows unknown members", method, path)
 				}
 			}
 		}
@@ -120,31 +116,17 @@ func TestFields(t *testing.T) {
 		}
 		slices.Sort(required)
 		if diff := cmp.Diff(slices.Sorted(maps.Keys(sc["properties"].(map[string]any))), required); diff != "" || sc["additionalProperties"] != false {
-			t.Errorf("%s: members are optional or open: %s", name, diff)
+			t.Errorf("%s: a member is optional, or unknown members are allowed: %s", name, diff)
 		}
 	}
 }
 
-func derived(t testing.TB) engine.Generator {
-	t.Helper()
-	pair, _ := hex.DecodeString("0123456789ABCDEFFEDCBA9876543210")
-	key, err := cvvgen.NewInsecureTestCVK(pair)
-	if err != nil {
-		t.Fatal(err)
-	}
-	local, err := cvvgen.NewLocal(key, cvvgen.YYMM, 5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return engine.Derived(local, keyring(t))
-}
-
-// hasBody tells which operations take a body.
+// hasBody lists the methods that accept a body.
 var hasBody = []string{"POST", "PUT", "PATCH"}
 
-// Every operation answers with every status that the document has for it, and
-// with no other (judge sees to that), and every example does what it says.
-func TestStatuses(t *testing.T) {
+// TestOpenAPI_HasEveryStatusThatOccurs provokes every documented status of every
+// operation, and sends the examples. site.judge fails the test for other statuses.
+func TestOpenAPI_HasEveryStatusThatOccurs(t *testing.T) {
 	seen := map[string]bool{}
 	s := newSite(t, setup{})
 	derived := newSite(t, setup{engine: engine.Options{Generator: derived(t)}})
@@ -211,10 +193,10 @@ func TestStatuses(t *testing.T) {
 		a.want(t, 500, "internal-error")
 		s.store.SetFaults(nil)
 		if strings.Contains(a.raw, "injected") || a.text("detail") != "" {
-			t.Error("a 500 says why: " + a.raw)
+			t.Error("a 500 contains the reason: " + a.raw)
 		}
 		if log := s.log.String(); !strings.Contains(log, `"error":"injected fault"`) || !strings.Contains(log, a.text("request_id")) {
-			t.Error("the log does not say why")
+			t.Error("the log lacks the reason")
 		}
 		a = s.do(good)
 		if a.status > 204 {
@@ -234,7 +216,7 @@ func TestStatuses(t *testing.T) {
 	derived.do(request{method: "PUT", path: "/v1/cards/e", body: `{"pan":"4000000000000002"}`}).want(t, 400, "invalid-request", "body expiry")
 	s.do(request{method: "PUT", path: "/v1/cards/e", body: body}).want(t, 400, "invalid-request", "body pan")
 
-	// The examples, sent.
+	// Send the examples.
 	for path, methods := range openapi().paths {
 		for method, op := range methods {
 			body, ok := op["requestBody"].(map[string]any)
@@ -262,46 +244,9 @@ func TestStatuses(t *testing.T) {
 		for method, op := range methods {
 			for status := range op["responses"].(map[string]any) {
 				if name := method + " " + path + " " + status; !seen[name] {
-					t.Errorf("in the document, but never seen: %s", name)
+					t.Errorf("documented, but did not occur: %s", name)
 				}
 			}
 		}
-	}
-}
-
-// What the mux answers by itself is a problem as well.
-func TestNoRoute(t *testing.T) {
-	s := newSite(t, setup{})
-	for _, test := range []struct{ method, path, kind, allow string }{
-		{"GET", "/", "no-such-resource", ""},
-		{"GET", "/v1/cards", "no-such-resource", ""},
-		{"GET", "/v2/cards/a/cvv", "no-such-resource", ""},
-		{"GET", "/V1/cards/a/cvv", "no-such-resource", ""},
-		{"GET", "/v1/cards/a/cvv/x", "no-such-resource", ""},
-		{"GET", "/v1/cards/a", "method-not-allowed", "PUT"},
-		{"GET", "/v1/cards/a/cvv/rotate", "method-not-allowed", "POST"},
-		{"PUT", "/v1/cards/a/cvv/rotation", "method-not-allowed", "DELETE, GET, HEAD, PATCH"},
-		{"POST", "/v1/cards/a/cvv", "method-not-allowed", "GET, HEAD"},
-		{"OPTIONS", "/v1/cards/a/cvv", "method-not-allowed", "GET, HEAD"},
-		{"TRACE", "/v1/cards/a/cvv", "method-not-allowed", "GET, HEAD"},
-		{"SECRET4111111111111111", "/v1/cards/a/cvv", "method-not-allowed", "GET, HEAD"},
-	} {
-		status := 404
-		if test.allow != "" {
-			status = 405
-		}
-		a := s.do(request{method: test.method, path: test.path, token: "-"})
-		a.want(t, status, test.kind)
-		if a.header.Get("Allow") != test.allow {
-			t.Errorf("%s %s: Allow: %q", test.method, test.path, a.header.Get("Allow"))
-		}
-	}
-	if strings.Contains(s.log.String(), "4111111111111111") {
-		t.Error("the log has the method as it came")
-	}
-	s.card("a", 0)
-	a := s.do(request{method: "HEAD", path: "/v1/cards/a/cvv"})
-	if a.status != 200 || a.raw != "" || len(s.audit.records(t)) != 1 {
-		t.Error("HEAD is GET without a body, and audited", a.status, a.raw)
 	}
 }

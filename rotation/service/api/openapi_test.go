@@ -19,7 +19,7 @@ import (
 	"cvvrotation/rotation/service/api"
 )
 
-// openapi is the document, with what judges exchanges by it.
+// openapi returns the document and a validator for it.
 var openapi = sync.OnceValue(func() (d struct {
 	validator validator.Validator
 	paths     map[string]map[string]map[string]any // path, method
@@ -51,7 +51,7 @@ var openapi = sync.OnceValue(func() (d struct {
 
 var validatorLock sync.Mutex
 
-// follow returns what a reference in the document stands for.
+// follow resolves a reference in the document.
 func follow(v any) map[string]any {
 	m := v.(map[string]any)
 	to, ok := m["$ref"].(string)
@@ -65,7 +65,7 @@ func follow(v any) map[string]any {
 	return at.(map[string]any)
 }
 
-// pathOf returns the document's path for a request's.
+// pathOf returns the document's path for the path of a request.
 func pathOf(path string) string {
 	parts := strings.Split(path, "/")
 	if len(parts) > 3 && parts[1] == "v1" && parts[2] == "cards" {
@@ -74,8 +74,7 @@ func pathOf(path string) string {
 	return strings.Join(parts, "/")
 }
 
-// judge holds an exchange against the document: an answer must be described
-// there, and a request that was done must be one that is described.
+// judge validates a response, and the request if it succeeded, against the document.
 func (s *site) judge(req *http.Request, body string, a reply) {
 	s.t.Helper()
 	describe := func() string { return fmt.Sprintf("%s %s: %d %s", req.Method, pathOf(req.URL.Path), a.status, a.raw) }
@@ -84,7 +83,7 @@ func (s *site) judge(req *http.Request, body string, a reply) {
 	}
 	if a.status >= 400 && req.Method != "HEAD" {
 		if a.header.Get("Content-Type") != "application/problem+json" || a.text("request_id") != a.header.Get("X-Request-Id") || a.number("status") != a.status {
-			s.t.Errorf("no problem, or another one than its header: %s", describe())
+			s.t.Errorf("not a problem, or its status or id differs from the header: %s", describe())
 		}
 	}
 	if s.statuses != nil {
@@ -93,7 +92,7 @@ func (s *site) judge(req *http.Request, body string, a reply) {
 	op, ok := openapi().paths[pathOf(req.URL.Path)][req.Method]
 	if !ok {
 		if a.status < 400 && req.Method != "HEAD" {
-			s.t.Errorf("not in the document: %s", describe())
+			s.t.Errorf("operation not in the document: %s", describe())
 		}
 		return
 	}
@@ -108,7 +107,7 @@ func (s *site) judge(req *http.Request, body string, a reply) {
 	if headers, ok := follow(response)["headers"].(map[string]any); ok {
 		for name, header := range headers {
 			if follow(header)["required"] == true && a.header.Get(name) == "" {
-				s.t.Errorf("no header %s: %s", name, describe())
+				s.t.Errorf("missing header %s: %s", name, describe())
 			}
 		}
 	}
@@ -117,7 +116,7 @@ func (s *site) judge(req *http.Request, body string, a reply) {
 	resp := &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.raw)), Request: req}
 	if ok, errs := openapi().validator.ValidateHttpResponse(req, resp); !ok {
 		for _, e := range errs {
-			s.t.Errorf("answer unlike the document: %s: %s %v", describe(), e.Message, e.SchemaValidationErrors)
+			s.t.Errorf("the response does not match the document: %s: %s %v", describe(), e.Message, e.SchemaValidationErrors)
 		}
 	}
 	if a.status < 300 {
@@ -125,13 +124,13 @@ func (s *site) judge(req *http.Request, body string, a reply) {
 		again.Body = io.NopCloser(strings.NewReader(body))
 		if ok, errs := openapi().validator.ValidateHttpRequestSync(again); !ok {
 			for _, e := range errs {
-				s.t.Errorf("done, although the request is unlike the document: %s %s: %s %s", req.Method, req.URL.Path, e.Message, e.Reason)
+				s.t.Errorf("accepted, but the request does not match the document: %s %s: %s %s", req.Method, req.URL.Path, e.Message, e.Reason)
 			}
 		}
 	}
 }
 
-func TestDocumentIsOpenAPI(t *testing.T) {
+func TestOpenAPI_IsAValidDocument(t *testing.T) {
 	if ok, errs := openapi().validator.ValidateDocument(); !ok {
 		for _, e := range errs {
 			t.Error(e.Message, e.Reason, e.SchemaValidationErrors)
@@ -146,8 +145,7 @@ func TestDocumentIsOpenAPI(t *testing.T) {
 	}
 }
 
-// Examples are requests and answers like any other.
-func TestExamples(t *testing.T) {
+func TestOpenAPI_ExamplesMatchTheirSchemas(t *testing.T) {
 	n := 0
 	for path, methods := range openapi().paths {
 		for method, op := range methods {
@@ -174,7 +172,7 @@ func TestExamples(t *testing.T) {
 					resp.Header.Set("Cache-Control", "no-store")
 					resp.Header.Set("Retry-After", "1")
 					if ok, errs := openapi().validator.ValidateHttpResponse(req, resp); !ok {
-						t.Errorf("%s %s: answer %s %s: %v %v", method, path, status, name, errs[0], errs[0].SchemaValidationErrors)
+						t.Errorf("%s %s: response %s %s: %v %v", method, path, status, name, errs[0], errs[0].SchemaValidationErrors)
 					}
 					n++
 				}
@@ -186,7 +184,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// examples returns the examples of a body or an answer.
+// examples returns the examples of a request body or a response.
 func examples(of map[string]any) map[string][]byte {
 	list := make(map[string][]byte)
 	content, _ := of["content"].(map[string]any)

@@ -9,7 +9,7 @@ import (
 	"cvvrotation/rotation/service/auth"
 )
 
-func TestLimits(t *testing.T) {
+func TestRateLimits_CountPerCallerAndPerCardOfAnAccount(t *testing.T) {
 	s := newSite(t, setup{api: api.Options{
 		PerCard:   api.Rate{PerSecond: 1, Burst: 3},
 		PerCaller: api.Rate{PerSecond: 2, Burst: 5},
@@ -29,15 +29,15 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	for range 3 {
-		get("a", other, 403) // uses up nobody else's
+		get("a", other, 403) // does not count for account acme
 	}
 	for range 3 {
 		get("a", first, 200)
 	}
-	get("a", first, 429)  // the card
-	get("a", second, 429) // the card, of another caller of the account
+	get("a", first, 429)  // the limit of the card
+	get("a", second, 429) // the same limit, with another caller of the account
 	get("b", first, 200)
-	get("b", first, 429) // the caller
+	get("b", first, 429) // the limit of the caller
 	get("b", second, 200)
 	s.clock.add(time.Second)
 	get("a", first, 200)
@@ -49,9 +49,8 @@ func TestLimits(t *testing.T) {
 	get("a", first, 429)
 }
 
-// However many keys come, few are remembered; what one used is not forgotten as
-// long as there are not too many others.
-func TestLimiterMemory(t *testing.T) {
+// TestLimiter_BoundsItsMemory: it also keeps a recent key when a generation changes.
+func TestLimiter_BoundsItsMemory(t *testing.T) {
 	l := api.NewLimiter(api.Rate{PerSecond: 0.001, Burst: 1})
 	if l.Take("x", start) != 0 || l.Take("x", start) == 0 {
 		t.Fatal("a burst of 1")
@@ -59,7 +58,7 @@ func TestLimiterMemory(t *testing.T) {
 	for i := range 3 * api.MaxLimited {
 		l.Take(fmt.Sprint(i), start)
 		if i == api.MaxLimited && l.Take("x", start) == 0 {
-			t.Error("a key was forgotten when the generation turned")
+			t.Error("a recent key was dropped")
 		}
 	}
 	if n := l.Len(); n > 2*api.MaxLimited {
@@ -73,6 +72,6 @@ func TestLimiterMemory(t *testing.T) {
 	}
 	unlimited := api.NewLimiter(api.Rate{})
 	if unlimited.Take("x", start) != 0 || unlimited.Len() != 0 {
-		t.Error("without a limit nothing is remembered")
+		t.Error("a limiter without a limit keeps keys")
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"cvvrotation/servicecode"
 )
 
-// Whatever comes as a body, decoding it does not panic, says nothing back that
-// could be a secret, and takes nothing that encoding/json would not take.
+// FuzzBody checks that decoding never panics, that errors do not quote secrets, and that
+// accepted bodies decode as with encoding/json.
 func FuzzBody(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `{"cvv":"123"}`, `{"cvv":"12345","pan":"4111111111111111","expiry":"2027-11"}`,
@@ -48,11 +48,11 @@ func FuzzBody(f *testing.F) {
 				t.Fatalf("%T is no 400", err)
 			}
 			b, _ := json.Marshal(p.response("r").body)
-			// Three digits in a row of the body must not come back; offsets and
-			// our own sentences have some too.
+			// The problem must not quote digits of the body. Short runs also occur in
+			// offsets and in our own sentences.
 			for run := range strings.FieldsFuncSeq(body, func(c rune) bool { return c < '0' || c > '9' }) {
 				if len(run) >= 5 && run != "87600" && strings.Contains(string(b), run) {
-					t.Errorf("%q comes back", run)
+					t.Errorf("the problem quotes %q", run)
 				}
 			}
 			return
@@ -66,7 +66,7 @@ func FuzzBody(f *testing.F) {
 			t.Fatalf("encoding/json: %v", err)
 		}
 		if _, err := dec.Token(); err != io.EOF {
-			t.Fatal("more than one value was taken")
+			t.Fatal("more than one value was accepted")
 		}
 		if text, ok := m["cvv"].(string); ok != cvv.IsValid() || text != cvv.Reveal() {
 			t.Error("the CVV is not the one in the body")

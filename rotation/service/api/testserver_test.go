@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -28,7 +29,7 @@ import (
 
 var start = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 
-// handClock is a clock whose time stands until it is moved; its timers are real.
+// handClock is a clock that tests advance. Its timers are real.
 type handClock struct {
 	clock.Clock
 	ns atomic.Int64
@@ -40,9 +41,11 @@ func newClock() *handClock {
 	return c
 }
 
-func (c *handClock) Now() time.Time                  { return time.Unix(0, c.ns.Load()).UTC() }
+func (c *handClock) Now() time.Time { return time.Unix(0, c.ns.Load()).UTC() }
+
 func (c *handClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
-func (c *handClock) add(d time.Duration)             { c.ns.Add(int64(d)) }
+
+func (c *handClock) add(d time.Duration) { c.ns.Add(int64(d)) }
 
 // logs is a buffer for loggers, with a lock.
 type logs struct {
@@ -62,7 +65,7 @@ func (l *logs) String() string {
 	return l.buf.String()
 }
 
-// records returns what was logged as JSON.
+// records decodes the JSON records.
 func (l *logs) records(t testing.TB) (list []map[string]any) {
 	t.Helper()
 	dec := json.NewDecoder(strings.NewReader(l.String()))
@@ -79,7 +82,7 @@ func (l *logs) records(t testing.TB) (list []map[string]any) {
 
 func (l *logs) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
 
-// site is the endpoint on a real server.
+// site is the endpoint on an HTTP server.
 type site struct {
 	t        testing.TB
 	url      string
@@ -91,11 +94,11 @@ type site struct {
 	log      logs
 	audit    logs
 	seen     sync.Map                              // Exchange without Took
-	statuses func(method, path string, status int) // told of each answer; nil: nobody
-	unjudged bool                                  // answers are not held against the document, which takes a millisecond
+	statuses func(method, path string, status int) // called for each response; may be nil
+	unjudged bool                                  // do not validate against the document, which takes 1 ms
 }
 
-// setup changes how a site is made.
+// setup varies a site.
 type setup struct {
 	api    api.Options
 	engine engine.Options
@@ -162,7 +165,7 @@ func keyring(t testing.TB) *seal.Keyring {
 	return k
 }
 
-// allScopes are all but the one for all accounts.
+// allScopes are all scopes except accounts:any.
 var allScopes = []string{
 	api.ScopeRotate, api.ScopeSchedule, api.ScopeRead, api.ScopeReveal,
 	api.ScopeVerify, api.ScopeUnlock, api.ScopeRegister,
@@ -172,7 +175,7 @@ func (s *site) token(scopes ...string) string {
 	return s.dev.Token(auth.Caller{Subject: "svc-1", Account: "acme", Scopes: scopes}, time.Hour)
 }
 
-// card registers a card of the account acme.
+// card registers a card of account acme.
 func (s *site) card(id string, interval time.Duration) {
 	s.t.Helper()
 	reg := engine.Registration{Schedule: engine.IntervalRequest{Interval: interval}}
@@ -181,7 +184,7 @@ func (s *site) card(id string, interval time.Duration) {
 	}
 }
 
-// cvv returns a card's CVV, and one that it is not.
+// cvv returns a card's CVV and a wrong one.
 func (s *site) cvv(id string) (right, wrong string) {
 	s.t.Helper()
 	r, err := s.engine.Reveal(context.Background(), engine.Ref{Card: id})
@@ -194,7 +197,7 @@ func (s *site) cvv(id string) (right, wrong string) {
 	return right, "000"
 }
 
-// request is one to be sent; its zero value has a token with all scopes.
+// request is a request to send.
 type request struct {
 	method, path string
 	body         string
@@ -202,7 +205,7 @@ type request struct {
 	header       []string
 }
 
-// reply is what was answered.
+// reply is a response.
 type reply struct {
 	status int
 	header http.Header
@@ -265,8 +268,8 @@ func (s *site) send(r request) (reply, error) {
 	return a, nil
 }
 
-// want fails the test unless the answer has the status and, for a problem, the
-// type, and for a 400 with a field, the field.
+// want fails the test unless the response has the status and, if given, the problem
+// type and the invalid fields.
 func (a reply) want(t testing.TB, status int, more ...string) {
 	t.Helper()
 	if a.status != status {
@@ -292,4 +295,19 @@ func (a reply) want(t testing.TB, status int, more ...string) {
 }
 
 func (a reply) text(name string) string { s, _ := a.body[name].(string); return s }
-func (a reply) number(name string) int  { f, _ := a.body[name].(float64); return int(f) }
+
+func (a reply) number(name string) int { f, _ := a.body[name].(float64); return int(f) }
+
+func derived(t testing.TB) engine.Generator {
+	t.Helper()
+	pair, _ := hex.DecodeString("0123456789ABCDEFFEDCBA9876543210")
+	key, err := cvvgen.NewInsecureTestCVK(pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, err := cvvgen.NewLocal(key, cvvgen.YYMM, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engine.Derived(local, keyring(t))
+}

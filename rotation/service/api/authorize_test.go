@@ -1,0 +1,211 @@
+package api_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"cvvrotation/rotation/service/api"
+	"cvvrotation/rotation/service/auth"
+)
+
+// issuer serves a JWKS with RSA keys.
+type issuer struct {
+	*httptest.Server
+	keys atomic.Pointer[[]byte]
+}
+
+type rsaKey struct {
+	id string
+	*rsa.PrivateKey
+}
+
+func newIssuer(t testing.TB, keys ...rsaKey) *issuer {
+	i := new(issuer)
+	i.publish(keys...)
+	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(*i.keys.Load()) }))
+	t.Cleanup(i.Close)
+	return i
+}
+
+func (i *issuer) publish(keys ...rsaKey) {
+	var list []map[string]string
+	for _, k := range keys {
+		b64 := base64.RawURLEncoding.EncodeToString
+		list = append(list, map[string]string{"kty": "RSA", "kid": k.id, "alg": "RS256", "n": b64(k.N.Bytes()), "e": b64(big.NewInt(int64(k.E)).Bytes())})
+	}
+	b, _ := json.Marshal(map[string]any{"keys": list})
+	i.keys.Store(&b)
+}
+
+func newRSA(t testing.TB, id string) rsaKey {
+	t.Helper()
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rsaKey{id, k}
+}
+
+func (k rsaKey) token(t testing.TB, change jwt.MapClaims) string {
+	t.Helper()
+	c := jwt.MapClaims{
+		"iss": "https://id.example", "aud": "cvv", "sub": "svc-1", "account_id": "acme",
+		"exp": start.Add(time.Hour).Unix(), "scope": strings.Join(allScopes, " "),
+	}
+	for name, value := range change {
+		c[name] = value
+	}
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, c)
+	token.Header["kid"] = k.id
+	s, err := token.SignedString(k.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func verifier(t testing.TB, jwks, algorithm string, o auth.Options) *auth.Verifier {
+	t.Helper()
+	if o.Clock == nil {
+		o.Clock = newClock()
+	}
+	v, err := auth.New(auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: []string{algorithm}}, jwks, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); v.Run(t.Context()) }()
+	t.Cleanup(func() { <-done })
+	return v
+}
+
+// TestAuthorize_InvalidTokensGetTheSameResponse: the response does not say why, and no
+// card changes.
+func TestAuthorize_InvalidTokensGetTheSameResponse(t *testing.T) {
+	before, after, stranger := newRSA(t, "a"), newRSA(t, "b"), newRSA(t, "a")
+	keys := newIssuer(t, before)
+	v := verifier(t, keys.URL, "RS256", auth.Options{MinRefresh: 10 * time.Millisecond})
+	s := newSite(t, setup{auth: v})
+	s.card("a", 0)
+	rotate := func(token string) reply {
+		return s.do(request{method: "POST", path: "/v1/cards/a/cvv/rotate", token: token})
+	}
+	ready := rotate(before.token(t, nil))
+	for ready.status == 503 { // until the first key set is loaded
+		ready = rotate(before.token(t, nil))
+	}
+	ready.want(t, 200)
+
+	b64 := base64.RawURLEncoding.EncodeToString
+	payload := strings.Split(before.token(t, nil), ".")[1]
+	hs := jwt.New(jwt.SigningMethodHS256)
+	hs.Claims, hs.Header["kid"] = jwt.MapClaims{"sub": "x"}, "a"
+	confused, err := hs.SignedString(before.N.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first string
+	for name, token := range map[string]string{
+		"expired":   before.token(t, jwt.MapClaims{"exp": start.Unix()}),
+		"early":     before.token(t, jwt.MapClaims{"nbf": start.Add(time.Second).Unix()}),
+		"issuer":    before.token(t, jwt.MapClaims{"iss": "https://evil.example"}),
+		"audience":  before.token(t, jwt.MapClaims{"aud": "other"}),
+		"no exp":    before.token(t, jwt.MapClaims{"exp": nil}),
+		"stranger":  stranger.token(t, nil),
+		"confused":  confused,
+		"unsigned":  b64([]byte(`{"alg":"none"}`)) + "." + payload + ".",
+		"kid":       rsaKey{"../b", before.PrivateKey}.token(t, nil),
+		"not a JWT": "x",
+		"basic":     "x y",
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := rotate(token)
+			a.want(t, 401, "unauthenticated")
+			delete(a.body, "request_id")
+			delete(a.header, "X-Request-Id")
+			delete(a.header, "Date")
+			got := fmt.Sprint(a.body, a.header)
+			if first != "" && got != first {
+				t.Errorf("the response differs: %s, want %s", got, first)
+			}
+			first = got
+			if strings.Contains(s.log.String(), token) && len(token) > 10 {
+				t.Error("the log contains the token")
+			}
+		})
+	}
+	a := s.do(request{method: "POST", path: "/v1/cards/a/cvv/rotate", token: "-"})
+	a.want(t, 401, "unauthenticated")
+	if a.header.Get("WWW-Authenticate") != `Bearer realm="cvv"` {
+		t.Error(a.header)
+	}
+
+	keys.publish(after) // the issuer changes its key
+	rotate(after.token(t, nil)).want(t, 200)
+	rotate(before.token(t, nil)).want(t, 401)
+	if r, err := s.engine.Show(t.Context(), ref("a"), 0); err != nil || r.Version != 3 {
+		t.Errorf("version %d, want 3: %v", r.Version, err)
+	}
+}
+
+func TestAuthorize_Answers503BeforeFirstKeySet(t *testing.T) {
+	s := newSite(t, setup{auth: verifier(t, t.TempDir()+"/none", "RS256", auth.Options{})})
+	s.do(request{method: "GET", path: "/v1/cards/a/cvv"}).want(t, 503, "unavailable")
+}
+
+func TestAuthorize_RefusesCardsOfOtherAccounts(t *testing.T) {
+	s := newSite(t, setup{})
+	s.card("mine", 0)
+	mint := func(account string, scopes ...string) string {
+		return s.dev.Token(auth.Caller{Subject: "x", Account: account, Scopes: scopes}, time.Hour)
+	}
+	other := mint("other", allScopes...)
+	any := mint("", append(allScopes, api.ScopeAnyAccount)...)
+	for _, op := range api.Operations() {
+		if op.Scope == "" {
+			continue
+		}
+		r := request{method: op.Method, path: strings.Replace(op.Route, "{cardId}", "mine", 1)}
+		switch {
+		case op.Method == "PATCH":
+			r.body = `{"cvv_rotation_interval_hours":1}`
+		case strings.HasSuffix(op.Route, "verify"):
+			r.body = `{"cvv":"123"}`
+		case op.Method == "PUT":
+			r.body = `{"account_id":"acme"}`
+		}
+		r.token = other
+		s.do(r).want(t, 403, "other-account")
+		r.token = mint("", allScopes...)
+		s.do(r).want(t, 403, "scope-missing")
+		r.token = mint("a/b", allScopes...)
+		s.do(r).want(t, 403, "scope-missing")
+		r.token = any
+		if a := s.do(r); a.status > 204 {
+			t.Error(a.raw)
+		}
+	}
+	put := func(path, body, token string) reply {
+		return s.do(request{method: "PUT", path: "/v1/cards/" + path, body: body, token: token})
+	}
+	put("new", `{"account_id":"other"}`, "").want(t, 403, "other-account")
+	put("new", `{"account_id":"acme"}`, "").want(t, 201)
+	put("theirs", ``, any).want(t, 400, "invalid-request", "body account_id")
+	put("theirs", `{"account_id":"other"}`, any).want(t, 201)
+	put("theirs", ``, "").want(t, 403, "other-account")
+	put("theirs", ``, other).want(t, 200)
+	put("theirs", `{"account_id":"acme"}`, any).want(t, 403, "other-account")
+	put("x", `{"account_id":"a/b"}`, any).want(t, 400, "invalid-request", "body account_id")
+}
