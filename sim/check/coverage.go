@@ -71,13 +71,13 @@ const (
 )
 
 var edgeNames = [numEdges]string{
-	"at the same instant", "in the guard's last nanosecond", "exactly when the guard has ended", "a nanosecond after the guard has ended",
+	"at the same instant", "in the guard's last nanosecond", "exactly at the end of the guard", "one nanosecond after the guard",
 }
 
 var refusalNames = [...]string{RefusedKind: "kind", RefusedInstant: "instant", RefusedInterval: "interval", RefusedFirst: "first slot"}
 
 var goalSentences = map[goal]string{
-	goalBackInGuard:      "a clock stepped back by the guard less a nanosecond, and a forced call was held",
+	goalBackInGuard:      "a clock stepped back by one nanosecond less than the guard, and a forced call was held",
 	goalBackOneGuard:     "a clock stepped back by exactly the guard, and a forced call was not held",
 	goalBackFar:          "a clock stepped back by more than a year",
 	goalIntervalEdge:     "forced in the last nanosecond of the guard of a new interval",
@@ -89,33 +89,33 @@ var goalSentences = map[goal]string{
 	goalLateOneInterval:  "automatic exactly one interval late",
 	goalMissed:           "slots were missed",
 	goalMissedHundred:    "more than 100 slots were missed",
-	goalMissedHeld:       "slots were missed while the guard held",
+	goalMissedHeld:       "slots were missed, within the guard",
 	goalHeldAhead:        "automatic within the guard while its slot was ahead",
-	goalFirstEarliest:    "the first slot chosen as early as allowed",
-	goalFirstLatest:      "the first slot chosen as late as allowed",
-	goalFirstIsNext:      "the interval in force set again with the next slot as the first",
+	goalFirstEarliest:    "the earliest first slot that is allowed",
+	goalFirstLatest:      "the latest first slot that is allowed",
+	goalFirstIsNext:      "the interval in force set again with the next slot as first slot",
 	goalUnchangedDue:     "the interval in force set again while a slot was overdue",
 	goalUnchangedHeld:    "the interval in force set again within the guard",
 	goalOffAgain:         "rotation turned off twice",
-	goalZeroTimer:        "a timer for a card that nothing had happened to",
-	goalZeroForced:       "a forced call on a card that nothing had happened to",
+	goalZeroTimer:        "a timer for a new card",
+	goalZeroForced:       "a forced call on a new card",
 	goalDuplicateHeld:    "a slot delivered twice within the guard",
 	goalSupersededForced: "a timer in flight after a forced call, when the guard had just ended",
-	goalChain:            "a chain: held, and less than the guard later held again",
-	goalAfterCrash:       "an event on a card right after its node had crashed",
+	goalChain:            "two held events in a row, less than the guard apart",
+	goalAfterCrash:       "an event on a card right after its node crashed",
 	goalServedAfterCrash: "a slot delivered again after a crash between storing and answering",
 	goalUnstored:         "a crash before an event was stored",
 	goalLost:             "a lost timer armed again",
 	goalTwice:            "a timer delivered twice",
 	goalInFlight:         "a timer delivered after the schedule had moved",
-	goalOrder:            "two timers of a card out of order",
-	goalRetried:          "a call tried again after its node had crashed",
+	goalOrder:            "two timers of a card delivered out of order",
+	goalRetried:          "a call retried after its node crashed",
 	goalOutage:           "an outage of all nodes",
-	goalClocksDiffer:     "two nodes whose clocks differ decided one card's events one after the other",
-	goalJump:             "a node's clock jumped years ahead",
-	goalHealed:           "a card whose clock had been far ahead healed",
+	goalClocksDiffer:     "two nodes with different clocks decided consecutive events of a card",
+	goalJump:             "a node's clock stepped years ahead",
+	goalHealed:           "a card recovered from a clock that was far ahead",
 	goalPoison:           "a card that always fails, beside others",
-	goalRestart:          "a node restarted in order",
+	goalRestart:          "an orderly restart of a node",
 }
 
 // sentence describes the goal.

@@ -10,21 +10,21 @@ import (
 	"cvvrotation/sim/model"
 )
 
-// Paragraph says what is wrong, in words.
+// Paragraph explains the failure in a few sentences.
 func (f *Failure) Paragraph() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Invariant %v (%s): %s ", f.Invariant, f.Invariant.Rule(), f.Invariant.Sentence())
 	switch {
 	case len(f.Events) == 0:
-		b.WriteString("No event of the card was decided at all. ")
+		b.WriteString("No event of the card was ever decided. ")
 	case f.Invariant == durable || f.Invariant == persisted && f.left != f.last.before:
 		last := f.Events[len(f.Events)-1]
-		fmt.Fprintf(&b, "The event before the last left the card with %v. The last event, %v at %v, went on from %v.",
+		fmt.Fprintf(&b, "The last event but one left the card with %v. The last event, %v at %v, started from %v.",
 			f.left, last, instant(last.At), f.last.before)
 	case f.NeedsHost:
-		b.WriteString("Each decision is right by itself; what the host did between them, or did not do, is not. ")
+		b.WriteString("Each decision by itself is right. What the host did between them, or failed to do, is wrong. ")
 		if len(f.Journal) > 0 {
-			fmt.Fprintf(&b, "In the end, at %s.", f.Journal[len(f.Journal)-1])
+			fmt.Fprintf(&b, "At the end: %s.", f.Journal[len(f.Journal)-1])
 		}
 	default:
 		b.WriteString(f.story() + " " + f.contradiction())
@@ -32,7 +32,7 @@ func (f *Failure) Paragraph() string {
 	return strings.TrimSpace(b.String())
 }
 
-// story says what the last event met.
+// story describes the last event and the state that it met.
 func (f *Failure) story() string {
 	e, v := f.Events[len(f.Events)-1], f.last.before
 	var b strings.Builder
@@ -49,7 +49,7 @@ func (f *Failure) story() string {
 	case rotation.KindDisable:
 		b.WriteString("Rotation was turned off")
 	default:
-		b.WriteString("An event of no known kind came")
+		b.WriteString("An event of an unknown kind came")
 	}
 	fmt.Fprintf(&b, " at %v", instant(e.At))
 	if v.GuardKind == 0 {
@@ -69,13 +69,13 @@ func (f *Failure) story() string {
 	if e.HasSlot {
 		b.WriteString(" The event named " + slotWords(f.last) + ".")
 	}
-	b.WriteString(f.spokenOf())
+	b.WriteString(f.earlierRotation())
 	return b.String()
 }
 
-// spokenOf names the earlier rotation that S1, S2 or S3 is about where it is not
-// the previous request.
-func (f *Failure) spokenOf() string {
+// earlierRotation names the rotation that S1, S2 or S3 refers to if it is not the
+// previous request.
+func (f *Failure) earlierRotation() string {
 	last := len(f.Events) - 1
 	kind := map[Invariant]rotation.Kind{s1: rotation.KindAuto, s2: rotation.KindForced, s3: rotation.KindForced}[f.Invariant]
 	if kind == 0 || kind == f.last.before.GuardKind {
@@ -83,7 +83,7 @@ func (f *Failure) spokenOf() string {
 	}
 	for _, e := range slices.Backward(f.Events[:last]) {
 		if e.Kind == kind {
-			return fmt.Sprintf(" The earlier rotation (%v) that %v speaks of was at %v, %s before.",
+			return fmt.Sprintf(" The earlier rotation (%v) that %v refers to was at %v, %s before.",
 				kind, f.Invariant.Rule(), instant(e.At), span(f.Events[last].At-e.At))
 		}
 	}
@@ -107,7 +107,7 @@ func heldWords(s occurrence) string {
 	case s.held:
 		return "holds it"
 	case s.gap == s.guard || s.gap == -s.guard:
-		return "has just ended and holds it no longer"
+		return "has just ended and does not hold it"
 	case s.gap < 0:
 		return "does not hold it (the clock stepped back by more than the guard)"
 	}
@@ -119,9 +119,9 @@ func slotWords(s occurrence) string {
 	if !s.other {
 		words += ", which was the next slot"
 	} else if s.dup {
-		words += ", which was served before"
+		words += ", which was already served"
 	} else {
-		words += ", which the schedule had left unserved"
+		words += ", which was no longer next and not served"
 	}
 	switch late := s.e.At - s.e.Slot; {
 	case late < 0:
@@ -129,18 +129,18 @@ func slotWords(s occurrence) string {
 	case late > 0:
 		return words + ", " + span(late) + " late"
 	}
-	return words + ", at that instant"
+	return words + ", exactly on time"
 }
 
-// contradiction holds the answer against the reference model's.
+// contradiction lists where the answer differs from the reference model's.
 func (f *Failure) contradiction() string {
 	answer := "The system answered: " + f.Outcome.String() + "."
 	var bad *model.Error
 	if errors.As(f.refErr, &bad) {
 		if f.Outcome.Refused != 0 && modelRefusals[f.Outcome.Refused] == bad.Category {
-			return answer + " It was right to refuse the event, but something changed."
+			return answer + " Refusing the event was right, but the card changed."
 		}
-		return answer + " By the rules the event is refused for its " + refusalNames[slices.Index(modelRefusals[:], bad.Category)] + "."
+		return answer + " By the rules, the event is refused for its " + refusalNames[slices.Index(modelRefusals[:], bad.Category)] + "."
 	}
 	var differences []string
 	differ := func(what string, is, must any) {
@@ -156,11 +156,11 @@ func (f *Failure) contradiction() string {
 		differ("the scenario", f.Outcome.Scenario, f.want.Scenario)
 		differ("missed", f.Outcome.Missed, f.want.Missed)
 		if f.Outcome.Next != f.after.Next {
-			differ("the next slot that the caller is told", orNone(f.Outcome.Next), orNone(must.Next))
+			differ("the next slot in the answer", orNone(f.Outcome.Next), orNone(must.Next))
 		}
 		differ("the rule", modelRules[f.Outcome.Rule], f.want.Rule)
 	} else {
-		differences = append(differences, "it must not be refused")
+		differences = append(differences, "the event must not be refused")
 	}
 	differ("the interval", span(f.after.Interval), span(must.Interval))
 	differ("the next slot", orNone(f.after.Next), orNone(must.Next))
@@ -168,9 +168,9 @@ func (f *Failure) contradiction() string {
 	differ("the newest slot served", servedWords(f.after), servedWords(must))
 	if len(differences) == 0 {
 		if e := f.last.e; e.Armed != 0 {
-			return answer + fmt.Sprintf(" That is right for an event that names no slot. But it was the timer for %v, and so was an earlier event that rotated.", instant(e.Armed))
+			return answer + fmt.Sprintf(" That is right for an event that names no slot. But the timer was armed for %v, and so was that of an earlier rotation.", instant(e.Armed))
 		}
-		return answer + " That is what the rules say of this event by itself."
+		return answer + " By the rules, that is right for this event by itself."
 	}
 	return answer + " By the rules: " + strings.Join(differences, "; ") + "."
 }

@@ -13,9 +13,9 @@ import (
 	"cvvrotation/sim/timeline"
 )
 
-// Timeline returns the events as a timeline in the text spelling, that expects
-// what the reference model says: right rules replay it without a difference.
-// The comments on top, a line each, come first.
+// Timeline returns the events as a timeline in the text spelling. It expects what
+// the reference model decides, so right rules replay it without a difference. The
+// comments come first, a line each.
 func (f *Failure) Timeline(comments ...string) ([]byte, error) {
 	var b bytes.Buffer
 	for _, line := range comments {
@@ -35,7 +35,7 @@ func (f *Failure) Timeline(comments ...string) ([]byte, error) {
 			continue
 		}
 		if e.Armed != 0 {
-			fmt.Fprintf(&b, "# Of a timer for %v that does not say so:\n", instant(e.Armed))
+			fmt.Fprintf(&b, "# Of a timer armed for %v, which the event does not name:\n", instant(e.Armed))
 		}
 		entry := timeline.Entry{Card: "A", Event: e.Rotation(), Expect: timeline.Expect{
 			Fields: timeline.AllFields, Rotate: want.Rotate, Reschedule: want.Reschedule,
@@ -54,8 +54,8 @@ func (f *Failure) Timeline(comments ...string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// GoTest returns a Go test that holds package rotation to what the reference
-// model says of the events.
+// GoTest returns a Go test that compares package rotation with what the reference
+// model decides of the events.
 func (f *Failure) GoTest() ([]byte, error) {
 	var b bytes.Buffer
 	guard := time.Duration(f.system.Guard())

@@ -14,7 +14,7 @@ func (i instant) String() string { return time.Unix(0, int64(i)).UTC().Format(ti
 
 func span(d int64) string { return rotation.FormatDuration(time.Duration(d)) }
 
-// nextWords says what the next slot is; 0 stands for none.
+// nextWords names the next slot; 0 is none.
 func nextWords(next int64) string {
 	if next == 0 {
 		return "no next slot"
@@ -35,7 +35,7 @@ func (e Event) String() string {
 		s += " first=" + instant(e.First).String()
 	}
 	if e.Armed != 0 {
-		s += " (of a timer armed for " + instant(e.Armed).String() + " that does not say so)"
+		s += " (unnamed; its timer was armed for " + instant(e.Armed).String() + ")"
 	}
 	return s
 }

@@ -178,7 +178,7 @@ func (h *host) step() bool {
 		h.deadline(e)
 	case entryRestart:
 		if !c.done {
-			h.crash(c.owner, int64(time.Millisecond), "is restarted in order")
+			h.crash(c.owner, int64(time.Millisecond), "is restarted (orderly)")
 			h.coverage[goalRestart]++
 			e.at = h.now + c.oracle.view.Interval*2/5
 			h.queue.put(e)

@@ -8,7 +8,7 @@ func (n *node) clock(now int64) int64 {
 	return now + n.offset + (now-n.driftFrom)/1_000_000*n.drift
 }
 
-// disturbClock lets a node's clock do what clocks do.
+// disturbClock draws whether a node's clock steps, by seconds to days or by years.
 func (h *host) disturbClock(n int) {
 	if h.calm {
 		return
@@ -27,7 +27,7 @@ func (h *host) disturbClock(n int) {
 	}
 	if d.happens(h.o.weights[faultJump] / 8) {
 		if node.jumped != 0 {
-			h.noteAll("the clock of node %d jumps back by %v", n+1, time.Duration(node.jumped))
+			h.noteAll("the clock of node %d steps back by %v", n+1, time.Duration(node.jumped))
 			node.offset -= node.jumped
 			node.jumped = 0
 			return
@@ -35,6 +35,6 @@ func (h *host) disturbClock(n int) {
 		node.jumped = year + s.Below(19*year)
 		node.offset += node.jumped
 		h.coverage[goalJump]++
-		h.noteAll("the clock of node %d jumps ahead by %v", n+1, time.Duration(node.jumped))
+		h.noteAll("the clock of node %d steps ahead by %v", n+1, time.Duration(node.jumped))
 	}
 }

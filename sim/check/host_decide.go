@@ -18,7 +18,7 @@ func (h *host) decide(card, n int, call caller, again entry) {
 		h.coverage[goalPoison]++
 		if h.bug == hostStallsOnFailure && again.what == entryTimer && !h.stalled {
 			h.stalled = true
-			h.noteAll("the host waits for a card whose event failed, and lets no other timer pass")
+			h.noteAll("the host waits for a card whose event failed, and delivers no other timer")
 		}
 		if again.what == entryTimer && again.gen == c.gen && !h.calm {
 			again.at = h.now + 30*day
@@ -81,7 +81,7 @@ func (h *host) decide(card, n int, call caller, again entry) {
 	}
 	if h.bug == hostDropsEarly && out.Reason == rotation.ReasonNotDue {
 		c.pending, c.armed = true, out.Next
-		h.note(card, "the host takes the timer for done")
+		h.note(card, "the host drops the timer as done")
 		return
 	}
 	h.arm(card, n, out.Next, false)
@@ -93,7 +93,7 @@ func (h *host) decide(card, n int, call caller, again entry) {
 		h.coverage[goalOutage]++
 		pause := pick(&c.faults, []int64{int64(time.Minute), int64(12 * time.Hour), 14 * day, c.oracle.view.Interval * 5 / 2})
 		for i := range h.nodes {
-			h.crash(i, pause, "is down, as all are")
+			h.crash(i, pause, "is down, like all nodes")
 		}
 	}
 }

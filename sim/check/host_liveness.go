@@ -53,7 +53,7 @@ const slack = int64(time.Minute)
 func (h *host) deadline(e entry) {
 	c := &h.cards[e.card]
 	if c.automatic < e.due {
-		h.note(e.card, "at least %d automatic rotations are due since the faults ended; there were %d", e.due, c.automatic)
+		h.note(e.card, "since the faults ended, %d automatic rotations are due, and %d took place", e.due, c.automatic)
 		h.failure = &runFailure{card: e.card, broken: []Invariant{alive}}
 		return
 	}

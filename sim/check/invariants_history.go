@@ -86,8 +86,8 @@ func (m *memory) schedule(b *broken, o *occurrence, out Outcome, after View) {
 		m.phase, m.within = 0, true
 		return
 	}
-	anew := out.Rescheduled && (e.Kind != rotation.KindAuto || !o.due)
-	if anew {
+	restarted := out.Rescheduled && (e.Kind != rotation.KindAuto || !o.due)
+	if restarted {
 		m.passed = slotRange{}
 		m.phase = e.At + after.Interval
 		if e.HasFirst {

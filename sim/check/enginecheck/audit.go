@@ -45,7 +45,7 @@ func Audit(h History) (wrong []error) {
 	for _, q := range h.Events {
 		a := cards[q.Card]
 		if a == nil {
-			say(q.Card, "there is an event of a card that there is not")
+			say(q.Card, "an event belongs to a card that does not exist")
 			continue
 		}
 		if err := a.event(q); err != nil {
@@ -55,17 +55,17 @@ func Audit(h History) (wrong []error) {
 	for _, answer := range h.Answers {
 		a := cards[answer.Card]
 		if a == nil {
-			say(answer.Card, "a call was answered, and there is no such card")
+			say(answer.Card, "a call was answered for a card that does not exist")
 			continue
 		}
 		e, ok := a.forced[answer.Version]
 		switch {
 		case !ok:
-			say(answer.Card, "a forced call was answered version %d at %v, and there is no event of it", answer.Version, answer.At)
+			say(answer.Card, "a forced call was answered with version %d at %v, which has no event", answer.Version, answer.At)
 		case a.answered[answer.Version]:
-			say(answer.Card, "two forced calls with different keys were answered version %d", answer.Version)
+			say(answer.Card, "two forced calls with different keys were answered with version %d", answer.Version)
 		case !e.At.Equal(answer.At) || !e.Next.Equal(answer.Next) || e.Reason != answer.Reason || e.Rescheduled != answer.Rescheduled:
-			say(answer.Card, "a forced call was answered %v, %v, next %v, and its event says %v, %v, next %v",
+			say(answer.Card, "a forced call was answered with %v, %v, next %v; its event has %v, %v, next %v",
 				answer.At, answer.Reason, answer.Next, e.At, e.Reason, e.Next)
 		}
 		if a.answered == nil {
@@ -79,7 +79,7 @@ func Audit(h History) (wrong []error) {
 			say(c.ID, "%v", err)
 		}
 		if h.Complete && len(a.forced) != len(a.answered) {
-			say(c.ID, "there were %d forced rotations, and %d calls", len(a.forced), len(a.answered))
+			say(c.ID, "%d forced rotations, but %d forced calls", len(a.forced), len(a.answered))
 		}
 	}
 	if h.Delivered == nil {
@@ -123,13 +123,13 @@ func (a *audited) event(q store.Queued) error {
 		return err
 	}
 	if q.Number != a.number || c.Number != a.number || c.Card != q.Card || !c.At.Equal(q.At) {
-		return fmt.Errorf("it is number %d of the card's; the columns say %d, %v, the payload %d, %v", a.number, q.Number, q.At, c.Number, c.At)
+		return fmt.Errorf("want number %d of the card; the columns have %d, %v, the payload %d, %v", a.number, q.Number, q.At, c.Number, c.At)
 	}
 	if c.Operation == event.Rotate {
 		a.version++
 	}
 	if c.Version != a.version {
-		a.version, err = c.Version, fmt.Errorf("it says version %d, and the rotations make it %d", c.Version, a.version)
+		a.version, err = c.Version, fmt.Errorf("it has version %d, but the rotations so far give %d", c.Version, a.version)
 		return err
 	}
 	if c.Operation == event.Rotate && !c.Automatic {
@@ -147,7 +147,7 @@ func (a *audited) event(q store.Queued) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("the reference model decides nothing that it could tell of: %s", q.Payload)
+	return fmt.Errorf("the reference model decides nothing that matches it: %s", q.Payload)
 }
 
 // candidates are the events that c may be about. What slot an automatic rotation
@@ -190,19 +190,19 @@ func (a *audited) end(c *store.Card, at time.Time) error {
 	served, _ := s.Served()
 	switch {
 	case c.Events != a.number:
-		return fmt.Errorf("it has %d events, and counts %d", a.number, c.Events)
+		return fmt.Errorf("the card has %d events, but counts %d", a.number, c.Events)
 	case c.Version != a.version:
-		return fmt.Errorf("its events make it version %d, and it is stored as version %d", a.version, c.Version)
+		return fmt.Errorf("its events give version %d, but version %d is stored", a.version, c.Version)
 	case s.Interval() != must.Interval || c.Interval != must.Interval:
-		return fmt.Errorf("the interval is %v, and %v in the state; its events say %v", c.Interval, s.Interval(), must.Interval)
+		return fmt.Errorf("the interval is %v, and %v in the state; its events give %v", c.Interval, s.Interval(), must.Interval)
 	case !next.Equal(must.Next.Time) || !c.Next.Equal(must.Next.Time):
-		return fmt.Errorf("the next slot is %v, and %v in the state; its events say %v", c.Next, next, must.Next.Time)
+		return fmt.Errorf("the next slot is %v, and %v in the state; its events give %v", c.Next, next, must.Next.Time)
 	case !start.Equal(must.GuardStart.Time) || kind != modelKinds[must.GuardKind]:
-		return fmt.Errorf("the guard started at %v by %v; its events say %v by %s", start, kind, must.GuardStart.Time, must.GuardKind)
+		return fmt.Errorf("the guard started at %v by %v; its events give %v by %s", start, kind, must.GuardStart.Time, must.GuardKind)
 	case served.Before(must.Served.Time) || served.After(must.Served.Time) && served.After(a.inFlight):
-		return fmt.Errorf("the newest slot served is %v; its events say %v, or what was in flight until %v", served, must.Served.Time, a.inFlight)
+		return fmt.Errorf("the newest slot served is %v; its events give %v, or any slot in flight up to %v", served, must.Served.Time, a.inFlight)
 	case !c.Due.IsZero() && !c.Due.After(at):
-		return fmt.Errorf("it has been due since %v, and it is %v", c.Due, at)
+		return fmt.Errorf("it has been due since %v, and the time is %v", c.Due, at)
 	}
 	return nil
 }

@@ -51,16 +51,16 @@ func (b Bug) Wrap(s store.Store, replica int) store.Store {
 }
 
 var bugs = []Bug{
-	{Name: "event-lost", Sentence: "an automatic rotation of a batch writes no event", store: inClaims(func(tx *store.Change, _ store.Card) { tx.Event = nil })},
-	{Name: "event-without-rotation", Sentence: "a failed rotation writes an event all the same", store: inClaims(func(tx *store.Change, before store.Card) {
+	{Name: "event-lost", Sentence: "an automatic rotation in a batch writes no event", store: inClaims(func(tx *store.Change, _ store.Card) { tx.Event = nil })},
+	{Name: "event-without-rotation", Sentence: "a failed rotation still writes an event", store: inClaims(func(tx *store.Change, before store.Card) {
 		if tx.Card.Failures > before.Failures {
 			tx.Card.Events++
 			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
 		}
 	})},
 	{Name: "event-twice", Sentence: "an update writes its event twice", store: wrapped(func(w *wrong) { w.after = w.writeAgain })},
-	{Name: "event-beside", Sentence: "the event is written in a transaction of its own, after the card's", store: wrapped(func(w *wrong) { w.update = w.eventBeside })},
-	{Name: "number-per-attempt", Sentence: "an event takes its number when it is made, and a try that comes to nothing leaves a gap", store: wrapped(func(w *wrong) {
+	{Name: "event-beside", Sentence: "the event is written in a second transaction, after the card's", store: wrapped(func(w *wrong) { w.update = w.eventBeside })},
+	{Name: "number-per-attempt", Sentence: "an event gets its number when it is built, so an attempt without a commit leaves a gap", store: wrapped(func(w *wrong) {
 		tried := map[string]int64{}
 		w.change = func(tx *store.Change, _ store.Card) {
 			if tx.Event != nil {
@@ -69,13 +69,13 @@ var bugs = []Bug{
 			}
 		}
 	})},
-	{Name: "answer-not-stored", Sentence: "what a key was answered is not stored", store: everywhere(func(tx *store.Change, _ store.Card) { tx.Answer = nil })},
-	{Name: "answer-short-lived", Sentence: "what a key was answered is kept for an hour, not a day", store: everywhere(func(tx *store.Change, _ store.Card) {
+	{Name: "answer-not-stored", Sentence: "the answer to an idempotency key is not stored", store: everywhere(func(tx *store.Change, _ store.Card) { tx.Answer = nil })},
+	{Name: "answer-short-lived", Sentence: "the answer to an idempotency key is kept for an hour instead of a day", store: everywhere(func(tx *store.Change, _ store.Card) {
 		if tx.Answer != nil {
 			tx.Answer.Expires = tx.Now.Add(time.Hour)
 		}
 	})},
-	{Name: "key-per-replica", Sentence: "each replica knows the keys that it was given itself", store: wrapped(func(w *wrong) {
+	{Name: "key-per-replica", Sentence: "each replica knows only the idempotency keys of its own calls", store: wrapped(func(w *wrong) {
 		w.key = func(key string) string {
 			if key != "" {
 				key = fmt.Sprintf("%d %s", w.world.replica, key)
@@ -83,13 +83,13 @@ var bugs = []Bug{
 			return key
 		}
 	})},
-	{Name: "reply-before-commit", Sentence: "a call is answered before its commit, and nobody hears of a commit that fails", store: wrapped(func(w *wrong) { w.update = w.replyFirst })},
-	{Name: "claim-unlocked", Sentence: "a claim decides on the cards as it found them, and not under their locks", store: wrapped(func(w *wrong) { w.claim = w.claimUnlocked })},
-	{Name: "claim-without-slot", Sentence: "a claim that lost a race names the slot that is next by now, and not the one it was made for", store: wrapped(func(w *wrong) {
+	{Name: "reply-before-commit", Sentence: "a call is answered before its commit, and a failed commit is not reported", store: wrapped(func(w *wrong) { w.update = w.replyFirst })},
+	{Name: "claim-unlocked", Sentence: "a claim decides on the cards as it read them before it locked them", store: wrapped(func(w *wrong) { w.claim = w.claimUnlocked })},
+	{Name: "claim-without-slot", Sentence: "a claim that lost a race names the new next slot instead of the slot it was made for", store: wrapped(func(w *wrong) {
 		w.enter = func(tx *store.Change) { tx.Slot = time.Time{} }
 	})},
-	{Name: "claim-stalls", Sentence: "one card that fails undoes the whole batch", store: wrapped(func(w *wrong) { w.claim = w.claimAllOrNothing })},
-	{Name: "due-not-moved", Sentence: "a failed rotation leaves the card due at once", store: inClaims(func(tx *store.Change, before store.Card) {
+	{Name: "claim-stalls", Sentence: "one failing card undoes the whole batch", store: wrapped(func(w *wrong) { w.claim = w.claimAllOrNothing })},
+	{Name: "due-not-moved", Sentence: "after a failed rotation the card is due again immediately", store: inClaims(func(tx *store.Change, before store.Card) {
 		if tx.Card.Failures > before.Failures {
 			tx.Card.Due = before.Due
 		}
@@ -99,38 +99,38 @@ var bugs = []Bug{
 			tx.Card.Failures, tx.Card.Due = 1, tx.Now.Add(time.Second)
 		}
 	})},
-	{Name: "tries-reset", Sentence: "a rotation gives an attacker new tries", store: everywhere(func(tx *store.Change, before store.Card) {
+	{Name: "tries-reset", Sentence: "a rotation resets the failed-attempt counter", store: everywhere(func(tx *store.Change, before store.Card) {
 		if tx.Card.Version > before.Version {
 			tx.Card.Tries = 0
 		}
 	})},
-	{Name: "rotation-unlocks", Sentence: "a rotation lifts the lock that too many tries have set", store: everywhere(func(tx *store.Change, before store.Card) {
+	{Name: "rotation-unlocks", Sentence: "a rotation unlocks a card that failed attempts have locked", store: everywhere(func(tx *store.Change, before store.Card) {
 		if tx.Card.Version > before.Version {
 			tx.Card.Locked = time.Time{}
 		}
 	})},
-	{Name: "compromised-kept", Sentence: "the value before a compromised one stays good for the grace", store: wrapped(func(w *wrong) {
+	{Name: "compromised-kept", Sentence: "the previous CVV is still accepted after a rotation because of a compromise", store: wrapped(func(w *wrong) {
 		w.change = func(tx *store.Change, _ store.Card) {
 			if changed(tx).Compromised && w.world.grace > 0 {
 				tx.Card.PreviousUntil = tx.Now.Add(w.world.grace)
 			}
 		}
 	})},
-	{Name: "grace-from-slot", Sentence: "the grace of a late rotation starts at its slot, and not at the rotation", store: inClaims(func(tx *store.Change, before store.Card) {
+	{Name: "grace-from-slot", Sentence: "the grace period of a late rotation starts at its slot instead of at the rotation", store: inClaims(func(tx *store.Change, before store.Card) {
 		if tx.Card.Version > before.Version && !tx.Card.PreviousUntil.IsZero() {
 			tx.Card.PreviousUntil = tx.Card.PreviousUntil.Add(tx.Slot.Sub(tx.Now))
 		}
 	})},
-	{Name: "repair-loses-phase", Sentence: "a repaired schedule starts anew, one interval from now", store: everywhere(func(tx *store.Change, before store.Card) {
+	{Name: "repair-loses-phase", Sentence: "a repaired schedule restarts one interval from now", store: everywhere(func(tx *store.Change, before store.Card) {
 		if c := changed(tx); c.Repaired {
 			restart(tx, before, c)
 		}
 	})},
-	{Name: "app-clock", Sentence: "decisions are made at the replica's time, not the store's", store: wrapped(func(w *wrong) {
+	{Name: "app-clock", Sentence: "decisions use the replica's clock instead of the store's", store: wrapped(func(w *wrong) {
 		w.enter = func(tx *store.Change) { tx.Now = w.world.clock.Now() }
 	})},
-	{Name: "stale-reads", Sentence: "a replica shows a card as it last saw it", store: wrapped(func(w *wrong) { w.read = w.readOnce })},
-	{Name: "first-try-counts", Sentence: "when the store tries again, what the first try decided is stored", store: wrapped(func(w *wrong) { w.update = w.firstTry })},
-	{Name: "reseal-forgets", Sentence: "sealing anew leaves the CVV before as it was", generator: func(g engine.Generator) engine.Generator { return forgets{g} }},
-	{Name: "cvv-comes-back", Sentence: "now and then a CVV replaces itself", generator: func(g engine.Generator) engine.Generator { return comesBack{g} }},
+	{Name: "stale-reads", Sentence: "a replica shows a card as it first read it", store: wrapped(func(w *wrong) { w.read = w.readOnce })},
+	{Name: "first-try-counts", Sentence: "when the store retries a transaction, it stores what the first attempt decided", store: wrapped(func(w *wrong) { w.update = w.firstTry })},
+	{Name: "reseal-forgets", Sentence: "re-encrypting leaves the previous CVV under the old key", generator: func(g engine.Generator) engine.Generator { return forgets{g} }},
+	{Name: "cvv-comes-back", Sentence: "every seventh rotation draws the CVV that it replaces", generator: func(g engine.Generator) engine.Generator { return comesBack{g} }},
 }

@@ -70,10 +70,10 @@ func TestAudit_FindsWhatIsWrongWithAHistory(t *testing.T) {
 		name, says string
 		harm       func(*History)
 	}{
-		{"an event lost", "is number", func(h *History) { h.Events = slices.Delete(h.Events, 3, 4) }},
-		{"the last event lost", "and counts", func(h *History) { h.Events = h.Events[:len(h.Events)-1] }},
-		{"an event twice", "is number", func(h *History) { h.Events = slices.Insert(h.Events, 3, h.Events[3]) }},
-		{"events out of order", "is number", func(h *History) {
+		{"an event lost", "want number", func(h *History) { h.Events = slices.Delete(h.Events, 3, 4) }},
+		{"the last event lost", "but counts", func(h *History) { h.Events = h.Events[:len(h.Events)-1] }},
+		{"an event twice", "want number", func(h *History) { h.Events = slices.Insert(h.Events, 3, h.Events[3]) }},
+		{"events out of order", "want number", func(h *History) {
 			for i := range h.Events {
 				for j := i + 1; j < len(h.Events); j++ {
 					if h.Events[i].Card == h.Events[j].Card {
@@ -87,13 +87,13 @@ func TestAudit_FindsWhatIsWrongWithAHistory(t *testing.T) {
 			e := &h.Events[automatic]
 			e.Payload = []byte(strings.Replace(string(e.Payload), `"missed":`, `"missed":1`, 1))
 		}},
-		{"an event of no card", "there is not", func(h *History) { h.Events[2].Card = "stranger" }},
-		{"a rotation lost", "no event of it", func(h *History) { h.Answers[2].Version = 1000 }},
+		{"an event of no card", "an event belongs to a card that does not exist", func(h *History) { h.Events[2].Card = "stranger" }},
+		{"a rotation lost", "which has no event", func(h *History) { h.Answers[2].Version = 1000 }},
 		{"one rotation for two keys", "two forced calls", func(h *History) { h.Answers = append(h.Answers, h.Answers[1]) }},
-		{"a rotation doubled", "forced rotations, and", func(h *History) { h.Answers = h.Answers[1:] }},
-		{"an answer that is not the event's", "its event says", func(h *History) { h.Answers[0].Next = h.At }},
-		{"an answer for no card", "no such card", func(h *History) { h.Answers = append(h.Answers, engine.Rotation{Card: "stranger"}) }},
-		{"a version too many", "is stored as version", func(h *History) { h.Cards[0].Version++ }},
+		{"a rotation doubled", "forced rotations, but", func(h *History) { h.Answers = h.Answers[1:] }},
+		{"an answer that is not the event's", "its event has", func(h *History) { h.Answers[0].Next = h.At }},
+		{"an answer for no card", "was answered for a card that does not exist", func(h *History) { h.Answers = append(h.Answers, engine.Rotation{Card: "stranger"}) }},
+		{"a version too many", "but version", func(h *History) { h.Cards[0].Version++ }},
 		{"another schedule", "the next slot is", func(h *History) { h.Cards[0].Next = h.At.Add(time.Hour) }},
 		{"a damaged state", "damaged", func(h *History) { h.Cards[0].State = []byte{1, 2, 3} }},
 		{"a card left behind", "due since", func(h *History) { h.Cards[0].Due = h.At }},

@@ -21,7 +21,7 @@ func (r *run) judge() {
 		}
 	}
 	if r.failure == nil && !slices.Equal(r.observed, r.expected) {
-		r.violate(observed, "the observer was told %v, and there was to tell %v", r.observed, r.expected)
+		r.violate(observed, "the observer got %v, want %v", r.observed, r.expected)
 	}
 	r.written, r.expected, r.observed = r.written[:0], r.expected[:0], r.observed[:0]
 }
@@ -30,13 +30,13 @@ func (r *run) judgeEvents() {
 	events := r.base.Written(r.position)
 	for i, e := range events {
 		if i >= len(r.written) {
-			r.violate(oneEvent, "there is an event more than there is to tell: %s", e.Payload)
+			r.violate(oneEvent, "unexpected event: %s", e.Payload)
 			return
 		}
 		want := r.written[i]
 		payload := want.AppendJSON(nil)
 		if e.Card != want.Card || e.Number != want.Number || !e.At.Equal(want.At) || !bytes.Equal(e.Payload, payload) {
-			r.violate(oneEvent, "event %s at %v is\n%s\nand is to be event %s.%d\n%s", e.ID(), e.At, e.Payload, want.Card, want.Number, payload)
+			r.violate(oneEvent, "event %s at %v is\n%s\nwant event %s.%d\n%s", e.ID(), e.At, e.Payload, want.Card, want.Number, payload)
 			return
 		}
 		r.fold(payload)
@@ -53,17 +53,17 @@ func (r *run) judgeCard(l *ledger) {
 	c, err := r.base.Card(context.Background(), l.ref.Card)
 	if !l.registered {
 		if err == nil {
-			r.violate(stored, "%s is stored, and was never registered", l.ref.Card)
+			r.violate(stored, "%s is stored but was never registered", l.ref.Card)
 		}
 		return
 	}
 	if err != nil {
-		r.violate(stored, "%s was registered, and reading it gives %v", l.ref.Card, err)
+		r.violate(stored, "reading the registered card %s failed: %v", l.ref.Card, err)
 		return
 	}
 	differ := func(field string, got, want any) {
 		if got != want {
-			r.violate(stored, "%s of %s is %v, and is to be %v", field, l.ref.Card, got, want)
+			r.violate(stored, "%s of %s is %v, want %v", field, l.ref.Card, got, want)
 		}
 	}
 	differ("the version", c.Version, l.version)
@@ -89,25 +89,25 @@ func (r *run) judgeCVV(l *ledger, c *store.Card) {
 	g := r.generator
 	cvv, err := g.Open(r.ctx, c, false)
 	if err != nil || !cvv.IsValid() {
-		r.violate(fresh, "the CVV of %s can't be read: %v", l.ref.Card, err)
+		r.violate(fresh, "the CVV of %s cannot be decrypted: %v", l.ref.Card, err)
 		return
 	}
 	if int64(len(l.cvvs)) == l.version {
 		if !cvv.Equal(l.current()) || c.ServiceCode != l.code {
-			r.violate(fresh, "%s has another CVV or service code in version %d than before", l.ref.Card, l.version)
+			r.violate(fresh, "the CVV or service code of %s changed within version %d", l.ref.Card, l.version)
 		}
 		return
 	}
 	if cvv.Equal(l.current()) {
-		r.violate(fresh, "version %d of %s has the CVV of the version before", l.version, l.ref.Card)
+		r.violate(fresh, "version %d of %s has the CVV of the previous version", l.version, l.ref.Card)
 	}
 	if l.chosen.IsValid() && c.ServiceCode != l.chosen {
-		r.violate(fresh, "%s has the service code %v, and %v was asked for", l.ref.Card, c.ServiceCode, l.chosen)
+		r.violate(fresh, "%s has the service code %v, but %v was requested", l.ref.Card, c.ServiceCode, l.chosen)
 	}
 	if l.version > 1 {
 		before, err := g.Open(r.ctx, c, true)
 		if err != nil || !before.Equal(l.current()) || c.PreviousCode != l.code {
-			r.violate(fresh, "what %s keeps as the CVV before version %d is not that (error %v)", l.ref.Card, l.version, err)
+			r.violate(fresh, "%s does not store the previous CVV of version %d (error %v)", l.ref.Card, l.version, err)
 		}
 	}
 	l.cvvs = append(l.cvvs, cvv)

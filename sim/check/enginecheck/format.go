@@ -7,7 +7,7 @@ import (
 	"cvvrotation/rotation/engine"
 )
 
-// ended says how a call ended.
+// ended describes how a call ended.
 func ended(err error) string {
 	if err == nil {
 		return "done"
@@ -15,7 +15,7 @@ func ended(err error) string {
 	return "error: " + err.Error()
 }
 
-// wish is a forced call in words.
+// wish describes a forced call.
 func wish(req engine.ForceRequest) string {
 	words := "without a key"
 	if req.Key != "" {
@@ -30,7 +30,7 @@ func wish(req engine.ForceRequest) string {
 	return words
 }
 
-// said is an answer in words: all that is compared of it.
+// said describes an answer: everything in it that is compared.
 func said(r engine.Rotation) string {
 	words := fmt.Sprintf("%s (%s, scenario %d, missed %d) for %s at %s: version %d, service code %s, rotated %t, rescheduled %t",
 		r.Rule, r.Reason, r.Scenario, r.Missed, r.Card, r.At.Format(time.RFC3339Nano), r.Version, r.ServiceCode, r.Rotated, r.Rescheduled)
@@ -40,7 +40,7 @@ func said(r engine.Rotation) string {
 		words += ", next " + r.Next.Format(time.RFC3339Nano)
 	}
 	if r.Replayed {
-		words += ", the answer of before"
+		words += ", replayed"
 	}
 	return words
 }

@@ -21,17 +21,17 @@ const (
 )
 
 var invariants = [numInvariants]struct{ name, sentence string }{
-	answersRight:  {"answers", "A call is answered what the reference model decides of it at the store's time, and is an error where nothing was done or the reply was lost."},
-	once:          {"once", "The same idempotency key gives the same answer and rotates once, whichever replica is asked."},
-	stored:        {"stored", "What was answered is stored, what failed has left no trace, and a failing card is put off by its back-off."},
-	oneEvent:      {"one-event", "Every rotation, and every change of an interval, has exactly one event, which says what was decided; no event is without one."},
-	fresh:         {"fresh", "A CVV changes with its version and never otherwise, differs from the one before, and that one is what is kept as such."},
-	sealed:        {"sealed", "Whatever the keys of the replicas, all that is stored opens; after sealing anew it opens with the new key alone."},
-	verdictsRight: {"verdicts", "A CVV that is presented is judged as its version, the grace, the tries across rotations and the lock have it."},
-	observed:      {"observed", "The observer is told of every decision that was stored and answered, once."},
+	answersRight:  {"answers", "A call returns what the reference model decides at the store's time. It returns an error if nothing was done or the reply was lost."},
+	once:          {"once", "The same idempotency key gives the same answer and rotates once, on every replica."},
+	stored:        {"stored", "The store holds what was answered and nothing of what failed; a failing card waits for its back-off."},
+	oneEvent:      {"one-event", "Every rotation and every change of an interval has exactly one event, which reports the decision; there are no other events."},
+	fresh:         {"fresh", "The CVV changes with every version and only then, differs from the previous CVV, and that is stored as the previous one."},
+	sealed:        {"sealed", "Everything stored can be decrypted with the replicas' keys; after re-encryption, with the new key alone."},
+	verdictsRight: {"verdicts", "The verdict on a presented CVV follows from its version, the grace period, the failed attempts across rotations and the lock."},
+	observed:      {"observed", "The observer gets every decision that was stored and answered, exactly once."},
 	delivered:     {"delivered", "Every event is delivered at least once, and the first deliveries of a card's events are in order."},
-	alive:         {"alive", "When the faults have ended, every card with rotation on rotates at its slots, and none stays due."},
-	history:       {"history", "The events and the answers alone tell one story: numbered without a gap, a version more with each rotation, as the reference model replays them."},
+	alive:         {"alive", "After the faults have ended, every card with rotation on rotates at its slots, and none stays due."},
+	history:       {"history", "Events and answers alone are consistent: numbers have no gap, each rotation is one version, and the reference model replays them."},
 }
 
 // String returns the invariant's name.

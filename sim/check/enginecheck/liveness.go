@@ -29,14 +29,14 @@ func (r *run) settle() {
 		}
 		for i := 0; len(r.dueCards()) > 0 && r.failure == nil; i++ {
 			if i > 100 {
-				r.violate(alive, "cards stay due: claims do not end")
+				r.violate(alive, "cards stay due after 100 claims")
 			}
 			r.tick(r.replicas[i%len(r.replicas)], calm())
 			r.judge()
 		}
 		for _, l := range r.cards {
 			if l.state.Interval != 0 && l.automatic == l.lastAutomatic {
-				r.violate(alive, "%s was not rotated after the faults had ended, though its slot has passed", l.ref.Card)
+				r.violate(alive, "%s did not rotate after the faults had ended, although its slot had passed", l.ref.Card)
 			}
 		}
 	}

@@ -24,7 +24,7 @@ func (r *run) deliver(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	case 2:
 		slot = model.Instant{}
 	}
-	r.note("replica %d is delivered the slot %v of %s", rep.number+1, slot.Time, l.ref.Card)
+	r.note("replica %d gets the timer for the slot %v of %s", rep.number+1, slot.Time, l.ref.Card)
 	var got engine.Rotation
 	err := r.call(p, func(ctx context.Context) (err error) {
 		got, err = rep.engine.Deliver(ctx, l.ref, slot.Time)
@@ -38,7 +38,7 @@ func (r *run) deliver(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 		o, events, want = after.apply(t, model.Event{Kind: model.Auto, Slot: slot}, false, false)
 	}
 	r.note("  => %s, %s", o.rule, ended(err))
-	done, replied := r.outcomeOf(p, "delivering", err, want)
+	done, replied := r.outcomeOf(p, "a delivery", err, want)
 	if !done {
 		return
 	}
@@ -48,7 +48,7 @@ func (r *run) deliver(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 		Scenario: o.Scenario, Missed: o.Missed, Version: after.version, Next: after.state.Next.Time, ServiceCode: got.ServiceCode,
 	}
 	if replied && got != expect {
-		r.violate(answersRight, "delivering was answered %s, not %s", said(got), said(expect))
+		r.violate(answersRight, "the delivery was answered with %s, want %s", said(got), said(expect))
 	}
 }
 
@@ -82,7 +82,7 @@ func (r *run) tick(rep *replica, p *plan) {
 		return
 	}
 	if replied && n != len(all) {
-		r.violate(answersRight, "a claim took %d cards; %d were due", n, len(all))
+		r.violate(answersRight, "a claim rotated %d cards, but %d were due", n, len(all))
 	}
 	if p.fired && p.kind == faultRace && len(all) > 0 {
 		r.coverage[goalRace]++

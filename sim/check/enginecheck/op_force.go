@@ -90,7 +90,7 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 		want = engine.ErrKeyReused
 		r.coverage[goalKeyReused]++
 	case known:
-		r.note("  => was forced with this key before: %s", ended(err))
+		r.note("  => repeats an idempotency key: %s", ended(err))
 		r.coverage[goalReplayed]++
 		if done, replied := r.blame(once, p, what, err, nil); done && replied {
 			expect := prior.rotation
@@ -104,7 +104,7 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 				l.answers[req.Key] = prior
 			}
 			if got != expect {
-				r.violate(once, "%s was answered %s, and the first time %s", what, said(got), said(expect))
+				r.violate(once, "%s was answered with %s, and the first time with %s", what, said(got), said(expect))
 			}
 		} else {
 			r.pending = append(r.pending, pending{l, ref, req})
@@ -135,7 +135,7 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 		Scenario: o.Scenario, Version: after.version, Next: after.state.Next.Time, ServiceCode: got.ServiceCode,
 	}
 	if replied && got != expect {
-		r.violate(answersRight, "%s was answered %s, not %s", what, said(got), said(expect))
+		r.violate(answersRight, "%s was answered with %s, want %s", what, said(got), said(expect))
 	}
 	if replied {
 		r.answers = append(r.answers, got)

@@ -38,13 +38,13 @@ func (r *run) relay(s *splitmix.Stream, rep *replica, p *plan) {
 	}
 	err = r.call(p, func(ctx context.Context) error { return rep.store.RecordDeliveries(ctx, results) })
 	r.note("replica %d relays %d events: %s", rep.number+1, len(results), ended(err))
-	r.outcomeOf(p, "settling deliveries", err, nil)
+	r.outcomeOf(p, "recording deliveries", err, nil)
 }
 
 // take is the sink.
 func (r *run) take(e store.Event) {
 	if e.Number > r.sink[e.Card]+1 {
-		r.violate(delivered, "event %s came to the subscriber before event %d", e.ID(), r.sink[e.Card]+1)
+		r.violate(delivered, "event %s was delivered before event %d", e.ID(), r.sink[e.Card]+1)
 	}
 	if e.Number <= r.sink[e.Card] {
 		r.coverage[goalRedelivered]++
@@ -66,13 +66,13 @@ func (r *run) drain() {
 			results = append(results, store.Delivery{Position: e.Position, Status: store.StatusDelivered})
 		}
 		if err := r.base.RecordDeliveries(ctx, results); err != nil {
-			r.violate(delivered, "settling deliveries: %v", err)
+			r.violate(delivered, "recording deliveries: %v", err)
 			return
 		}
 	}
 	for _, l := range r.cards {
 		if r.sink[l.ref.Card] != l.events {
-			r.violate(delivered, "%d events of %s were delivered, of %d", r.sink[l.ref.Card], l.ref.Card, l.events)
+			r.violate(delivered, "only %d events of %s were delivered, of %d", r.sink[l.ref.Card], l.ref.Card, l.events)
 		}
 	}
 }

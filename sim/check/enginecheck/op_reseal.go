@@ -24,7 +24,7 @@ func (r *run) reseal(rep *replica, p *plan) {
 		resealed, failed, err = rep.engine.Reseal(ctx)
 		return err
 	})
-	r.note("replica %d seals everything anew with key %d: %d cards, %d failed, %s", rep.number+1, key, resealed, failed, ended(err))
+	r.note("replica %d re-encrypts all cards with key %d: %d done, %d failed, %s", rep.number+1, key, resealed, failed, ended(err))
 	kind := p.kind
 	if !p.fired {
 		kind = noFault
@@ -37,7 +37,7 @@ func (r *run) reseal(rep *replica, p *plan) {
 		wantFailed = 1
 	}
 	if err != nil || failed != wantFailed || kind != faultRace && resealed+failed != len(before) {
-		r.violate(answersRight, "sealing anew answered %d cards, %d failed, %v; there were %d to seal", resealed, failed, err, len(before))
+		r.violate(answersRight, "re-encryption reported %d cards, %d failed, %v; %d needed it", resealed, failed, err, len(before))
 	}
 	r.coverage[goalResealed] += uint64(resealed)
 	if resealed > 0 && failed > 0 {
@@ -49,7 +49,7 @@ func (r *run) reseal(rep *replica, p *plan) {
 			continue
 		}
 		if !r.opens(alone, l) {
-			r.violate(sealed, "%s was sealed anew, and does not open with key %d alone", l.ref.Card, key)
+			r.violate(sealed, "%s was re-encrypted, but key %d alone does not decrypt it", l.ref.Card, key)
 		}
 	}
 }
@@ -58,7 +58,7 @@ func (r *run) reseal(rep *replica, p *plan) {
 func (r *run) opens(g engine.Generator, l *ledger) bool {
 	c, err := r.base.Card(context.Background(), l.ref.Card)
 	if err != nil {
-		r.violate(stored, "%s was registered, and reading it gives %v", l.ref.Card, err)
+		r.violate(stored, "reading the registered card %s failed: %v", l.ref.Card, err)
 		return false
 	}
 	_, now := g.Open(context.Background(), &c, false)

@@ -55,10 +55,10 @@ func (r *run) register(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	}
 	r.commit(l, after, o, events, replied)
 	if replied && created != isNew {
-		r.violate(answersRight, "registering %s said that it is new: %v", ref.Card, created)
+		r.violate(answersRight, "registering %s reported a new card: %v", ref.Card, created)
 	}
 	if replied && !got.Next.Equal(after.state.Next.Time) {
-		r.violate(answersRight, "registering %s answered the next slot %v, not %v", ref.Card, got.Next, after.state.Next.Time)
+		r.violate(answersRight, "registering %s returned the next slot %v, want %v", ref.Card, got.Next, after.state.Next.Time)
 	}
 }
 
@@ -133,6 +133,6 @@ func (r *run) compareSchedule(what string, got engine.Schedule, l *ledger, slots
 	want, _ := l.shown(r.at(), slots)
 	got.Failure = ""
 	if got.ServiceCode != want.ServiceCode || !cmp.Equal(got, want) {
-		r.violate(answersRight, "%s was answered (-want +got):\n%s", what, cmp.Diff(want, got))
+		r.violate(answersRight, "%s returned (-want +got):\n%s", what, cmp.Diff(want, got))
 	}
 }

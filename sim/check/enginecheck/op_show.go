@@ -23,7 +23,7 @@ func (r *run) show(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 		})
 		r.note("replica %d reveals %s: %s", rep.number+1, ref.Card, ended(err))
 		if err == nil && want == nil && (!got.CVV.Equal(l.current()) || got.Version != l.version || !got.Next.Equal(l.state.Next.Time)) {
-			r.violate(answersRight, "revealing %s gave version %d, or a CVV of another version, not %d", ref.Card, got.Version, l.version)
+			r.violate(answersRight, "revealing %s returned version %d or another version's CVV, want version %d", ref.Card, got.Version, l.version)
 		}
 		r.readOutcome(p, "revealing "+ref.Card, err, want)
 		return

@@ -22,7 +22,7 @@ func (r *run) sweep(s *splitmix.Stream, rep *replica, p *plan) {
 	}
 	fails := kind == faultBefore || kind == faultAfter
 	if fails && p.call != memory.CallUpdate && err == nil {
-		r.violate(answersRight, "a sweep that failed came back without an error")
+		r.violate(answersRight, "a failed sweep returned no error")
 	}
 	for _, l := range r.cards {
 		first, ahead := l.ahead(r.at())

@@ -16,10 +16,10 @@ func (r *run) verify(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 		return
 	}
 	p.call = memory.CallUpdate
-	what := splitmix.Pick(s, "the CVV", "the CVV before", "the CVV before", "an older CVV", "a wrong CVV", "a wrong CVV", "a wrong CVV")
+	what := splitmix.Pick(s, "the CVV", "the previous CVV", "the previous CVV", "an older CVV", "a wrong CVV", "a wrong CVV", "a wrong CVV")
 	guess := s.Below(1000)
 	present := func() cvvgen.CVV {
-		old := map[string]int{"the CVV": 1, "the CVV before": 2, "an older CVV": 3}[what]
+		old := map[string]int{"the CVV": 1, "the previous CVV": 2, "an older CVV": 3}[what]
 		if old > 0 && len(l.cvvs) >= old {
 			return l.cvv(old)
 		}
@@ -39,7 +39,7 @@ func (r *run) verify(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	})
 	after := *l
 	want := after.verify(r.terms(l), presented)
-	r.note("  => %v, %s; %d tries", got, ended(err), after.tries)
+	r.note("  => %v, %s; %d failed attempts", got, ended(err), after.tries)
 	done, replied := r.outcomeOf(p, "verifying", err, nil)
 	if !done {
 		return
@@ -47,7 +47,7 @@ func (r *run) verify(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	*l = after
 	r.coverage.verified(want, l, r.at())
 	if replied && got != want {
-		r.violate(verdictsRight, "verifying %s on %s gave %v, not %v", what, l.ref.Card, got, want)
+		r.violate(verdictsRight, "verifying %s on %s returned %v, want %v", what, l.ref.Card, got, want)
 	}
 	r.events++ // not in the trace: by chance, an older CVV is the current one again
 }

@@ -61,7 +61,7 @@ func (r *run) pass(s *splitmix.Stream, l *ledger) {
 
 func (r *run) jump(s *splitmix.Stream) {
 	if r.jumped != 0 {
-		r.note("the store's clock jumps back by %v", r.jumped)
+		r.note("the store's clock steps back by %v", r.jumped)
 		r.now -= int64(r.jumped)
 		r.jumped = 0
 		r.coverage[goalJumpedBack]++
@@ -73,7 +73,7 @@ func (r *run) jump(s *splitmix.Stream) {
 	}
 	r.jumped = time.Duration(s.Below(int64(3*year))) + day
 	r.now += int64(r.jumped)
-	r.note("the store's clock jumps ahead by %v", r.jumped)
+	r.note("the store's clock steps ahead by %v", r.jumped)
 }
 
 // operate draws one operation and does it. A nested one is what comes first in a
@@ -107,10 +107,10 @@ func (r *run) operate(s *splitmix.Stream, l *ledger, p *plan, nested bool) {
 		r.relay(s, rep, p)
 	case n < 95:
 		r.keys[rep.number] = splitmix.Pick[uint32](s, 1, 1, 2)
-		r.note("replica %d is killed, and starts again; it seals with key %d", rep.number+1, r.keys[rep.number])
+		r.note("replica %d is killed and restarts; it encrypts with key %d", rep.number+1, r.keys[rep.number])
 		r.start(rep.number)
 	case n < 96:
-		r.note("the store is killed, and starts again")
+		r.note("the store is killed and restarts")
 		r.reopen()
 	case n < 97:
 		r.reseal(rep, p)

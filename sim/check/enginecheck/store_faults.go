@@ -32,8 +32,8 @@ const (
 )
 
 var faultNames = [...]string{
-	faultBefore: "fails before its commit", faultAfter: "loses its reply", faultAgain: "is tried twice by the store",
-	faultStall: "stalls until the caller gives up", faultRace: "comes second to another replica's", faultKill: "ends with the store killed before its commit",
+	faultBefore: "fails before its commit", faultAfter: "loses its reply", faultAgain: "is retried by the store",
+	faultStall: "stalls until the caller cancels it", faultRace: "loses a race against another replica", faultKill: "ends with the store killed before its commit",
 }
 
 // faults is asked by the store before each call.
@@ -106,7 +106,7 @@ func (r *run) blame(i Invariant, p *plan, what string, err, want error) (done, r
 	}
 	unless := func(ok bool) {
 		if !ok {
-			r.violate(i, "%s came back with error %v, and was to come back with %v", what, err, want)
+			r.violate(i, "%s returned the error %v, want %v", what, err, want)
 		}
 	}
 	switch {
