@@ -11,7 +11,7 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Card implements store.Store.
+// Card implements store.Cards.
 func (s *Store) Card(ctx context.Context, id string) (c store.Card, err error) {
 	err = s.with(ctx, s.foreground, "read card", func(conn *pgxpool.Conn) error {
 		rows, err := conn.Query(ctx, "SELECT "+columnNames+" FROM cards WHERE id = $1", id)
@@ -31,12 +31,12 @@ func (s *Store) Card(ctx context.Context, id string) (c store.Card, err error) {
 	return c, err
 }
 
-// ListCards implements store.Store.
+// ListCards implements store.Cards.
 func (s *Store) ListCards(ctx context.Context, after string, limit int) ([]store.Card, error) {
 	return s.list(ctx, "list cards", "SELECT "+columnNames+" FROM cards WHERE id > $1 ORDER BY id LIMIT $2", after, max(limit, 0))
 }
 
-// ListFailingCards implements store.Store.
+// ListFailingCards implements store.Operator.
 func (s *Store) ListFailingCards(ctx context.Context, limit int) ([]store.Card, error) {
 	return s.list(ctx, "list failing cards", "SELECT "+columnNames+" FROM cards WHERE failures > 0 ORDER BY id LIMIT $1", max(limit, 0))
 }
@@ -53,7 +53,7 @@ func (s *Store) list(ctx context.Context, what, sql string, args ...any) (cards 
 	return cards, err
 }
 
-// NextDue implements store.Store.
+// NextDue implements store.Cards.
 func (s *Store) NextDue(ctx context.Context) (due time.Time, ok bool, err error) {
 	err = s.with(ctx, s.background, "read next due", func(conn *pgxpool.Conn) (err error) {
 		due, ok, err = nextDue(ctx, conn)
@@ -74,7 +74,7 @@ func nextDue(ctx context.Context, conn *pgxpool.Conn) (time.Time, bool, error) {
 // stay short because an old snapshot keeps vacuum from cleaning up.
 const aheadPage = 20_000
 
-// IDsTooFarAhead implements store.Store. It reads the whole table, in pages,
+// IDsTooFarAhead implements store.Cards. It reads the whole table, in pages,
 // unless it finds limit cards earlier: no index can hold what depends on the time.
 func (s *Store) IDsTooFarAhead(ctx context.Context, after string, limit int) (ids []string, err error) {
 	limit = max(limit, 0)
@@ -110,7 +110,7 @@ func (s *Store) IDsTooFarAhead(ctx context.Context, after string, limit int) (id
 	return ids, err
 }
 
-// CountDue implements store.Store. It reads the index on due between the two
+// CountDue implements store.Operator. It reads the index on due between the two
 // ends.
 func (s *Store) CountDue(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error) {
 	counts := make([]int64, max(n, 0))

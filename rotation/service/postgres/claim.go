@@ -9,7 +9,7 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Claim implements store.Store. Under a backlog it starts where the previous claim
+// Claim implements store.Cards. Under a backlog it starts where the previous claim
 // ended; see claimCursor.
 func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	if err := s.begin(); err != nil {

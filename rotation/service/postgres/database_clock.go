@@ -35,7 +35,7 @@ func (s *Store) at(ns int64) time.Time {
 // Clock implements store.Clocked. It returns nil unless Options.Clock is set.
 func (s *Store) Clock() clock.Clock { return s.clock }
 
-// Now implements store.Store.
+// Now implements store.Cards.
 func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
 	err = s.with(ctx, s.foreground, "read clock", func(conn *pgxpool.Conn) error {
 		var ns int64

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// DeleteExpired implements store.Store.
+// DeleteExpired implements store.Cards.
 func (s *Store) DeleteExpired(ctx context.Context, deliveredBefore time.Time, limit int) (n int, err error) {
 	if limit <= 0 {
 		return 0, ctx.Err()

@@ -50,7 +50,7 @@ func waitingSQL(limit int) string {
 		" WHERE position >= $1 AND card NOT IN (SELECT unnest($2::text[])) ORDER BY position LIMIT " + strconv.Itoa(limit)
 }
 
-// ListEvents implements store.Outbox.
+// ListEvents implements store.Operator.
 func (s *Store) ListEvents(ctx context.Context, after int64, limit int) (events []store.Queued, err error) {
 	if limit <= 0 {
 		return nil, ctx.Err()

@@ -109,6 +109,11 @@ func newPool(url string, connections int) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Clocked = (*Store)(nil)
+)
+
 // Close implements store.Store. It also releases the relay's lease.
 func (s *Store) Close() error {
 	s.mu.Lock()

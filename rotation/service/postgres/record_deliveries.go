@@ -53,7 +53,7 @@ func (s *Store) RecordDeliveries(ctx context.Context, results []store.Delivery) 
 	})
 }
 
-// Requeue implements store.Outbox. Relays of other processes notice it with
+// Requeue implements store.Operator. Relays of other processes notice it with
 // their next scan of the outbox.
 func (s *Store) Requeue(ctx context.Context, first, last int64) (n int64, err error) {
 	err = s.with(ctx, s.background, "requeue", func(conn *pgxpool.Conn) error {

@@ -15,7 +15,7 @@ import (
 // exact is the number up to which Stats counts rows.
 const exact = 20_000
 
-// Stats implements store.Store. Each number is exact up to 20,000. Beyond that
+// Stats implements store.Operator. Each number is exact up to 20,000. Beyond that
 // it is the planner's estimate, from statistics that autovacuum keeps: a metric must
 // not read a hundred million rows.
 func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {

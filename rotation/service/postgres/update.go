@@ -16,7 +16,7 @@ import (
 // transaction, or the connection broke before the commit was sent.
 const maxTries = 6
 
-// Update implements store.Store.
+// Update implements store.Cards.
 func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	if err := s.begin(); err != nil {
 		return err

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	selectCards   = `SELECT ` + cardColumns + ` FROM card WHERE id > ? ORDER BY id LIMIT ?`
-	selectFailing = `SELECT ` + cardColumns + ` FROM card WHERE failures > 0 ORDER BY id LIMIT ?`
-	selectAhead   = `SELECT id FROM card NOT INDEXED WHERE next > ? + interval AND id > ? ORDER BY id LIMIT ?`
-	selectNextDue = `SELECT due FROM card WHERE due IS NOT NULL ORDER BY due LIMIT 1`
-	countDue      = `SELECT (due - ?1) / ?2, count(*) FROM card WHERE due >= ?1 AND due < ?3 GROUP BY 1`
+	selectCards       = `SELECT ` + cardColumns + ` FROM card WHERE id > ? ORDER BY id LIMIT ?`
+	selectFailing     = `SELECT ` + cardColumns + ` FROM card WHERE failures > 0 ORDER BY id LIMIT ?`
+	selectTooFarAhead = `SELECT id FROM card NOT INDEXED WHERE next > ? + interval AND id > ? ORDER BY id LIMIT ?`
+	selectNextDue     = `SELECT due FROM card WHERE due IS NOT NULL ORDER BY due LIMIT 1`
+	countDue          = `SELECT (due - ?1) / ?2, count(*) FROM card WHERE due >= ?1 AND due < ?3 GROUP BY 1`
 )
 
-// cards returns the cards that a query of their columns finds.
+// cards returns the result of a query of cardColumns.
 func (s *Store) cards(ctx context.Context, query string, args ...any) (cards []store.Card, err error) {
 	err = s.read(ctx, func(r *row) error {
 		cards = append(cards, scanCard(r))
@@ -25,7 +25,7 @@ func (s *Store) cards(ctx context.Context, query string, args ...any) (cards []s
 	return cards, err
 }
 
-// Card implements store.Store.
+// Card implements store.Cards.
 func (s *Store) Card(ctx context.Context, id string) (store.Card, error) {
 	var c store.Card
 	found := false
@@ -43,28 +43,28 @@ func (s *Store) Card(ctx context.Context, id string) (store.Card, error) {
 	return c, nil
 }
 
-// ListCards implements store.Store.
+// ListCards implements store.Cards.
 func (s *Store) ListCards(ctx context.Context, after string, limit int) ([]store.Card, error) {
 	return s.cards(ctx, selectCards, after, rows(limit))
 }
 
-// ListFailingCards implements store.Store.
+// ListFailingCards implements store.Operator.
 func (s *Store) ListFailingCards(ctx context.Context, limit int) ([]store.Card, error) {
 	return s.cards(ctx, selectFailing, rows(limit))
 }
 
-// IDsTooFarAhead implements store.Store. It reads all cards, in the order of the file,
-// which is much faster than that of their ids.
+// IDsTooFarAhead implements store.Cards. It reads all cards in the order of the file,
+// which is much faster than the order of their ids.
 func (s *Store) IDsTooFarAhead(ctx context.Context, after string, limit int) (ids []string, err error) {
 	err = s.read(ctx, func(r *row) error {
 		ids = append(ids, r.string())
 		return nil
-	}, selectAhead,
+	}, selectTooFarAhead,
 		s.now().UnixNano(), after, rows(limit))
 	return ids, err
 }
 
-// NextDue implements store.Store.
+// NextDue implements store.Cards.
 func (s *Store) NextDue(ctx context.Context) (due time.Time, ok bool, err error) {
 	err = s.read(ctx, func(r *row) error {
 		due, ok = r.time(), true
@@ -73,7 +73,7 @@ func (s *Store) NextDue(ctx context.Context) (due time.Time, ok bool, err error)
 	return due, ok, err
 }
 
-// CountDue implements store.Store.
+// CountDue implements store.Operator.
 func (s *Store) CountDue(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error) {
 	counts := make([]int64, max(n, 0))
 	if len(counts) == 0 || step <= 0 {
@@ -89,10 +89,10 @@ func (s *Store) CountDue(ctx context.Context, from time.Time, step time.Duration
 	}, countDue, first, int64(step), last)
 }
 
-// rows is a limit; SQLite takes a negative one for none.
+// rows returns a limit for SQL, where a negative one would mean no limit.
 func rows(limit int) int64 { return int64(max(limit, 0)) }
 
-// bound returns t in nanoseconds, or the end of what they can say.
+// bound returns t in nanoseconds, limited to the range of int64.
 func bound(t time.Time) int64 {
 	switch {
 	case t.Before(time.Unix(0, math.MinInt64)):

@@ -8,7 +8,7 @@ import (
 
 const selectDue = `SELECT n, ` + cardColumns + ` FROM card WHERE due <= ? ORDER BY due, n LIMIT ?`
 
-// Claim implements store.Store. Each claim has a transaction of its own.
+// Claim implements store.Cards. Each claim has a transaction of its own.
 func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	n := 0
 	err := s.submit(s.others, newRequest(ctx, fn, func(c *conn, q *request) error {
@@ -33,12 +33,12 @@ func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Change) err
 	return n, nil
 }
 
-// loadDue reads up to limit cards that are due.
-func (s *Store) loadDue(c *conn, limit int) (due []*locked, err error) {
+// loadDue reads up to limit due cards.
+func (s *Store) loadDue(c *conn, limit int) (due []*loadedCard, err error) {
 	now := s.now()
 	err = c.query(context.Background(), func(r *row) error {
-		l := &locked{n: r.int(), tx: store.Change{Now: now, Card: scanCard(r)}}
-		l.id, l.tx.Slot = l.tx.Card.ID, l.tx.Card.Next
+		l := &loadedCard{n: r.int(), change: store.Change{Now: now, Card: scanCard(r)}}
+		l.id, l.change.Slot = l.change.Card.ID, l.change.Card.Next
 		due = append(due, l)
 		return nil
 	}, selectDue, now.UnixNano(), int64(limit))

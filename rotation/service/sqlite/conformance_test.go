@@ -10,7 +10,7 @@ import (
 	"cvvrotation/rotation/engine/storetest"
 )
 
-func TestConformance(t *testing.T) {
+func TestStore_MeetsTheContract(t *testing.T) {
 	storetest.Run(t, storetest.Harness{Open: func(t *testing.T, clk clock.Clock) (store.Store, func() store.Store) {
 		path := filepath.Join(t.TempDir(), "cards.db")
 		reopen := func() store.Store { return mustOpen(t, path, clk) }

@@ -30,9 +30,8 @@ func connect(ctx context.Context, dsn string) (*conn, error) {
 	return &conn{Conn: c, statements: make(map[string]driver.Stmt)}, nil
 }
 
-// statement returns a prepared statement, and the arguments as it takes them.
-// Those are an int64, a string, a []byte or nil each, and are valid until the
-// next call.
+// statement returns a prepared statement and its converted arguments. Arguments are
+// int64, string, []byte or nil. The converted ones are valid until the next call.
 func (c *conn) statement(query string, args []any) (driver.Stmt, []driver.NamedValue, error) {
 	s, ok := c.statements[query]
 	if !ok {
@@ -70,8 +69,8 @@ func (c *conn) exec(ctx context.Context, query string, args ...any) (int64, erro
 	return result.RowsAffected()
 }
 
-// begin starts a transaction that writes. After an error there is none: when ctx
-// ends, the driver says so also of a BEGIN that has taken place.
+// begin starts a write transaction. After an error there is none: if ctx ends, the
+// driver returns an error even after a successful BEGIN, so begin rolls back.
 func (c *conn) begin(ctx context.Context) error {
 	_, err := c.exec(ctx, "BEGIN IMMEDIATE")
 	if err != nil {
@@ -80,10 +79,10 @@ func (c *conn) begin(ctx context.Context) error {
 	return err
 }
 
-// rollback ends the transaction, if there is one; SQLite may have done it.
+// rollback ends the transaction, unless SQLite has already done so.
 func (c *conn) rollback() { _, _ = c.exec(context.Background(), "ROLLBACK") }
 
-// script runs statements that are needed once.
+// script runs statements without preparing them.
 func (c *conn) script(ctx context.Context, statements string) error {
 	_, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, statements, nil)
 	return err
@@ -92,7 +91,7 @@ func (c *conn) script(ctx context.Context, statements string) error {
 // errEnough ends a query early, without an error.
 var errEnough = errors.New("enough rows")
 
-// query calls scan with each row. It must not use the connection.
+// query calls scan with each row. scan must not use the connection.
 func (c *conn) query(ctx context.Context, scan func(*row) error, query string, args ...any) (err error) {
 	s, values, err := c.statement(query, args)
 	if err != nil {

@@ -6,23 +6,23 @@ import (
 )
 
 const (
-	expire = `DELETE FROM event WHERE position IN (
+	deleteUndelivered = `DELETE FROM event WHERE position IN (
 		SELECT position FROM (SELECT position, at FROM event WHERE status = 0 ORDER BY position LIMIT ?) WHERE at < ?)`
 
-	pruneAnswers = `DELETE FROM answer WHERE (card, key) IN (
+	deleteExpiredAnswers = `DELETE FROM answer WHERE (card, key) IN (
 		SELECT card, key FROM answer WHERE expires <= ? ORDER BY expires LIMIT ?)`
-	pruneEvents = `DELETE FROM event WHERE position IN (
+	deleteDeliveredEvents = `DELETE FROM event WHERE position IN (
 		SELECT position FROM event WHERE status = 1 AND since < ? ORDER BY since LIMIT ?)`
 )
 
-// DeleteExpired implements store.Store.
+// DeleteExpired implements store.Cards.
 func (s *Store) DeleteExpired(ctx context.Context, deliveredBefore time.Time, limit int) (int, error) {
 	n, err := s.change(ctx, func(c *conn) (int64, error) {
-		answers, err := c.exec(context.Background(), pruneAnswers, s.now().UnixNano(), rows(limit))
+		answers, err := c.exec(context.Background(), deleteExpiredAnswers, s.now().UnixNano(), rows(limit))
 		if err != nil {
 			return 0, err
 		}
-		events, err := c.exec(context.Background(), pruneEvents, bound(deliveredBefore), rows(limit))
+		events, err := c.exec(context.Background(), deleteDeliveredEvents, bound(deliveredBefore), rows(limit))
 		return answers + events, err
 	})
 	return int(n), err
@@ -31,7 +31,7 @@ func (s *Store) DeleteExpired(ctx context.Context, deliveredBefore time.Time, li
 // DeleteUndelivered implements store.Outbox.
 func (s *Store) DeleteUndelivered(ctx context.Context, before time.Time, limit int) (int, error) {
 	n, err := s.change(ctx, func(c *conn) (int64, error) {
-		return c.exec(context.Background(), expire, rows(limit), bound(before))
+		return c.exec(context.Background(), deleteUndelivered, rows(limit), bound(before))
 	})
 	return int(n), err
 }

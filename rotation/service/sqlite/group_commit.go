@@ -6,30 +6,30 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// maxGroup is how many updates share a transaction at most, which bounds how
-// long the first of them waits for the others.
+// maxGroup is the maximum number of updates in a transaction, which bounds how long the
+// first of them waits for the others.
 const maxGroup = 256
 
-// request is something to be done in a transaction of the writer.
+// request is work for a transaction of the writer.
 type request struct {
-	ctx  context.Context
-	fn   func(*store.Change) error // the caller's
-	do   func(*conn, *request) error
-	err  error     // for the caller, when the transaction has committed
-	turn chan bool // to the caller: true to call fn with the cards, false when all is done
+	ctx     context.Context
+	fn      func(*store.Change) error // the caller's function
+	do      func(*conn, *request) error
+	err     error     // for the caller, after the transaction
+	proceed chan bool // to the caller: true to call fn with the cards, false at the end
 
-	cards []*locked     // to call fn with
-	back  chan struct{} // from the caller: it has been called
-	gone  bool          // fn has panicked
+	cards    []*loadedCard // to call fn with
+	returned chan struct{} // from the caller: fn has returned or panicked
+	panicked bool          // fn has panicked
 }
 
 func newRequest(ctx context.Context, fn func(*store.Change) error, do func(*conn, *request) error) *request {
-	return &request{ctx: ctx, fn: fn, do: do, turn: make(chan bool, 1), back: make(chan struct{})}
+	return &request{ctx: ctx, fn: fn, do: do, proceed: make(chan bool, 1), returned: make(chan struct{})}
 }
 
-// submit hands q to the writer, and calls its function when the writer says so:
-// in the caller's goroutine, so that a panic is the caller's. A context matters
-// until the writer has taken q.
+// submit passes q to the writer, and calls fn when the writer asks for it. fn runs in
+// the caller's goroutine, so its panic reaches the caller. The end of the context has
+// no effect after the writer has started the transaction.
 func (s *Store) submit(to chan<- *request, q *request) error {
 	if err := s.open(q.ctx); err != nil {
 		return err
@@ -41,43 +41,55 @@ func (s *Store) submit(to chan<- *request, q *request) error {
 	case <-s.closing:
 		return store.ErrClosed
 	}
-	for <-q.turn {
+	for <-q.proceed {
 		q.run()
 	}
 	return q.err
 }
 
 func (q *request) run() {
-	q.gone = true
-	defer func() { q.back <- struct{}{} }()
+	q.panicked = true
+	defer func() { q.returned <- struct{}{} }()
 	for _, l := range q.cards {
-		l.err = q.fn(&l.tx)
+		l.err = q.fn(&l.change)
 	}
-	q.gone = false
+	q.panicked = false
 }
 
-// call has the caller call its function with the cards, and reports whether it
-// has returned from all calls.
-func (q *request) call(cards ...*locked) bool {
-	if !q.gone {
+// call lets the caller call fn with the cards, and reports whether all calls returned.
+func (q *request) call(cards ...*loadedCard) bool {
+	if !q.panicked {
 		q.cards = cards
-		q.turn <- true
-		<-q.back
+		q.proceed <- true
+		<-q.returned
 	}
-	return !q.gone
+	return !q.panicked
 }
 
-// end gives the caller its answer.
+// end returns the result to the caller.
 func (q *request) end(err error) {
 	if err != nil {
 		q.err = explain(err)
 	}
-	q.turn <- false
+	q.proceed <- false
 }
 
-// write is the goroutine that writes. Updates go first; after each group of
-// them one of the other requests has its turn.
-func (s *Store) write() {
+// change runs a function without cards in a transaction of its own, and returns how many
+// rows it changed.
+func (s *Store) change(ctx context.Context, do func(*conn) (int64, error)) (n int64, err error) {
+	err = s.submit(s.others, newRequest(ctx, nil, func(c *conn, _ *request) (err error) {
+		n, err = do(c)
+		return err
+	}))
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// runWriter is the goroutine that writes. Updates go first; after each group of
+// updates it runs one other request.
+func (s *Store) runWriter() {
 	defer close(s.stopped)
 	for {
 		select {
@@ -102,7 +114,8 @@ func (s *Store) write() {
 	}
 }
 
-// group does q and all updates that wait by then in one transaction.
+// group runs q and all updates that wait by then in one transaction. If it fails, each
+// is repeated in a transaction of its own.
 func (s *Store) group(q *request) {
 	if err := s.begin(q.ctx); err != nil {
 		q.end(err)
@@ -133,7 +146,7 @@ func (s *Store) group(q *request) {
 	}
 }
 
-// alone does q in a transaction of its own.
+// alone runs q in a transaction of its own.
 func (s *Store) alone(q *request) {
 	err := s.begin(q.ctx)
 	if err == nil {
@@ -142,7 +155,7 @@ func (s *Store) alone(q *request) {
 	q.end(err)
 }
 
-// commit ends the transaction: rolls it back if there has been an error.
+// commit commits the transaction, or rolls it back after an error.
 func (s *Store) commit(err error) error {
 	if err == nil {
 		_, err = s.writer.exec(context.Background(), "COMMIT")

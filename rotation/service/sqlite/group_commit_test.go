@@ -17,8 +17,8 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// onCommit has f asked before each commit that changes something, whether it
-// may take place. The writer must be idle.
+// onCommit calls f before each commit that changes something; false aborts it. The
+// writer must be idle.
 func onCommit(s *Store, f func() bool) {
 	s.writer.Conn.(sqlite.HookRegisterer).RegisterCommitHook(func() int32 {
 		if f() {
@@ -28,10 +28,9 @@ func onCommit(s *Store, f func() bool) {
 	})
 }
 
-// held is a store whose writer is at work on something, until it is released.
-// In its bubble, synctest.Wait returns when all that has been started waits for
-// the writer.
-func held(t *testing.T, work func(*testing.T, *Store)) {
+// inBubble calls work with a store in a bubble of synctest, where synctest.Wait returns
+// when all calls wait for the writer.
+func inBubble(t *testing.T, work func(*testing.T, *Store)) {
 	path := tempFile(t)
 	synctest.Test(t, func(t *testing.T) {
 		s, err := Open(t.Context(), path, Options{Clock: clock.NewMock()})
@@ -43,9 +42,9 @@ func held(t *testing.T, work func(*testing.T, *Store)) {
 	})
 }
 
-// hold begins an update that ends when the function returned is called.
-func hold(t *testing.T, s *Store) (release func()) {
-	inside, release2, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+// occupy starts an update that keeps the writer busy until finish is called.
+func occupy(t *testing.T, s *Store) (finish func()) {
+	inside, finished, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		done <- s.Update(context.Background(), "holder", "", func(tx *store.Change) error {
 			select {
@@ -53,53 +52,53 @@ func hold(t *testing.T, s *Store) (release func()) {
 			default:
 				close(inside)
 			}
-			<-release2
+			<-finished
 			return count(tx)
 		})
 	}()
 	<-inside
 	return func() {
-		close(release2)
+		close(finished)
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-func TestUpdatesThatWaitShareACommit(t *testing.T) {
-	held(t, func(t *testing.T, s *Store) {
+func TestUpdate_WaitingOnesShareACommit(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Store) {
 		commits := 0
 		onCommit(s, func() bool { commits++; return true })
-		release := hold(t, s)
+		finish := occupy(t, s)
 		const n = 100
 		var wg sync.WaitGroup
 		for i := range n {
 			wg.Go(func() { put(t, s, fmt.Sprint(i)) })
 		}
 		synctest.Wait()
-		release()
+		finish()
 		wg.Wait()
 		if commits != 1 {
 			t.Errorf("%d updates took %d commits", n+1, commits)
 		}
 		put(t, s, "later")
 		if commits != 2 {
-			t.Errorf("the update after them made it %d commits", commits)
+			t.Errorf("%d commits after one more update, want 2", commits)
 		}
 	})
 }
 
-func TestGroupIsBounded(t *testing.T) {
-	held(t, func(t *testing.T, s *Store) {
+func TestUpdate_GroupIsLimitedToMaxGroup(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Store) {
 		commits := 0
 		onCommit(s, func() bool { commits++; return true })
-		release := hold(t, s)
+		finish := occupy(t, s)
 		var wg sync.WaitGroup
 		for i := range 2 * maxGroup {
 			wg.Go(func() { put(t, s, fmt.Sprint(i)) })
 		}
 		synctest.Wait()
-		release()
+		finish()
 		wg.Wait()
 		if commits != 3 {
 			t.Errorf("%d updates took %d commits", 2*maxGroup+1, commits)
@@ -107,12 +106,12 @@ func TestGroupIsBounded(t *testing.T) {
 	})
 }
 
-func TestErrorsOfFunctionsAreTheirOwn(t *testing.T) {
-	own := errors.New("no such luck")
-	held(t, func(t *testing.T, s *Store) {
+func TestUpdate_ErrorAndPanicReachTheirCallerAlone(t *testing.T) {
+	own := errors.New("own")
+	inBubble(t, func(t *testing.T, s *Store) {
 		commits := 0
 		onCommit(s, func() bool { commits++; return true })
-		release := hold(t, s)
+		finish := occupy(t, s)
 		var wg sync.WaitGroup
 		for i := range 5 {
 			wg.Go(func() { put(t, s, fmt.Sprint(i)) })
@@ -127,7 +126,7 @@ func TestErrorsOfFunctionsAreTheirOwn(t *testing.T) {
 			wg.Go(func() {
 				defer func() {
 					if p := recover(); p != "oh" {
-						t.Errorf("the caller's panic is %v", p)
+						t.Errorf("the caller recovered %v", p)
 					}
 				}()
 				_ = s.Update(t.Context(), fmt.Sprint(i), "", func(tx *store.Change) error {
@@ -137,7 +136,7 @@ func TestErrorsOfFunctionsAreTheirOwn(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		release()
+		finish()
 		wg.Wait()
 		for i := range 5 {
 			if v := version(t, s, fmt.Sprint(i)); v != 1 {
@@ -150,8 +149,8 @@ func TestErrorsOfFunctionsAreTheirOwn(t *testing.T) {
 	})
 }
 
-func TestPanicInAClaimLeavesEverythingAsItWas(t *testing.T) {
-	s := mustOpen(t, tempFile(t), clock.NewMock())
+func TestClaim_PanicChangesNothing(t *testing.T) {
+	s := mustOpen(t, tempFile(t), nil)
 	put(t, s, "A")
 	put(t, s, "B")
 	func() {
@@ -170,16 +169,16 @@ func TestPanicInAClaimLeavesEverythingAsItWas(t *testing.T) {
 	}
 }
 
-func TestGroupWhoseCommitFailsIsTriedOneByOne(t *testing.T) {
-	held(t, func(t *testing.T, s *Store) {
+func TestUpdate_FailedGroupIsRetriedOneByOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Store) {
 		commits, calls := 0, 0
 		onCommit(s, func() bool { commits++; return commits > 1 })
-		release := hold(t, s)
+		finish := occupy(t, s)
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
 				if err := s.Update(context.Background(), "A", "", func(tx *store.Change) error {
-					calls++ // no two at the same time
+					calls++ // without a race: one at a time
 					return count(tx)
 				}); err != nil {
 					t.Error(err)
@@ -187,7 +186,7 @@ func TestGroupWhoseCommitFailsIsTriedOneByOne(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		release()
+		finish()
 		wg.Wait()
 		if commits != 1+6 || calls != 2*5 {
 			t.Errorf("%d commits, %d calls", commits, calls)
@@ -198,21 +197,21 @@ func TestGroupWhoseCommitFailsIsTriedOneByOne(t *testing.T) {
 	})
 }
 
-func TestCommitThatFailsIsReported(t *testing.T) {
-	s := mustOpen(t, tempFile(t), clock.NewMock())
+func TestCommitFailure_IsReturnedByEveryMethod(t *testing.T) {
+	s := mustOpen(t, tempFile(t), nil)
 	put(t, s, "A")
-	fine := false
-	onCommit(s, func() bool { return fine })
+	allow := false
+	onCommit(s, func() bool { return allow })
 	if err := s.Update(t.Context(), "A", "", count); err == nil {
-		t.Error("the update says that it is done")
+		t.Error("Update succeeded")
 	}
 	if n, err := s.Claim(t.Context(), 1, count); err == nil || n != 0 {
-		t.Errorf("the claim says %d, %v", n, err)
+		t.Errorf("Claim returned %d, %v", n, err)
 	}
 	if err := s.RecordDeliveries(t.Context(), []store.Delivery{{Position: 1, Status: store.StatusDelivered}}); err == nil {
-		t.Error("the settling says that it is done")
+		t.Error("RecordDeliveries succeeded")
 	}
-	fine = true
+	allow = true
 	put(t, s, "A")
 	if diff := cmp.Diff(upTo(2), numbers(t, s, "A")); diff != "" {
 		t.Error(diff)
@@ -222,11 +221,10 @@ func TestCommitThatFailsIsReported(t *testing.T) {
 	}
 }
 
-// One update has more to store than there is room for; those of its group that
-// have less are stored.
-func TestFullDisk(t *testing.T) {
-	held(t, func(t *testing.T, s *Store) {
-		release := hold(t, s)
+// One update of a group does not fit on the disk; the others are stored.
+func TestUpdate_FullDiskFailsOnlyWhatDoesNotFit(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Store) {
+		finish := occupy(t, s)
 		var wg sync.WaitGroup
 		for i := range 5 {
 			wg.Go(func() { put(t, s, fmt.Sprint(i)) })
@@ -245,9 +243,9 @@ func TestFullDisk(t *testing.T) {
 		if err := s.writer.script(t.Context(), "PRAGMA max_page_count = 100"); err != nil {
 			t.Error(err)
 		}
-		release()
+		finish()
 		wg.Wait()
-		// And now until nothing goes any more.
+		// Fill the disk.
 		var stored int64
 		var full error
 		for full == nil && stored < 10_000 {
@@ -270,7 +268,7 @@ func TestFullDisk(t *testing.T) {
 			t.Error(diff)
 		}
 		if _, err := s.Card(t.Context(), "big"); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("the big one: %v", err)
+			t.Errorf("the card that did not fit: %v", err)
 		}
 		if got := ask(t, s.writer, "PRAGMA integrity_check"); got != "ok" {
 			t.Error(got)
@@ -278,9 +276,9 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
-func TestContextThatEndsInTheQueue(t *testing.T) {
-	held(t, func(t *testing.T, s *Store) {
-		release := hold(t, s)
+func TestUpdate_CanceledWhileQueuedIsNotCalled(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Store) {
+		finish := occupy(t, s)
 		ctx, cancel := context.WithCancel(t.Context())
 		errs := make(chan error, 2)
 		never := func(tx *store.Change) error {
@@ -291,20 +289,20 @@ func TestContextThatEndsInTheQueue(t *testing.T) {
 		go func() { _, err := s.Claim(ctx, 1, never); errs <- err }()
 		synctest.Wait()
 		cancel()
-		for range 2 { // while the writer is still held
+		for range 2 { // while the writer is still busy
 			if err := <-errs; !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v", err)
 			}
 		}
-		release()
+		finish()
 		if _, err := s.Card(t.Context(), "A"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
 	})
 }
 
-func TestContextThatEndsLaterChangesNothing(t *testing.T) {
-	s := mustOpen(t, tempFile(t), clock.NewMock())
+func TestUpdate_CanceledInsideFnIsCommitted(t *testing.T) {
+	s := mustOpen(t, tempFile(t), nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	if err := s.Update(ctx, "A", "", func(tx *store.Change) error {
 		cancel()
@@ -317,10 +315,10 @@ func TestContextThatEndsLaterChangesNothing(t *testing.T) {
 	}
 }
 
-// While there are always updates and always claims, they take turns.
-func TestTurns(t *testing.T) {
-	held(t, func(t *testing.T, s *Store) {
-		release := hold(t, s)
+// Groups of updates and claims alternate while both wait.
+func TestWriter_AlternatesUpdatesAndClaims(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Store) {
+		finish := occupy(t, s)
 		var mu sync.Mutex
 		var order []string
 		did := func(what string) func(*store.Change) error {
@@ -341,7 +339,7 @@ func TestTurns(t *testing.T) {
 			wg.Go(func() { _ = s.Update(context.Background(), "A", "", did("update")) })
 		}
 		synctest.Wait()
-		release()
+		finish()
 		wg.Wait()
 		var turns []string
 		for i, what := range order {
@@ -355,9 +353,9 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// An update that comes during a claim waits for no second one.
-func TestUpdateWaitsForOneClaim(t *testing.T) {
-	held(t, func(t *testing.T, s *Store) {
+// An update that arrives during a claim runs before the next claim.
+func TestUpdate_WaitsForOneClaimOnly(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Store) {
 		put(t, s, "A")
 		inside, release := make(chan struct{}), make(chan struct{})
 		var order []string
@@ -386,8 +384,8 @@ func TestUpdateWaitsForOneClaim(t *testing.T) {
 	})
 }
 
-func TestWhatFailsHalfwayLeavesNothing(t *testing.T) {
-	s := mustOpen(t, tempFile(t), clock.NewMock())
+func TestChange_FailingHalfwayRollsBack(t *testing.T) {
+	s := mustOpen(t, tempFile(t), nil)
 	if _, err := s.change(t.Context(), func(c *conn) (int64, error) {
 		if _, err := c.exec(t.Context(), insertEvent, "A", int64(1), nil, int64(0), nil); err != nil {
 			t.Error(err)
@@ -402,14 +400,14 @@ func TestWhatFailsHalfwayLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestCloseWhileBusy(t *testing.T) {
-	held(t, func(t *testing.T, s *Store) {
-		release := hold(t, s)
+func TestClose_WaitsForBegunCallsAndRefusesOthers(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Store) {
+		finish := occupy(t, s)
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
 				if err := s.Update(context.Background(), "A", "", count); !errors.Is(err, store.ErrClosed) {
-					t.Errorf("in the queue: %v", err)
+					t.Errorf("a queued call: %v", err)
 				}
 			})
 		}
@@ -419,25 +417,25 @@ func TestCloseWhileBusy(t *testing.T) {
 		synctest.Wait()
 		select {
 		case <-closed:
-			t.Error("Close has not waited for a call that has begun")
+			t.Error("Close did not wait for a call that had begun")
 		default:
 		}
 		if _, err := s.Card(context.Background(), "A"); !errors.Is(err, store.ErrClosed) {
 			t.Errorf("a new call: %v", err)
 		}
-		release() // which wants no error
+		finish()
 		if err := <-closed; err != nil {
 			t.Error(err)
 		}
 		wg.Wait()
 		if err := s.Close(); err != nil {
-			t.Errorf("the second time: %v", err)
+			t.Errorf("the second Close: %v", err)
 		}
 	})
 }
 
-func TestManyAtOnce(t *testing.T) {
-	s := mustOpen(t, tempFile(t), clock.NewMock())
+func TestUpdate_ConcurrentCallersLoseNothing(t *testing.T) {
+	s := mustOpen(t, tempFile(t), nil)
 	const callers, each = 16, 50
 	var wg sync.WaitGroup
 	for i := range callers {
@@ -460,10 +458,9 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestAContextThatEndsDuringABegin leaves no transaction behind: the driver
-// returns the context's error also when the BEGIN has taken place, and then no
-// later one could.
-func TestAContextThatEndsDuringABegin(t *testing.T) {
+// The driver returns the context's error even if BEGIN succeeded. A transaction left
+// open would make every later BEGIN fail.
+func TestUpdate_CanceledDuringBeginLeavesNoTransaction(t *testing.T) {
 	s, err := Open(t.Context(), tempFile(t), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -474,14 +471,14 @@ func TestAContextThatEndsDuringABegin(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			s.Update(ctx, "cut off, perhaps", "", count)
+			s.Update(ctx, "canceled", "", count)
 		}()
 		for range i % 50 {
-			runtime.Gosched() // so that it ends at another moment each time
+			runtime.Gosched() // so that it is canceled at another moment each time
 		}
 		cancel()
 		<-done
-		if err := s.Update(t.Context(), "afterwards", "", count); err != nil {
+		if err := s.Update(t.Context(), "next", "", count); err != nil {
 			t.Fatalf("after %d: %v", i+1, err)
 		}
 	}

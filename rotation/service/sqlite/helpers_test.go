@@ -8,9 +8,9 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"cvvrotation/rotation/engine/store"
-	"cvvrotation/servicecode"
 )
 
+// mustOpen opens a store and closes it when the test ends. clk may be nil.
 func mustOpen(t testing.TB, path string, clk clock.Clock) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), path, Options{Clock: clk})
@@ -35,8 +35,8 @@ func ask(t *testing.T, c *conn, query string, args ...any) (answer string) {
 	return answer
 }
 
-// with does something to a file with a plain connection.
-func with(t *testing.T, path, statements string) {
+// execute runs statements on a file with a connection without settings.
+func execute(t *testing.T, path, statements string) {
 	t.Helper()
 	c, err := connect(t.Context(), dsn(path))
 	if err != nil {
@@ -48,12 +48,8 @@ func with(t *testing.T, path, statements string) {
 	}
 }
 
-func mustCode(s string) servicecode.Code { return servicecode.MustParse(s) }
-
-func sameCode(a, b servicecode.Code) bool { return a == b }
-
-// count adds one to the card's version, writes an event of that number, and
-// makes the card if there is none.
+// count increments the card's version, writes an event of that number, and creates the
+// card if it does not exist.
 func count(tx *store.Change) error {
 	tx.Card.Version++
 	tx.Card.Events++
@@ -63,6 +59,7 @@ func count(tx *store.Change) error {
 	return nil
 }
 
+// put runs count on a card.
 func put(t testing.TB, s *Store, id string) {
 	t.Helper()
 	if err := s.Update(t.Context(), id, "", count); err != nil {
@@ -94,8 +91,7 @@ func numbers(t testing.TB, s *Store, id string) (numbers []int64) {
 	return numbers
 }
 
-// upTo is what numbers returns when n events have been written, none of them
-// twice.
+// upTo returns 1 to n: the numbers of n events, none of them lost or repeated.
 func upTo(n int64) (numbers []int64) {
 	for i := range n {
 		numbers = append(numbers, i+1)

@@ -8,14 +8,15 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// application marks a database as one of this package ("CVVR").
+// application is the application_id of databases of this package ("CVVR").
 const application = 0x43565652
 
 //go:embed migrations/*.sql
 var schema embed.FS
 
-// schemaVersion returns the version of the database's schema, 0 for a new
-// database, and an error if it is above latest or the database is not ours.
+// schemaVersion returns the version of the schema, 0 for a new database. It returns an
+// error that matches store.ErrSchema if the version is above latest or the database
+// belongs to another program.
 func (s *Store) schemaVersion(ctx context.Context, latest int) (int, error) {
 	var app, version, tables int64
 	if err := s.writer.query(ctx, func(r *row) error {
@@ -27,15 +28,15 @@ func (s *Store) schemaVersion(ctx context.Context, latest int) (int, error) {
 	}
 	switch {
 	case app != application && (app != 0 || version != 0 || tables != 0):
-		return 0, fmt.Errorf("%w: it belongs to another program; give the path of a new file", store.ErrSchema)
+		return 0, fmt.Errorf("%w: the file belongs to another program: give the path of a new file", store.ErrSchema)
 	case version > int64(latest):
-		return 0, fmt.Errorf("%w: it has version %d, and this program knows those up to %d; run the newer program, or restore the backup made before it",
+		return 0, fmt.Errorf("%w: version %d is newer than version %d, which this program supports: run the newer program, or restore the backup from before the upgrade",
 			store.ErrSchema, version, latest)
 	}
 	return int(version), nil
 }
 
-// migrate runs one file of the schema, all or nothing.
+// migrate runs one migration, all or nothing.
 func migrate(ctx context.Context, c *conn, file string, version int) error {
 	statements, err := schema.ReadFile("migrations/" + file)
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/benbjohnson/clock"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
@@ -21,9 +20,9 @@ import (
 	"cvvrotation/rotation/service/internal/powertest"
 )
 
-// childVariable makes the test binary another process with the file that it
-// names, which does what its standard input says, a word a line; with openVariable
-// it opens the file and ends.
+// childVariable turns the test binary into another process, which opens the file that
+// the variable names and runs the commands of its standard input, one a line. With
+// openVariable it opens the file and exits.
 const (
 	childVariable = "CVV_SQLITE_TEST_CHILD"
 	openVariable  = "CVV_SQLITE_TEST_OPEN"
@@ -53,7 +52,7 @@ func child(path string) error {
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		var err error
 		switch in.Text() {
-		case "lead":
+		case "lease":
 			_, err = s.AcquireLease(ctx)
 		case "update": // until there are 300 of them, of all processes
 			for enough := false; err == nil && !enough; {
@@ -117,14 +116,14 @@ func (p *process) kill() {
 	_ = p.cmd.Wait()
 }
 
-func TestLeaseHoldsAcrossProcesses(t *testing.T) {
+func TestLease_ExcludesOtherProcessesUntilKilled(t *testing.T) {
 	path := tempFile(t)
-	s := mustOpen(t, path, clock.NewMock())
+	s := mustOpen(t, path, nil)
 	other := start(t, path)
-	other.say("lead")
+	other.say("lease")
 	other.expect("done <nil>")
 	if _, err := s.AcquireLease(t.Context()); !errors.Is(err, store.ErrLeaseHeld) {
-		t.Fatalf("while another process leads: %v", err)
+		t.Fatalf("while another process holds the lease: %v", err)
 	}
 	other.kill()
 	l, err := s.AcquireLease(t.Context())
@@ -132,16 +131,16 @@ func TestLeaseHoldsAcrossProcesses(t *testing.T) {
 		t.Fatalf("after it was killed: %v", err)
 	}
 	third := start(t, path)
-	third.say("lead")
+	third.say("lease")
 	third.expect("done " + store.ErrLeaseHeld.Error())
 	l.Release()
-	third.say("lead")
+	third.say("lease")
 	third.expect("done <nil>")
 }
 
-func TestProcessesUpdateOneCard(t *testing.T) {
+func TestUpdate_ProcessesLoseNoUpdate(t *testing.T) {
 	path := tempFile(t)
-	s := mustOpen(t, path, clock.NewMock())
+	s := mustOpen(t, path, nil)
 	put(t, s, "A")
 	one, two := start(t, path), start(t, path)
 	one.say("update")
@@ -156,9 +155,9 @@ func TestProcessesUpdateOneCard(t *testing.T) {
 	}
 }
 
-func TestTwoStoresOnOneFile(t *testing.T) {
+func TestUpdate_StoresOfOneProcessShareAFile(t *testing.T) {
 	path := tempFile(t)
-	stores := []*Store{mustOpen(t, path, clock.NewMock()), mustOpen(t, path, clock.NewMock())}
+	stores := []*Store{mustOpen(t, path, nil), mustOpen(t, path, nil)}
 	const callers, each = 4, 40
 	var wg sync.WaitGroup
 	for i := range callers {
@@ -169,21 +168,21 @@ func TestTwoStoresOnOneFile(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	stores[0].Close() // which must not end the locks of the other
+	stores[0].Close() // must not release the locks of the other
 	put(t, stores[1], "A")
 	if diff := cmp.Diff(upTo(callers*each+1), numbers(t, stores[1], "A")); diff != "" {
 		t.Error(diff)
 	}
-	if err := mustOpen(t, path, clock.NewMock()).Close(); err != nil {
+	if err := mustOpen(t, path, nil).Close(); err != nil {
 		t.Error(err)
 	}
 }
 
-// An update of one process waits for about one claim of another one that works
-// off a backlog, although it can only ask from time to time.
-func TestBacklogOfOneProcessDoesNotStarveAnother(t *testing.T) {
+// An update waits for about one claim of another process with a backlog, although
+// SQLite's waiters poll.
+func TestWriterLock_BacklogDoesNotStarveOtherProcesses(t *testing.T) {
 	path := tempFile(t)
-	daemon, operator := mustOpen(t, path, clock.NewMock()), mustOpen(t, path, clock.NewMock())
+	daemon, operator := mustOpen(t, path, nil), mustOpen(t, path, nil)
 	var wg sync.WaitGroup
 	for i := range 300 {
 		wg.Go(func() { put(t, daemon, fmt.Sprint(i)) })
@@ -213,7 +212,7 @@ func TestBacklogOfOneProcessDoesNotStarveAnother(t *testing.T) {
 	for range updates {
 		put(t, operator, "A")
 	}
-	// Measured: 4 to 13, and without the lock for turns 25 to 435.
+	// Measured: 4 to 13, and without the writer lock 25 to 435.
 	if n := <-claims - before; n > 4*updates {
 		t.Errorf("%d claims while %d updates waited", n, updates)
 	}
@@ -221,8 +220,8 @@ func TestBacklogOfOneProcessDoesNotStarveAnother(t *testing.T) {
 	<-stopped
 }
 
-func TestProcessThatKeepsTheDatabaseIsReported(t *testing.T) {
-	held(t, func(t *testing.T, s *Store) { // where ten seconds pass at once
+func TestUpdate_ReportsProcessThatLocksTheDatabase(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Store) { // where the timeout of ten seconds passes immediately
 		c, err := connect(t.Context(), dsn(s.path))
 		if err != nil {
 			t.Fatal(err)
@@ -248,14 +247,14 @@ func TestProcessThatKeepsTheDatabaseIsReported(t *testing.T) {
 	})
 }
 
-// TestOpenSyncs what a process may have left unsynced when it was killed, also while
-// a reader elsewhere keeps a checkpoint from doing so.
-func TestOpenSyncs(t *testing.T) {
+// A killed process may have left an unsynced log. Open syncs it, even if a reader of
+// another process blocks checkpoints.
+func TestOpen_SyncsTheLogOfAKilledProcess(t *testing.T) {
 	powertest.Need(t)
 	path := tempFile(t)
-	s := mustOpen(t, path, clock.NewMock())
+	s := mustOpen(t, path, nil)
 	put(t, s, "A")
-	with(t, path, "PRAGMA wal_checkpoint(PASSIVE)")
+	execute(t, path, "PRAGMA wal_checkpoint(PASSIVE)")
 	reader, err := connect(t.Context(), dsn(path))
 	if err != nil {
 		t.Fatal(err)
@@ -272,6 +271,6 @@ func TestOpenSyncs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := len(run.Syncs()); n != 2 {
-		t.Errorf("%d syncs, not of the log and the folder", n)
+		t.Errorf("%d syncs, want 2: log and folder", n)
 	}
 }

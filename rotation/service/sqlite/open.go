@@ -15,8 +15,8 @@ import (
 // busyTimeout is how long to wait for another process, in milliseconds.
 const busyTimeout = 10_000
 
-// SQLite before 3.51.3 can lose what was committed, when its write-ahead log
-// starts over. With such a version this does not compile.
+// SQLite before 3.51.3 can lose commits when its write-ahead log restarts. With such a
+// version this does not compile.
 const _ uint = lib.SQLITE_VERSION_NUMBER - 3_051_003
 
 // Options are settings of a store. The zero value stands for the defaults.
@@ -62,7 +62,7 @@ func open(ctx context.Context, path string, clk clock.Clock) (_ *Store, err erro
 	if err := create(path); err != nil {
 		return nil, err
 	}
-	if s.turn, err = openLock(ctx, path+"-turn", busyTimeout); err != nil {
+	if s.writerLock, err = openFileLock(ctx, path+"-writer-lock", busyTimeout); err != nil {
 		return nil, err
 	}
 	if err := s.setUp(ctx); err != nil {
@@ -81,11 +81,11 @@ func open(ctx context.Context, path string, clk clock.Clock) (_ *Store, err erro
 			return nil, err
 		}
 	}
-	go s.write()
+	go s.runWriter()
 	return s, nil
 }
 
-// abandon closes what an Open that failed has opened.
+// abandon closes what a failed Open has opened.
 func (s *Store) abandon() {
 	close(s.idle)
 	for c := range s.idle {
@@ -94,14 +94,14 @@ func (s *Store) abandon() {
 	if s.writer != nil {
 		s.writer.Close()
 	}
-	if s.turn.conn != nil {
-		s.turn.Close()
+	if s.writerLock.conn != nil {
+		s.writerLock.Close()
 	}
 }
 
-// create creates an empty file that only its owner can read, unless there is a
-// file. One that is there is never opened: closing it would end the locks that
-// this process has on it.
+// create creates an empty file that only its owner can read, unless the file exists.
+// It never opens an existing file: closing it would release the locks that this
+// process holds on it.
 func create(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -113,14 +113,13 @@ func create(path string) error {
 	return f.Close()
 }
 
-// setUp opens the connection that writes, and sees to it that the database is
-// one of ours, that it is of this schema, and that it keeps what it is given.
-// Other processes wait meanwhile.
+// setUp opens the writing connection, checks that the database belongs to this
+// package, migrates it and checks its settings. It holds the writer lock meanwhile.
 func (s *Store) setUp(ctx context.Context) error {
-	if err := s.turn.take(ctx); err != nil {
+	if err := s.writerLock.acquire(ctx); err != nil {
 		return err
 	}
-	defer s.turn.leave()
+	defer s.writerLock.release()
 	var err error
 	if s.writer, err = connect(ctx, dsn(s.path, forWriter...)); err != nil {
 		return err
@@ -145,11 +144,11 @@ func (s *Store) setUp(ctx context.Context) error {
 	return check(ctx, w, append(forWriter[:len(forWriter):len(forWriter)], pragma{"journal_mode", "wal"}))
 }
 
-// syncLog syncs the write-ahead log and its name. What a process had written when it
-// was killed, SQLite takes for committed, synced or not; so this comes before anybody
-// is told of it. A checkpoint would not do: it syncs nothing while a reader elsewhere
-// keeps it from copying, and wants room on the disk. On the log nobody has locks that
-// closing it would end.
+// syncLog syncs the write-ahead log and its folder. After a crash SQLite treats frames
+// of the log as committed even if they were never synced, so this must happen before
+// anything is read. A checkpoint would not do: a reader of another process can keep it
+// from syncing, and it needs space on the disk. Closing the log releases no locks,
+// because none are on it.
 func syncLog(path string) error {
 	path, err := filepath.EvalSymlinks(path) // as SQLite does
 	if err != nil {

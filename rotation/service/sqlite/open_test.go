@@ -12,18 +12,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/benbjohnson/clock"
 	"github.com/google/go-cmp/cmp"
 
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/servicecode"
 )
 
+// refused checks that Open fails with an error that contains the words and the path.
 func refused(t *testing.T, path string, words ...string) error {
 	t.Helper()
 	s, err := Open(t.Context(), path, Options{})
 	if err == nil {
 		s.Close()
-		t.Fatal("it opens")
+		t.Fatal("Open succeeded")
 	}
 	for _, w := range append(words, path) {
 		if !strings.Contains(err.Error(), w) {
@@ -33,12 +34,12 @@ func refused(t *testing.T, path string, words ...string) error {
 	return err
 }
 
-func TestSettings(t *testing.T) {
-	s := mustOpen(t, tempFile(t), clock.NewMock())
+func TestOpen_AppliesSettingsToAllConnections(t *testing.T) {
+	s := mustOpen(t, tempFile(t), nil)
 	reader := <-s.idle
 	defer func() { s.idle <- reader }()
 	if got := ask(t, s.writer, "SELECT sqlite_version() >= '3.51.3' AND sqlite_version() LIKE '3.__.%'"); got != "1" {
-		t.Error("an old SQLite")
+		t.Error("SQLite is too old")
 	}
 	for pragma, want := range map[string]string{
 		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "10000", "trusted_schema": "0",
@@ -51,20 +52,20 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	if err := reader.script(t.Context(), "DELETE FROM card"); err == nil {
-		t.Error("a reader can write")
+		t.Error("a reading connection can write")
 	}
 	if err := check(t.Context(), reader, []pragma{{"synchronous", 1}}); err == nil {
-		t.Error("a setting that is another one passes")
+		t.Error("check accepts a setting with another value")
 	}
 }
 
-func TestFilesAreTheOwnersAlone(t *testing.T) {
+func TestOpen_FilesAreReadableByTheirOwnerAlone(t *testing.T) {
 	path := tempFile(t)
-	s := mustOpen(t, path, clock.NewMock())
+	s := mustOpen(t, path, nil)
 	if _, err := s.AcquireLease(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, suffix := range []string{"", "-wal", "-shm", "-turn", "-lead"} {
+	for _, suffix := range []string{"", "-wal", "-shm", "-writer-lock", "-relay-lock"} {
 		info, err := os.Stat(path + suffix)
 		if err != nil {
 			t.Fatal(err)
@@ -75,10 +76,10 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 	}
 }
 
-func TestAnyPathWillDo(t *testing.T) {
+func TestOpen_AcceptsAnyPathOfAFile(t *testing.T) {
 	for _, name := range []string{"a b.db", "a?mode=memory", "a#b", "a%20b", "ä", "file:x", "&_pragma=synchronous(0)"} {
 		path := filepath.Join(t.TempDir(), name)
-		s := mustOpen(t, path, clock.NewMock())
+		s := mustOpen(t, path, nil)
 		put(t, s, "A")
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
@@ -86,32 +87,32 @@ func TestAnyPathWillDo(t *testing.T) {
 		if _, err := os.Stat(path); err != nil {
 			t.Error(err)
 		}
-		if _, err := mustOpen(t, path, clock.NewMock()).Card(t.Context(), "A"); err != nil {
+		if _, err := mustOpen(t, path, nil).Card(t.Context(), "A"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, path := range []string{"", ":memory:"} {
 		if _, err := Open(t.Context(), path, Options{}); err == nil {
-			t.Errorf("%q opens", path)
+			t.Errorf("Open accepts %q", path)
 		}
 	}
 }
 
-func TestNewerSchemaIsRefused(t *testing.T) {
+func TestOpen_RefusesNewerSchema(t *testing.T) {
 	path := tempFile(t)
-	mustOpen(t, path, clock.NewMock()).Close()
-	with(t, path, "PRAGMA user_version = 99")
-	err := refused(t, path, "version 99", "up to 1", "newer program", "backup")
+	mustOpen(t, path, nil).Close()
+	execute(t, path, "PRAGMA user_version = 99")
+	err := refused(t, path, "version 99", "version 1,", "newer program", "backup")
 	if !errors.Is(err, store.ErrSchema) {
 		t.Errorf("%v is no ErrSchema", err)
 	}
-	with(t, path, "PRAGMA user_version = 1")
-	mustOpen(t, path, clock.NewMock())
+	execute(t, path, "PRAGMA user_version = 1")
+	mustOpen(t, path, nil)
 }
 
-func TestDatabaseOfAnotherProgramIsLeftAlone(t *testing.T) {
+func TestOpen_LeavesDatabaseOfAnotherProgramUnchanged(t *testing.T) {
 	path := tempFile(t)
-	with(t, path, "CREATE TABLE card (pet TEXT); INSERT INTO card VALUES ('cat')")
+	execute(t, path, "CREATE TABLE card (pet TEXT); INSERT INTO card VALUES ('cat')")
 	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +129,7 @@ func TestDatabaseOfAnotherProgramIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoDatabaseIsLeftAlone(t *testing.T) {
+func TestOpen_LeavesOtherFilesUnchanged(t *testing.T) {
 	path := tempFile(t)
 	text := bytes.Repeat([]byte("dear diary, "), 1000)
 	if err := os.WriteFile(path, text, 0o600); err != nil {
@@ -140,9 +141,9 @@ func TestWhatIsNoDatabaseIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestDamageIsReported(t *testing.T) {
+func TestDamagedDatabase_IsReportedByReadsAndWrites(t *testing.T) {
 	path := tempFile(t)
-	s := mustOpen(t, path, clock.NewMock())
+	s := mustOpen(t, path, nil)
 	for i := range 200 {
 		put(t, s, fmt.Sprint("card ", i))
 	}
@@ -160,7 +161,7 @@ func TestDamageIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	s = mustOpen(t, path, clock.NewMock())
+	s = mustOpen(t, path, nil)
 	_, readErr := s.ListCards(t.Context(), "", 1000)
 	writeErr := s.Update(t.Context(), "card 7", "", count)
 	again := s.Update(t.Context(), "card 7", "", count) // in a transaction of its own
@@ -171,15 +172,15 @@ func TestDamageIsReported(t *testing.T) {
 	}
 }
 
-func TestMissingFolder(t *testing.T) {
+func TestOpen_MissingFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing", "cards.db")
 	if err := refused(t, path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	refused(t, t.TempDir(), "can't be opened")
+	refused(t, t.TempDir(), "cannot be opened")
 }
 
-func TestOpenAtTheSameTime(t *testing.T) {
+func TestOpen_ConcurrentCallsCreateOneSchema(t *testing.T) {
 	path := tempFile(t)
 	type opened struct {
 		*Store
@@ -204,10 +205,10 @@ func TestOpenAtTheSameTime(t *testing.T) {
 	}
 }
 
-// What operators look at must open also while a process is stuck in a transaction.
-func TestOpenWhileAnotherWrites(t *testing.T) {
+// Operators' commands must open the file even while a process is stuck in a transaction.
+func TestOpen_DoesNotWaitForAnotherWriter(t *testing.T) {
 	path := tempFile(t)
-	s := mustOpen(t, path, clock.NewMock())
+	s := mustOpen(t, path, nil)
 	put(t, s, "A")
 	c, err := connect(t.Context(), dsn(path))
 	if err != nil {
@@ -217,12 +218,12 @@ func TestOpenWhileAnotherWrites(t *testing.T) {
 	if err := c.script(t.Context(), "BEGIN IMMEDIATE; DELETE FROM card"); err != nil {
 		t.Fatal(err)
 	}
-	if got := version(t, mustOpen(t, path, clock.NewMock()), "A"); got != 1 {
+	if got := version(t, mustOpen(t, path, nil), "A"); got != 1 {
 		t.Errorf("version %d", got)
 	}
 }
 
-func TestOpenObeysContext(t *testing.T) {
+func TestOpen_CanceledContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Open(ctx, tempFile(t), Options{}); !errors.Is(err, context.Canceled) {
@@ -230,14 +231,14 @@ func TestOpenObeysContext(t *testing.T) {
 	}
 }
 
-// What is odd comes back as it was; storetest has the rest.
-func TestCardsComeBack(t *testing.T) {
+// Unusual values are stored unchanged; storetest covers the others.
+func TestUpdate_StoresEveryFieldOfACard(t *testing.T) {
 	at := func(ns int64) time.Time { return time.Unix(0, ns).UTC() }
 	full := store.Card{
 		ID: "A\x00'\"ä", Version: 3, State: []byte{0, 1}, Sealed: []byte{}, Identity: []byte{5},
-		Next: at(0), Due: at(-1), Created: at(1 << 62), ServiceCode: mustCode("000"), Failure: "it's broken",
+		Next: at(0), Due: at(-1), Created: at(1 << 62), ServiceCode: servicecode.MustParse("000"), Failure: "it's broken",
 	}
-	s := mustOpen(t, tempFile(t), clock.NewMock())
+	s := mustOpen(t, tempFile(t), nil)
 	for _, want := range []store.Card{full, {ID: full.ID, Version: 1}, full} {
 		if err := s.Update(t.Context(), want.ID, "", func(tx *store.Change) error {
 			tx.Card, tx.Write = want, true
@@ -249,7 +250,7 @@ func TestCardsComeBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got, cmp.Comparer(sameCode)); diff != "" {
+		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b servicecode.Code) bool { return a == b })); diff != "" {
 			t.Error(diff)
 		}
 	}

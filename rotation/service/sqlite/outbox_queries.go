@@ -7,12 +7,12 @@ import (
 )
 
 const (
-	selectPending = `SELECT ` + eventColumns + ` FROM event WHERE status = 0 ORDER BY position`
-	selectLog     = `SELECT ` + eventColumns + ` FROM event WHERE position > ? ORDER BY position LIMIT ?`
+	selectWaiting = `SELECT ` + eventColumns + ` FROM event WHERE status = 0 ORDER BY position`
+	selectEvents  = `SELECT ` + eventColumns + ` FROM event WHERE position > ? ORDER BY position LIMIT ?`
 )
 
-// ListWaiting implements store.Outbox. Events that are left out are read all the
-// same.
+// ListWaiting implements store.Outbox. It also reads the events that it leaves
+// out.
 func (s *Store) ListWaiting(ctx context.Context, limit int, except []string) (events []store.Queued, err error) {
 	out := make(map[string]bool, len(except))
 	for _, card := range except {
@@ -26,15 +26,15 @@ func (s *Store) ListWaiting(ctx context.Context, limit int, except []string) (ev
 			events = append(events, q)
 		}
 		return nil
-	}, selectPending)
+	}, selectWaiting)
 	return events, err
 }
 
-// ListEvents implements store.Outbox.
+// ListEvents implements store.Operator.
 func (s *Store) ListEvents(ctx context.Context, after int64, limit int) (events []store.Queued, err error) {
 	err = s.read(ctx, func(r *row) error {
 		events = append(events, scanEvent(r))
 		return nil
-	}, selectLog, after, rows(limit))
+	}, selectEvents, after, rows(limit))
 	return events, err
 }

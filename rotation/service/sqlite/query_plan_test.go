@@ -3,26 +3,24 @@ package sqlite
 import (
 	"regexp"
 	"testing"
-
-	"github.com/benbjohnson/clock"
 )
 
-// slow is a step that reads a whole table, or sorts.
+// slow matches a step that reads a whole table, or sorts.
 var slow = regexp.MustCompile(`^SCAN (card|event|answer)$|TEMP B-TREE FOR ORDER BY`)
 
-// Every query but Ahead's finds its rows by an index, and in their order.
-func TestPlans(t *testing.T) {
-	s := mustOpen(t, tempFile(t), clock.NewMock())
+// Every query except that of IDsTooFarAhead finds its rows by an index, in order.
+func TestQueryPlans_UseIndexes(t *testing.T) {
+	s := mustOpen(t, tempFile(t), nil)
 	for _, query := range []string{
 		selectCard, selectDue, insertCard, updateCard, selectAnswer, upsertAnswer, insertEvent,
-		delivered, failed, replay, expire, pruneAnswers, pruneEvents, selectPending, selectLog,
+		markDelivered, markFailed, requeue, deleteUndelivered, deleteExpiredAnswers, deleteDeliveredEvents, selectWaiting, selectEvents,
 		selectCards, selectFailing, selectNextDue, countDue, selectStats,
-		selectAhead,
+		selectTooFarAhead,
 	} {
 		steps := 0
 		if err := s.writer.query(t.Context(), func(r *row) error {
 			steps++
-			if step := r.values[3].(string); query != selectAhead && slow.MatchString(step) {
+			if step := r.values[3].(string); query != selectTooFarAhead && slow.MatchString(step) {
 				t.Errorf("%s\nhas the step %s", query, step)
 			}
 			return nil

@@ -6,10 +6,10 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// readers is how many reads can take place at the same time.
+// readers is the maximum number of concurrent reads.
 const readers = 4
 
-// read runs a query with a connection of the readers.
+// read runs a query on a reading connection.
 func (s *Store) read(ctx context.Context, scan func(*row) error, query string, args ...any) error {
 	if err := s.open(ctx); err != nil {
 		return err

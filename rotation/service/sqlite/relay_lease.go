@@ -12,21 +12,21 @@ import (
 // lease implements store.Lease.
 type lease struct {
 	once sync.Once
-	lock lock
+	lock fileLock
 	lost chan struct{}
 }
 
-// AcquireLease implements store.Outbox. The right is lost when it is released, when the
-// store is closed, and when the process ends; never else.
+// AcquireLease implements store.Outbox. The lease ends when it is released, when the
+// store is closed and when the process ends.
 func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	lock, err := openLock(ctx, s.path+"-lead", 0)
+	lock, err := openFileLock(ctx, s.path+"-relay-lock", 0)
 	if err != nil {
 		return nil, explain(err)
 	}
-	if err := lock.take(ctx); err != nil {
+	if err := lock.acquire(ctx); err != nil {
 		lock.Close()
 		if resultCode(err) == lib.SQLITE_BUSY {
 			return nil, store.ErrLeaseHeld
@@ -42,7 +42,7 @@ func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 		return nil, store.ErrClosed
 	default:
 	}
-	s.lease = l // which is the only one: the one before has been released
+	s.lease = l // the previous one has been released
 	return l, nil
 }
 

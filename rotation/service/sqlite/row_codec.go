@@ -64,7 +64,7 @@ func column[T any](r *row) (v T) {
 	}
 	v, ok := value.(T)
 	if !ok && r.err == nil {
-		r.err = errors.New("damaged database: a column has a value of another type")
+		r.err = errors.New("damaged database: a column has a value of the wrong type")
 	}
 	return v
 }
@@ -74,8 +74,8 @@ func (r *row) string() string { return column[string](r) }
 
 func (r *row) null() bool { return r.values[r.next] == nil }
 
-// bytes tells no bytes, which are not nil, from NULL; the driver has nil slices
-// for them.
+// bytes returns nil for NULL, and an empty slice for an empty value, for which the
+// driver returns nil.
 func (r *row) bytes() []byte {
 	null := r.null()
 	b := column[[]byte](r)
@@ -100,7 +100,7 @@ func (r *row) code() servicecode.Code {
 	}
 	c, err := servicecode.Parse(s)
 	if err != nil && r.err == nil {
-		r.err = errors.New("damaged database: a service code is none")
+		r.err = errors.New("damaged database: invalid service code")
 	}
 	return c
 }

@@ -1,17 +1,17 @@
-// Package sqlite is the store that needs nothing else installed: one file, in
-// SQLite translated to Go.
+// Package sqlite implements store.Store in one file, with SQLite translated to Go, so
+// that nothing needs to be installed.
 //
-// One goroutine writes. It does all updates that wait in one transaction, so
-// that they share one wait for the disk, and lets one claim in between, so that
-// neither starves the other. Reads have connections of their own and see what
-// was committed last; they wait for nobody. Every commit is on the disk when a
-// call returns (write-ahead log, synchronous=FULL).
+// One goroutine writes. It commits all waiting updates in one transaction (group
+// commit), so they share one sync to disk. Between two groups it runs one claim, so
+// neither starves the other. Reads have connections of their own, see the latest
+// commit and do not wait for writes. Every commit is on disk when a call returns
+// (write-ahead log, synchronous=FULL).
 //
-// Several processes may use one file at the same time, on one machine: a daemon
-// and the commands of its operator. They take turns to write. Beside the file
-// there are PATH-wal and PATH-shm, which belong to it, and the empty files
-// PATH-turn and PATH-lead, which are locks. None of them must be deleted, or the
-// file copied, while a process has it open.
+// Several processes of one machine may use a file at the same time, such as a daemon
+// and the commands of its operator; a writer lock decides which one writes next.
+// PATH-wal and PATH-shm belong to the database, and the empty files PATH-writer-lock
+// and PATH-relay-lock are locks. Do not delete any of them, and do not copy the
+// database, while a process has it open.
 package sqlite
 
 import (
@@ -25,22 +25,22 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Store is a store.Store in a file. Make one with [Open].
+// Store is a SQLite database. It implements store.Store. Open one with [Open].
 type Store struct {
 	clk  clock.Clock
 	path string
 
-	updates chan *request // that can share a transaction
-	others  chan *request // that want one each
+	updates chan *request // may share a transaction
+	others  chan *request // have a transaction each
 	closing chan struct{} // closed when Close is called
 	stopped chan struct{} // closed when the writer has ended
 
-	// The writer's own.
-	writer  *conn
-	turn    lock
-	members []*request
+	// Used by the writer goroutine alone.
+	writer     *conn
+	writerLock fileLock
+	members    []*request
 
-	idle chan *conn // connections that read
+	idle chan *conn // connections for reading
 
 	mu    sync.Mutex
 	lease *lease
@@ -48,10 +48,12 @@ type Store struct {
 	err   error // of Close
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Clocked = (*Store)(nil)
+)
 
-// Close implements store.Store. The second time it does nothing but return what
-// the first one has.
+// Close implements store.Store. Later calls return the result of the first one.
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		s.mu.Lock()
@@ -64,12 +66,12 @@ func (s *Store) Close() error {
 		for range cap(s.idle) {
 			s.err = errors.Join(s.err, (<-s.idle).Close())
 		}
-		s.err = errors.Join(s.err, s.turn.Close(), s.writer.Close())
+		s.err = errors.Join(s.err, s.writerLock.Close(), s.writer.Close())
 	})
 	return s.err
 }
 
-// open returns an error if a call can't begin.
+// open returns an error if the store is closed or ctx has ended.
 func (s *Store) open(ctx context.Context) error {
 	select {
 	case <-s.closing:
@@ -79,7 +81,7 @@ func (s *Store) open(ctx context.Context) error {
 	}
 }
 
-// Now implements store.Store: it is the clock's time.
+// Now implements store.Cards. It returns the clock's time.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	if err := s.open(ctx); err != nil {
 		return time.Time{}, err
@@ -90,5 +92,5 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 // Clock implements store.Clocked.
 func (s *Store) Clock() clock.Clock { return s.clk }
 
-// now is without a reading of the monotonic clock, which no file keeps.
+// now returns the time without its monotonic reading, which is not stored.
 func (s *Store) now() time.Time { return s.clk.Now().UTC().Round(0) }

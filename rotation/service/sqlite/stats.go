@@ -14,8 +14,8 @@ const selectStats = `SELECT (SELECT ifnull(max(n), 0) FROM card),
 		(SELECT min(at) FROM event WHERE status = 0),
 		(SELECT count(*) FROM event WHERE status = 2)`
 
-// Stats implements store.Store. It counts what is behind, row by row of an
-// index, which takes a while when that is much.
+// Stats implements store.Operator. It counts the backlog by reading an index, which is
+// slow if the backlog is large.
 func (s *Store) Stats(ctx context.Context) (st store.Stats, err error) {
 	err = s.read(ctx, func(r *row) error {
 		st = store.Stats{

@@ -16,7 +16,7 @@ import (
 	"cvvrotation/servicecode"
 )
 
-// The sizes of what the engine writes for a rotation.
+// fleet and batch count cards, the rest are sizes in bytes of what the engine writes.
 const (
 	fleet   = 100_000
 	batch   = 1000
@@ -25,8 +25,8 @@ const (
 	payload = 635
 )
 
-// filled returns a store with a fleet whose slots are spread over a day, in no
-// relation to the order of the cards, and which is overdue for a century.
+// filled returns a store with a fleet whose slots are spread over a day in random
+// order, and which is overdue for a century.
 func filled(b *testing.B, path string) *Store {
 	clk := clock.NewMock()
 	clk.Set(time.Date(2126, 1, 1, 0, 0, 0, 0, time.UTC))
@@ -35,7 +35,7 @@ func filled(b *testing.B, path string) *Store {
 	err := s.submit(s.others, newRequest(b.Context(), nil, func(c *conn, _ *request) error {
 		for i := range fleet {
 			slot := day.Add(rand.N(24 * time.Hour))
-			l := locked{id: cardID(i), tx: store.Change{Write: true, Card: store.Card{
+			l := loadedCard{id: cardID(i), change: store.Change{Write: true, Card: store.Card{
 				Account: "account-00001234", Version: 1, Events: 1, State: make([]byte, state),
 				Next: slot, Due: slot, Interval: 24 * time.Hour,
 				ServiceCode: servicecode.MustParse("201"), Sealed: make([]byte, sealed), PreviousSealed: make([]byte, sealed),
@@ -55,7 +55,7 @@ func filled(b *testing.B, path string) *Store {
 
 func cardID(i int) string { return fmt.Sprintf("0191e7c5-7d3a-7b21-9e0f-%012x", i) }
 
-// rotate changes what a rotation changes.
+// rotate changes a card like a rotation, with values of the same size.
 func rotate(tx *store.Change) error {
 	c := &tx.Card
 	c.Version++
@@ -75,8 +75,8 @@ func report(b *testing.B, rotations int) {
 	b.ReportMetric(float64(rotations)/b.Elapsed().Seconds(), "rotations/s")
 }
 
-// BenchmarkDue works off a backlog: in claims, and as a baseline in one large
-// statement each for cards and events, which decides nothing.
+// BenchmarkDue rotates a backlog: in claims, and as a baseline in one large statement
+// each for cards and events, without decisions.
 func BenchmarkDue(b *testing.B) {
 	b.Run("claims", func(b *testing.B) {
 		s := filled(b, filepath.Join(b.TempDir(), "cards.db"))
@@ -114,8 +114,8 @@ func BenchmarkDue(b *testing.B) {
 	})
 }
 
-// BenchmarkUpdate rotates single cards for 1 and 8 callers; the baseline has a
-// transaction for each, in plain database/sql with the same settings.
+// BenchmarkUpdate rotates single cards for 1 and 8 callers; the baseline commits each
+// in plain database/sql with the same settings.
 func BenchmarkUpdate(b *testing.B) {
 	for _, callers := range []int{1, 8} {
 		b.Run(fmt.Sprintf("store/callers=%d", callers), func(b *testing.B) {
@@ -132,7 +132,7 @@ func BenchmarkUpdate(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer db.Close()
-			db.SetMaxOpenConns(1) // else they fail each other, or sleep
+			db.SetMaxOpenConns(1) // more would make them fail or sleep
 			selects, err1 := db.Prepare(`SELECT events, sealed FROM card WHERE id = ?`)
 			updates, err2 := db.Prepare(`UPDATE card SET version = version + 1, events = events + 1, state = ?,
 				previous_code = service_code, previous_sealed = ?, sealed = ?,
@@ -164,7 +164,7 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// oneByOne has callers rotate cards at random.
+// oneByOne lets callers rotate random cards.
 func oneByOne(b *testing.B, callers int, rotate func(id string) error) {
 	b.ReportAllocs()
 	b.ResetTimer()

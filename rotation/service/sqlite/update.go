@@ -22,21 +22,21 @@ const (
 		VALUES (?, ?, ?, 0, ?, 0, '', ?)`
 )
 
-// locked is a card in the writer's transaction.
-type locked struct {
-	n   int64 // of the card's row; 0: there is none yet
-	id  string
-	key string // of an update
-	tx  store.Change
-	err error // of the caller's function
+// loadedCard is a card in a transaction of the writer.
+type loadedCard struct {
+	n      int64 // number of the card's row; 0: no row yet
+	id     string
+	key    string // of an update
+	change store.Change
+	err    error // of the caller's function
 }
 
-// load reads the card of an update, and the answer under its key.
-func (s *Store) load(c *conn, id, key string) (*locked, error) {
+// load reads the card of an update, and the unexpired answer under its key.
+func (s *Store) load(c *conn, id, key string) (*loadedCard, error) {
 	ctx := context.Background()
-	l := &locked{id: id, key: key, tx: store.Change{Now: s.now(), Card: store.Card{ID: id}}}
+	l := &loadedCard{id: id, key: key, change: store.Change{Now: s.now(), Card: store.Card{ID: id}}}
 	if err := c.query(ctx, func(r *row) error {
-		l.n, l.tx.Card = r.int(), scanCard(r)
+		l.n, l.change.Card = r.int(), scanCard(r)
 		return nil
 	}, selectCard, id); err != nil || key == "" {
 		return l, err
@@ -45,17 +45,17 @@ func (s *Store) load(c *conn, id, key string) (*locked, error) {
 		a := &store.Answer{}
 		copy(a.Request[:], r.bytes())
 		a.Body, a.Expires = r.bytes(), r.time()
-		l.tx.Prior = a
+		l.change.Prior = a
 		return nil
-	}, selectAnswer, id, key, l.tx.Now.UnixNano())
+	}, selectAnswer, id, key, l.change.Now.UnixNano())
 }
 
-// save stores what the caller's function asked for.
-func (l *locked) save(c *conn) error {
+// save stores what the caller's function has set.
+func (l *loadedCard) save(c *conn) error {
 	ctx := context.Background()
-	if l.tx.Write {
-		l.tx.Card.ID = l.id
-		values := cardValues(&l.tx.Card, l.n)
+	if l.change.Write {
+		l.change.Card.ID = l.id
+		values := cardValues(&l.change.Card, l.n)
 		query, args := updateCard, values[1:]
 		if l.n == 0 {
 			query, args = insertCard, values[:len(values)-1]
@@ -64,12 +64,12 @@ func (l *locked) save(c *conn) error {
 			return err
 		}
 	}
-	if e := l.tx.Event; e != nil {
-		if _, err := c.exec(ctx, insertEvent, e.Card, e.Number, instant(e.At), l.tx.Now.UnixNano(), blob(e.Payload)); err != nil {
+	if e := l.change.Event; e != nil {
+		if _, err := c.exec(ctx, insertEvent, e.Card, e.Number, instant(e.At), l.change.Now.UnixNano(), blob(e.Payload)); err != nil {
 			return err
 		}
 	}
-	if a := l.tx.Answer; a != nil && l.key != "" {
+	if a := l.change.Answer; a != nil && l.key != "" {
 		if _, err := c.exec(ctx, upsertAnswer, l.id, l.key, a.Request[:], blob(a.Body), a.Expires.UnixNano()); err != nil {
 			return err
 		}
@@ -77,10 +77,10 @@ func (l *locked) save(c *conn) error {
 	return nil
 }
 
-// Update implements store.Store. Updates that come while others are under way
-// share a transaction, and its wait for the disk, with those that come next to
-// them. If that transaction fails, each is tried again in one of its own, so
-// that fn is called again and nobody gets another's error.
+// Update implements store.Cards. Updates that arrive while the writer is busy share
+// its next transaction, and so its sync to disk. If that transaction fails, each update
+// is repeated in a transaction of its own: fn is called again, and no caller gets an
+// error of another one.
 func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	return s.submit(s.updates, newRequest(ctx, fn, func(c *conn, q *request) error {
 		l, err := s.load(c, id, key)

@@ -4,31 +4,31 @@ import (
 	"context"
 )
 
-// begin starts a transaction, under a lock that all processes take for the
-// start alone: who waits for a transaction of another process to end can't be
-// overtaken by the next one of that process.
+// begin starts a write transaction. It holds the writer lock while it waits for
+// SQLite's own write lock, whose waiters poll: a process that commits one transaction
+// after the other would always get it first. It cannot overtake the holder of the
+// writer lock.
 func (s *Store) begin(ctx context.Context) error {
-	if err := s.turn.take(ctx); err != nil {
+	if err := s.writerLock.acquire(ctx); err != nil {
 		return err
 	}
-	defer s.turn.leave()
+	defer s.writerLock.release()
 	return s.writer.begin(ctx)
 }
 
-// lock is a lock between processes, which ends with its process: a write lock on
-// an empty database of its own.
-type lock struct{ *conn }
+// fileLock is a lock between processes: the write lock of an empty database. It ends
+// with its process.
+type fileLock struct{ *conn }
 
-// openLock opens the lock with that path. Who waits for it gives up after a time
-// in milliseconds.
-func openLock(ctx context.Context, path string, timeout int) (lock, error) {
+// openFileLock opens the lock at path. The timeout of acquire is in milliseconds.
+func openFileLock(ctx context.Context, path string, timeout int) (fileLock, error) {
 	if err := create(path); err != nil {
-		return lock{}, err
+		return fileLock{}, err
 	}
 	c, err := connect(ctx, dsn(path, pragma{"busy_timeout", timeout}, pragma{"journal_mode", "memory"}))
-	return lock{c}, err
+	return fileLock{c}, err
 }
 
-func (l lock) take(ctx context.Context) error { return l.begin(ctx) }
+func (l fileLock) acquire(ctx context.Context) error { return l.begin(ctx) }
 
-func (l lock) leave() { l.rollback() }
+func (l fileLock) release() { l.rollback() }
