@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,6 +39,15 @@ func open(t *testing.T, path string) *jsonl.Sink {
 	return s
 }
 
+func stream(t *testing.T, w io.Writer) *jsonl.Sink {
+	t.Helper()
+	s, err := jsonl.New(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func content(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -48,7 +57,7 @@ func content(t *testing.T, path string) string {
 	return string(b)
 }
 
-func TestFile(t *testing.T) {
+func TestDeliver_AppendsAcrossLogRotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
 	s := open(t, path)
 	deliver(t, s, queued("a", 1), queued("b", 1))
@@ -95,149 +104,9 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// TestADeletedFile swallows nothing, and a folder that is gone is an outage.
-func TestADeletedFile(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "events")
-	path := filepath.Join(folder, "events.jsonl")
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	s := open(t, path)
-	deliver(t, s, queued("a", 1))
-	if err := os.RemoveAll(folder); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Deliver(t.Context(), []store.Queued{queued("a", 2)})[0]; !errors.Is(err, outbox.ErrUnavailable) {
-		t.Error(err)
-	}
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	deliver(t, s, queued("a", 2))
-	if diff := cmp.Diff("{\"id\":\"a.2\"}\n", content(t, path)); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// TestHealing cuts a file of lines at every byte, as a crash would, and delivers
-// again what was not delivered.
-func TestHealing(t *testing.T) {
-	whole := "{\"id\":\"a.1\"}\n{\"id\":\"a.2\"}\n{\"id\":\"a.3\"}\n"
-	dir := t.TempDir()
-	for n := range len(whole) + 1 {
-		path := filepath.Join(dir, fmt.Sprint(n))
-		if err := os.WriteFile(path, []byte(whole[:n]), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		s := open(t, path)
-		healed := content(t, path)
-		if healed != "" && !strings.HasSuffix(healed, "\n") || !strings.HasPrefix(whole, healed) || len(healed) > n+1 {
-			t.Errorf("cut at %d: %q", n, healed)
-		}
-		for i := strings.Count(healed, "\n") + 1; i <= 3; i++ {
-			deliver(t, s, queued("a", int64(i)))
-		}
-		if diff := cmp.Diff(whole, content(t, path)); diff != "" {
-			t.Errorf("cut at %d: %s", n, diff)
-		}
-	}
-}
-
-// TestHoles leaves zeros anywhere in a file of lines, as a power cut does that
-// kept a later part of a write and not an earlier one.
-func TestHoles(t *testing.T) {
-	whole := "{\"id\":\"a.1\"}\n{\"id\":\"a.2\"}\n{\"id\":\"a.3\"}\n"
-	path := filepath.Join(t.TempDir(), "events.jsonl")
-	for from := range len(whole) {
-		for to := from + 1; to <= len(whole); to++ {
-			text := whole[:from] + strings.Repeat("\x00", to-from) + whole[to:]
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			s := open(t, path)
-			kept := whole[:strings.LastIndexByte(whole[:from], '\n')+1]
-			if diff := cmp.Diff(kept, content(t, path)); diff != "" {
-				t.Fatalf("zeros from %d to %d: %s", from, to, diff)
-			}
-			for i := strings.Count(kept, "\n") + 1; i <= 3; i++ {
-				deliver(t, s, queued("a", int64(i)))
-			}
-			if diff := cmp.Diff(whole, content(t, path)); diff != "" {
-				t.Fatalf("zeros from %d to %d, and then: %s", from, to, diff)
-			}
-			s.Close()
-		}
-	}
-}
-
-// TestForeignFilesAreLeftAlone: what is not ours is not cut off.
-func TestForeignFilesAreLeftAlone(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"text":         "Dear diary,\ntoday I",
-		"one line":     "secret",
-		"an image":     "\x89PNG\r\n\x1a\n\x00\x00",
-		"a database":   "SQLite format 3\x00\x10\x00",
-		"endless line": strings.Repeat("{", 2<<20),
-	} {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := jsonl.Open(path); !errors.Is(err, jsonl.ErrNotLines) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if content(t, path) != text {
-			t.Errorf("%s was changed", name)
-		}
-	}
-	if _, err := jsonl.Open(dir); err == nil {
-		t.Error("a folder was opened")
-	}
-	if _, err := jsonl.Open(filepath.Join(dir, "no", "such", "folder")); err == nil {
-		t.Error("a file in no folder was opened")
-	}
-}
-
-// TestAFileThatCannotGrow: a batch that does not fit leaves nothing behind.
-func TestAFileThatCannotGrow(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "events.jsonl")
-	s := open(t, path)
-	// The limit is one of the whole process, which writes files of its own, of what
-	// it has opened: they are shorter.
-	first := queued(strings.Repeat("a", 1<<19), 1)
-	deliver(t, s, first)
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		t.Skip("no limits here:", err)
-	}
-	limit := before
-	limit.Cur = uint64(len(first.Payload) + 18) // the first event of the batch fits, and a part of the second
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
-		t.Skip("no limits here:", err)
-	}
-	errs := s.Deliver(t.Context(), []store.Queued{queued("a", 2), queued("a", 3)})
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		t.Fatal(err)
-	}
-	for _, err := range errs {
-		if !errors.Is(err, outbox.ErrUnavailable) {
-			t.Error(err)
-		}
-	}
-	if content(t, path) != string(first.Payload)+"\n" {
-		t.Error("something of the batch is in the file, or the event before it is not")
-	}
-	deliver(t, s, queued("a", 2), queued("a", 3))
-	if n := strings.Count(content(t, path), "\n"); n != 3 {
-		t.Errorf("%d lines", n)
-	}
-}
-
-// TestStream: a line that was cut short is ended before the next one.
-func TestStream(t *testing.T) {
+func TestDeliver_EndsIncompleteLineOfAStream(t *testing.T) {
 	w := &narrow{left: 20}
-	s := jsonl.New(w)
+	s := stream(t, w)
 	errs := s.Deliver(t.Context(), []store.Queued{queued("a", 1), queued("a", 2), queued("b", 1)})
 	if errs[0] != nil || !errors.Is(errs[1], outbox.ErrUnavailable) || !errors.Is(errs[2], outbox.ErrUnavailable) {
 		t.Error(errs)
@@ -268,11 +137,11 @@ func (n *narrow) Write(b []byte) (int, error) {
 	return n.Buffer.Write(b)
 }
 
-func TestWhatIsNotALineIsRejected(t *testing.T) {
+func TestDeliver_RejectsEventOfSeveralLines(t *testing.T) {
 	var w bytes.Buffer
 	e := queued("a", 2)
 	e.Payload = []byte("{\n}")
-	errs := jsonl.New(&w).Deliver(t.Context(), []store.Queued{queued("a", 1), e, queued("a", 3)})
+	errs := stream(t, &w).Deliver(t.Context(), []store.Queued{queued("a", 1), e, queued("a", 3)})
 	if errs[0] != nil || !errors.Is(errs[1], outbox.ErrRejected) || errs[2] != nil {
 		t.Error(errs)
 	}
@@ -281,11 +150,52 @@ func TestWhatIsNotALineIsRejected(t *testing.T) {
 	}
 }
 
-func TestEndedContext(t *testing.T) {
+func TestNew_RefusesNilWriter(t *testing.T) {
+	if _, err := jsonl.New(nil); err == nil {
+		t.Error("accepted")
+	}
+}
+
+// TestOpen_AfterACrashTheLineIsDeliveredAgain also shows that a file that is not
+// of lines is refused.
+func TestOpen_AfterACrashTheLineIsDeliveredAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	if err := os.WriteFile(path, []byte("{\"id\":\"a.1\"}\n{\"id\":\"a."), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	deliver(t, open(t, path), queued("a", 2))
+	if diff := cmp.Diff("{\"id\":\"a.1\"}\n{\"id\":\"a.2\"}\n", content(t, path)); diff != "" {
+		t.Error(diff)
+	}
+	if err := os.WriteFile(path, []byte("Dear diary"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := jsonl.Open(path); !errors.Is(err, jsonl.ErrNotLines) {
+		t.Error(err)
+	}
+}
+
+func TestDeliver_MissingFolderIsUnavailable(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "events")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, filepath.Join(folder, "events.jsonl"))
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range s.Deliver(t.Context(), []store.Queued{queued("a", 1), queued("b", 1)}) {
+		if !errors.Is(err, outbox.ErrUnavailable) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDeliver_EndedContextWritesNothing(t *testing.T) {
 	var w bytes.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := jsonl.New(&w).Deliver(ctx, []store.Queued{queued("a", 1)})[0]; !errors.Is(err, context.Canceled) || w.Len() != 0 {
+	if err := stream(t, &w).Deliver(ctx, []store.Queued{queued("a", 1)})[0]; !errors.Is(err, context.Canceled) || w.Len() != 0 {
 		t.Error(err, w.String())
 	}
 }

@@ -22,7 +22,11 @@ func TestEngineToJSONLines_InOrderAndImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		var lines bytes.Buffer
-		relay, stop := start(t, s, jsonl.New(&lines), outbox.Options{Poll: time.Hour, Observe: func(o outbox.Outcome) {
+		sink, err := jsonl.New(&lines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		relay, stop := start(t, s, sink, outbox.Options{Poll: time.Hour, Observe: func(o outbox.Outcome) {
 			if o.Err != nil || o.Lag > time.Second {
 				t.Errorf("%s: %v, after %v", o.Event.ID(), o.Err, o.Lag)
 			}

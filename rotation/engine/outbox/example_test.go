@@ -18,7 +18,11 @@ import (
 func Example() {
 	s := memory.New(clock.New())
 	ctx, cancel := context.WithCancel(context.Background())
-	relay, err := outbox.New(s, jsonl.New(os.Stdout), outbox.Options{
+	sink, err := jsonl.New(os.Stdout)
+	if err != nil {
+		panic(err)
+	}
+	relay, err := outbox.New(s, sink, outbox.Options{
 		Observe: func(o outbox.Outcome) {
 			if o.Event.Number == 2 {
 				cancel()

@@ -19,7 +19,7 @@ func openSink(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (outbox
 	switch e.Sink {
 	case "jsonl":
 		if e.File == "-" {
-			return jsonl.New(stdout), nil
+			return jsonl.New(stdout)
 		}
 		return jsonl.Open(e.File)
 	case "webhook":

@@ -170,7 +170,10 @@ func (o *orders) sink() (outbox.Sink, error) {
 		return jsonl.Open(o.eventsFile())
 	}
 	f, err := os.OpenFile(o.eventsFile(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	return jsonl.New(lines{f}), err
+	if err != nil {
+		return nil, err
+	}
+	return jsonl.New(lines{f})
 }
 
 // lines appends to a file, beginning a new line each time: a child that was

@@ -58,7 +58,11 @@ func (o *orders) errand() error {
 			return err
 		}
 	}
-	relay, err := outbox.New(s, jsonl.New(lines{os.Stdout}), outbox.Options{Poll: 10 * time.Millisecond, Batch: 20})
+	sink, err := jsonl.New(lines{os.Stdout})
+	if err != nil {
+		return err
+	}
+	relay, err := outbox.New(s, sink, outbox.Options{Poll: 10 * time.Millisecond, Batch: 20})
 	if err != nil {
 		return err
 	}

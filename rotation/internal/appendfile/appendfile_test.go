@@ -1,0 +1,307 @@
+package appendfile_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cvvrotation/rotation/internal/appendfile"
+)
+
+var (
+	exclusive = appendfile.Options{Create: true, Exclusive: true}
+	shared    = appendfile.Options{Create: true}
+)
+
+func open(t *testing.T, path string, o appendfile.Options) *appendfile.File {
+	t.Helper()
+	f, err := appendfile.Open(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func write(t *testing.T, f *appendfile.File, line string) {
+	t.Helper()
+	if n, err := f.Write([]byte(line)); err != nil || n != len(line) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+// put makes a file with a content.
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func expect(t *testing.T, path, want string) {
+	t.Helper()
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// each runs a test for an exclusive and a shared file.
+func each(t *testing.T, test func(t *testing.T, path string, o appendfile.Options)) {
+	for name, o := range map[string]appendfile.Options{"exclusive": exclusive, "shared": shared} {
+		t.Run(name, func(t *testing.T) { test(t, filepath.Join(t.TempDir(), "lines"), o) })
+	}
+}
+
+// whole are lines as they would be without a crash.
+const whole = "{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n"
+
+// TestOpen_TornLineAfterACrash cuts a file at every byte.
+func TestOpen_TornLineAfterACrash(t *testing.T) {
+	each(t, func(t *testing.T, path string, o appendfile.Options) {
+		for n := range len(whole) + 1 {
+			put(t, path, whole[:n])
+			f := open(t, path, o)
+			write(t, f, "{\"id\":9}\n")
+			f.Close()
+			kept := whole[:strings.LastIndexByte(whole[:n], '\n')+1]
+			if !o.Exclusive && kept != whole[:n] {
+				kept = whole[:n] + "\n"
+			} else if strings.HasSuffix(whole[:n], "}") {
+				kept = whole[:n] + "\n" // the line is complete but for its end
+			}
+			expect(t, path, kept+"{\"id\":9}\n")
+		}
+	})
+}
+
+// TestOpen_HolesAfterAPowerCut leaves zeros anywhere in a file, as a power cut
+// does that keeps a later part of a write and loses an earlier one.
+func TestOpen_HolesAfterAPowerCut(t *testing.T) {
+	each(t, func(t *testing.T, path string, o appendfile.Options) {
+		for from := range len(whole) {
+			for to := from + 1; to <= len(whole); to++ {
+				text := whole[:from] + strings.Repeat("\x00", to-from) + whole[to:]
+				put(t, path, text)
+				f := open(t, path, o)
+				write(t, f, "{\"id\":9}\n")
+				f.Close()
+				kept := whole[:strings.LastIndexByte(whole[:from], '\n')+1]
+				if !o.Exclusive { // a hole of another process's record stays
+					if kept = text; !strings.HasSuffix(text, "\n") {
+						kept += "\n"
+					}
+				}
+				expect(t, path, kept+"{\"id\":9}\n")
+			}
+		}
+	})
+}
+
+func TestOpen_LeavesForeignFilesUnchanged(t *testing.T) {
+	for name, text := range map[string]string{
+		"text":         "Dear diary,\ntoday I",
+		"one line":     "secret",
+		"an image":     "\x89PNG\r\n\x1a\n\x00\x00",
+		"a database":   "SQLite format 3\x00\x10\x00",
+		"endless line": strings.Repeat("{", 2<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "file")
+			put(t, path, text)
+			if _, err := appendfile.Open(path, exclusive); !errors.Is(err, appendfile.ErrNotLines) {
+				t.Error(err)
+			}
+			expect(t, path, text)
+		})
+	}
+}
+
+func TestOpen_RefusesWhatIsNoFile(t *testing.T) {
+	each(t, func(t *testing.T, path string, o appendfile.Options) {
+		for _, bad := range []string{filepath.Dir(path), filepath.Join(path, "no", "such", "folder")} {
+			if _, err := appendfile.Open(bad, o); err == nil {
+				t.Errorf("%s was opened", bad)
+			}
+		}
+	})
+}
+
+// TestWrite_DeletedFile shows that no line goes to a deleted file: the file is
+// created again, or the write fails.
+func TestWrite_DeletedFile(t *testing.T) {
+	each(t, func(t *testing.T, path string, o appendfile.Options) {
+		creating := open(t, path, o)
+		o.Create = false
+		other := open(t, path, o)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Write([]byte("1\n")); !errors.Is(err, fs.ErrNotExist) {
+			t.Error(err)
+		}
+		write(t, creating, "2\n")
+		expect(t, path, "2\n")
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Error(info.Mode(), err)
+		}
+		if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := creating.Write([]byte("3\n")); n != 0 || !errors.Is(err, fs.ErrNotExist) {
+			t.Error(n, err)
+		}
+		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, creating, "4\n")
+		expect(t, path, "4\n")
+	})
+}
+
+// TestWrite_FullDisk shows what a write that does not fit leaves behind: nothing
+// in an exclusive file, an incomplete line in a shared one, which the next write
+// ends.
+func TestWrite_FullDisk(t *testing.T) {
+	each(t, func(t *testing.T, path string, o appendfile.Options) {
+		f := open(t, path, o)
+		// The limit applies to the whole process, whose other files are shorter.
+		first := strings.Repeat("a", 1<<19) + "\n"
+		write(t, f, first)
+		var before syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+			t.Fatal(err)
+		}
+		limit := before
+		limit.Cur = uint64(len(first) + 5)
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		n, err1 := f.Write([]byte("1\n2222\n"))
+		_, err2 := f.Write([]byte("3333333\n"))
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+			t.Fatal(err)
+		}
+		want, left := 5, "1\n222\n"
+		if o.Exclusive {
+			want, left = 0, ""
+		}
+		if n != want || err1 == nil || err2 == nil {
+			t.Errorf("%d bytes were written: %v, %v", n, err1, err2)
+		}
+		write(t, f, "4\n")
+		expect(t, path, first+left+"4\n")
+	})
+}
+
+// TestReopen_AfterLogRotation also shows that a failure keeps the old file.
+func TestReopen_AfterLogRotation(t *testing.T) {
+	each(t, func(t *testing.T, path string, o appendfile.Options) {
+		f := open(t, path, o)
+		write(t, f, "1\n")
+		if err := os.Rename(path, path+".1"); err != nil {
+			t.Fatal(err)
+		}
+		put(t, path, "")
+		write(t, f, "2\n") // nobody has said that it was replaced
+		if err := f.Reopen(); err != nil {
+			t.Fatal(err)
+		}
+		write(t, f, "3\n")
+		expect(t, path+".1", "1\n2\n")
+		expect(t, path, "3\n")
+
+		if err := os.Rename(path, path+".2"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Reopen(); err == nil {
+			t.Error("a folder was opened")
+		}
+		write(t, f, "4\n")
+		expect(t, path+".2", "3\n4\n")
+	})
+}
+
+func TestWrite_FailsAfterClose(t *testing.T) {
+	each(t, func(t *testing.T, path string, o appendfile.Options) {
+		f := open(t, path, o)
+		if err := errors.Join(f.Close(), f.Close()); err != nil {
+			t.Error(err)
+		}
+		if _, err := f.Write([]byte("1\n")); !errors.Is(err, os.ErrClosed) {
+			t.Error(err)
+		}
+		if err := f.Reopen(); !errors.Is(err, os.ErrClosed) {
+			t.Error("Reopen:", err)
+		}
+	})
+}
+
+// full is a stream that accepts a number of bytes.
+type full struct {
+	bytes.Buffer
+	room int
+}
+
+func (f *full) Write(b []byte) (int, error) {
+	n, _ := f.Buffer.Write(b[:min(len(b), f.room)])
+	if f.room -= n; n < len(b) {
+		return n, syscall.ENOSPC
+	}
+	return n, nil
+}
+
+func TestLines_EndsIncompleteLine(t *testing.T) {
+	stream := &full{room: 5}
+	lines := appendfile.Lines{W: stream}
+	for i, c := range []struct {
+		line string
+		n    int
+		err  error
+	}{{"1\n", 2, nil}, {"2222\n", 3, syscall.ENOSPC}, {"3\n", 0, syscall.ENOSPC}, {"4\n", 2, nil}, {"5\n", 2, nil}} {
+		if i == 3 {
+			stream.room = 100
+		}
+		if n, err := lines.Write([]byte(c.line)); n != c.n || err != c.err {
+			t.Errorf("%q: %d, %v", c.line, n, err)
+		}
+	}
+	if got, want := stream.String(), "1\n222\n4\n5\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func ExampleOpen() {
+	dir, err := os.MkdirTemp("", "appendfile")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "events.jsonl")
+	os.WriteFile(path, []byte("{\"id\":1}\n{\"id"), 0o600) // as a crash leaves it
+	f, err := appendfile.Open(path, appendfile.Options{Create: true, Exclusive: true})
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	fmt.Fprintln(f, `{"id":2}`)
+	text, _ := os.ReadFile(path)
+	fmt.Print(string(text))
+	// Output:
+	// {"id":1}
+	// {"id":2}
+}
