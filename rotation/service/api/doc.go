@@ -1,10 +1,8 @@
 // Package api serves a rotation engine over HTTP: it rotates, schedules, reveals and
 // verifies the CVVs of cards. GET /openapi.json describes every operation.
 //
-//	h, err := api.New(engine, verifier, api.Options{Logger: log})
-//	server := api.Server(":8443", h)
-//
-// The handler can be mounted in another service, under a prefix with
+// [New] returns the handler, and [Server] a server with limits against slow clients. The
+// handler can be mounted in another service, under a prefix with
 // http.StripPrefix. It handles card data (PCI DSS) and therefore serves no metrics
 // and no health checks: serve those on another address.
 //

@@ -1,10 +1,7 @@
 // Package auth identifies callers by bearer tokens: JWTs signed by an issuer that
-// publishes its public keys as a JSON Web Key Set (JWKS).
-//
-//	v, err := auth.New(auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: []string{"RS256"}},
-//		"https://id.example/jwks.json", auth.Options{})
-//	go v.Run(ctx) // loads the key set and refreshes it
-//	caller, err := v.AuthenticateRequest(request)
+// publishes its public keys as a JSON Web Key Set (JWKS). [New] returns a [Verifier],
+// whose Run loads and refreshes the key set and whose AuthenticateRequest returns the
+// [Caller] of a request.
 //
 // # Checks
 //

@@ -2,11 +2,9 @@
 // metrics for Prometheus, as traces for OpenTelemetry, and as statistics of the last
 // hour for a status page.
 //
-//	m, err := telemetry.New(telemetry.Options{Registerer: registry})
-//	s := m.Store(sqliteStore)           // measures and traces every call
-//	e, err := engine.New(engine.Options{Store: s, Observer: m, …})
-//	registry.MustRegister(telemetry.Sizes(s, time.Second))
-//	http.Handle("/", m.Handler(api))    // counts, measures and traces requests
+// [New] returns [Metrics]. Pass it to engine.Options.Observer, and its method Delivered
+// to outbox.Options.Observe. Its methods Store and Handler wrap the store and the
+// endpoint. [Sizes] reports the store's sizes, [NewTracerProvider] exports the spans.
 //
 // Labels, spans and attributes never contain a card, an account, or anything else
 // that a caller sent.
