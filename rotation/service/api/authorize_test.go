@@ -1,12 +1,10 @@
 package api_test
 
 import (
-	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
-	"math/big"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,62 +16,17 @@ import (
 
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/internal/jwttest"
 )
 
-// issuer serves a JWKS with RSA keys.
-type issuer struct {
-	*httptest.Server
-	keys atomic.Pointer[[]byte]
-}
-
-type rsaKey struct {
-	id string
-	*rsa.PrivateKey
-}
-
-func newIssuer(t testing.TB, keys ...rsaKey) *issuer {
-	i := new(issuer)
-	i.publish(keys...)
-	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(*i.keys.Load()) }))
-	t.Cleanup(i.Close)
-	return i
-}
-
-func (i *issuer) publish(keys ...rsaKey) {
-	var list []map[string]string
-	for _, k := range keys {
-		b64 := base64.RawURLEncoding.EncodeToString
-		list = append(list, map[string]string{"kty": "RSA", "kid": k.id, "alg": "RS256", "n": b64(k.N.Bytes()), "e": b64(big.NewInt(int64(k.E)).Bytes())})
-	}
-	b, _ := json.Marshal(map[string]any{"keys": list})
-	i.keys.Store(&b)
-}
-
-func newRSA(t testing.TB, id string) rsaKey {
-	t.Helper()
-	k, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rsaKey{id, k}
-}
-
-func (k rsaKey) token(t testing.TB, change jwt.MapClaims) string {
-	t.Helper()
+// claims returns valid claims with changes.
+func claims(change jwt.MapClaims) jwt.MapClaims {
 	c := jwt.MapClaims{
 		"iss": "https://id.example", "aud": "cvv", "sub": "svc-1", "account_id": "acme",
 		"exp": start.Add(time.Hour).Unix(), "scope": strings.Join(allScopes, " "),
 	}
-	for name, value := range change {
-		c[name] = value
-	}
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, c)
-	token.Header["kid"] = k.id
-	s, err := token.SignedString(k.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	maps.Copy(c, change)
+	return c
 }
 
 func verifier(t testing.TB, jwks, algorithm string, o auth.Options) *auth.Verifier {
@@ -94,39 +47,46 @@ func verifier(t testing.TB, jwks, algorithm string, o auth.Options) *auth.Verifi
 // TestAuthorize_InvalidTokensGetTheSameResponse: the response does not say why, and no
 // card changes.
 func TestAuthorize_InvalidTokensGetTheSameResponse(t *testing.T) {
-	before, after, stranger := newRSA(t, "a"), newRSA(t, "b"), newRSA(t, "a")
-	keys := newIssuer(t, before)
-	v := verifier(t, keys.URL, "RS256", auth.Options{MinRefresh: 10 * time.Millisecond})
+	before, after, stranger := jwttest.New(t, "a", "RS256"), jwttest.New(t, "b", "RS256"), jwttest.New(t, "a", "RS256")
+	var keys atomic.Pointer[[]byte]
+	publish := func(k jwttest.Key) {
+		set := jwttest.JWKS(k.JWK())
+		keys.Store(&set)
+	}
+	publish(before)
+	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(*keys.Load()) }))
+	t.Cleanup(issuer.Close)
+	v := verifier(t, issuer.URL, "RS256", auth.Options{MinRefresh: 10 * time.Millisecond})
 	s := newSite(t, setup{auth: v})
 	s.card("a", 0)
 	rotate := func(token string) reply {
 		return s.do(request{method: "POST", path: "/v1/cards/a/cvv/rotate", token: token})
 	}
-	ready := rotate(before.token(t, nil))
+	ready := rotate(before.Sign(t, claims(nil)))
 	for ready.status == 503 { // until the first key set is loaded
-		ready = rotate(before.token(t, nil))
+		ready = rotate(before.Sign(t, claims(nil)))
 	}
 	ready.want(t, 200)
 
 	b64 := base64.RawURLEncoding.EncodeToString
-	payload := strings.Split(before.token(t, nil), ".")[1]
+	payload := strings.Split(before.Sign(t, claims(nil)), ".")[1]
 	hs := jwt.New(jwt.SigningMethodHS256)
 	hs.Claims, hs.Header["kid"] = jwt.MapClaims{"sub": "x"}, "a"
-	confused, err := hs.SignedString(before.N.Bytes())
+	confused, err := hs.SignedString(before.Private.(*rsa.PrivateKey).N.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var first string
 	for name, token := range map[string]string{
-		"expired":   before.token(t, jwt.MapClaims{"exp": start.Unix()}),
-		"early":     before.token(t, jwt.MapClaims{"nbf": start.Add(time.Second).Unix()}),
-		"issuer":    before.token(t, jwt.MapClaims{"iss": "https://evil.example"}),
-		"audience":  before.token(t, jwt.MapClaims{"aud": "other"}),
-		"no exp":    before.token(t, jwt.MapClaims{"exp": nil}),
-		"stranger":  stranger.token(t, nil),
+		"expired":   before.Sign(t, claims(jwt.MapClaims{"exp": start.Unix()})),
+		"early":     before.Sign(t, claims(jwt.MapClaims{"nbf": start.Add(time.Second).Unix()})),
+		"issuer":    before.Sign(t, claims(jwt.MapClaims{"iss": "https://evil.example"})),
+		"audience":  before.Sign(t, claims(jwt.MapClaims{"aud": "other"})),
+		"no exp":    before.Sign(t, claims(jwt.MapClaims{"exp": nil})),
+		"stranger":  stranger.Sign(t, claims(nil)),
 		"confused":  confused,
 		"unsigned":  b64([]byte(`{"alg":"none"}`)) + "." + payload + ".",
-		"kid":       rsaKey{"../b", before.PrivateKey}.token(t, nil),
+		"kid":       before.Sign(t, claims(nil), "kid", "../b"),
 		"not a JWT": "x",
 		"basic":     "x y",
 	} {
@@ -152,9 +112,9 @@ func TestAuthorize_InvalidTokensGetTheSameResponse(t *testing.T) {
 		t.Error(a.header)
 	}
 
-	keys.publish(after) // the issuer changes its key
-	rotate(after.token(t, nil)).want(t, 200)
-	rotate(before.token(t, nil)).want(t, 401)
+	publish(after) // the issuer changes its key
+	rotate(after.Sign(t, claims(nil))).want(t, 200)
+	rotate(before.Sign(t, claims(nil))).want(t, 401)
 	if r, err := s.engine.Show(t.Context(), ref("a"), 0); err != nil || r.Version != 3 {
 		t.Errorf("version %d, want 3: %v", r.Version, err)
 	}

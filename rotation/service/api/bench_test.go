@@ -2,18 +2,9 @@ package api_test
 
 import (
 	"bufio"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -34,6 +25,7 @@ import (
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/internal/jwttest"
 	"cvvrotation/rotation/service/sqlite"
 )
 
@@ -192,36 +184,9 @@ func benchEngine(b *testing.B, kind string) *engine.Engine {
 // benchIssuer returns a verifier and a function that signs distinct tokens for it.
 func benchIssuer(b *testing.B, alg string) (sign func(n int) string, v *auth.Verifier) {
 	b.Helper()
-	b64 := base64.RawURLEncoding.EncodeToString
-	jwk := map[string]string{"kid": "k", "alg": alg}
-	var private crypto.Signer
-	switch alg {
-	case "RS256":
-		k, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			b.Fatal(err)
-		}
-		private = k
-		jwk["kty"], jwk["n"], jwk["e"] = "RSA", b64(k.N.Bytes()), b64(big.NewInt(int64(k.E)).Bytes())
-	case "ES256":
-		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			b.Fatal(err)
-		}
-		private = k
-		point, _ := k.PublicKey.Bytes()
-		jwk["kty"], jwk["crv"], jwk["x"], jwk["y"] = "EC", "P-256", b64(point[1:33]), b64(point[33:])
-	default:
-		public, k, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			b.Fatal(err)
-		}
-		private = k
-		jwk["kty"], jwk["crv"], jwk["x"] = "OKP", "Ed25519", b64(public)
-	}
+	key := jwttest.New(b, "k", alg)
 	file := filepath.Join(b.TempDir(), "jwks.json")
-	set, _ := json.Marshal(map[string]any{"keys": []any{jwk}})
-	if err := os.WriteFile(file, set, 0o600); err != nil {
+	if err := os.WriteFile(file, jwttest.JWKS(key.JWK()), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	v = verifier(b, file, alg, auth.Options{Clock: clock.New()})
@@ -229,15 +194,6 @@ func benchIssuer(b *testing.B, alg string) (sign func(n int) string, v *auth.Ver
 		time.Sleep(time.Millisecond)
 	}
 	return func(n int) string {
-		t := jwt.NewWithClaims(jwt.GetSigningMethod(alg), jwt.MapClaims{
-			"iss": "https://id.example", "aud": "cvv", "sub": "svc-1", "account_id": "acme", "jti": n,
-			"exp": time.Now().Add(time.Hour).Unix(), "scope": "cvv:rotate",
-		})
-		t.Header["kid"] = "k"
-		s, err := t.SignedString(private)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return s
+		return key.Sign(b, claims(jwt.MapClaims{"jti": n, "exp": time.Now().Add(time.Hour).Unix(), "scope": "cvv:rotate"}))
 	}, v
 }

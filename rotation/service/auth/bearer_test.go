@@ -8,6 +8,7 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/internal/jwttest"
 )
 
 func TestBearerToken_RequiresOneBearerHeader(t *testing.T) {
@@ -37,13 +38,13 @@ func TestBearerToken_RequiresOneBearerHeader(t *testing.T) {
 }
 
 func TestAuthenticateRequest_ReadsBearerToken(t *testing.T) {
-	k := newKey(t, "k", "EdDSA")
-	v := start(t, config{newServer(t, jwks(k.jwk())).URL, []string{"EdDSA"}, auth.Options{Clock: fixed{clock.New()}}})
+	k := jwttest.New(t, "k", "EdDSA")
+	v := start(t, config{newServer(t, jwttest.JWKS(k.JWK())).URL, []string{"EdDSA"}, auth.Options{Clock: fixed{clock.New()}}})
 	r, _ := http.NewRequest("GET", "/", nil)
 	if _, err := v.AuthenticateRequest(r); !errors.Is(err, auth.ErrMissing) {
 		t.Error(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+k.sign(t, claims()))
+	r.Header.Set("Authorization", "Bearer "+k.Sign(t, claims()))
 	if caller, err := v.AuthenticateRequest(r); caller.Subject != "svc-1" || err != nil {
 		t.Error(caller, err)
 	}

@@ -2,16 +2,7 @@ package auth_test
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/base64"
-	"encoding/json"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -22,71 +13,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/internal/jwttest"
 )
-
-// key is a key of an issuer.
-type key struct {
-	id, alg string
-	private crypto.Signer
-	method  jwt.SigningMethod
-}
-
-func newKey(t testing.TB, id, alg string) key {
-	t.Helper()
-	var private crypto.Signer
-	var err error
-	switch alg {
-	case "EdDSA":
-		_, private, err = ed25519.GenerateKey(rand.Reader)
-	case "ES256":
-		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	default:
-		private, err = rsa.GenerateKey(rand.Reader, 2048)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key{id, alg, private, jwt.GetSigningMethod(alg)}
-}
-
-// jwk writes the public key as RFC 7517 and RFC 8037 say.
-func (k key) jwk() map[string]string {
-	b64 := base64.RawURLEncoding.EncodeToString
-	m := map[string]string{"kid": k.id, "use": "sig", "alg": k.alg}
-	switch p := k.private.Public().(type) {
-	case ed25519.PublicKey:
-		m["kty"], m["crv"], m["x"] = "OKP", "Ed25519", b64(p)
-	case *ecdsa.PublicKey:
-		point, _ := p.Bytes() // 4, x, y (SEC 1)
-		m["kty"], m["crv"], m["x"], m["y"] = "EC", "P-256", b64(point[1:33]), b64(point[33:])
-	case *rsa.PublicKey:
-		m["kty"], m["n"], m["e"] = "RSA", b64(p.N.Bytes()), b64(big.NewInt(int64(p.E)).Bytes())
-	}
-	return m
-}
-
-func jwks(keys ...map[string]string) []byte {
-	b, _ := json.Marshal(map[string]any{"keys": keys})
-	return b
-}
-
-// sign returns a token; nil header members are left out.
-func (k key) sign(t testing.TB, claims jwt.MapClaims, header ...string) string {
-	t.Helper()
-	token := jwt.NewWithClaims(k.method, claims)
-	token.Header["kid"] = k.id
-	for i := 0; i < len(header); i += 2 {
-		token.Header[header[i]] = header[i+1]
-		if header[i+1] == "" {
-			delete(token.Header, header[i])
-		}
-	}
-	s, err := token.SignedString(k.private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 // now is the time of most tests.
 var now = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
@@ -131,7 +59,7 @@ func newServer(t testing.TB, body []byte) *server {
 }
 
 func (s *server) set(keys ...map[string]string) {
-	b := jwks(keys...)
+	b := jwttest.JWKS(keys...)
 	s.body.Store(&b)
 }
 

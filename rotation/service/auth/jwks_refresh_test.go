@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/benbjohnson/clock"
-	"github.com/golang-jwt/jwt/v5"
 
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/internal/jwttest"
 )
 
 func configFor(jwks string) config {
@@ -35,15 +35,15 @@ func accepts(t *testing.T, v *auth.Verifier, token string, want error) {
 // TestRefresh_AcceptsNewKeyImmediately: the first token with a new key triggers a
 // refresh, which also withdraws the old key.
 func TestRefresh_AcceptsNewKeyImmediately(t *testing.T) {
-	before, after := newKey(t, "2026-10", "RS256"), newKey(t, "2026-11", "ES256")
-	s := newServer(t, jwks(before.jwk()))
+	before, after := jwttest.New(t, "2026-10", "RS256"), jwttest.New(t, "2026-11", "ES256")
+	s := newServer(t, jwttest.JWKS(before.JWK()))
 	v := start(t, configFor(s.URL))
-	token := before.sign(t, claims())
+	token := before.Sign(t, claims())
 	accepts(t, v, token, nil)
 
-	s.set(after.jwk())
+	s.set(after.JWK())
 	accepts(t, v, token, nil) // the verifier does not know of the change yet
-	accepts(t, v, after.sign(t, claims()), nil)
+	accepts(t, v, after.Sign(t, claims()), nil)
 	accepts(t, v, token, auth.ErrKey) // although the token was cached
 	if n := s.served.Load(); n > 5 {
 		t.Errorf("%d requests of the key set", n)
@@ -53,12 +53,12 @@ func TestRefresh_AcceptsNewKeyImmediately(t *testing.T) {
 // TestReload_ReplacesKeyWithSameID: no token names an unknown key, so only Reload
 // triggers a refresh.
 func TestReload_ReplacesKeyWithSameID(t *testing.T) {
-	before, after := newKey(t, "the same", "ES256"), newKey(t, "the same", "ES256")
-	s := newServer(t, jwks(before.jwk()))
+	before, after := jwttest.New(t, "the same", "ES256"), jwttest.New(t, "the same", "ES256")
+	s := newServer(t, jwttest.JWKS(before.JWK()))
 	v := start(t, configFor(s.URL))
-	old, fresh := before.sign(t, claims()), after.sign(t, claims())
+	old, fresh := before.Sign(t, claims()), after.Sign(t, claims())
 	accepts(t, v, old, nil)
-	s.set(after.jwk())
+	s.set(after.JWK())
 	accepts(t, v, fresh, auth.ErrSignature)
 	v.Reload()
 	until(t, "using the new key", func() bool { _, err := v.Authenticate(t.Context(), fresh); return err == nil })
@@ -67,8 +67,8 @@ func TestReload_ReplacesKeyWithSameID(t *testing.T) {
 
 // TestRefresh_InventedKeyIDsDoNotDelayNewKey: they do not overload the issuer either.
 func TestRefresh_InventedKeyIDsDoNotDelayNewKey(t *testing.T) {
-	old, fresh := newKey(t, "old", "EdDSA"), newKey(t, "new", "EdDSA")
-	s := newServer(t, jwks(old.jwk()))
+	old, fresh := jwttest.New(t, "old", "EdDSA"), jwttest.New(t, "new", "EdDSA")
+	s := newServer(t, jwttest.JWKS(old.JWK()))
 	c := configFor(s.URL)
 	c.MinRefresh = 100 * time.Millisecond
 	v := start(t, c)
@@ -81,7 +81,7 @@ func TestRefresh_InventedKeyIDsDoNotDelayNewKey(t *testing.T) {
 	for i := range attackers {
 		wg.Go(func() {
 			for n := 0; ; n++ {
-				_, err := v.Authenticate(t.Context(), old.sign(t, claims(), "kid", fmt.Sprintf("%d-%d", i, n)))
+				_, err := v.Authenticate(t.Context(), old.Sign(t, claims(), "kid", fmt.Sprintf("%d-%d", i, n)))
 				if !errors.Is(err, auth.ErrKey) {
 					t.Error(err)
 				}
@@ -99,9 +99,9 @@ func TestRefresh_InventedKeyIDsDoNotDelayNewKey(t *testing.T) {
 	for range attackers {
 		<-started
 	}
-	s.set(old.jwk(), fresh.jwk())
-	accepts(t, v, fresh.sign(t, claims()), nil)
-	accepts(t, v, old.sign(t, claims()), nil)
+	s.set(old.JWK(), fresh.JWK())
+	accepts(t, v, fresh.Sign(t, claims()), nil)
+	accepts(t, v, old.Sign(t, claims()), nil)
 	close(stop)
 	wg.Wait()
 	if n, limit := s.served.Load(), int64(time.Since(begun)/c.MinRefresh)+2; n > limit {
@@ -111,41 +111,41 @@ func TestRefresh_InventedKeyIDsDoNotDelayNewKey(t *testing.T) {
 
 // TestRefresh_HangingServerDelaysOnlyUnknownKeys delays them by RefreshWait.
 func TestRefresh_HangingServerDelaysOnlyUnknownKeys(t *testing.T) {
-	k, fresh := newKey(t, "k", "EdDSA"), newKey(t, "new", "EdDSA")
-	s := newServer(t, jwks(k.jwk()))
+	k, fresh := jwttest.New(t, "k", "EdDSA"), jwttest.New(t, "new", "EdDSA")
+	s := newServer(t, jwttest.JWKS(k.JWK()))
 	c := configFor(s.URL)
 	c.RefreshWait = 50 * time.Millisecond
 	v := start(t, c)
 	hang := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	s.handler.Store(&hang)
 	begun := time.Now()
-	accepts(t, v, fresh.sign(t, claims()), auth.ErrKey)
-	accepts(t, v, k.sign(t, claims()), nil)
+	accepts(t, v, fresh.Sign(t, claims()), auth.ErrKey)
+	accepts(t, v, k.Sign(t, claims()), nil)
 	if took := time.Since(begun); took > 2*time.Second {
 		t.Errorf("took %v", took)
 	}
 }
 
 func TestRefresh_FailureKeepsPreviousKeySet(t *testing.T) {
-	k := newKey(t, "k", "EdDSA")
+	k := jwttest.New(t, "k", "EdDSA")
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
-	short := key{"weak", "RS256", weak, jwt.SigningMethodRS256}
-	private := k.jwk()
+	short := jwttest.Key{ID: "weak", Algorithm: "RS256", Private: weak}
+	private := k.JWK()
 	private["d"] = private["x"]
-	big := strings.Replace(string(jwks(k.jwk())), "[", "["+strings.Repeat(" ", 1<<20), 1)
+	big := strings.Replace(string(jwttest.JWKS(k.JWK())), "[", "["+strings.Repeat(" ", 1<<20), 1)
 	var many []map[string]string
 	for range 65 {
-		many = append(many, k.jwk())
+		many = append(many, k.JWK())
 	}
 	fails := map[string]http.HandlerFunc{
 		"500": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
 		"404": http.NotFound,
 		"redirect": func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/elsewhere" {
-				w.Write(jwks(k.jwk()))
+				w.Write(jwttest.JWKS(k.JWK()))
 				return
 			}
 			http.Redirect(w, r, "/elsewhere", http.StatusFound)
@@ -158,11 +158,11 @@ func TestRefresh_FailureKeepsPreviousKeySet(t *testing.T) {
 		"HTML":     func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) },
 		"empty":    func(http.ResponseWriter, *http.Request) {},
 		"{}":       func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("{}")) },
-		"no keys":  func(w http.ResponseWriter, _ *http.Request) { w.Write(jwks()) },
+		"no keys":  func(w http.ResponseWriter, _ *http.Request) { w.Write(jwttest.JWKS()) },
 		"too big":  func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(big)) },
-		"too many": func(w http.ResponseWriter, _ *http.Request) { w.Write(jwks(many...)) },
-		"weak RSA": func(w http.ResponseWriter, _ *http.Request) { w.Write(jwks(short.jwk())) },
-		"private":  func(w http.ResponseWriter, _ *http.Request) { w.Write(jwks(private)) },
+		"too many": func(w http.ResponseWriter, _ *http.Request) { w.Write(jwttest.JWKS(many...)) },
+		"weak RSA": func(w http.ResponseWriter, _ *http.Request) { w.Write(jwttest.JWKS(short.JWK())) },
+		"private":  func(w http.ResponseWriter, _ *http.Request) { w.Write(jwttest.JWKS(private)) },
 		"oct": func(w http.ResponseWriter, _ *http.Request) {
 			w.Write([]byte(`{"keys":[{"kty":"oct","kid":"k","k":"AAAA"}]}`))
 		},
@@ -173,14 +173,14 @@ func TestRefresh_FailureKeepsPreviousKeySet(t *testing.T) {
 	for name, handler := range fails {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newServer(t, jwks(k.jwk()))
+			s := newServer(t, jwttest.JWKS(k.JWK()))
 			s.handler.Store(&handler)
 			c := configFor(s.URL)
 			c.RefreshWait = time.Millisecond
 			var log logs
 			c.Logger = log.logger()
 			v := begin(t, c)
-			token := k.sign(t, claims())
+			token := k.Sign(t, claims())
 			until(t, "logged", func() bool {
 				return strings.Contains(log.String(), "JWKS refresh failed; keeping the previous key set")
 			})
@@ -195,7 +195,7 @@ func TestRefresh_FailureKeepsPreviousKeySet(t *testing.T) {
 
 			s.handler.Store(&handler) // and fails again
 			served := s.served.Load()
-			accepts(t, v, k.sign(t, claims(), "kid", "unknown"), auth.ErrKey)
+			accepts(t, v, k.Sign(t, claims(), "kid", "unknown"), auth.ErrKey)
 			until(t, "requested again", func() bool { return s.served.Load() > served })
 			accepts(t, v, token, nil)
 			if !v.Ready() {
@@ -206,22 +206,22 @@ func TestRefresh_FailureKeepsPreviousKeySet(t *testing.T) {
 }
 
 func TestRefresh_LogsNoPasswordOfURL(t *testing.T) {
-	k := newKey(t, "k", "EdDSA")
-	s := newServer(t, jwks(k.jwk()))
+	k := jwttest.New(t, "k", "EdDSA")
+	s := newServer(t, jwttest.JWKS(k.JWK()))
 	var log logs
 	c := configFor(strings.Replace(s.URL, "http://", "http://user:hunter2@", 1) + "/?token=hunter2")
 	c.Logger, c.RefreshWait, c.Refresh = log.logger(), time.Millisecond, 40*time.Millisecond
 	v := start(t, c)
 	s.Close()
 	until(t, "logged", func() bool { return strings.Contains(log.String(), "failed") })
-	accepts(t, v, k.sign(t, claims()), nil)
+	accepts(t, v, k.Sign(t, claims()), nil)
 	if strings.Contains(log.String(), "hunter2") {
 		t.Error("the log holds the URL's password")
 	}
 }
 
 func TestRefresh_ReadsReplacedFile(t *testing.T) {
-	before, after := newKey(t, "a", "EdDSA"), newKey(t, "b", "EdDSA")
+	before, after := jwttest.New(t, "a", "EdDSA"), jwttest.New(t, "b", "EdDSA")
 	path := filepath.Join(t.TempDir(), "jwks.json")
 	write := func(b []byte) {
 		t.Helper()
@@ -238,11 +238,11 @@ func TestRefresh_ReadsReplacedFile(t *testing.T) {
 	if v.Ready() {
 		t.Error("ready without a file")
 	}
-	write(jwks(before.jwk()))
+	write(jwttest.JWKS(before.JWK()))
 	until(t, "ready", v.Ready)
-	accepts(t, v, before.sign(t, claims()), nil)
-	write(jwks(after.jwk()))
-	accepts(t, v, after.sign(t, claims()), nil)
+	accepts(t, v, before.Sign(t, claims()), nil)
+	write(jwttest.JWKS(after.JWK()))
+	accepts(t, v, after.Sign(t, claims()), nil)
 	c.RefreshWait = time.Millisecond
-	accepts(t, start(t, c), before.sign(t, claims()), auth.ErrKey)
+	accepts(t, start(t, c), before.Sign(t, claims()), auth.ErrKey)
 }

@@ -15,11 +15,11 @@ import (
 	"time"
 
 	"github.com/benbjohnson/clock"
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/auth/devtoken"
+	"cvvrotation/rotation/service/internal/jwttest"
 )
 
 // fixed is a clock that always shows now. Its timers are real.
@@ -38,21 +38,21 @@ const payload = `{"iss":"https://id.example","aud":"cvv","sub":"svc-1","exp":400
 // TestAuthenticate_AcceptsOnlyValidTokens sends valid tokens and known attacks. The
 // error says why a token was refused, but neither error nor log quotes it.
 func TestAuthenticate_AcceptsOnlyValidTokens(t *testing.T) {
-	rs, es, ed := newKey(t, "rs", "RS256"), newKey(t, "es", "ES256"), newKey(t, "ed", "EdDSA")
-	stranger := newKey(t, "rs", "RS256")
-	encryption := newKey(t, "enc", "RS256")
-	enc := encryption.jwk()
+	rs, es, ed := jwttest.New(t, "rs", "RS256"), jwttest.New(t, "es", "ES256"), jwttest.New(t, "ed", "EdDSA")
+	stranger := jwttest.New(t, "rs", "RS256")
+	encryption := jwttest.New(t, "enc", "RS256")
+	enc := encryption.JWK()
 	enc["use"] = "enc"
 	hmacKey := map[string]string{"kty": "oct", "kid": "oct", "k": base64.RawURLEncoding.EncodeToString([]byte("secret"))}
-	noAlg := newKey(t, "noalg", "RS256")
-	bare := noAlg.jwk()
+	noAlg := jwttest.New(t, "noalg", "RS256")
+	bare := noAlg.JWK()
 	delete(bare, "alg")
-	s := newServer(t, jwks(rs.jwk(), es.jwk(), ed.jwk(), enc, hmacKey, bare))
+	s := newServer(t, jwttest.JWKS(rs.JWK(), es.JWK(), ed.JWK(), enc, hmacKey, bare))
 	var log logs
 	v := start(t, config{s.URL, []string{"RS256", "ES256", "EdDSA"}, auth.Options{
 		Clock: fixed{clock.New()}, Logger: log.logger(), RefreshWait: time.Millisecond, Leeway: 10 * time.Second,
 	}})
-	der, err := x509.MarshalPKIXPublicKey(rs.private.Public())
+	der, err := x509.MarshalPKIXPublicKey(rs.Private.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestAuthenticate_AcceptsOnlyValidTokens(t *testing.T) {
 		}
 	}
 	none := func(string) []byte { return nil }
-	good := rs.sign(t, claims())
+	good := rs.Sign(t, claims())
 	parts := strings.Split(good, ".")
 	at := func(d time.Duration) int64 { return now.Add(d).Unix() }
 
@@ -73,40 +73,40 @@ func TestAuthenticate_AcceptsOnlyValidTokens(t *testing.T) {
 		want  error
 	}{
 		"RS256":             {good, nil},
-		"ES256":             {es.sign(t, claims()), nil},
-		"EdDSA":             {ed.sign(t, claims()), nil},
-		"audience in list":  {ed.sign(t, claims("aud", []string{"x", "cvv"})), nil},
-		"no kid":            {ed.sign(t, claims(), "kid", ""), nil},
-		"expired in leeway": {ed.sign(t, claims("exp", at(-9*time.Second))), nil},
+		"ES256":             {es.Sign(t, claims()), nil},
+		"EdDSA":             {ed.Sign(t, claims()), nil},
+		"audience in list":  {ed.Sign(t, claims("aud", []string{"x", "cvv"})), nil},
+		"no kid":            {ed.Sign(t, claims(), "kid", ""), nil},
+		"expired in leeway": {ed.Sign(t, claims("exp", at(-9*time.Second))), nil},
 
 		"no token":           {"", auth.ErrMissing},
-		"expired":            {ed.sign(t, claims("exp", at(-10*time.Second))), auth.ErrExpired},
-		"no exp":             {ed.sign(t, claims("exp", nil)), auth.ErrClaims},
-		"exp 0":              {ed.sign(t, claims("exp", 0)), auth.ErrClaims},
-		"exp text":           {ed.sign(t, claims("exp", "4000000000")), auth.ErrClaims},
-		"exp beyond time":    {ed.sign(t, claims("exp", -math.MaxFloat64)), auth.ErrExpired},
-		"not yet":            {ed.sign(t, claims("nbf", at(11*time.Second))), auth.ErrEarly},
-		"issued in future":   {ed.sign(t, claims("iat", at(11*time.Second))), auth.ErrEarly},
-		"other issuer":       {ed.sign(t, claims("iss", "https://id.example/")), auth.ErrIssuer},
-		"no issuer":          {ed.sign(t, claims("iss", nil)), auth.ErrClaims},
-		"other audience":     {ed.sign(t, claims("aud", "cvv2")), auth.ErrAudience},
-		"no audience":        {ed.sign(t, claims("aud", nil)), auth.ErrClaims},
-		"no subject":         {ed.sign(t, claims("sub", nil)), auth.ErrClaims},
-		"empty subject":      {ed.sign(t, claims("sub", "")), auth.ErrClaims},
-		"subject a number":   {ed.sign(t, claims("sub", 7)), auth.ErrClaims},
-		"long subject":       {ed.sign(t, claims("sub", strings.Repeat("x", 256))), auth.ErrClaims},
-		"account a number":   {ed.sign(t, claims("account_id", 7)), auth.ErrClaims},
-		"scope a list":       {ed.sign(t, claims("scope", []string{"cvv:read"})), auth.ErrClaims},
-		"scp with a number":  {ed.sign(t, claims("scope", nil, "scp", []any{"a", 1})), auth.ErrClaims},
-		"stranger's key":     {stranger.sign(t, claims()), auth.ErrSignature},
-		"payload exchanged":  {parts[0] + "." + strings.Split(ed.sign(t, claims("sub", "root")), ".")[1] + "." + parts[2], auth.ErrSignature},
+		"expired":            {ed.Sign(t, claims("exp", at(-10*time.Second))), auth.ErrExpired},
+		"no exp":             {ed.Sign(t, claims("exp", nil)), auth.ErrClaims},
+		"exp 0":              {ed.Sign(t, claims("exp", 0)), auth.ErrClaims},
+		"exp text":           {ed.Sign(t, claims("exp", "4000000000")), auth.ErrClaims},
+		"exp beyond time":    {ed.Sign(t, claims("exp", -math.MaxFloat64)), auth.ErrExpired},
+		"not yet":            {ed.Sign(t, claims("nbf", at(11*time.Second))), auth.ErrEarly},
+		"issued in future":   {ed.Sign(t, claims("iat", at(11*time.Second))), auth.ErrEarly},
+		"other issuer":       {ed.Sign(t, claims("iss", "https://id.example/")), auth.ErrIssuer},
+		"no issuer":          {ed.Sign(t, claims("iss", nil)), auth.ErrClaims},
+		"other audience":     {ed.Sign(t, claims("aud", "cvv2")), auth.ErrAudience},
+		"no audience":        {ed.Sign(t, claims("aud", nil)), auth.ErrClaims},
+		"no subject":         {ed.Sign(t, claims("sub", nil)), auth.ErrClaims},
+		"empty subject":      {ed.Sign(t, claims("sub", "")), auth.ErrClaims},
+		"subject a number":   {ed.Sign(t, claims("sub", 7)), auth.ErrClaims},
+		"long subject":       {ed.Sign(t, claims("sub", strings.Repeat("x", 256))), auth.ErrClaims},
+		"account a number":   {ed.Sign(t, claims("account_id", 7)), auth.ErrClaims},
+		"scope a list":       {ed.Sign(t, claims("scope", []string{"cvv:read"})), auth.ErrClaims},
+		"scp with a number":  {ed.Sign(t, claims("scope", nil, "scp", []any{"a", 1})), auth.ErrClaims},
+		"stranger's key":     {stranger.Sign(t, claims()), auth.ErrSignature},
+		"payload exchanged":  {parts[0] + "." + strings.Split(ed.Sign(t, claims("sub", "root")), ".")[1] + "." + parts[2], auth.ErrSignature},
 		"signature cut":      {parts[0] + "." + parts[1] + "." + parts[2][:100], auth.ErrSignature},
 		"signature empty":    {parts[0] + "." + parts[1] + ".", auth.ErrSignature},
 		"signature missing":  {parts[0] + "." + parts[1], auth.ErrMalformed},
 		"four parts":         {good + ".x", auth.ErrMalformed},
 		"garbage":            {"garbage", auth.ErrMalformed},
 		"dots":               {"..", auth.ErrMalformed},
-		"too long":           {ed.sign(t, claims("x", strings.Repeat("x", auth.MaxToken))), auth.ErrMalformed},
+		"too long":           {ed.Sign(t, claims("x", strings.Repeat("x", auth.MaxToken))), auth.ErrMalformed},
 		"padding":            {parts[0] + "=." + parts[1] + "." + parts[2], auth.ErrMalformed},
 		"unsigned":           {raw(`{"alg":"none"}`, payload, none), auth.ErrAlgorithm},
 		"unsigned, kid":      {raw(`{"alg":"none","kid":"rs"}`, payload, none), auth.ErrAlgorithm},
@@ -115,23 +115,23 @@ func TestAuthenticate_AcceptsOnlyValidTokens(t *testing.T) {
 		"algorithm a list":   {raw(`{"alg":["RS256"],"kid":"rs"}`, payload, none), auth.ErrAlgorithm},
 		"HS256 by DER":       {raw(`{"alg":"HS256","kid":"rs"}`, payload, hs(der)), auth.ErrAlgorithm},
 		"HS256 by PEM":       {raw(`{"alg":"HS256","kid":"rs"}`, payload, hs(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))), auth.ErrAlgorithm},
-		"HS256 by modulus":   {raw(`{"alg":"HS256","kid":"rs"}`, payload, hs(rs.private.Public().(*rsa.PublicKey).N.Bytes())), auth.ErrAlgorithm},
+		"HS256 by modulus":   {raw(`{"alg":"HS256","kid":"rs"}`, payload, hs(rs.Private.Public().(*rsa.PublicKey).N.Bytes())), auth.ErrAlgorithm},
 		"HS256 by oct key":   {raw(`{"alg":"HS256","kid":"oct"}`, payload, hs([]byte("secret"))), auth.ErrAlgorithm},
 		"RS256 as HMAC":      {raw(`{"alg":"RS256","kid":"rs"}`, payload, hs(der)), auth.ErrSignature},
 		"RS256 by oct key":   {raw(`{"alg":"RS256","kid":"oct"}`, payload, hs([]byte("secret"))), auth.ErrKey},
-		"alg not pinned":     {newPS(rs).sign(t, claims()), auth.ErrAlgorithm},
-		"alg not pinned 2":   {newPS(noAlg).sign(t, claims()), auth.ErrAlgorithm},
-		"alg is not the key": {es.sign(t, claims(), "kid", "ed"), auth.ErrKey},
-		"alg fits no key":    {es.sign(t, claims(), "kid", "noalg"), auth.ErrKey},
-		"encryption key":     {encryption.sign(t, claims()), auth.ErrKey},
-		"unknown kid":        {rs.sign(t, claims(), "kid", "other"), auth.ErrKey},
-		"kid a path":         {rs.sign(t, claims(), "kid", "../../../dev/null"), auth.ErrKey},
-		"kid SQL":            {rs.sign(t, claims(), "kid", "' UNION SELECT 'rs"), auth.ErrKey},
+		"alg not pinned":     {newPS(rs).Sign(t, claims()), auth.ErrAlgorithm},
+		"alg not pinned 2":   {newPS(noAlg).Sign(t, claims()), auth.ErrAlgorithm},
+		"alg is not the key": {es.Sign(t, claims(), "kid", "ed"), auth.ErrKey},
+		"alg fits no key":    {es.Sign(t, claims(), "kid", "noalg"), auth.ErrKey},
+		"encryption key":     {encryption.Sign(t, claims()), auth.ErrKey},
+		"unknown kid":        {rs.Sign(t, claims(), "kid", "other"), auth.ErrKey},
+		"kid a path":         {rs.Sign(t, claims(), "kid", "../../../dev/null"), auth.ErrKey},
+		"kid SQL":            {rs.Sign(t, claims(), "kid", "' UNION SELECT 'rs"), auth.ErrKey},
 		"kid a number":       {raw(`{"alg":"RS256","kid":7}`, payload, none), auth.ErrKey},
 		"kid null":           {raw(`{"alg":"RS256","kid":null}`, payload, none), auth.ErrKey},
-		"own jwk":            {stranger.sign(t, claims(), "kid", "", "jwk", `{"kty":"RSA"}`), auth.ErrSignature},
-		"own jku":            {stranger.sign(t, claims(), "kid", "own", "jku", s.URL), auth.ErrKey},
-		"crit":               {rs.sign(t, claims(), "crit", "exp"), auth.ErrMalformed},
+		"own jwk":            {stranger.Sign(t, claims(), "kid", "", "jwk", `{"kty":"RSA"}`), auth.ErrSignature},
+		"own jku":            {stranger.Sign(t, claims(), "kid", "own", "jku", s.URL), auth.ErrKey},
+		"crit":               {rs.Sign(t, claims(), "crit", "exp"), auth.ErrMalformed},
 		"header twice":       {raw(`{"alg":"RS256","alg":"none","kid":"rs"}`, payload, none), auth.ErrAlgorithm},
 		"payload null":       {raw(`{"alg":"RS256","kid":"rs"}`, `null`, none), auth.ErrSignature},
 		"payload a list":     {raw(`{"alg":"RS256","kid":"rs"}`, `[]`, none), auth.ErrMalformed},
@@ -162,11 +162,13 @@ func TestAuthenticate_AcceptsOnlyValidTokens(t *testing.T) {
 }
 
 // newPS returns the key with PS256, which RSA keys can do as well.
-func newPS(k key) key { return key{k.id, "PS256", k.private, jwt.SigningMethodPS256} }
+func newPS(k jwttest.Key) jwttest.Key {
+	return jwttest.Key{ID: k.ID, Algorithm: "PS256", Private: k.Private}
+}
 
 func TestAuthenticate_ReadsScopesAndAccount(t *testing.T) {
-	ed := newKey(t, "ed", "EdDSA")
-	s := newServer(t, jwks(ed.jwk()))
+	ed := jwttest.New(t, "ed", "EdDSA")
+	s := newServer(t, jwttest.JWKS(ed.JWK()))
 	v := start(t, config{s.URL, []string{"EdDSA"}, auth.Options{Clock: fixed{clock.New()}, AccountClaim: "https://example/account"}})
 	for name, test := range map[string]struct {
 		change []any
@@ -179,7 +181,7 @@ func TestAuthenticate_ReadsScopesAndAccount(t *testing.T) {
 		"another account claim":       {[]any{"scope", nil, "https://example/account", "A"}, auth.Caller{Subject: "svc-1", Account: "A", Scopes: []string{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := v.Authenticate(t.Context(), ed.sign(t, claims(test.change...)))
+			got, err := v.Authenticate(t.Context(), ed.Sign(t, claims(test.change...)))
 			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
 				t.Error(err, diff)
 			}
@@ -229,26 +231,26 @@ func TestNew_RefusesUnusableArguments(t *testing.T) {
 }
 
 func TestNewStatic_IsReadyImmediately(t *testing.T) {
-	k := newKey(t, "k", "EdDSA")
+	k := jwttest.New(t, "k", "EdDSA")
 	issuer := auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: []string{"EdDSA"}}
-	v, err := auth.NewStatic(issuer, jwks(k.jwk()), auth.Options{Clock: fixed{clock.New()}})
+	v, err := auth.NewStatic(issuer, jwttest.JWKS(k.JWK()), auth.Options{Clock: fixed{clock.New()}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepts(t, v, k.sign(t, claims()), nil)
-	accepts(t, v, k.sign(t, claims(), "kid", "unknown"), auth.ErrKey) // without waiting for a refresh
-	if _, err := auth.NewStatic(issuer, jwks(), auth.Options{}); !errors.Is(err, auth.ErrConfig) {
+	accepts(t, v, k.Sign(t, claims()), nil)
+	accepts(t, v, k.Sign(t, claims(), "kid", "unknown"), auth.ErrKey) // without waiting for a refresh
+	if _, err := auth.NewStatic(issuer, jwttest.JWKS(), auth.Options{}); !errors.Is(err, auth.ErrConfig) {
 		t.Errorf("an empty key set: %v", err)
 	}
 }
 
 func TestAuthenticate_ReturnsContextErrorWhileWaitingForRefresh(t *testing.T) {
-	ed := newKey(t, "ed", "EdDSA")
-	s := newServer(t, jwks(ed.jwk()))
+	ed := jwttest.New(t, "ed", "EdDSA")
+	s := newServer(t, jwttest.JWKS(ed.JWK()))
 	v := start(t, config{s.URL, []string{"EdDSA"}, auth.Options{Clock: fixed{clock.New()}, MinRefresh: time.Hour, Refresh: 2 * time.Hour, RefreshWait: time.Hour}})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := v.Authenticate(ctx, ed.sign(t, claims(), "kid", "new")); !errors.Is(err, context.Canceled) || errors.Is(err, auth.ErrUnauthenticated) {
+	if _, err := v.Authenticate(ctx, ed.Sign(t, claims(), "kid", "new")); !errors.Is(err, context.Canceled) || errors.Is(err, auth.ErrUnauthenticated) {
 		t.Error(err)
 	}
 }
@@ -271,12 +273,12 @@ func FuzzAuthenticate(f *testing.F) {
 // BenchmarkAuthenticate measures tokens sent for the first time, and again (cached).
 func BenchmarkAuthenticate(b *testing.B) {
 	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
-		k := newKey(b, "k", alg)
-		s := newServer(b, jwks(k.jwk()))
+		k := jwttest.New(b, "k", alg)
+		s := newServer(b, jwttest.JWKS(k.JWK()))
 		c := config{s.URL, []string{alg}, auth.Options{Clock: fixed{clock.New()}}}
 		tokens := make([]string, 2000)
 		for i := range tokens {
-			tokens[i] = k.sign(b, claims("jti", i))
+			tokens[i] = k.Sign(b, claims("jti", i))
 		}
 		run := func(b *testing.B, tokens []string) {
 			var v *auth.Verifier
