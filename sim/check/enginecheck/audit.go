@@ -12,27 +12,27 @@ import (
 	"cvvrotation/sim/model"
 )
 
-// History is what can be seen of an engine's work from outside: what is stored,
-// and what callers were answered.
+// History is what an observer outside sees of an engine: the stored cards and
+// events, and the answers to callers.
 type History struct {
 	Guard   time.Duration
-	At      time.Time         // when it was looked at: no card may be due by then
+	At      time.Time         // when the cards were read: no card may be due by then
 	Cards   []store.Card      // all of them
 	Events  []store.Queued    // all that were ever written, in the order of positions
 	Answers []engine.Rotation // to forced calls, one for each idempotency key
-	// Complete says that every forced call that was made was answered in the
-	// end, so that a rotation without an answer is one too many.
+	// Complete is set if every forced call was answered in the end: then a
+	// rotation without an answer is an error.
 	Complete bool
-	// Delivered is events, by card and number, in the order in which a
-	// subscriber got them; nil: nobody has looked.
+	// Delivered holds the events in the order in which a subscriber got them;
+	// nil: deliveries are not checked.
 	Delivered []store.Event
 }
 
-// Audit returns what is wrong with a history; nothing when it is one story: each
-// card's events are numbered from 1 without a gap, a rotation is a version more,
-// the reference model decides the same when the events are replayed and ends in
-// the state that is stored, each answer is of a rotation that there was and no
-// two of one, and each event was delivered, first deliveries in order.
+// Audit returns the inconsistencies of a history; none if all of this holds: each
+// card's events are numbered from 1 without a gap; each rotation adds one version;
+// the reference model decides the same when it replays the events, and ends in the
+// stored state; each answer belongs to a rotation of its own; and each event was
+// delivered, first deliveries in order.
 func Audit(h History) (wrong []error) {
 	cards := make(map[string]*audited, len(h.Cards))
 	say := func(card, format string, args ...any) {
@@ -105,7 +105,7 @@ func Audit(h History) (wrong []error) {
 	return wrong
 }
 
-// audited is one card as its events tell it.
+// audited is one card, rebuilt from its events.
 type audited struct {
 	rules    model.Card
 	number   int64
@@ -115,7 +115,7 @@ type audited struct {
 	answered map[int64]bool
 }
 
-// event takes the next event of the card.
+// event applies the next event of the card.
 func (a *audited) event(q store.Queued) error {
 	a.number++
 	c, err := event.ParseStrict(q.Payload)
@@ -138,7 +138,7 @@ func (a *audited) event(q store.Queued) error {
 	for _, e := range a.candidates(c) {
 		after := a.rules
 		out, err := after.Step(e)
-		if err != nil || !tells(c, out) {
+		if err != nil || !matches(c, out) {
 			continue
 		}
 		a.rules = after
@@ -150,9 +150,9 @@ func (a *audited) event(q store.Queued) error {
 	return fmt.Errorf("the reference model decides nothing that matches it: %s", q.Payload)
 }
 
-// candidates are the events that c may be about. What slot an automatic rotation
-// named it does not say, and that decides nothing but what is served: a slot that
-// is due is served without being named, and another one is refused unless held.
+// candidates returns the events that c may report. c does not contain the slot that
+// an automatic rotation named. That only decides what is served: a due slot is
+// served without being named, and another slot is refused unless held.
 func (a *audited) candidates(c event.Changed) []model.Event {
 	switch {
 	case c.Operation == event.DeleteInterval:
@@ -170,13 +170,13 @@ func (a *audited) candidates(c event.Changed) []model.Event {
 	return []model.Event{{Kind: model.Auto, At: c.At}}
 }
 
-// tells reports whether the event tells of that outcome.
-func tells(c event.Changed, out model.Outcome) bool {
+// matches reports whether the event has that outcome.
+func matches(c event.Changed, out model.Outcome) bool {
 	return out.Rotate == (c.Operation == event.Rotate) && out.Reschedule == c.Rescheduled && out.Reason == c.Reason.String() &&
 		out.Scenario == c.Scenario && out.Missed == c.Missed && out.Next.Time.Equal(c.Next)
 }
 
-// end holds the stored card against what its events have told.
+// end compares the stored card with the state that its events lead to.
 func (a *audited) end(c *store.Card, at time.Time) error {
 	var s rotation.State
 	if len(c.State) > 0 {
@@ -207,7 +207,7 @@ func (a *audited) end(c *store.Card, at time.Time) error {
 	return nil
 }
 
-// audit judges the history from outside, as [Audit] does.
+// audit checks the history of the run with [Audit].
 func (r *run) audit() {
 	h := History{Guard: guard, Events: r.base.Written(0), Answers: r.answers, At: r.at()}
 	for _, l := range r.cards {

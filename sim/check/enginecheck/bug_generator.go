@@ -9,7 +9,7 @@ import (
 	"cvvrotation/servicecode"
 )
 
-// comesBack is a generator whose every seventh CVV is the one before.
+// comesBack is a generator that draws the replaced CVV every seventh time.
 type comesBack struct{ engine.Generator }
 
 // Draw implements engine.Generator.
@@ -19,7 +19,7 @@ func (g comesBack) Draw(ctx context.Context, c *store.Card, code servicecode.Cod
 	}
 	before, err := g.Open(ctx, c, true)
 	for err == nil {
-		hidden := *c // from itself, the value is none to avoid
+		hidden := *c // so that the generator does not avoid it
 		hidden.PreviousSealed, hidden.PreviousCode = nil, servicecode.Code{}
 		if err = g.Generator.Draw(ctx, &hidden, servicecode.Code{}); err != nil {
 			break
@@ -33,7 +33,7 @@ func (g comesBack) Draw(ctx context.Context, c *store.Card, code servicecode.Cod
 	return err
 }
 
-// forgets is a generator that does not seal anew the CVV before.
+// forgets is a generator that does not re-encrypt the previous CVV.
 type forgets struct{ engine.Generator }
 
 // Reseal implements engine.Generator.

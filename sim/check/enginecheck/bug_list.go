@@ -16,11 +16,11 @@ type Bug struct {
 	Name     string
 	Sentence string // what it gets wrong
 
-	store     func(store.Store, world) store.Store // what the engine of a replica gets in place of the store
+	store     func(store.Store, world) store.Store // wraps the store of a replica
 	generator func(engine.Generator) engine.Generator
 }
 
-// world is what a bug may know of the run, as a process could.
+// world is what a bug knows of its process.
 type world struct {
 	replica int
 	clock   clock.Clock // the replica's own
@@ -40,9 +40,9 @@ func FindBug(name string) (Bug, bool) {
 	return Bug{}, false
 }
 
-// Wrap returns what an engine with the bug gets in place of the store, so that
-// other tests can show what they find: s itself where the bug is not in the
-// store. The replica is the number of the process, from 0.
+// Wrap returns the store with the bug, or s itself if the bug is not in the store.
+// Other tests use it to show that they find the bug. The replica is the number of
+// the process, from 0.
 func (b Bug) Wrap(s store.Store, replica int) store.Store {
 	if b.store == nil {
 		return s

@@ -13,12 +13,12 @@ import (
 // errAll undoes a batch.
 var errAll = errors.New("a card of the batch failed")
 
-// inClaims returns a store in which claims come out otherwise.
+// inClaims returns a store that changes the results of claims.
 func inClaims(change func(tx *store.Change, before store.Card)) func(store.Store, world) store.Store {
 	return wrapped(func(w *wrong) { w.inClaim = change })
 }
 
-// everywhere returns a store in which claims and updates come out otherwise.
+// everywhere returns a store that changes the results of claims and updates.
 func everywhere(change func(tx *store.Change, before store.Card)) func(store.Store, world) store.Store {
 	return wrapped(func(w *wrong) { w.change = change })
 }
@@ -31,8 +31,7 @@ func wrapped(set func(*wrong)) func(store.Store, world) store.Store {
 	}
 }
 
-// changed returns what the event of a transaction tells; the zero value when
-// there is none.
+// changed returns the content of a change's event; the zero value without an event.
 func changed(tx *store.Change) (c event.Changed) {
 	if tx.Event != nil {
 		c, _ = event.ParseStrict(tx.Event.Payload)
@@ -40,7 +39,7 @@ func changed(tx *store.Change) (c event.Changed) {
 	return c
 }
 
-// restart makes the schedule of a repair one interval from now.
+// restart replaces a repaired schedule by one that starts one interval from now.
 func restart(tx *store.Change, before store.Card, c event.Changed) {
 	var s rotation.State
 	if s.UnmarshalBinary(before.State) != nil {
@@ -63,7 +62,7 @@ type wrong struct {
 	store.Store
 	world world
 
-	enter   func(tx *store.Change)                     // before the engine sees a transaction
+	enter   func(tx *store.Change)                     // before the engine sees the change
 	change  func(tx *store.Change, before store.Card)  // after the engine is done with it
 	inClaim func(tx *store.Change, before store.Card)  // likewise, in claims only
 	key     func(key string) string                    // the key of an update
@@ -159,7 +158,7 @@ func (w *wrong) eventBeside(ctx context.Context, id, key string, fn func(*store.
 	})
 }
 
-// replyFirst does an update and does not care how it ends.
+// replyFirst does an update and ignores the result of the commit.
 func (w *wrong) replyFirst(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	var decided error
 	called := false
@@ -173,7 +172,7 @@ func (w *wrong) replyFirst(ctx context.Context, id, key string, fn func(*store.C
 	return err
 }
 
-// claimUnlocked gives the engine the cards as they were found.
+// claimUnlocked gives the engine the cards as they were before the lock.
 func (w *wrong) claimUnlocked(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	found := map[string]store.Card{}
 	cards, err := w.Store.ListCards(ctx, "", 100)
@@ -189,21 +188,21 @@ func (w *wrong) claimUnlocked(ctx context.Context, limit int, fn func(*store.Cha
 	})
 }
 
-// claimAllOrNothing ends a claim in which a card fails.
+// claimAllOrNothing ends a claim when one card fails.
 func (w *wrong) claimAllOrNothing(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	failed := false
 	n, err := w.Store.Claim(ctx, limit, func(tx *store.Change) error {
 		before := tx.Card.Failures
 		err := fn(tx)
 		if failed = failed || tx.Card.Failures > before; failed {
-			return errAll // it leaves out this card, and what comes after it
+			return errAll // skips this card and all later ones
 		}
 		return err
 	})
 	return n, err
 }
 
-// readOnce reads a card once.
+// readOnce reads each card once and then returns its copy.
 func (w *wrong) readOnce(ctx context.Context, id string) (store.Card, error) {
 	if c, ok := w.seen[id]; ok {
 		return c, nil
@@ -218,7 +217,7 @@ func (w *wrong) readOnce(ctx context.Context, id string) (store.Card, error) {
 	return c, err
 }
 
-// firstTry keeps what the first try asked for.
+// firstTry stores what the first attempt decided.
 func (w *wrong) firstTry(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	var first *store.Change
 	return w.Store.Update(ctx, id, key, func(tx *store.Change) error {

@@ -12,12 +12,12 @@ import (
 	"cvvrotation/sim/model"
 )
 
-// judge holds all that is stored against the ledgers.
-func (r *run) judge() {
-	r.judgeEvents()
+// compare compares everything stored with the expected state.
+func (r *run) compare() {
+	r.compareEvents()
 	for _, l := range r.cards {
 		if r.failure == nil {
-			r.judgeCard(l)
+			r.compareCard(l)
 		}
 	}
 	if r.failure == nil && !slices.Equal(r.observed, r.expected) {
@@ -26,7 +26,7 @@ func (r *run) judge() {
 	r.written, r.expected, r.observed = r.written[:0], r.expected[:0], r.observed[:0]
 }
 
-func (r *run) judgeEvents() {
+func (r *run) compareEvents() {
 	events := r.base.Written(r.position)
 	for i, e := range events {
 		if i >= len(r.written) {
@@ -47,9 +47,8 @@ func (r *run) judgeEvents() {
 	r.position += int64(len(events))
 }
 
-// judgeCard compares a card as stored with its ledger, and takes note of a new
-// CVV.
-func (r *run) judgeCard(l *ledger) {
+// compareCard compares a stored card with its expected state, and records a new CVV.
+func (r *run) compareCard(l *expectedCard) {
 	c, err := r.base.Card(context.Background(), l.ref.Card)
 	if !l.registered {
 		if err == nil {
@@ -81,11 +80,11 @@ func (r *run) judgeCard(l *ledger) {
 	differ("the number of tries", c.Tries, l.tries)
 	differ("the lock", c.Locked, l.locked)
 	if r.failure == nil {
-		r.judgeCVV(l, &c)
+		r.compareCVV(l, &c)
 	}
 }
 
-func (r *run) judgeCVV(l *ledger, c *store.Card) {
+func (r *run) compareCVV(l *expectedCard, c *store.Card) {
 	g := r.generator
 	cvv, err := g.Open(r.ctx, c, false)
 	if err != nil || !cvv.IsValid() {

@@ -120,7 +120,7 @@ func (c *coverage) lostRace(rule rotation.Rule) {
 	}
 }
 
-func (c *coverage) verified(v engine.Verdict, l *ledger, now time.Time) {
+func (c *coverage) verified(v engine.Verdict, l *expectedCard, now time.Time) {
 	if v == engine.Expired && now.Equal(l.previousUntil) {
 		c[goalGraceOver]++
 	}

@@ -14,9 +14,9 @@ import (
 	"cvvrotation/sim/model"
 )
 
-// ledger is what a card must be by now: the reference model for the schedule,
-// counting for the rest.
-type ledger struct {
+// expectedCard is what the engine must have committed for a card: the reference
+// model for the schedule, counters for the rest.
+type expectedCard struct {
 	ref        engine.Ref
 	registered bool
 	rules      model.Card
@@ -24,7 +24,7 @@ type ledger struct {
 
 	version, events          int64
 	created, rotated         time.Time
-	cvvs                     []cvvgen.CVV     // of all versions but those not looked at yet
+	cvvs                     []cvvgen.CVV     // of all versions that were compared
 	code                     servicecode.Code // of the current CVV
 	chosen                   servicecode.Code // the code that the next CVV is to have; zero: any
 	previousUntil            time.Time
@@ -37,7 +37,7 @@ type ledger struct {
 	triedAt                  int64 // the version when a wrong CVV was last presented
 }
 
-// answered is what a key stands for.
+// answered is the request and the answer of an idempotency key.
 type answered struct {
 	code        servicecode.Code
 	compromised bool
@@ -45,15 +45,15 @@ type answered struct {
 	rotation    engine.Rotation
 }
 
-// terms are what the ledger has to know of the run to do its sums.
-type terms struct {
+// settings hold the run's settings that the expected state depends on.
+type settings struct {
 	now      time.Time
 	grace    time.Duration
 	maxTries int
 	fails    bool // the generator fails for the card
 }
 
-// errDraw is what the generator fails with.
+// errDraw is the error of a failing generator.
 var errDraw = errors.New("the generator fails")
 
 // outcome is what an event on a card must lead to.
@@ -68,20 +68,20 @@ func (o outcome) decision() rotation.Decision {
 	return rotation.Decision{Rule: o.rule, Scenario: o.Scenario, Missed: o.Missed}
 }
 
-// modelKinds are the kinds in the model's words.
+// modelKinds maps the model's kinds to those of package rotation.
 var modelKinds = map[string]rotation.Kind{
 	model.Forced: rotation.KindForced, model.Auto: rotation.KindAuto,
 	model.SetInterval: rotation.KindSetInterval, model.Disable: rotation.KindDisable,
 }
 
-// modelErrors are the refusals in the words of package rotation.
+// modelErrors maps the model's refusals to the errors of package rotation.
 var modelErrors = map[string]error{
 	model.BadKind: rotation.ErrKind, model.BadInstant: rotation.ErrInstant,
 	model.BadInterval: rotation.ErrInterval, model.BadFirst: rotation.ErrFirst,
 }
 
-// apply lets an event happen to the card. An error leaves it as it was.
-func (l *ledger) apply(t terms, e model.Event, compromised, repaired bool) (o outcome, events []event.Changed, err error) {
+// apply applies an event to the card. An error leaves the card unchanged.
+func (l *expectedCard) apply(t settings, e model.Event, compromised, repaired bool) (o outcome, events []event.Changed, err error) {
 	after := l.rules
 	e.At = t.now
 	if o.Outcome, err = after.Step(e); err != nil {
@@ -130,8 +130,8 @@ func (l *ledger) apply(t terms, e model.Event, compromised, repaired bool) (o ou
 	}}, nil
 }
 
-// owned is what a call by ref on the card is refused with; nil: it is not.
-func (l *ledger) owned(ref engine.Ref) error {
+// owned returns the error of a call with ref; nil if ref may access the card.
+func (l *expectedCard) owned(ref engine.Ref) error {
 	switch {
 	case !l.registered:
 		return store.ErrNotFound
@@ -141,8 +141,8 @@ func (l *ledger) owned(ref engine.Ref) error {
 	return nil
 }
 
-// fail is an automatic rotation that failed.
-func (l *ledger) fail(now time.Time) {
+// fail applies a failed automatic rotation.
+func (l *expectedCard) fail(now time.Time) {
 	l.failures++
 	wait := time.Second
 	for range l.failures - 1 {
@@ -151,21 +151,21 @@ func (l *ledger) fail(now time.Time) {
 	l.due = now.Add(wait)
 }
 
-// current returns the card's CVV, previous the one before; the zero CVV when
+// current returns the card's CVV, and previous its previous CVV; the zero CVV if
 // there is none.
-func (l *ledger) current() cvvgen.CVV { return l.cvv(1) }
+func (l *expectedCard) current() cvvgen.CVV { return l.cvv(1) }
 
-func (l *ledger) previous() cvvgen.CVV { return l.cvv(2) }
+func (l *expectedCard) previous() cvvgen.CVV { return l.cvv(2) }
 
-func (l *ledger) cvv(fromEnd int) cvvgen.CVV {
+func (l *expectedCard) cvv(fromEnd int) cvvgen.CVV {
 	if len(l.cvvs) < fromEnd {
 		return cvvgen.CVV{}
 	}
 	return l.cvvs[len(l.cvvs)-fromEnd]
 }
 
-// verify is what a CVV that is presented must be judged as.
-func (l *ledger) verify(t terms, presented cvvgen.CVV) engine.Verdict {
+// verify returns the verdict that a presented CVV must get.
+func (l *expectedCard) verify(t settings, presented cvvgen.CVV) engine.Verdict {
 	if !l.locked.IsZero() {
 		return engine.Locked
 	}
@@ -188,7 +188,7 @@ func (l *ledger) verify(t terms, presented cvvgen.CVV) engine.Verdict {
 
 // ahead reports whether the next slot is further ahead than one interval, and
 // where along its phase it belongs.
-func (l *ledger) ahead(now time.Time) (first time.Time, ahead bool) {
+func (l *expectedCard) ahead(now time.Time) (first time.Time, ahead bool) {
 	if l.state.Interval == 0 || !l.state.Next.Time.After(now.Add(l.state.Interval)) {
 		return time.Time{}, false
 	}
@@ -205,8 +205,8 @@ func (l *ledger) ahead(now time.Time) (first time.Time, ahead bool) {
 	return first, true
 }
 
-// shown is what Show must say.
-func (l *ledger) shown(now time.Time, slots int) (s engine.Schedule, err error) {
+// shown returns what Show must return.
+func (l *expectedCard) shown(now time.Time, slots int) (s engine.Schedule, err error) {
 	fork := l.rules
 	forced, err := fork.Step(model.Event{Kind: model.Forced, At: now})
 	if err != nil {
@@ -226,8 +226,8 @@ func (l *ledger) shown(now time.Time, slots int) (s engine.Schedule, err error) 
 	return s, nil
 }
 
-// interval is set_interval on the ledger.
-func (l *ledger) interval(t terms, req engine.IntervalRequest) (outcome, []event.Changed, error) {
+// interval applies set_interval.
+func (l *expectedCard) interval(t settings, req engine.IntervalRequest) (outcome, []event.Changed, error) {
 	e := model.Event{Kind: model.SetInterval, Interval: req.Interval}
 	if !req.First.IsZero() {
 		e.First = model.At(req.First)

@@ -7,16 +7,16 @@ import (
 	"cvvrotation/rotation/engine"
 )
 
-// ended describes how a call ended.
-func ended(err error) string {
+// describeError describes how a call ended.
+func describeError(err error) string {
 	if err == nil {
 		return "done"
 	}
 	return "error: " + err.Error()
 }
 
-// wish describes a forced call.
-func wish(req engine.ForceRequest) string {
+// describeForce describes a forced call.
+func describeForce(req engine.ForceRequest) string {
 	words := "without a key"
 	if req.Key != "" {
 		words = fmt.Sprintf("with the key %q", req.Key)
@@ -30,8 +30,8 @@ func wish(req engine.ForceRequest) string {
 	return words
 }
 
-// said describes an answer: everything in it that is compared.
-func said(r engine.Rotation) string {
+// describeAnswer describes an answer: everything in it that is compared.
+func describeAnswer(r engine.Rotation) string {
 	words := fmt.Sprintf("%s (%s, scenario %d, missed %d) for %s at %s: version %d, service code %s, rotated %t, rescheduled %t",
 		r.Rule, r.Reason, r.Scenario, r.Missed, r.Card, r.At.Format(time.RFC3339Nano), r.Version, r.ServiceCode, r.Rotated, r.Rescheduled)
 	if r.Next.IsZero() {

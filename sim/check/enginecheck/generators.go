@@ -13,10 +13,10 @@ import (
 	"cvvrotation/servicecode"
 )
 
-// deriver is what derived CVVs are derived from.
+// deriver derives the CVVs of runs with derived CVVs.
 var deriver = mustDeriver()
 
-// generator returns what a replica draws with whose keys are these.
+// generator returns the generator of a replica with these keys.
 func (o options) generator(keys *seal.Keyring) engine.Generator {
 	if o.derived {
 		return engine.Derived(deriver, keys)
@@ -36,7 +36,7 @@ func mustDeriver() *cvvgen.Local {
 	panic(err)
 }
 
-// particulars of card number i, where CVVs are derived.
+// particulars returns what CVVs of card number i are derived from.
 func particulars(i int) cvvgen.Card {
 	pan, _ := cvvgen.ParsePAN(fmt.Sprintf("411111111111%04d", i)) // a test range
 	expiry, _ := cvvgen.NewExpiry(2029, time.November)

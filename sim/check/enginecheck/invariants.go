@@ -1,6 +1,6 @@
 package enginecheck
 
-// Invariant is something that must hold of an engine in every run.
+// Invariant is a statement about the engine that must hold in every run.
 type Invariant uint8
 
 // The invariants.

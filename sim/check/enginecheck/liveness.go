@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// settle ends the faults, and sees to it that what was left over is done.
+// settle ends the faults and checks that the replicas finish all open work.
 func (r *run) settle() {
 	r.note("the faults end")
 	r.o.jumps = false
@@ -13,15 +13,15 @@ func (r *run) settle() {
 	calm := func() *plan { return &plan{} }
 	for len(r.pending) > 0 && r.failure == nil {
 		r.retry(rep, calm())
-		r.judge()
+		r.compare()
 	}
 	none := newStream(r.seed, 1<<61)
 	r.sweep(&none, rep, calm())
-	r.judge()
+	r.compare()
 	for range 3 {
 		for _, l := range r.cards {
 			l.lastAutomatic = l.automatic
-			for _, at := range []time.Time{l.due, l.state.Next.Time} { // due for another try, its slot may be still ahead
+			for _, at := range []time.Time{l.due, l.state.Next.Time} { // a retry may be due before the slot
 				if !at.IsZero() {
 					r.now = max(r.now, at.UnixNano())
 				}
@@ -32,7 +32,7 @@ func (r *run) settle() {
 				r.violate(alive, "cards stay due after 100 claims")
 			}
 			r.tick(r.replicas[i%len(r.replicas)], calm())
-			r.judge()
+			r.compare()
 		}
 		for _, l := range r.cards {
 			if l.state.Interval != 0 && l.automatic == l.lastAutomatic {

@@ -13,7 +13,7 @@ import (
 	"cvvrotation/sim/model"
 )
 
-func (r *run) deliver(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
+func (r *run) deliver(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan) {
 	p.call = memory.CallUpdate
 	slot := l.state.Next
 	switch s.Below(5) {
@@ -30,15 +30,15 @@ func (r *run) deliver(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 		got, err = rep.engine.Deliver(ctx, l.ref, slot.Time)
 		return err
 	})
-	after, t := *l, r.terms(l)
+	after, t := *l, r.settings(l)
 	var o outcome
 	var events []event.Changed
 	want := l.owned(l.ref)
 	if want == nil {
 		o, events, want = after.apply(t, model.Event{Kind: model.Auto, Slot: slot}, false, false)
 	}
-	r.note("  => %s, %s", o.rule, ended(err))
-	done, replied := r.outcomeOf(p, "a delivery", err, want)
+	r.note("  => %s, %s", o.rule, describeError(err))
+	done, replied := r.checkAnswer(p, "a delivery", err, want)
 	if !done {
 		return
 	}
@@ -48,16 +48,15 @@ func (r *run) deliver(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 		Scenario: o.Scenario, Missed: o.Missed, Version: after.version, Next: after.state.Next.Time, ServiceCode: got.ServiceCode,
 	}
 	if replied && got != expect {
-		r.violate(answersRight, "the delivery was answered with %s, want %s", said(got), said(expect))
+		r.violate(answersRight, "the delivery was answered with %s, want %s", describeAnswer(got), describeAnswer(expect))
 	}
 }
 
-// tick is a claim. Cards are given to it as they were found, and may have moved
-// since.
+// tick runs a claim. A card may have moved between being found and being locked.
 func (r *run) tick(rep *replica, p *plan) {
 	p.call = memory.CallClaim
 	type found struct {
-		card *ledger
+		card *expectedCard
 		slot model.Instant
 	}
 	var all []found
@@ -75,9 +74,9 @@ func (r *run) tick(rep *replica, p *plan) {
 	})
 	r.claiming = false
 	if len(all) == 0 && p.kind == faultKill {
-		p.fired = false // nothing was to be committed
+		p.fired = false // there was nothing to commit
 	}
-	done, replied := r.outcomeOf(p, "a claim", err, nil)
+	done, replied := r.checkAnswer(p, "a claim", err, nil)
 	if !done {
 		return
 	}
@@ -89,7 +88,7 @@ func (r *run) tick(rep *replica, p *plan) {
 	}
 	for _, f := range all {
 		l := f.card
-		after, t := *l, r.terms(l)
+		after, t := *l, r.settings(l)
 		o, events, err := after.apply(t, model.Event{Kind: model.Auto, Slot: f.slot}, false, false)
 		if err != nil {
 			after.fail(t.now)
@@ -110,14 +109,14 @@ func (r *run) tick(rep *replica, p *plan) {
 }
 
 // dueCards returns the cards that are due, oldest first.
-func (r *run) dueCards() []*ledger {
-	var due []*ledger
+func (r *run) dueCards() []*expectedCard {
+	var due []*expectedCard
 	for _, l := range r.cards {
 		if l.registered && !l.due.IsZero() && !l.due.After(r.at()) {
 			due = append(due, l)
 		}
 	}
-	slices.SortStableFunc(due, func(a, b *ledger) int {
+	slices.SortStableFunc(due, func(a, b *expectedCard) int {
 		if c := a.due.Compare(b.due); c != 0 {
 			return c
 		}

@@ -13,7 +13,7 @@ import (
 	"cvvrotation/sim/model"
 )
 
-func (r *run) force(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
+func (r *run) force(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan) {
 	req := engine.ForceRequest{Compromised: s.OneIn(5)}
 	code := splitmix.Pick(s, "", "", "", "", "", "", "201", "101", "221")
 	switch {
@@ -42,11 +42,10 @@ func (r *run) force(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	r.callForce(l, refOf(s, l), rep, req, p)
 }
 
-// codeFor returns what to ask for in place of a service code where CVVs are
-// derived: the current code, which is refused, or one that is not. Codes are
-// drawn by chance there, and no trace may depend on that: so none is asked for
-// where something comes in between that changes the current one.
-func (r *run) codeFor(l *ledger, code servicecode.Code, p *plan) servicecode.Code {
+// codeFor returns the service code to request with derived CVVs: the current code,
+// which is refused, or another one. The current code is random, and no trace may
+// depend on it. So no code is requested if a fault may change the current one.
+func (r *run) codeFor(l *expectedCard, code servicecode.Code, p *plan) servicecode.Code {
 	switch {
 	case p.kind != noFault || !l.registered:
 		return servicecode.Code{}
@@ -58,7 +57,7 @@ func (r *run) codeFor(l *ledger, code servicecode.Code, p *plan) servicecode.Cod
 	return code
 }
 
-// retry asks again what was not answered.
+// retry repeats the oldest call that was not answered.
 func (r *run) retry(rep *replica, p *plan) {
 	if len(r.pending) == 0 {
 		return
@@ -69,16 +68,16 @@ func (r *run) retry(rep *replica, p *plan) {
 	r.callForce(c.card, c.ref, rep, c.req, p)
 }
 
-func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.ForceRequest, p *plan) {
+func (r *run) callForce(l *expectedCard, ref engine.Ref, rep *replica, req engine.ForceRequest, p *plan) {
 	p.call = memory.CallUpdate
 	what := fmt.Sprintf("forcing %s with the key %q", ref.Card, req.Key)
-	r.note("replica %d forces %s, %s", rep.number+1, ref.Card, wish(req))
+	r.note("replica %d forces %s, %s", rep.number+1, ref.Card, describeForce(req))
 	var got engine.Rotation
 	err := r.call(p, func(ctx context.Context) (err error) {
 		got, err = rep.engine.Force(ctx, ref, req)
 		return err
 	})
-	after, t := *l, r.terms(l)
+	after, t := *l, r.settings(l)
 	want := l.owned(ref)
 	prior, known := l.answers[req.Key]
 	known = known && prior.expires.After(t.now)
@@ -90,9 +89,9 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 		want = engine.ErrKeyReused
 		r.coverage[goalKeyReused]++
 	case known:
-		r.note("  => repeats an idempotency key: %s", ended(err))
+		r.note("  => repeats an idempotency key: %s", describeError(err))
 		r.coverage[goalReplayed]++
-		if done, replied := r.blame(once, p, what, err, nil); done && replied {
+		if done, replied := r.checkCall(once, p, what, err, nil); done && replied {
 			expect := prior.rotation
 			expect.Replayed = true
 			if prior.rotation.Version == 0 { // it was never answered
@@ -104,7 +103,7 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 				l.answers[req.Key] = prior
 			}
 			if got != expect {
-				r.violate(once, "%s was answered with %s, and the first time with %s", what, said(got), said(expect))
+				r.violate(once, "%s was answered with %s, and the first time with %s", what, describeAnswer(got), describeAnswer(expect))
 			}
 		} else {
 			r.pending = append(r.pending, pending{l, ref, req})
@@ -117,12 +116,12 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 		}
 		after.chosen = req.ServiceCode
 	}
-	r.note("  => %s, version %d, %s", o.rule, after.version, ended(err))
+	r.note("  => %s, version %d, %s", o.rule, after.version, describeError(err))
 	blame := answersRight
 	if want == engine.ErrKeyReused {
 		blame = once
 	}
-	done, replied := r.blame(blame, p, what, err, want)
+	done, replied := r.checkCall(blame, p, what, err, want)
 	if !replied && req.Key != "" {
 		r.pending = append(r.pending, pending{l, ref, req})
 	}
@@ -135,7 +134,7 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 		Scenario: o.Scenario, Version: after.version, Next: after.state.Next.Time, ServiceCode: got.ServiceCode,
 	}
 	if replied && got != expect {
-		r.violate(answersRight, "%s was answered with %s, want %s", what, said(got), said(expect))
+		r.violate(answersRight, "%s was answered with %s, want %s", what, describeAnswer(got), describeAnswer(expect))
 	}
 	if replied {
 		r.answers = append(r.answers, got)
@@ -147,7 +146,7 @@ func (r *run) callForce(l *ledger, ref engine.Ref, rep *replica, req engine.Forc
 	}
 }
 
-func (r *run) sameCVV(l *ledger, code servicecode.Code) bool {
+func (r *run) sameCVV(l *expectedCard, code servicecode.Code) bool {
 	cvv, err := deriver.Derive(r.ctx, particulars(slices.Index(r.cards, l)), code)
 	return err == nil && cvv.Equal(l.current())
 }

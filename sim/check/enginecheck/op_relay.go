@@ -8,7 +8,7 @@ import (
 	"cvvrotation/sim/internal/splitmix"
 )
 
-// relay delivers what waits to a sink that sometimes fails.
+// relay delivers waiting events to a sink that sometimes fails.
 func (r *run) relay(s *splitmix.Stream, rep *replica, p *plan) {
 	p.call = memory.CallRecordDeliveries
 	if p.kind != faultBefore && p.kind != faultAfter {
@@ -30,19 +30,19 @@ func (r *run) relay(s *splitmix.Stream, rep *replica, p *plan) {
 			results = append(results, store.Delivery{Position: e.Position, Failure: "the sink fails"})
 			continue
 		}
-		r.take(e.Event)
+		r.receive(e.Event)
 		results = append(results, store.Delivery{Position: e.Position, Status: store.StatusDelivered})
 	}
 	if len(results) == 0 {
 		return
 	}
 	err = r.call(p, func(ctx context.Context) error { return rep.store.RecordDeliveries(ctx, results) })
-	r.note("replica %d relays %d events: %s", rep.number+1, len(results), ended(err))
-	r.outcomeOf(p, "recording deliveries", err, nil)
+	r.note("replica %d relays %d events: %s", rep.number+1, len(results), describeError(err))
+	r.checkAnswer(p, "recording deliveries", err, nil)
 }
 
-// take is the sink.
-func (r *run) take(e store.Event) {
+// receive is the sink.
+func (r *run) receive(e store.Event) {
 	if e.Number > r.sink[e.Card]+1 {
 		r.violate(delivered, "event %s was delivered before event %d", e.ID(), r.sink[e.Card]+1)
 	}
@@ -52,7 +52,7 @@ func (r *run) take(e store.Event) {
 	r.sink[e.Card] = max(r.sink[e.Card], e.Number)
 }
 
-// drain delivers all that still waits.
+// drain delivers all waiting events.
 func (r *run) drain() {
 	ctx := context.Background()
 	for {
@@ -62,7 +62,7 @@ func (r *run) drain() {
 		}
 		var results []store.Delivery
 		for _, e := range events {
-			r.take(e.Event)
+			r.receive(e.Event)
 			results = append(results, store.Delivery{Position: e.Position, Status: store.StatusDelivered})
 		}
 		if err := r.base.RecordDeliveries(ctx, results); err != nil {

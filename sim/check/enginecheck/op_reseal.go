@@ -7,13 +7,13 @@ import (
 	"cvvrotation/rotation/engine/memory"
 )
 
-// reseal seals everything anew with a replica's key, and then opens it with that
-// key alone.
+// reseal re-encrypts all cards with a replica's key, and then decrypts them with
+// that key alone.
 func (r *run) reseal(rep *replica, p *plan) {
 	p.call = memory.CallUpdate
 	key := r.keys[rep.number]
 	alone := r.o.generator(keyring(key))
-	var before []*ledger // what the key alone does not open
+	var before []*expectedCard // cards that the key alone does not decrypt
 	for _, l := range r.cards {
 		if l.registered && !r.opens(alone, l) {
 			before = append(before, l)
@@ -24,13 +24,13 @@ func (r *run) reseal(rep *replica, p *plan) {
 		resealed, failed, err = rep.engine.Reseal(ctx)
 		return err
 	})
-	r.note("replica %d re-encrypts all cards with key %d: %d done, %d failed, %s", rep.number+1, key, resealed, failed, ended(err))
+	r.note("replica %d re-encrypts all cards with key %d: %d done, %d failed, %s", rep.number+1, key, resealed, failed, describeError(err))
 	kind := p.kind
 	if !p.fired {
 		kind = noFault
 	}
 	if kind == faultStall || kind == faultKill {
-		return // the rest was given up
+		return // the engine skipped the rest
 	}
 	wantFailed := 0
 	if kind == faultBefore || kind == faultAfter {
@@ -45,7 +45,7 @@ func (r *run) reseal(rep *replica, p *plan) {
 	}
 	for _, l := range before {
 		theCall := p.card == l.ref.Card
-		if kind == faultBefore && theCall || kind == faultRace && !theCall { // the winner may have sealed another one with its key
+		if kind == faultBefore && theCall || kind == faultRace && !theCall { // the winner may have encrypted another card with its own key
 			continue
 		}
 		if !r.opens(alone, l) {
@@ -54,8 +54,8 @@ func (r *run) reseal(rep *replica, p *plan) {
 	}
 }
 
-// opens reports whether the generator opens all that is stored of a card.
-func (r *run) opens(g engine.Generator, l *ledger) bool {
+// opens reports whether the generator decrypts everything stored of a card.
+func (r *run) opens(g engine.Generator, l *expectedCard) bool {
 	c, err := r.base.Card(context.Background(), l.ref.Card)
 	if err != nil {
 		r.violate(stored, "reading the registered card %s failed: %v", l.ref.Card, err)

@@ -16,7 +16,7 @@ import (
 	"cvvrotation/sim/model"
 )
 
-func (r *run) register(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
+func (r *run) register(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan) {
 	p.call = memory.CallUpdate
 	reg := engine.Registration{}
 	if r.o.derived {
@@ -32,7 +32,7 @@ func (r *run) register(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 		got, created, err = rep.engine.Register(ctx, ref, reg)
 		return err
 	})
-	after, t := *l, r.terms(l)
+	after, t := *l, r.settings(l)
 	isNew := !l.registered
 	var want error
 	var o *outcome
@@ -48,8 +48,8 @@ func (r *run) register(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 		done, events, want = after.interval(t, reg.Schedule)
 		o = &done
 	}
-	r.note("replica %d registers %s with %s: %s", rep.number+1, ref.Card, words(reg.Schedule), ended(err))
-	done, replied := r.outcomeOf(p, "registering "+ref.Card, err, want)
+	r.note("replica %d registers %s with %s: %s", rep.number+1, ref.Card, describeInterval(reg.Schedule), describeError(err))
+	done, replied := r.checkAnswer(p, "registering "+ref.Card, err, want)
 	if !done {
 		return
 	}
@@ -62,7 +62,7 @@ func (r *run) register(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	}
 }
 
-func (r *run) drawInterval(s *splitmix.Stream, l *ledger) engine.IntervalRequest {
+func (r *run) drawInterval(s *splitmix.Stream, l *expectedCard) engine.IntervalRequest {
 	req := engine.IntervalRequest{Interval: r.o.intervals[s.Below(int64(len(r.o.intervals)))]}
 	switch s.Below(10) {
 	case 0, 1:
@@ -77,7 +77,7 @@ func (r *run) drawInterval(s *splitmix.Stream, l *ledger) engine.IntervalRequest
 	return req
 }
 
-func words(req engine.IntervalRequest) string {
+func describeInterval(req engine.IntervalRequest) string {
 	switch {
 	case req == engine.IntervalRequest{}:
 		return "no interval"
@@ -87,23 +87,23 @@ func words(req engine.IntervalRequest) string {
 	return "the interval " + rotation.FormatDuration(req.Interval) + " from " + req.First.Format(time.RFC3339Nano) + " on"
 }
 
-func (r *run) setInterval(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
+func (r *run) setInterval(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan) {
 	ref, req := refOf(s, l), r.drawInterval(s, l)
-	r.reschedule(l, p, fmt.Sprintf("replica %d sets %s of %s", rep.number+1, words(req), ref.Card), ref,
+	r.reschedule(l, p, fmt.Sprintf("replica %d sets %s of %s", rep.number+1, describeInterval(req), ref.Card), ref,
 		func(ctx context.Context) (engine.Schedule, error) { return rep.engine.SetInterval(ctx, ref, req) },
-		func(after *ledger, t terms) (outcome, []event.Changed, error) { return after.interval(t, req) })
+		func(after *expectedCard, t settings) (outcome, []event.Changed, error) { return after.interval(t, req) })
 }
 
-func (r *run) disable(l *ledger, rep *replica, p *plan) {
+func (r *run) disable(l *expectedCard, rep *replica, p *plan) {
 	r.reschedule(l, p, fmt.Sprintf("replica %d turns rotation of %s off", rep.number+1, l.ref.Card), l.ref,
 		func(ctx context.Context) (engine.Schedule, error) { return rep.engine.Disable(ctx, l.ref) },
-		func(after *ledger, t terms) (outcome, []event.Changed, error) {
+		func(after *expectedCard, t settings) (outcome, []event.Changed, error) {
 			return after.apply(t, model.Event{Kind: model.Disable}, false, false)
 		})
 }
 
-func (r *run) reschedule(l *ledger, p *plan, what string, ref engine.Ref,
-	call func(context.Context) (engine.Schedule, error), apply func(*ledger, terms) (outcome, []event.Changed, error)) {
+func (r *run) reschedule(l *expectedCard, p *plan, what string, ref engine.Ref,
+	call func(context.Context) (engine.Schedule, error), apply func(*expectedCard, settings) (outcome, []event.Changed, error)) {
 	p.call = memory.CallUpdate
 	r.note("%s", what)
 	var got engine.Schedule
@@ -111,15 +111,15 @@ func (r *run) reschedule(l *ledger, p *plan, what string, ref engine.Ref,
 		got, err = call(ctx)
 		return err
 	})
-	after, t := *l, r.terms(l)
+	after, t := *l, r.settings(l)
 	var o outcome
 	var events []event.Changed
 	want := l.owned(ref)
 	if want == nil {
 		o, events, want = apply(&after, t)
 	}
-	r.note("  => %s, %s", o.rule, ended(err))
-	done, replied := r.outcomeOf(p, what, err, want)
+	r.note("  => %s, %s", o.rule, describeError(err))
+	done, replied := r.checkAnswer(p, what, err, want)
 	if !done {
 		return
 	}
@@ -129,7 +129,7 @@ func (r *run) reschedule(l *ledger, p *plan, what string, ref engine.Ref,
 	}
 }
 
-func (r *run) compareSchedule(what string, got engine.Schedule, l *ledger, slots int) {
+func (r *run) compareSchedule(what string, got engine.Schedule, l *expectedCard, slots int) {
 	want, _ := l.shown(r.at(), slots)
 	got.Failure = ""
 	if got.ServiceCode != want.ServiceCode || !cmp.Equal(got, want) {

@@ -8,7 +8,7 @@ import (
 	"cvvrotation/sim/internal/splitmix"
 )
 
-func (r *run) show(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
+func (r *run) show(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan) {
 	p.call = memory.CallCard
 	if p.kind != faultBefore && p.kind != faultAfter {
 		p.kind = noFault
@@ -21,11 +21,11 @@ func (r *run) show(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 			got, err = rep.engine.Reveal(ctx, ref)
 			return err
 		})
-		r.note("replica %d reveals %s: %s", rep.number+1, ref.Card, ended(err))
+		r.note("replica %d reveals %s: %s", rep.number+1, ref.Card, describeError(err))
 		if err == nil && want == nil && (!got.CVV.Equal(l.current()) || got.Version != l.version || !got.Next.Equal(l.state.Next.Time)) {
 			r.violate(answersRight, "revealing %s returned version %d or another version's CVV, want version %d", ref.Card, got.Version, l.version)
 		}
-		r.readOutcome(p, "revealing "+ref.Card, err, want)
+		r.checkRead(p, "revealing "+ref.Card, err, want)
 		return
 	}
 	var got engine.Schedule
@@ -33,19 +33,19 @@ func (r *run) show(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 		got, err = rep.engine.Show(ctx, ref, slots)
 		return err
 	})
-	r.note("replica %d shows %s: %s", rep.number+1, ref.Card, ended(err))
+	r.note("replica %d shows %s: %s", rep.number+1, ref.Card, describeError(err))
 	if err == nil && want == nil {
 		r.compareSchedule("showing "+ref.Card, got, l, slots)
 	}
-	r.readOutcome(p, "showing "+ref.Card, err, want)
+	r.checkRead(p, "showing "+ref.Card, err, want)
 }
 
-// readOutcome is for calls that change nothing: a fault comes before what they
-// would be refused for.
-func (r *run) readOutcome(p *plan, what string, err, want error) {
+// checkRead checks a call that changes nothing. Its fault takes precedence over
+// the error that it would return otherwise.
+func (r *run) checkRead(p *plan, what string, err, want error) {
 	if p.fired {
 		want = memory.ErrInjected
 		p.fired = false
 	}
-	r.outcomeOf(p, what, err, want)
+	r.checkAnswer(p, what, err, want)
 }

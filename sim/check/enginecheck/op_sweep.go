@@ -15,7 +15,7 @@ func (r *run) sweep(s *splitmix.Stream, rep *replica, p *plan) {
 	}
 	skipped := p.skip
 	err := r.call(p, func(ctx context.Context) error { return rep.engine.Sweep(ctx) })
-	r.note("replica %d sweeps: %s", rep.number+1, ended(err))
+	r.note("replica %d sweeps: %s", rep.number+1, describeError(err))
 	kind := p.kind
 	if !p.fired {
 		kind = noFault
@@ -30,7 +30,7 @@ func (r *run) sweep(s *splitmix.Stream, rep *replica, p *plan) {
 			continue
 		}
 		after := *l
-		o, events, err := after.apply(r.terms(l), model.Event{Kind: model.SetInterval, Interval: l.state.Interval, First: model.At(first)}, false, true)
+		o, events, err := after.apply(r.settings(l), model.Event{Kind: model.SetInterval, Interval: l.state.Interval, First: model.At(first)}, false, true)
 		if err != nil {
 			continue
 		}

@@ -11,7 +11,7 @@ import (
 	"cvvrotation/sim/internal/splitmix"
 )
 
-func (r *run) verify(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
+func (r *run) verify(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan) {
 	if !l.registered {
 		return
 	}
@@ -38,9 +38,9 @@ func (r *run) verify(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 		return err
 	})
 	after := *l
-	want := after.verify(r.terms(l), presented)
-	r.note("  => %v, %s; %d failed attempts", got, ended(err), after.tries)
-	done, replied := r.outcomeOf(p, "verifying", err, nil)
+	want := after.verify(r.settings(l), presented)
+	r.note("  => %v, %s; %d failed attempts", got, describeError(err), after.tries)
+	done, replied := r.checkAnswer(p, "verifying", err, nil)
 	if !done {
 		return
 	}
@@ -52,11 +52,11 @@ func (r *run) verify(s *splitmix.Stream, l *ledger, rep *replica, p *plan) {
 	r.events++ // not in the trace: by chance, an older CVV is the current one again
 }
 
-func (r *run) unlock(l *ledger, rep *replica, p *plan) {
+func (r *run) unlock(l *expectedCard, rep *replica, p *plan) {
 	p.call = memory.CallUpdate
 	err := r.call(p, func(ctx context.Context) error { return rep.engine.Unlock(ctx, l.ref) })
-	r.note("replica %d unlocks %s: %s", rep.number+1, l.ref.Card, ended(err))
-	if done, _ := r.outcomeOf(p, "unlocking", err, l.owned(l.ref)); done {
+	r.note("replica %d unlocks %s: %s", rep.number+1, l.ref.Card, describeError(err))
+	if done, _ := r.checkAnswer(p, "unlocking", err, l.owned(l.ref)); done {
 		l.tries, l.locked = 0, time.Time{}
 	}
 }

@@ -24,21 +24,21 @@ type run struct {
 	ctx  context.Context
 
 	now       int64
-	jumped    time.Duration // what to take back of a jump
+	jumped    time.Duration // the step ahead that will be undone
 	base      *memory.Store
 	replicas  []*replica
-	generator engine.Generator    // which opens whatever is sealed
-	keys      [maxReplicas]uint32 // what each replica seals with: key 1 or 2; all open both
-	cards     []*ledger
+	generator engine.Generator    // decrypts with every key
+	keys      [maxReplicas]uint32 // each replica encrypts with key 1 or 2, and decrypts with both
+	cards     []*expectedCard
 	poisoned  map[string]bool
 	claiming  bool
-	plan      *plan     // what goes wrong with a call to come; nil: nothing
-	keyed     int       // keys of idempotency so far
+	plan      *plan     // the fault of the next call; nil: none
+	keyed     int       // idempotency keys so far
 	pending   []pending // keyed calls that were not answered
 	sink      map[string]int64
 	answers   []engine.Rotation
 
-	position int64 // of the last event that was judged
+	position int64 // of the last event that was compared
 	written  []event.Changed
 	expected []engine.Observation
 	observed []engine.Observation
@@ -48,7 +48,7 @@ type run struct {
 	events   int64
 	step     int
 	failure  *violation
-	journal  *[]string // nil: nobody reads it
+	journal  *[]string // nil: not recorded
 }
 
 // violation is an invariant that is broken.
@@ -67,7 +67,7 @@ type replica struct {
 
 // pending is a keyed call that was not answered.
 type pending struct {
-	card *ledger
+	card *expectedCard
 	ref  engine.Ref
 	req  engine.ForceRequest
 }
@@ -86,13 +86,13 @@ func stepsOf(o options) []step {
 	return steps
 }
 
-// perform does a run.
+// perform runs the steps and then the liveness phase.
 func (r *run) perform(seed uint64, o options, steps []step) {
 	r.seed, r.o, r.ctx = seed, o, context.Background()
 	r.now, r.hash = start, splitmix.Mix(seed)
 	r.poisoned, r.sink = map[string]bool{}, map[string]int64{}
 	r.generator = o.generator(keyring(1, 2))
-	r.base = memory.New(wall{ns: &r.now})
+	r.base = memory.New(runClock{ns: &r.now})
 	r.base.SetFaults(r.faults)
 	r.replicas = make([]*replica, o.replicas)
 	for i := range r.replicas {
@@ -101,14 +101,14 @@ func (r *run) perform(seed uint64, o options, steps []step) {
 	}
 	for i := range o.cards {
 		rules, _ := model.New(model.Rules{Guard: guard})
-		r.cards = append(r.cards, &ledger{
+		r.cards = append(r.cards, &expectedCard{
 			ref:   engine.Ref{Card: fmt.Sprintf("card-%c", 'A'+i), Account: "acme"},
 			rules: rules, answers: map[string]answered{},
 		})
 	}
 	for i, st := range steps {
 		r.step = i
-		r.one(st)
+		r.runStep(st)
 		if r.failure != nil {
 			return
 		}
@@ -117,9 +117,9 @@ func (r *run) perform(seed uint64, o options, steps []step) {
 	r.settle()
 }
 
-// start gives a replica a new engine, as when its process starts.
+// start gives a replica a new engine, like a process that restarts.
 func (r *run) start(i int) {
-	clk := wall{ns: &r.now, by: int64(r.o.skew[i])}
+	clk := runClock{ns: &r.now, by: int64(r.o.skew[i])}
 	var s store.Store = r.base
 	var g engine.Generator = failing{r.o.generator(keyring(r.keys[i], 3-r.keys[i])), r}
 	if r.bug.store != nil {
@@ -137,9 +137,9 @@ func (r *run) start(i int) {
 	r.replicas[i] = &replica{i, s, e}
 }
 
-// reopen is what happens to all when the store's process is killed.
+// reopen restarts the store and all replicas, as after a kill of the store.
 func (r *run) reopen() {
-	r.base = r.base.Reopen(wall{ns: &r.now})
+	r.base = r.base.Reopen(runClock{ns: &r.now})
 	r.base.SetFaults(r.faults)
 	for i := range r.replicas {
 		r.start(i)
@@ -151,11 +151,11 @@ func (r *run) Decided(o engine.Observation) { r.observed = append(r.observed, o)
 
 func (r *run) at() time.Time { return time.Unix(0, r.now).UTC() }
 
-func (r *run) terms(l *ledger) terms {
-	return terms{now: r.at(), grace: r.o.grace, maxTries: r.o.maxTries, fails: r.poisoned[l.ref.Card]}
+func (r *run) settings(l *expectedCard) settings {
+	return settings{now: r.at(), grace: r.o.grace, maxTries: r.o.maxTries, fails: r.poisoned[l.ref.Card]}
 }
 
-// violate says that an invariant is broken. The first one counts.
+// violate records a broken invariant. Only the first counts.
 func (r *run) violate(i Invariant, format string, args ...any) {
 	if r.failure != nil {
 		return

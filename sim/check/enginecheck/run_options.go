@@ -26,7 +26,7 @@ type options struct {
 	derived                bool
 	skew                   [maxReplicas]time.Duration // how far a replica's own clock is ahead of the store's
 	faults                 int64                      // steps with a fault, in 256
-	jumps, poison          bool                       // the store's clock jumps; generators fail
+	jumps, poison          bool                       // the store's clock steps; generators fail
 	intervals              []time.Duration
 }
 

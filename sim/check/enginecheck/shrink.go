@@ -4,8 +4,8 @@ import (
 	"slices"
 )
 
-// shrink takes steps, and then faults, out of a failing run for as long as it
-// breaks the same invariant.
+// shrink removes steps, and then faults, from a failing run while it breaks the
+// same invariant.
 func shrink(bug Bug, seed uint64) *Failure {
 	o := drawOptions(seed)
 	try := func(steps []step) *run {
@@ -16,7 +16,7 @@ func shrink(bug Bug, seed uint64) *Failure {
 	steps := stepsOf(o)
 	first := try(steps)
 	f := &Failure{Seed: seed, Options: o.String()}
-	if first.failure == nil { // a run that is no function of its seed
+	if first.failure == nil { // the run is not a function of its seed
 		return f
 	}
 	f.Invariant, f.Found = first.failure.invariant, min(first.failure.step+1, len(steps))

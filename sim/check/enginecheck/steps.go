@@ -8,11 +8,11 @@ import (
 	"cvvrotation/sim/internal/splitmix"
 )
 
-// one does one step and judges it.
-func (r *run) one(st step) {
+// runStep runs one step and compares the result with the expected state.
+func (r *run) runStep(st step) {
 	s := newStream(r.seed, st.number)
 	focus := r.cards[s.Below(int64(len(r.cards)))]
-	r.pass(&s, focus)
+	r.passTime(&s, focus)
 	p := &plan{}
 	if s.Below(256) < r.o.faults && !st.calm {
 		p.kind = splitmix.Pick(&s, faultBefore, faultAfter, faultAfter, faultAgain, faultStall, faultRace, faultRace, faultRace, faultKill)
@@ -23,16 +23,16 @@ func (r *run) one(st step) {
 			r.claiming = false
 			r.now += splitmix.Pick(&nested, 0, 1, nested.Below(int64(guard)))
 			r.operate(&nested, focus, &plan{}, true)
-			r.judge()
+			r.compare()
 			r.now += splitmix.Pick(&nested, 0, 0, 0, int64(guard)) // and the winner's guard has ended
 		}
 	}
 	r.operate(&s, focus, p, false)
-	r.judge()
+	r.compare()
 }
 
-// pass lets time pass, often to an edge.
-func (r *run) pass(s *splitmix.Stream, l *ledger) {
+// passTime advances the clock, often to an edge.
+func (r *run) passTime(s *splitmix.Stream, l *expectedCard) {
 	next, since := l.due, l.rotated
 	switch s.Below(8) {
 	case 0:
@@ -54,12 +54,12 @@ func (r *run) pass(s *splitmix.Stream, l *ledger) {
 		r.now += splitmix.Pick(s, int64(guard), int64(time.Hour), s.Below(int64(day)))
 	case 7:
 		if r.o.jumps && s.OneIn(3) {
-			r.jump(s)
+			r.stepClock(s)
 		}
 	}
 }
 
-func (r *run) jump(s *splitmix.Stream) {
+func (r *run) stepClock(s *splitmix.Stream) {
 	if r.jumped != 0 {
 		r.note("the store's clock steps back by %v", r.jumped)
 		r.now -= int64(r.jumped)
@@ -76,9 +76,9 @@ func (r *run) jump(s *splitmix.Stream) {
 	r.note("the store's clock steps ahead by %v", r.jumped)
 }
 
-// operate draws one operation and does it. A nested one is what comes first in a
+// operate draws one operation and runs it. A nested operation is the winner of a
 // race.
-func (r *run) operate(s *splitmix.Stream, l *ledger, p *plan, nested bool) {
+func (r *run) operate(s *splitmix.Stream, l *expectedCard, p *plan, nested bool) {
 	rep := r.replicas[s.Below(int64(len(r.replicas)))]
 	switch n := s.Below(100); {
 	case !l.registered && n < 80, n < 4:
@@ -124,7 +124,7 @@ func (r *run) operate(s *splitmix.Stream, l *ledger, p *plan, nested bool) {
 	}
 }
 
-func (r *run) commit(l *ledger, after ledger, o *outcome, events []event.Changed, replied bool) {
+func (r *run) commit(l *expectedCard, after expectedCard, o *outcome, events []event.Changed, replied bool) {
 	*l = after
 	r.written = append(r.written, events...)
 	if o != nil && replied {
@@ -134,8 +134,8 @@ func (r *run) commit(l *ledger, after ledger, o *outcome, events []event.Changed
 	r.events++
 }
 
-// refOf is mostly the card's own account.
-func refOf(s *splitmix.Stream, l *ledger) engine.Ref {
+// refOf returns a reference to the card, mostly with the card's own account.
+func refOf(s *splitmix.Stream, l *expectedCard) engine.Ref {
 	ref := l.ref
 	switch s.Below(24) {
 	case 0:

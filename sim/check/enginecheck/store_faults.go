@@ -8,10 +8,10 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// plan is what goes wrong with one call of the store.
+// plan is the fault of one call of the store.
 type plan struct {
 	call  memory.Call
-	skip  int // so many such calls are spared first
+	skip  int // such calls that succeed first
 	kind  faultKind
 	race  func()
 	fired bool
@@ -25,8 +25,8 @@ const (
 	noFault     faultKind = iota
 	faultBefore           // the call fails before its commit
 	faultAfter            // its reply is lost
-	faultAgain            // the store tries twice
-	faultStall            // the caller gives up waiting
+	faultAgain            // the store retries the transaction
+	faultStall            // the caller cancels the call
 	faultRace             // another replica comes first
 	faultKill             // the store's process is killed
 )
@@ -36,7 +36,7 @@ var faultNames = [...]string{
 	faultStall: "stalls until the caller cancels it", faultRace: "loses a race against another replica", faultKill: "ends with the store killed before its commit",
 }
 
-// faults is asked by the store before each call.
+// faults returns the fault of a call; the store asks before each.
 func (r *run) faults(op memory.Op) (f memory.Fault) {
 	p := r.plan
 	if p == nil || op.Call != p.call {
@@ -65,12 +65,12 @@ func (r *run) faults(op memory.Op) (f memory.Fault) {
 		f.Race = p.race
 		f.Again = op.Call == memory.CallUpdate && r.now%2 == 0
 	case faultKill:
-		f.Race = func() { r.base = r.base.Reopen(wall{ns: &r.now}) }
+		f.Race = func() { r.base = r.base.Reopen(runClock{ns: &r.now}) }
 	}
 	return f
 }
 
-// call makes a call of an engine's, under the plan.
+// call runs a call of an engine with the planned fault.
 func (r *run) call(p *plan, f func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
@@ -89,14 +89,14 @@ func (r *run) call(p *plan, f func(context.Context) error) error {
 	return err
 }
 
-// outcomeOf judges a call: whether it must have been done, and whether it was answered.
-func (r *run) outcomeOf(p *plan, what string, err, want error) (done, replied bool) {
-	return r.blame(answersRight, p, what, err, want)
+// checkAnswer compares the error of a call with what the fault and the expected
+// state allow. It returns whether the call was done, and whether it was answered.
+func (r *run) checkAnswer(p *plan, what string, err, want error) (done, replied bool) {
+	return r.checkCall(answersRight, p, what, err, want)
 }
 
-// blame is outcomeOf with the invariant that is broken if it comes out
-// otherwise.
-func (r *run) blame(i Invariant, p *plan, what string, err, want error) (done, replied bool) {
+// checkCall is checkAnswer with the invariant that a difference breaks.
+func (r *run) checkCall(i Invariant, p *plan, what string, err, want error) (done, replied bool) {
 	kind := p.kind
 	if !p.fired {
 		kind = noFault

@@ -17,14 +17,14 @@ import (
 )
 
 // System returns the engine as a system for the searches of package check. Each
-// card has an engine and a store of its own. Calls fail, are tried twice by the
-// store, or lose their reply, in a way that depends on the card and the event
-// alone; the card then calls again, as a caller would.
+// card has its own engine and store. Calls fail, are retried by the store or lose
+// their reply, depending on the card and the event alone. The card then retries,
+// as a caller would.
 //
-// What is stored of a card is its rotation.State. Forced events become forced
-// calls with an idempotency key, automatic ones a claim where they name the slot
-// that is next, and else a delivery. An event of no known kind is refused without
-// the engine, which has no such operation.
+// The stored form of a card is its rotation.State. Forced events become forced
+// calls with an idempotency key. Automatic events become a claim if they name the
+// next slot, else a delivery. An event of an unknown kind is refused without the
+// engine, which has no such operation.
 func System() check.System { return system{} }
 
 type system struct{}
@@ -35,8 +35,8 @@ func (system) NewCard() check.Card { return newCard() }
 // theRef is the card of every store that has one card.
 var theRef = engine.Ref{Card: "card", Account: "account"}
 
-// keyring returns keys of those ids, the current one first. They seal whatever is
-// sealed here; nothing of it is worth a secret.
+// keyring returns keys with those ids, the current one first. They are not secret:
+// they encrypt nothing but test data.
 func keyring(current uint32, others ...uint32) *seal.Keyring {
 	key := func(id uint32) seal.Key {
 		return seal.NewKey(id, bytes.Repeat([]byte{byte(id)}, seal.KeySize))
@@ -73,18 +73,18 @@ func newCard() *card {
 	return c
 }
 
-// renew begins with a new store, in which the card is in the state given: what a
-// store in memory logs would grow without end.
+// renew replaces the store by a new one with the card in that state, because the
+// log of the in-memory store grows with each call.
 func (c *card) renew(state []byte) {
 	*c.now, c.calls = 0, 0
-	clk := wall{ns: c.now}
+	clk := runClock{ns: c.now}
 	c.store = memory.New(clk)
 	c.store.SetFaults(c.faults)
 	e, err := engine.New(engine.Options{
 		Store: c.store, Generator: engine.Random(new(cvvgen.Random), oneKey), Clock: clk, Observer: c,
 	})
 	if err != nil {
-		panic(err) // the options are right
+		panic(err) // the options are valid
 	}
 	c.engine = e
 	if _, _, err := e.Register(context.Background(), theRef, engine.Registration{}); err != nil {
@@ -103,7 +103,7 @@ func (c *card) faults(op memory.Op) (f memory.Fault) {
 		f, c.fault = c.fault, memory.Fault{}
 	}
 	if f.Stall != nil {
-		c.cancel() // as one who has waited for long enough
+		c.cancel() // like a caller with a timeout
 	}
 	return f
 }
@@ -181,7 +181,7 @@ func (c *card) Apply(e check.Event) check.Outcome {
 	case errors.As(err, &refused):
 		return check.Outcome{Refused: check.RefusalOf(err), Next: before.Next}
 	case err != nil:
-		return check.Outcome{Refused: check.RefusedKind, Next: -1} // what the rules never answer
+		return check.Outcome{Refused: check.RefusedKind, Next: -1} // an answer that the rules never give
 	}
 	d := c.seen.Decision
 	return check.Outcome{
@@ -203,7 +203,7 @@ func (c *card) disturb(e check.Event, v check.View) (context.Context, context.Ca
 		c.fault = memory.Fault{Stall: make(chan struct{})}
 		c.cancel = cancel
 	case 3:
-		if e.Kind == rotation.KindForced { // the other operations have no key to ask again with
+		if e.Kind == rotation.KindForced { // the other operations cannot be retried with a key
 			c.fault = memory.Fault{After: memory.ErrInjected}
 		}
 	default:
@@ -212,7 +212,7 @@ func (c *card) disturb(e check.Event, v check.View) (context.Context, context.Ca
 	return ctx, cancel
 }
 
-// call makes the call that the event is, and returns the next slot as answered.
+// call makes the call for the event, and returns the next slot in the answer.
 func (c *card) call(ctx context.Context, e check.Event, before check.View) (next int64, err error) {
 	switch e.Kind {
 	case rotation.KindForced:
