@@ -10,13 +10,22 @@
 //     nothing secret: [Rotate] draws a new service code, which is all there is
 //     to keep, and [Verify] computes the value again.
 //
-// Rotating a derived CVV:
+// Rotating a derived CVV (Example_derived):
 //
-//	key, err := cvvgen.NewCVK(pair) // once; 16 bytes out of the key store
-//	local, err := cvvgen.NewLocal(key, cvvgen.YYMM, 3)
-//	...
-//	r, err := cvvgen.Rotate(ctx, local, card, current)
-//	// store r.ServiceCode, show r.CVV.Reveal() to the cardholder
+//	ctx := context.Background()
+//	deriver, card := exampleDeriver(), exampleCard()
+//	current := servicecode.MustParse("201")
+//
+//	r, err := cvvgen.Rotate(ctx, deriver, card, current)
+//	if err != nil {
+//		fmt.Println(err)
+//		return
+//	}
+//	fmt.Println("code changed:", r.ServiceCode != current)
+//	fmt.Println("new CVV:", r.CVV)
+//
+//	ok, err := cvvgen.Verify(ctx, deriver, card, r.ServiceCode, r.CVV)
+//	fmt.Println("verifies:", ok, err)
 //
 // [Deriver] is the seam for a hardware security module; [Local] is the one that
 // holds the key in this process.

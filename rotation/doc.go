@@ -15,25 +15,20 @@
 // # What it leaves to you
 //
 // Time, storage and digits: you keep the [State] of each card, read the clock,
-// wake when [State.Next] has come, and draw the new CVV (package cvvgen). A
-// complete loop:
+// wake when [State.Next] has come, and draw the new CVV (package cvvgen).
+// A service that polls does all of it in the loop of Example_poll:
 //
-//	lock the card and load its state
-//	now := time.Now()
-//	event, due := state.Due(now) // or rotation.Forced(now), when a call asks for it
-//	if !due {
-//		return nil
-//	}
-//	state, decision, err := rules.Decide(state, event)
-//	if err != nil {
-//		return err // the state is as it was
-//	}
-//	if decision.Rotate() {
-//		draw a new CVV
-//	}
-//	store state, CVV and Next in one transaction
-//	if next, ok := state.Next(); ok {
-//		wake for the card at next
+//	for id, c := range cards { // SELECT … WHERE next_at <= now FOR UPDATE SKIP LOCKED
+//		if event, due := c.state.Due(now); due {
+//			state, decision, err := rules.Decide(c.state, event)
+//			if err != nil {
+//				log.Fatal(err) // the card is unchanged
+//			}
+//			if decision.Rotate() {
+//				c.cvv = random.Next(c.cvv) // never the previous value
+//			}
+//			cards[id] = stored{state, c.cvv} // commit it, with next_at, BEFORE you answer or publish
+//		}
 //	}
 //
 // # Your duties, in this order

@@ -4,10 +4,17 @@
 //
 // [Code] is a small comparable value in the manner of [net/netip.Addr]: use ==
 // to compare it, use it as a map key, and take its zero value for "no code".
-// The zero value is not 000.
+// The zero value is not 000. What a code says (Example):
 //
-//	c, err := servicecode.Parse("201")
-//	c.Describe() // "international, chip where feasible; normal; no restrictions"
+//	c, err := servicecode.Parse("226")
+//	if err != nil {
+//		fmt.Println(err)
+//		return
+//	}
+//	fmt.Println(c, "means", c.Describe())
+//	fmt.Println("chip:", c.Interchange().Chip())
+//	fmt.Println("online:", c.Authorization().Online())
+//	fmt.Println("PIN required:", c.Services().PINRequired())
 //
 // Two questions are kept apart. [Parse] asks whether the text is three digits,
 // and accepts all 1,000. [Code.IsAssigned] asks whether the standard gives each

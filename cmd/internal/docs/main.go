@@ -13,7 +13,7 @@
 //
 // In a Go comment a marker is a line that ends in the name of an Example of the
 // same folder and a colon, such as "The loop (Example_poll):", followed by an
-// indented block.
+// indented block. "the loop of Example_poll:" copies its first loop alone.
 //
 // Run it in the root of the repository.
 package main
@@ -265,7 +265,7 @@ func startOf(d ast.Decl) token.Pos {
 // dedent removes one tab in front of each line but the first, which has none.
 func dedent(s string) string { return strings.ReplaceAll(s, "\n\t", "\n") }
 
-var commentMarker = regexp.MustCompile(`^(\s*)// .*\b(Example\w*)\)?:$`)
+var commentMarker = regexp.MustCompile(`^(\s*)// .*?(the loop of )?\b(Example\w*)\)?:$`)
 
 // fillComments replaces the indented block behind each comment line that names an
 // Example.
@@ -280,9 +280,13 @@ func fillComments(folder, text string) (string, error) {
 		}
 		comment := m[1] + "//"
 		if i+1 >= len(lines) || lines[i+1] != comment {
-			return "", fmt.Errorf("line %d: no indented block follows %s", i+1, m[2])
+			return "", fmt.Errorf("line %d: no indented block follows %s", i+1, m[3])
 		}
-		content, err := declaration(folder, m[2], false)
+		name := m[3]
+		if m[2] != "" {
+			name += "/for"
+		}
+		content, err := declaration(folder, name, false)
 		if err != nil {
 			return "", fmt.Errorf("line %d: %w", i+1, err)
 		}
