@@ -25,9 +25,10 @@ var (
 	// ErrEqualHalves is for A equal to B, whatever the parity bits, which makes
 	// the algorithm as weak as single DES.
 	ErrEqualHalves = errors.New("cvvgen: CVK halves A and B are the same key")
-	// ErrDESUnavailable is for a process in which crypto/des does not work, as
-	// under GODEBUG=fips140=only. Such a process needs a [Deriver] elsewhere.
-	ErrDESUnavailable = errors.New("cvvgen: DES is not available in this process")
+	// ErrDESUnavailable is the error for a process that must not use DES, as
+	// under GODEBUG=fips140=only. The algorithm of derived CVVs is DES: such a
+	// process needs random CVVs, or a [Deriver] in a hardware security module.
+	ErrDESUnavailable = errors.New("cvvgen: derived CVVs need DES, which this process forbids; use random CVVs or unset GODEBUG=fips140=only")
 )
 
 // CVK is a card verification key pair A‖B, of double length, with its key

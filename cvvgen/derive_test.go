@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/cipher"
 	"crypto/des"
+	"crypto/fips140"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -72,7 +73,12 @@ var vectors = []struct {
 	noSuchMonth bool
 }{
 	{visaTestKey, "4123456789012345", YYMM, "8701", "101", "561", "56149820", nil, false},
+	{visaTestKey, "4123456789012", YYMM, "8701", "101", "370", "", nil, false},
 	{visaTestKey, "4123456789012345", YYMM, "8701", "111", "856", "", nil, false},
+	{visaTestKey, "4999988887777", YYMM, "9105", "111", "649", "", nil, false},
+	{visaTestKey, "4666655554444", YYMM, "9206", "120", "821", "", nil, false},
+	{visaTestKey, "4999988887777000", YYMM, "9105", "111", "245", "", nil, false},
+	{visaTestKey, "4333322221111222", YYMM, "9307", "141", "382", "", nil, false},
 	{visaTestKey, "4123456789012345", YYMM, "8701", "201", "098", "09828", nil, false},
 	{visaTestKey, "4123456789012349", YYMM, "2511", "201", "526", "52630622", nil, false},
 	{visaTestKey, "1234567890123456", YYMM, "9912", "220", "170", "", nil, false},
@@ -356,21 +362,27 @@ func TestWeakKeysAreWeak(t *testing.T) {
 
 func keyBytes(k uint64) []byte { return unhex(fmt.Sprintf("%016X", k)) }
 
-// In a process that may not use DES the constructor says so.
-func TestDESUnavailable(t *testing.T) {
-	if os.Getenv("CVVGEN_WITHOUT_DES") != "" {
-		_, err := NewCVK(unhex(visaTestKey))
-		_, terr := NewInsecureTestCVK(unhex(visaTestKey))
-		if !errors.Is(err, ErrDESUnavailable) || !errors.Is(terr, ErrDESUnavailable) {
-			t.Errorf("errors %v and %v, want ErrDESUnavailable", err, terr)
+const fipsEnv = "CVVGEN_TEST_FIPS140_ONLY"
+
+// A process in which Go refuses what FIPS 140 does not allow draws random CVVs. The
+// constructors of key pairs name the reason why it derives none.
+func TestPackage_UnderFIPS140OnlyDrawsAndRefusesToDerive(t *testing.T) {
+	if os.Getenv(fipsEnv) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^(TestPackage_Under|TestRandom)", "-test.v", "-rapid.nofailfile")
+		cmd.Env = append(os.Environ(), "GODEBUG=fips140=only", fipsEnv+"=1")
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) || strings.Count(string(out), "--- PASS: TestRandom") < 3 {
+			t.Errorf("under fips140=only: %v\n%s", err, out)
 		}
 		return
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestDESUnavailable$", "-test.v")
-	cmd.Env = append(os.Environ(), "GODEBUG=fips140=only", "CVVGEN_WITHOUT_DES=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestDESUnavailable") {
-		t.Errorf("under fips140=only: %v\n%s", err, out)
+	if !fips140.Enforced() {
+		t.Error("FIPS 140 is not enforced in the child process")
+	}
+	for name, construct := range map[string]func([]byte) (CVK, error){"NewCVK": NewCVK, "NewInsecureTestCVK": NewInsecureTestCVK} {
+		if _, err := construct(unhex(visaTestKey)); !errors.Is(err, ErrDESUnavailable) || !strings.Contains(err.Error(), "fips140=only") {
+			t.Errorf("%s: %v, want ErrDESUnavailable", name, err)
+		}
 	}
 }
 
