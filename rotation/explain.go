@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// Explain returns one English sentence that says what e does to a card in
-// state s, and why, for people and logs:
+// Explain returns one English sentence for people and logs: what e does to a card
+// in state s, and why.
 //
 //	forced 1m59s after the automatic rotation at 15:00:00: CVV rotated, schedule
 //	kept, next 2026-11-24T15:00:00Z (scenario 1)
 //
-// It decides e again, which is cheap and, Decide being pure, gives the decision
-// that the caller has. An event that Decide refuses is explained by its error.
-// The wording may change between releases; no program should read it.
+// It decides e again, which is cheap and gives the same decision, since Decide is
+// pure. It returns the error's text if Decide refuses e. The wording may change
+// between releases; programs must not parse it.
 func (r Rules) Explain(s State, e Event) string {
 	after, d, err := r.Decide(s, e)
 	if err != nil {
@@ -38,13 +38,13 @@ func (r Rules) Explain(s State, e Event) string {
 		fmt.Fprintf(&b, " (scenario %d)", d.Scenario)
 	}
 	if gap := lostPrecision(s, e); gap != 0 {
-		fmt.Fprintf(&b, "; the slot is %s from the next one: a column or a message has rounded it, use State.Due", FormatDuration(gap.Abs()))
+		fmt.Fprintf(&b, "; the slot differs from the next one by %s: a column or message rounded it, use State.Due", FormatDuration(gap.Abs()))
 	}
 	return b.String()
 }
 
-// subject names the event and, where it matters, its distance from its slot
-// and from the guard's start.
+// subject returns the event and, where it matters, its distance from its slot and
+// from the guard's start.
 func subject(s State, e Event, d Decision) string {
 	var words string
 	switch e.form {
@@ -53,7 +53,7 @@ func subject(s State, e Event, d Decision) string {
 	case formSetInterval, formSetIntervalFirst:
 		return "interval set to " + FormatDuration(e.Interval())
 	case formDisable:
-		return "rotation turned off"
+		return "automatic rotation turned off"
 	case formAuto:
 		words = "automatic"
 	case formAutoSlot:
@@ -75,7 +75,8 @@ func subject(s State, e Event, d Decision) string {
 	return words + sinceGuard(s, e)
 }
 
-// sinceGuard says how long after what the event came: the guard's measure.
+// sinceGuard returns the event's distance from the guard's start, and what started
+// the guard.
 func sinceGuard(s State, e Event) string {
 	var by string
 	switch s.guardKind() {
@@ -84,22 +85,22 @@ func sinceGuard(s State, e Event) string {
 	case KindAuto:
 		by = "the automatic rotation"
 	case KindSetInterval:
-		by = "the interval was set"
+		by = "the new interval"
 	default:
 		return ""
 	}
 	at := clockTime(s.guardStart, e.at)
 	switch gap := time.Duration(e.at - s.guardStart); {
 	case gap == 0:
-		return " at the instant of " + strings.Replace(by, "the interval was set", "the interval's setting", 1)
+		return " at the same instant as " + by
 	case gap < 0:
-		return fmt.Sprintf(" %s before %s at %s, the clock having stepped back", FormatDuration(-gap), by, at)
+		return fmt.Sprintf(" %s before %s at %s (the clock stepped back)", FormatDuration(-gap), by, at)
 	default:
 		return fmt.Sprintf(" %s after %s at %s", FormatDuration(gap), by, at)
 	}
 }
 
-// outcome says what was done.
+// outcome returns what was done.
 func outcome(d Decision) string {
 	switch d.Rule {
 	case R1:
@@ -111,17 +112,17 @@ func outcome(d Decision) string {
 	case R4:
 		return "nothing done, automatic rotation is off"
 	case R8:
-		return "scheduled anew"
+		return "new schedule"
 	case R9:
-		return "nothing done, in force already"
+		return "nothing done, the interval is unchanged"
 	case R10:
-		return "no automatic rotation from now on"
+		return "no next rotation"
 	case R11:
 		return "nothing done, not due"
 	case R12:
 		return "nothing done, delivered twice"
 	default: // R13
-		return "nothing done, the schedule has moved on"
+		return "nothing done, the schedule has changed"
 	}
 }
 
@@ -137,10 +138,10 @@ func lostPrecision(s State, e Event) time.Duration {
 	return gap
 }
 
-// stamp is the instant as RFC 3339, UTC, without needless digits.
+// stamp returns the instant as RFC 3339, in UTC, without trailing zeros.
 func stamp(n int64) string { return fromNanos(n).Format(time.RFC3339Nano) }
 
-// clockTime is the time of day, with the date when it is not that of ref.
+// clockTime returns the time of day, with the date if it is not that of ref.
 func clockTime(n, ref int64) string {
 	t, r := fromNanos(n), fromNanos(ref)
 	if t.Truncate(24 * time.Hour).Equal(r.Truncate(24 * time.Hour)) {
