@@ -14,7 +14,7 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// stalled makes Settle hang until the channel is closed.
+// stalled makes RecordDeliveries hang until the channel is closed.
 func stalled(s *memory.Store) chan struct{} {
 	open := make(chan struct{})
 	s.SetFaults(func(op memory.Op) (f memory.Fault) {
@@ -47,7 +47,7 @@ func TestAcknowledge_SlowStoreBlocksOnlyItsCards(t *testing.T) {
 		close(open)
 		time.Sleep(time.Minute)
 		stop()
-		if err := orderFault(sink.taken(), s); err != nil || waiting(s) != 0 || sink.all() != 21 {
+		if err := orderFault(sink.accepted(), s); err != nil || waiting(s) != 0 || sink.all() != 21 {
 			t.Error(err, statuses(s))
 		}
 	})
@@ -69,7 +69,7 @@ func TestRun_EndsWhileTheStoreHangs(t *testing.T) {
 				s := newStore()
 				began := time.Now()
 				var once sync.Once
-				var cut time.Duration // until the first delivery was cut off
+				var cut time.Duration // until the first delivery was cancelled
 				sink := sinkFunc(func(ctx context.Context, events []store.Queued) []error {
 					if events[0].Card != "slow" {
 						return make([]error, len(events))
@@ -85,7 +85,7 @@ func TestRun_EndsWhileTheStoreHangs(t *testing.T) {
 				synctest.Wait()
 				err := end(s, stop)
 				if name == "and the lease is lost" && cut > time.Second {
-					t.Errorf("cut off only after %v", cut)
+					t.Errorf("cancelled only after %v", cut)
 				}
 				if took := time.Since(began); took > 50*time.Second || name == "and the relay is to stop" && (err == nil || took > 20*time.Second) {
 					t.Errorf("ended after %v: %v", took, err)
@@ -110,7 +110,7 @@ func TestLease_LossDuringReadCancelsDeliveries(t *testing.T) {
 			}
 			return f
 		})
-		var cut time.Duration // until the first delivery was cut off
+		var cut time.Duration // until the first delivery was cancelled
 		sink := &script{answer: func(store.Queued, int) error { return nil }}
 		first := true
 		slow := sinkFunc(func(ctx context.Context, events []store.Queued) []error {
@@ -129,7 +129,7 @@ func TestLease_LossDuringReadCancelsDeliveries(t *testing.T) {
 		s.LoseLease()
 		time.Sleep(time.Minute)
 		if err := stop(); err != nil || cut != time.Second || waiting(s) != 0 {
-			t.Errorf("%v; cut off after %v; %v", err, cut, statuses(s))
+			t.Errorf("%v; cancelled after %v; %v", err, cut, statuses(s))
 		}
 	})
 }
@@ -155,7 +155,7 @@ func TestAcknowledge_DoesNotWaitForSinkThatIsDown(t *testing.T) {
 		_, stop := start(t, s, sink, outbox.Options{})
 		time.Sleep(time.Minute)
 		if st := statuses(s); st["a.1"] != store.StatusDelivered || !failed {
-			t.Error("not recorded while the sink rests:", st)
+			t.Error("not recorded while the sink is down:", st)
 		}
 		stop()
 	})

@@ -22,6 +22,6 @@ func (s *session) deadLetterAfter(r *result) bool {
 }
 
 func (s *session) logDeadLetter(ctx context.Context, o Outcome) {
-	s.o.Logger.ErrorContext(ctx, "event dead-lettered; it stays parked until it is replayed", "event", o.Event.ID(),
+	s.o.Logger.ErrorContext(ctx, "event dead-lettered; it stays parked until it is requeued", "event", o.Event.ID(),
 		"position", o.Event.Position, "attempts", o.Event.Attempts+1, "error", reason(o.Err))
 }

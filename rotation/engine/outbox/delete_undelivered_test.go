@@ -52,7 +52,7 @@ func TestDeleteUndelivered_DeletesOnlyOldEventsWithoutRelay(t *testing.T) {
 		down.Store(false)
 		time.Sleep(time.Minute)
 		stop()
-		got := sink.taken()
+		got := sink.accepted()
 		if slices.Sort(got); !slices.Equal(got, []string{"new.1", "old-0.359"}) {
 			t.Error(got)
 		}

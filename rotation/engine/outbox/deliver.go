@@ -206,7 +206,7 @@ func (s *session) storeFailed(ctx context.Context, message string, err error) {
 
 func (s *session) publishState() {
 	b := &s.breaker
-	state := State{Leading: true, InFlight: s.inFlight, Blocked: len(s.retries), Down: b.down, Failure: b.failure}
+	state := State{HasLease: true, InFlight: s.inFlight, Blocked: len(s.retries), Down: b.down, Failure: b.failure}
 	if state != s.State() {
 		s.state.Store(&state)
 	}

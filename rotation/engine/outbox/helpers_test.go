@@ -19,9 +19,9 @@ import (
 
 var errBroken = errors.New("broken")
 
-// script is a sink that answers by a function, and writes down what was tried.
+// script is a sink that calls a function for each event, and records the attempts.
 type script struct {
-	answer func(e store.Queued, try int) error // nil: takes everything
+	answer func(e store.Queued, try int) error // nil: accepts everything
 
 	mu     sync.Mutex
 	tries  []try
@@ -79,8 +79,8 @@ func (s *script) all() int {
 	return len(s.tries)
 }
 
-// taken returns the ids of the events that were taken, in order.
-func (s *script) taken() []string {
+// accepted returns the ids of the events that the sink accepted, in order.
+func (s *script) accepted() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []string

@@ -66,7 +66,7 @@ type Outcome struct {
 // State is what a relay is doing. The zero State is that of a relay without the
 // outbox lease.
 type State struct {
-	Leading  bool      // the relay holds the outbox lease
+	HasLease bool      // the relay holds the outbox lease
 	InFlight int       // batches that the sink is delivering
 	Blocked  int       // cards whose next event has failed
 	Down     time.Time // since when the sink accepts nothing; zero: it is up

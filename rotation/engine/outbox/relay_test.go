@@ -20,8 +20,8 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// In a bubble of synctest the real clock is virtual: an hour passes at once,
-// as soon as everybody sleeps.
+// In a bubble of synctest the real clock is virtual: an hour passes immediately,
+// as soon as all goroutines sleep.
 
 func TestWake_DeliversImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -33,8 +33,8 @@ func TestWake_DeliversImmediately(t *testing.T) {
 		write(t, s, "b", 1)
 		r.Wake()
 		synctest.Wait()
-		if got := sink.taken(); len(got) != 4 || !time.Now().Equal(before) {
-			t.Errorf("taken %v, after %v", got, time.Since(before))
+		if got := sink.accepted(); len(got) != 4 || !time.Now().Equal(before) {
+			t.Errorf("accepted %v, after %v", got, time.Since(before))
 		}
 		if waiting(s) != 0 {
 			t.Error(statuses(s))
@@ -53,7 +53,7 @@ func TestPoll_FindsUnannouncedEvents(t *testing.T) {
 		write(t, s, "a", 1)
 		time.Sleep(3*time.Second + 1)
 		synctest.Wait()
-		if len(sink.taken()) != 1 {
+		if len(sink.accepted()) != 1 {
 			t.Error("a poll did not find the event")
 		}
 		stop()
@@ -125,7 +125,7 @@ func TestReplay_RedeliversDeadLetteredAndDelivered(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		stop()
-		if diff := cmp.Diff([]string{"a.1", "a.3", "a.2", "a.3"}, sink.taken()); diff != "" || waiting(s) != 0 {
+		if diff := cmp.Diff([]string{"a.1", "a.3", "a.2", "a.3"}, sink.accepted()); diff != "" || waiting(s) != 0 {
 			t.Error(diff, statuses(s))
 		}
 	})
@@ -158,7 +158,7 @@ func TestAcknowledge_FailingForGoodRepeatsDeliveries(t *testing.T) {
 		_, stop = start(t, s, sink, outbox.Options{})
 		time.Sleep(time.Second)
 		stop()
-		if diff := cmp.Diff([]string{"a.1", "a.2", "a.1", "a.2", "b.1"}, sink.taken()); diff != "" || waiting(s) != 0 {
+		if diff := cmp.Diff([]string{"a.1", "a.2", "a.1", "a.2", "b.1"}, sink.accepted()); diff != "" || waiting(s) != 0 {
 			t.Error(diff)
 		}
 	})
@@ -186,7 +186,7 @@ func TestLease_PassesOnAfterStopAndLoss(t *testing.T) {
 		synctest.Wait()
 		second, stopSecond := relay("second")
 		synctest.Wait()
-		if !first.State().Leading || second.State().Leading {
+		if !first.State().HasLease || second.State().HasLease {
 			t.Error("the wrong relay holds the lease")
 		}
 		write(t, s, "a", 1)
@@ -200,7 +200,7 @@ func TestLease_PassesOnAfterStopAndLoss(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		write(t, s, "a", 1)
 		time.Sleep(10 * time.Second)
-		if second.State().Leading == third.State().Leading {
+		if second.State().HasLease == third.State().HasLease {
 			t.Error("not one holder of the lease")
 		}
 		stopSecond()
@@ -344,7 +344,7 @@ func TestLease_LostImmediatelyDoesNotSpin(t *testing.T) {
 		_, stop := start(t, o, &script{}, outbox.Options{})
 		time.Sleep(10 * time.Second)
 		stop()
-		if n := o.leads.Load(); n < 5 || n > 12 {
+		if n := o.acquired.Load(); n < 5 || n > 12 {
 			t.Errorf("asked %d times in 10 s", n)
 		}
 	})
@@ -352,11 +352,11 @@ func TestLease_LostImmediatelyDoesNotSpin(t *testing.T) {
 
 type flapping struct {
 	*memory.Store
-	leads atomic.Int64
+	acquired atomic.Int64
 }
 
 func (f *flapping) AcquireLease(ctx context.Context) (store.Lease, error) {
-	if f.leads.Add(1) > 100 {
+	if f.acquired.Add(1) > 100 {
 		time.Sleep(time.Second)
 	}
 	l, err := f.Store.AcquireLease(ctx)

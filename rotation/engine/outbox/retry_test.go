@@ -50,7 +50,7 @@ func TestRetry_PoisonIsDeadLetteredAfterMaxAttempts(t *testing.T) {
 		}
 		stop()
 		tries := sink.of("poison.1")
-		if len(tries) < 6 || len(tries) > 7 { // the first may not count: nothing was taken before
+		if len(tries) < 6 || len(tries) > 7 { // the first may not count: nothing was accepted before
 			t.Fatalf("%d tries", len(tries))
 		}
 		for i, want := range []time.Duration{1, 2, 4, 8, 8} {
@@ -113,7 +113,7 @@ func TestRetry_PoisonBehindUnavailableProxyIsDeadLettered(t *testing.T) {
 		if e := s.Written(0)[0]; e.Failure != "502: unavailable" || e.Attempts != 6 {
 			t.Errorf("stored: %d attempts, %q", e.Attempts, e.Failure)
 		}
-		if err := orderFault(sink.taken(), s); err != nil {
+		if err := orderFault(sink.accepted(), s); err != nil {
 			t.Error(err)
 		}
 	})
@@ -163,8 +163,8 @@ func TestBreaker_ProbesComeFirstAfterAnOutage(t *testing.T) {
 		}
 		_, stop := start(t, s, sink, outbox.Options{Batch: 1, MaxInFlight: 1})
 		time.Sleep(2 * time.Minute)
-		if taken := sink.taken(); len(taken) < 4 || !slices.Contains(taken[:4], "card-0.1") {
-			t.Errorf("the oldest event is not among the first of %v", taken)
+		if accepted := sink.accepted(); len(accepted) < 4 || !slices.Contains(accepted[:4], "card-0.1") {
+			t.Errorf("the oldest event is not among the first of %v", accepted)
 		}
 		stop()
 	})
@@ -227,7 +227,7 @@ func TestRetry_LoneFailureIsNotDeadLettered(t *testing.T) {
 		write(t, s, "good", 1)
 		time.Sleep(20 * time.Minute)
 		if st := statuses(s); st["poison.1"] != store.StatusParked {
-			t.Error("not parked although others were taken between two failures:", st["poison.1"])
+			t.Error("not parked although others were accepted between two failures:", st["poison.1"])
 		}
 		stop()
 	})
@@ -318,7 +318,7 @@ func TestBreaker_OutageDeadLettersNothing(t *testing.T) {
 				if n := sink.all(); n > 400 {
 					t.Errorf("%d tries in an hour", n)
 				}
-				if got := r.State(); got.Down.IsZero() || got.Failure == "" || !got.Leading {
+				if got := r.State(); got.Down.IsZero() || got.Failure == "" || !got.HasLease {
 					t.Errorf("%+v", got)
 				}
 				down.Store(false)
@@ -335,7 +335,7 @@ func TestBreaker_OutageDeadLettersNothing(t *testing.T) {
 				if parked > 1 {
 					t.Errorf("%d events were parked", parked)
 				}
-				if err := orderFault(sink.taken(), s); err != nil {
+				if err := orderFault(sink.accepted(), s); err != nil {
 					t.Error(err)
 				}
 				if got := r.State(); !got.Down.IsZero() || got.Blocked != 0 {

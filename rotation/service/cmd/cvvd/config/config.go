@@ -7,7 +7,11 @@
 // one.
 package config
 
-import "time"
+import (
+	"time"
+
+	"cvvrotation/rotation/engine/event"
+)
 
 // Config is the configuration. Its zero value is invalid: start from [Default].
 //
@@ -148,7 +152,7 @@ func Default() Config {
 		Auth:   Auth{Algorithms: []string{"RS256", "ES256"}, AccountClaim: "account_id", Leeway: NewDuration(30 * time.Second)},
 		Limits: Limits{CardPerSecond: 10, CardBurst: 20, CallerPerSecond: 1000, CallerBurst: 2000,
 			Request: NewDuration(10 * time.Second)},
-		Events:  Events{Source: "/cvvrotation", Sink: "none", File: "-", NATSStream: "CARD_CVV", NATSPrefix: "card.cvv.changed.v1", MaxAttempts: 12, MaxBackoff: NewDuration(10 * time.Minute)},
+		Events:  Events{Source: "/cvvrotation", Sink: "none", File: "-", NATSStream: "CARD_CVV", NATSPrefix: event.Type, MaxAttempts: 12, MaxBackoff: NewDuration(10 * time.Minute)},
 		Log:     Log{Level: "info", Format: "json"},
 		Tracing: Tracing{SamplingRatio: 1},
 	}
