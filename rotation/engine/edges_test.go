@@ -24,8 +24,8 @@ func TestCompromisedWithinGrace(t *testing.T) {
 	f.force(t, ref, engine.ForceRequest{})
 	second := f.cvv(t, ref)
 	f.force(t, ref, engine.ForceRequest{Compromised: true})
-	f.verify(t, ref, second, engine.Expired)
-	if v, err := f.Verify(t.Context(), ref, first); err != nil || v.Good() && !first.Equal(f.cvv(t, ref)) {
+	f.verify(t, ref, second, engine.VerdictExpired)
+	if v, err := f.Verify(t.Context(), ref, first); err != nil || v.Verdict.Good() && !first.Equal(f.cvv(t, ref)) {
 		t.Errorf("the value before: %v, %v", v, err)
 	}
 }
@@ -37,17 +37,17 @@ func TestExpiredIsATry(t *testing.T) {
 	first := f.cvv(t, ref)
 	f.force(t, ref, engine.ForceRequest{})
 	for range 3 {
-		f.verify(t, ref, first, engine.Expired)
+		f.verify(t, ref, first, engine.VerdictExpired)
 	}
-	f.verify(t, ref, first, engine.Locked)
+	f.verify(t, ref, first, engine.VerdictLocked)
 
 	// Unlocking forgets the tries.
-	if err := f.Unlock(t.Context(), ref); err != nil {
+	if _, err := f.Unlock(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
-	f.verify(t, ref, first, engine.Expired)
-	f.verify(t, ref, first, engine.Expired)
-	f.verify(t, ref, f.cvv(t, ref), engine.Current)
+	f.verify(t, ref, first, engine.VerdictExpired)
+	f.verify(t, ref, first, engine.VerdictExpired)
+	f.verify(t, ref, f.cvv(t, ref), engine.VerdictCurrent)
 }
 
 // TestReplaysAreNotCounted, and whoever relays events is told when there are any.
@@ -93,18 +93,18 @@ func TestIdsThatLookLikePANs(t *testing.T) {
 	f := newFixture(t)
 	for n := 1; n <= 22; n++ {
 		id := strings.Repeat("4", n)
-		_, err := f.Show(t.Context(), engine.Ref{Card: id}, 1)
+		_, err := f.Show(t.Context(), engine.AnyAccount(id), 1)
 		if want := n >= 12 && n <= 19; errors.Is(err, engine.ErrInvalid) != want {
 			t.Errorf("%d digits: %v", n, err)
 		}
 	}
 	for _, id := range []string{"4111-1111-1111-1111", "4111.1111_1111:1111"} {
-		if _, err := f.Show(t.Context(), engine.Ref{Card: id}, 1); !errors.Is(err, engine.ErrInvalid) {
+		if _, err := f.Show(t.Context(), engine.AnyAccount(id), 1); !errors.Is(err, engine.ErrInvalid) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
 	for _, id := range []string{"card-411111111111", "0191e7c5-7d3a-7b21-9e0f-123456789012"} {
-		if _, err := f.Show(t.Context(), engine.Ref{Card: id}, 1); !errors.Is(err, store.ErrNotFound) {
+		if _, err := f.Show(t.Context(), engine.AnyAccount(id), 1); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestSpreadAtItsOwnSlot(t *testing.T) {
 func TestRegisteredAgainWithAnotherInterval(t *testing.T) {
 	f := newFixture(t)
 	ref := f.register(t, "A", time.Hour)
-	s, created, err := f.Register(t.Context(), ref, engine.Registration{Schedule: engine.IntervalRequest{Interval: 2 * time.Hour}})
+	s, created, err := f.Register(t.Context(), ref, engine.RegisterRequest{Schedule: engine.IntervalRequest{Interval: 2 * time.Hour}})
 	if err != nil || created || s.Interval != 2*time.Hour || f.card(t, "A").Interval != 2*time.Hour {
 		t.Errorf("interval %v, stored %v, created %t, %v", s.Interval, f.card(t, "A").Interval, created, err)
 	}
@@ -262,36 +262,33 @@ func TestResealKeepsThePrevious(t *testing.T) {
 	before := f.cvv(t, ref)
 	f.force(t, ref, engine.ForceRequest{})
 	for _, keys := range [][]uint32{{2, 1}, {2}} {
-		f.Engine, _ = engine.New(engine.Options{
-			Store: f.store, Clock: f.clock, Grace: time.Hour,
-			Generator: engine.Random(new(cvvgen.Random), keyring(t, keys...)),
-		})
+		f.Engine, _ = engine.New(f.store, engine.Random(nil, keyring(t, keys...)), engine.Options{Grace: time.Hour})
 		if _, failed, err := f.Reseal(t.Context()); failed != 0 || err != nil {
 			t.Fatal(failed, err)
 		}
 	}
-	f.verify(t, ref, before, engine.Previous)
+	f.verify(t, ref, before, engine.VerdictPrevious)
 }
 
 // TestParticularsAreBound to their card.
 func TestParticularsAreBound(t *testing.T) {
 	g := derived(t)
-	f := newFixture(t, func(o *engine.Options) { o.Generator = g })
+	f := newFixtureWith(t, g)
 	for _, id := range []string{"A", "B"} {
-		if _, _, err := f.Register(t.Context(), engine.Ref{Card: id, Account: "acme"}, engine.Registration{Particulars: particulars(t)}); err != nil {
+		if _, _, err := f.Register(t.Context(), engine.Ref{Card: id, Account: "acme"}, engine.RegisterRequest{Particulars: particulars(t)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	b := f.card(t, "B")
 	b.Identity = f.card(t, "A").Identity
 	f.store.Put(b)
-	if _, err := f.Reveal(t.Context(), engine.Ref{Card: "B"}); err == nil {
+	if _, err := f.Reveal(t.Context(), engine.AnyAccount("B")); err == nil {
 		t.Error("particulars open for another card")
 	}
 	pan, _ := cvvgen.ParsePAN("4111111111111111")
 	other := particulars(t)
 	other.PAN = pan
-	if _, _, err := f.Register(t.Context(), engine.Ref{Card: "A", Account: "acme"}, engine.Registration{Particulars: other}); !errors.Is(err, engine.ErrRegistered) {
+	if _, _, err := f.Register(t.Context(), engine.Ref{Card: "A", Account: "acme"}, engine.RegisterRequest{Particulars: other}); !errors.Is(err, engine.ErrRegistered) {
 		t.Errorf("with another PAN: %v", err)
 	}
 }

@@ -207,7 +207,7 @@ func TestAccounts(t *testing.T) {
 		"Show":    func(r engine.Ref) error { _, err := f.Show(t.Context(), r, 1); return err },
 		"Reveal":  func(r engine.Ref) error { _, err := f.Reveal(t.Context(), r); return err },
 		"Verify":  func(r engine.Ref) error { _, err := f.Verify(t.Context(), r, mustCVV("123")); return err },
-		"Unlock":  func(r engine.Ref) error { return f.Unlock(t.Context(), r) },
+		"Unlock":  func(r engine.Ref) error { _, err := f.Unlock(t.Context(), r); return err },
 	}
 	before := f.card(t, "A")
 	for name, call := range calls {
@@ -217,32 +217,41 @@ func TestAccounts(t *testing.T) {
 		if err := call(nobody); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s on an unknown card: %v", name, err)
 		}
-		if err := call(engine.Ref{Card: "4111111111111111"}); !errors.Is(err, engine.ErrInvalid) {
+		var missing *engine.FieldError
+		if err := call(engine.Ref{Card: "A"}); !errors.As(err, &missing) || missing.Field != "account" {
+			t.Errorf("%s without an account: %v", name, err)
+		}
+		if err := call(engine.Ref{Card: "A", Account: "*"}); !errors.As(err, &missing) || missing.Field != "account" {
+			t.Errorf("%s with an account that is no name: %v", name, err)
+		}
+		if err := call(engine.AnyAccount("4111111111111111")); !errors.Is(err, engine.ErrInvalid) {
 			t.Errorf("%s on an id that looks like a PAN: %v", name, err)
 		}
 		for _, id := range []string{"", "a/b", "a b", "é", ".", "..", "a\x00", strings.Repeat("a", 65)} {
-			if err := call(engine.Ref{Card: id}); !errors.Is(err, engine.ErrInvalid) {
+			if err := call(engine.AnyAccount(id)); !errors.Is(err, engine.ErrInvalid) {
 				t.Errorf("%s on %q: %v", name, id, err)
 			}
 		}
 	}
-	if _, _, err := f.Register(t.Context(), stranger, engine.Registration{}); !errors.Is(err, engine.ErrForbidden) {
+	if _, _, err := f.Register(t.Context(), stranger, engine.RegisterRequest{}); !errors.Is(err, engine.ErrForbidden) {
 		t.Errorf("Register on another account's card: %v", err)
 	}
 	if f.card(t, "A").Version != before.Version || f.card(t, "A").Tries != 0 {
 		t.Error("a refused call changed the card")
 	}
-	if _, err := f.Show(t.Context(), engine.Ref{Card: "A"}, 1); err != nil {
-		t.Errorf("an operator, without an account: %v", err)
+	for name, call := range calls {
+		if err := call(engine.AnyAccount("A")); err != nil {
+			t.Errorf("%s by an operator: %v", name, err)
+		}
 	}
 }
 
 func TestRegister(t *testing.T) {
 	f := newFixture(t)
 	ref := engine.Ref{Card: "A", Account: "acme"}
-	reg := engine.Registration{ServiceCode: servicecode.MustParse("201"), Schedule: engine.IntervalRequest{Interval: 24 * time.Hour}}
+	reg := engine.RegisterRequest{ServiceCode: servicecode.MustParse("201"), Schedule: engine.IntervalRequest{Interval: 24 * time.Hour}}
 	s, created, err := f.Register(t.Context(), ref, reg)
-	if err != nil || !created || s.Version != 1 || s.ServiceCode != "201" || !s.Next.Equal(threePM.Add(24*time.Hour)) {
+	if err != nil || !created || s.Version != 1 || s.ServiceCode != reg.ServiceCode || !s.Next.Equal(threePM.Add(24*time.Hour)) {
 		t.Fatalf("%+v, created %t, %v", s, created, err)
 	}
 	first := f.cvv(t, ref)
@@ -264,19 +273,22 @@ func TestRegister(t *testing.T) {
 	if _, err := f.store.Card(t.Context(), "B"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a refused card is there: %v", err)
 	}
-	if _, _, err := f.Register(t.Context(), engine.Ref{Card: "B"}, engine.Registration{}); !errors.Is(err, engine.ErrInvalid) {
-		t.Errorf("without an account: %v", err)
+	for _, ref := range []engine.Ref{{Card: "B"}, engine.AnyAccount("B"), engine.AnyAccount("A")} {
+		var missing *engine.FieldError
+		if _, _, err := f.Register(t.Context(), ref, engine.RegisterRequest{}); !errors.As(err, &missing) || missing.Field != "account" {
+			t.Errorf("%s without an account: %v", ref.Card, err)
+		}
 	}
 }
 
 func TestDerived(t *testing.T) {
-	f := newFixture(t, func(o *engine.Options) { o.Generator = derived(t); o.Grace = time.Minute })
+	f := newFixtureWith(t, derived(t), func(o *engine.Options) { o.Grace = time.Minute })
 	ref := engine.Ref{Card: "A", Account: "acme"}
-	if _, _, err := f.Register(t.Context(), ref, engine.Registration{}); !errors.Is(err, engine.ErrInvalid) {
+	if _, _, err := f.Register(t.Context(), ref, engine.RegisterRequest{}); !errors.Is(err, engine.ErrInvalid) {
 		t.Errorf("without a PAN: %v", err)
 	}
 	// 4123456789012349, 2511, 201 gives 526 (published vector).
-	reg := engine.Registration{Particulars: particulars(t), ServiceCode: servicecode.MustParse("201")}
+	reg := engine.RegisterRequest{Particulars: particulars(t), ServiceCode: servicecode.MustParse("201")}
 	if _, _, err := f.Register(t.Context(), ref, reg); err != nil {
 		t.Fatal(err)
 	}
@@ -295,8 +307,8 @@ func TestDerived(t *testing.T) {
 		if f.cvv(t, ref).Equal(before) {
 			t.Fatal("a CVV replaced itself")
 		}
-		if v, err := f.Verify(t.Context(), ref, before); err != nil || v != engine.Previous {
-			t.Fatalf("the CVV before, within its grace: %v, %v", v, err)
+		if v, err := f.Verify(t.Context(), ref, before); err != nil || v.Verdict != engine.VerdictPrevious {
+			t.Fatalf("the previous CVV, within its grace: %v, %v", v.Verdict, err)
 		}
 	}
 	if _, created, err := f.Register(t.Context(), ref, reg); err != nil || created {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/benbjohnson/clock"
 
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/seal"
@@ -23,17 +22,14 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	e, err := engine.New(engine.Options{
-		Store:     memory.New(clk), // sqlite.Open or postgres.Open
-		Generator: engine.Random(new(cvvgen.Random), keys),
-	})
+	e, err := engine.New(memory.New(clk), engine.Random(nil, keys), engine.Options{}) // sqlite.Open or postgres.Open
 	if err != nil {
 		log.Fatal(err)
 	}
 
 	ctx := context.Background()
 	ref := engine.Ref{Card: "card-1", Account: "acme"}
-	daily := engine.Registration{Schedule: engine.IntervalRequest{Interval: 24 * time.Hour}}
+	daily := engine.RegisterRequest{Schedule: engine.IntervalRequest{Interval: 24 * time.Hour}}
 	if _, _, err := e.Register(ctx, ref, daily); err != nil {
 		log.Fatal(err)
 	}
@@ -55,4 +51,28 @@ func Example() {
 	// version 3 guard next 2026-11-23 15:00:00
 	// claimed 1 <nil>
 	// version 4 next 2026-11-24 15:00:00 <nil>
+}
+
+// A service runs an engine and calls its operations.
+func Example_service() {
+	keys, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize))) // from a file or a KMS
+	if err != nil {
+		log.Fatal(err)
+	}
+	e, err := engine.New(memory.New(nil), engine.Random(nil, keys), engine.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go e.Run(ctx)
+
+	card := engine.Ref{Card: "card-1", Account: "acme"}
+	daily := engine.RegisterRequest{Schedule: engine.IntervalRequest{Interval: 24 * time.Hour}}
+	if _, _, err := e.Register(ctx, card, daily); err != nil {
+		log.Fatal(err)
+	}
+	r, err := e.Force(ctx, card, engine.ForceRequest{Key: "7c1e"})
+	fmt.Println("version", r.Version, "rotated", r.Rotated, err)
+	// Output: version 2 rotated true <nil>
 }

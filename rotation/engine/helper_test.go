@@ -19,7 +19,8 @@ import (
 
 var threePM = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 
-// fixture is an engine on a memory store, with a clock that stands at 3 PM.
+// fixture is an engine on a memory store, whose mocked clock stands at 3 PM. The
+// engine sleeps by it too.
 type fixture struct {
 	*engine.Engine
 	clock *clock.Mock
@@ -30,17 +31,22 @@ type fixture struct {
 
 func newFixture(t *testing.T, change ...func(*engine.Options)) *fixture {
 	t.Helper()
+	return newFixtureWith(t, engine.Random(nil, keyring(t, 1)), change...)
+}
+
+// newFixtureWith is newFixture with another generator.
+func newFixtureWith(t *testing.T, g engine.Generator, change ...func(*engine.Options)) *fixture {
+	t.Helper()
 	mock := clock.NewMock()
 	mock.Set(threePM)
 	f := &fixture{clock: mock, store: memory.New(mock), log: new(lockedBuffer), seen: new(recorder)}
 	o := engine.Options{
-		Store: f.store, Clock: mock, Generator: engine.Random(new(cvvgen.Random), keyring(t, 1)),
 		Logger: slog.New(slog.NewTextHandler(f.log, nil)), Observer: f.seen,
 	}
 	for _, c := range change {
 		c(&o)
 	}
-	e, err := engine.New(o)
+	e, err := engine.New(f.store, g, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +72,7 @@ func keyring(t testing.TB, ids ...uint32) *seal.Keyring {
 func (f *fixture) register(t *testing.T, card string, interval time.Duration) engine.Ref {
 	t.Helper()
 	ref := engine.Ref{Card: card, Account: "acme"}
-	_, created, err := f.Register(t.Context(), ref, engine.Registration{Schedule: engine.IntervalRequest{Interval: interval}})
+	_, created, err := f.Register(t.Context(), ref, engine.RegisterRequest{Schedule: engine.IntervalRequest{Interval: interval}})
 	if err != nil || !created {
 		t.Fatalf("Register: created %t, %v", created, err)
 	}
@@ -79,6 +85,7 @@ func (f *fixture) force(t *testing.T, ref engine.Ref, req engine.ForceRequest) e
 	if err != nil {
 		t.Fatalf("Force: %v", err)
 	}
+	r.Effect = engine.Effect{} // which has a test of its own
 	return r
 }
 

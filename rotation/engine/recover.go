@@ -11,10 +11,10 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Panicked is what a log may say of a panic, in the deferred function that has
-// just recovered v: the type of the value, never the value, which may hold
-// anything; and the functions that were running, innermost first, with file and
-// line. A stack trace would show what they were called with as well.
+// Panicked returns what may be logged of a panic: the type of the value, never the
+// value, which may be a secret; and the functions that were running, innermost
+// first, with file and line, but without the arguments that a stack trace shows.
+// Call it in the deferred function that has just recovered v.
 func Panicked(v any) slog.Attr {
 	const deepest = 64
 	pcs := make([]uintptr, deepest)
@@ -32,25 +32,25 @@ func Panicked(v any) slog.Attr {
 	return slog.Group("panic", "type", fmt.Sprintf("%T", v), "at", at)
 }
 
-// contain, deferred, makes an error of a panic and logs where it was. Whoever is
-// above could print what it was panicked with, which may be a CVV.
-func (e *Engine) contain(ctx context.Context, card string, err *error) {
+// recovered, deferred, turns a panic into an error and logs where it happened. A
+// caller further up could print the panic's value, which may be a CVV.
+func (e *Engine) recovered(ctx context.Context, card string, err *error) {
 	v := recover()
 	if v == nil {
 		return
 	}
 	*err = fmt.Errorf("panic (%T)", v)
-	e.log.ErrorContext(ctx, "a panic, contained", "card", card, Panicked(v))
+	e.log.ErrorContext(ctx, "operation panicked; returning an error and changing nothing", "card", card, Panicked(v))
 }
 
-// open is the generator's Open, contained.
-func (e *Engine) open(ctx context.Context, c *store.Card) (cvv cvvgen.CVV, err error) {
-	defer e.contain(ctx, c.ID, &err)
-	return e.generator.Open(ctx, c, false)
+// current is the generator's Current, outside of a transaction.
+func (e *Engine) current(ctx context.Context, c *store.Card) (cvv cvvgen.CVV, err error) {
+	defer e.recovered(ctx, c.ID, &err)
+	return e.generator.Current(ctx, c)
 }
 
-// reseal is the generator's Reseal, contained.
+// reseal is the generator's Reseal, outside of a transaction.
 func (e *Engine) reseal(ctx context.Context, c *store.Card) (changed bool, err error) {
-	defer e.contain(ctx, c.ID, &err)
+	defer e.recovered(ctx, c.ID, &err)
 	return e.generator.Reseal(c)
 }

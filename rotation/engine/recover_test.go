@@ -48,9 +48,9 @@ func (g *panicking) Draw(ctx context.Context, c *store.Card, code servicecode.Co
 	return g.Generator.Draw(ctx, c, code)
 }
 
-func (g *panicking) Open(ctx context.Context, c *store.Card, previous bool) (cvvgen.CVV, error) {
+func (g *panicking) Current(ctx context.Context, c *store.Card) (cvvgen.CVV, error) {
 	g.leaveHere(secret)
-	return g.Generator.Open(ctx, c, previous)
+	return g.Generator.Current(ctx, c)
 }
 
 func (g *panicking) Reseal(c *store.Card) (bool, error) {
@@ -65,11 +65,11 @@ func TestPanics(t *testing.T) {
 	ref := engine.Ref{Card: "A", Account: "acme"}
 	operations := map[string]func(f *fixture) error{
 		"register": func(f *fixture) error {
-			_, _, err := f.Register(ctx, engine.Ref{Card: "B", Account: "acme"}, engine.Registration{})
+			_, _, err := f.Register(ctx, engine.Ref{Card: "B", Account: "acme"}, engine.RegisterRequest{})
 			return err
 		},
 		"register again": func(f *fixture) error {
-			_, _, err := f.Register(ctx, ref, engine.Registration{})
+			_, _, err := f.Register(ctx, ref, engine.RegisterRequest{})
 			return err
 		},
 		"force": func(f *fixture) error {
@@ -109,8 +109,8 @@ func TestPanics(t *testing.T) {
 	}
 	for operation, do := range operations {
 		for kind, how := range values {
-			g := new(panicking)
-			f := newFixture(t, func(o *engine.Options) { g.Generator = o.Generator; o.Generator = g })
+			g := &panicking{Generator: engine.Random(nil, keyring(t, 1))}
+			f := newFixtureWith(t, g)
 			f.register(t, "A", time.Hour)
 			f.clock.Add(time.Hour)
 			before := f.card(t, "A")
@@ -122,7 +122,7 @@ func TestPanics(t *testing.T) {
 				continue
 			}
 			log := f.log.String()
-			for _, want := range []string{"panic.type=", kind, ").leaveHere panic_test.go:", "engine.(*Engine)."} {
+			for _, want := range []string{"panic.type=", kind, ").leaveHere recover_test.go:", "engine.(*Engine)."} {
 				if !strings.Contains(log, want) {
 					t.Errorf("%s, %s: no %q in the log", operation, kind, want)
 				}
@@ -148,8 +148,8 @@ func TestPanics(t *testing.T) {
 
 // TestCheckKeysPanics: neither does it end the process and show what it holds.
 func TestCheckKeysPanics(t *testing.T) {
-	g := new(panicking)
-	f := newFixture(t, func(o *engine.Options) { g.Generator = o.Generator; o.Generator = g })
+	g := &panicking{Generator: engine.Random(nil, keyring(t, 1))}
+	f := newFixtureWith(t, g)
 	f.register(t, "A", 0)
 	g.how = func(n int) { panic(n) }
 	f.CheckKeys(t.Context())

@@ -2,32 +2,21 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"math"
 	"time"
-
-	"cvvrotation/rotation"
-	"cvvrotation/rotation/engine/store"
 )
 
-// The back-off of a card whose automatic rotation fails, and of a store that
-// fails: from the first to the second, doubling.
-const (
-	firstBackoff = time.Second
-	lastBackoff  = time.Hour
-	storeBackoff = 30 * time.Second
-)
+// claimTimeout is how long a claim that has begun may take after Run was told to
+// stop.
+const claimTimeout = 10 * time.Second
 
-// lastClaim is how long a claim that has begun may take after Run was told to
-// end.
-const lastClaim = 10 * time.Second
-
-// Run claims due cards, oldest first, and rotates them, until ctx ends; a claim
-// that has begun is finished first, if that takes no longer than 10 seconds. It sleeps until the next slot, but no longer
-// than Poll, and is woken when one of this engine's operations sets an earlier
-// one. Every Sweep it repairs, prunes and reports. It returns nil.
+// Run claims due cards, oldest first, and rotates them, until ctx ends. It then
+// finishes the claims that have begun, for up to 10 seconds. Between claims it
+// sleeps until the next slot, for up to Poll, and an operation of this engine that
+// sets an earlier slot wakes it. It calls Sweep at the start and at every interval
+// of that name. It returns nil.
 //
-// Errors of the store are logged and tried again, with a back-off.
+// When the store fails, Run logs the error and retries with back-off.
 func (e *Engine) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	for range e.options.Workers {
@@ -36,7 +25,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			done <- struct{}{}
 		}()
 	}
-	e.sweeps(ctx)
+	e.sweepRegularly(ctx)
 	for range e.options.Workers {
 		<-done
 	}
@@ -47,7 +36,7 @@ func (e *Engine) work(ctx context.Context) {
 	claims, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
-		timer := e.clock.Timer(lastClaim)
+		timer := e.clock.Timer(claimTimeout)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
@@ -55,21 +44,21 @@ func (e *Engine) work(ctx context.Context) {
 		case <-claims.Done():
 		}
 	})()
-	failed := 0
+	failures := 0
 	for ctx.Err() == nil {
 		n, err := e.Tick(claims)
-		if err == nil && failed > 0 {
-			e.log.InfoContext(ctx, "claiming due cards works again", "failures", failed)
-			failed = 0
+		if err == nil && failures > 0 {
+			e.log.InfoContext(ctx, "claiming due cards works again", "failures", failures)
+			failures = 0
 		}
 		var wait time.Duration
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return
 		case err != nil:
-			failed++
-			wait = backoff(failed, storeBackoff)
-			e.log.ErrorContext(ctx, "claiming due cards failed; trying again", "in", wait, "error", err)
+			failures++
+			wait = backoff(failures, maxStoreBackoff)
+			e.log.ErrorContext(ctx, "claiming due cards failed; retrying with back-off", "in", wait, "error", err)
 		case n > 0:
 			continue
 		default:
@@ -79,12 +68,12 @@ func (e *Engine) work(ctx context.Context) {
 	}
 }
 
-// sleepFor returns how long to sleep: until the next slot, at most Poll. A card
-// that is due but could not be claimed is in another worker's hands. No sleep is
-// shorter than a moment, so that cards due at nearly the same time share a claim.
+// sleepFor returns how long to sleep: until the next slot, up to Poll. A card that
+// is due and was not claimed is another worker's. No sleep is shorter than a
+// moment, so that cards due at nearly the same time share a claim.
 func (e *Engine) sleepFor(ctx context.Context) time.Duration {
 	const shortest = 20 * time.Millisecond
-	e.asleep.Store(math.MaxInt64) // what is scheduled from here on, and not seen below, cuts the sleep short
+	e.asleepUntil.Store(math.MaxInt64) // what is scheduled from here on, and not seen below, ends the sleep
 	due, ok, err := e.store.NextDue(ctx)
 	if err != nil || !ok {
 		return e.options.Poll
@@ -94,7 +83,7 @@ func (e *Engine) sleepFor(ctx context.Context) time.Duration {
 		return e.options.Poll
 	}
 	wait := min(max(due.Sub(now), shortest), e.options.Poll)
-	e.asleep.Store(now.Add(wait).UnixNano())
+	e.asleepUntil.Store(now.Add(wait).UnixNano())
 	return wait
 }
 
@@ -106,98 +95,17 @@ func (e *Engine) sleep(ctx context.Context, d time.Duration) {
 	case <-timer.C:
 	case <-e.wake:
 	}
-	e.asleep.Store(0)
+	e.asleepUntil.Store(0)
 }
 
-// wakeFor wakes Run if it sleeps for longer than until the instant.
+// wakeFor wakes Run if it would sleep beyond the instant.
 func (e *Engine) wakeFor(due time.Time) {
-	until := e.asleep.Load()
+	until := e.asleepUntil.Load()
 	if due.IsZero() || until == 0 || due.UnixNano() >= until {
 		return
 	}
 	select {
 	case e.wake <- struct{}{}:
 	default: // it has been woken
-	}
-}
-
-// Tick claims up to Batch due cards once and rotates them. It returns how many
-// it claimed. Run calls it; so may a host that would rather be called than run.
-func (e *Engine) Tick(ctx context.Context) (int, error) {
-	start := e.clock.Now()
-	type claimed struct {
-		card   string
-		seen   Observation
-		failed bool
-	}
-	var all []claimed
-	n, err := e.store.Claim(ctx, e.options.Batch, func(tx *store.Change) error {
-		seen, err := e.claim(ctx, tx)
-		all = append(all, claimed{tx.Card.ID, seen, err != nil})
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	all = all[len(all)-n:] // a store that had to try again has called once more for each
-	for _, c := range all {
-		if c.failed {
-			e.observer.Failed()
-		} else {
-			e.observer.Decided(c.seen)
-		}
-	}
-	if n > 0 {
-		e.observer.Claimed(n, e.clock.Since(start))
-		e.options.Written()
-	}
-	return n, nil
-}
-
-// claim rotates one card that is due. A failure is put into the card's record,
-// with a later Due, so that the rest of the batch goes on.
-func (e *Engine) claim(ctx context.Context, tx *store.Change) (seen Observation, err error) {
-	before := tx.Card
-	slot := tx.Slot
-	if slot.IsZero() {
-		slot = tx.Card.Next
-	}
-	defer func() {
-		if err == nil {
-			return
-		}
-		tx.Card, tx.Event, tx.Write = before, nil, true
-		c := &tx.Card
-		if c.Failures < math.MaxInt32 {
-			c.Failures++
-		}
-		c.Failure = describe(err)
-		c.Due = tx.Now.Add(backoff(c.Failures, lastBackoff))
-		e.log.ErrorContext(ctx, "an automatic rotation failed; trying again", "card", c.ID, "failures", c.Failures, "at", c.Due, "error", c.Failure)
-	}()
-	defer e.contain(ctx, before.ID, &err)
-	decision, err := e.apply(ctx, tx, change{event: rotation.AutoSlot(tx.Now, slot)})
-	if err != nil {
-		return Observation{}, err
-	}
-	return Observation{Kind: rotation.KindAuto, Decision: decision, Lateness: tx.Now.Sub(slot)}, nil
-}
-
-// backoff returns how long to wait after so many failures in a row.
-func backoff(failures int, limit time.Duration) time.Duration {
-	return min(firstBackoff<<min(failures-1, 20), limit)
-}
-
-func (e *Engine) sweeps(ctx context.Context) {
-	for ctx.Err() == nil {
-		if err := e.Sweep(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			e.log.ErrorContext(ctx, "the sweep failed; trying again at the next", "error", err)
-		}
-		timer := e.clock.Timer(e.options.Sweep)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
 	}
 }

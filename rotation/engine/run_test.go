@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
@@ -64,8 +63,8 @@ func (g *failing) Draw(ctx context.Context, c *store.Card, code servicecode.Code
 // visible, and rotates when it can.
 func TestAFailingCardStopsNobody(t *testing.T) {
 	for _, panics := range []bool{false, true} {
-		g := &failing{panics: panics}
-		f := newFixture(t, func(o *engine.Options) { g.Generator = o.Generator; o.Generator = g })
+		g := &failing{Generator: engine.Random(nil, keyring(t, 1)), panics: panics}
+		f := newFixtureWith(t, g)
 		for i := range 3 {
 			f.register(t, fmt.Sprintf("card-%d", i), time.Hour)
 		}
@@ -110,8 +109,8 @@ func TestAFailingCardStopsNobody(t *testing.T) {
 // TestAForcedCallEndsABackoff: cert-manager#4539, where a back-off blocked a
 // manual renewal.
 func TestAForcedCallEndsABackoff(t *testing.T) {
-	g := new(failing)
-	f := newFixture(t, func(o *engine.Options) { g.Generator = o.Generator; o.Generator = g })
+	g := &failing{Generator: engine.Random(nil, keyring(t, 1))}
+	f := newFixtureWith(t, g)
 	ref := f.register(t, "A", time.Hour)
 	id := "A"
 	g.broken.Store(&id)
@@ -127,8 +126,8 @@ func TestAForcedCallEndsABackoff(t *testing.T) {
 // TestSettingTheSameIntervalEndsABackoff: nothing of the schedule changes, and the
 // card is due at once.
 func TestSettingTheSameIntervalEndsABackoff(t *testing.T) {
-	g := new(failing)
-	f := newFixture(t, func(o *engine.Options) { g.Generator = o.Generator; o.Generator = g })
+	g := &failing{Generator: engine.Random(nil, keyring(t, 1))}
+	f := newFixtureWith(t, g)
 	ref := f.register(t, "A", time.Hour)
 	id := "A"
 	g.broken.Store(&id)
@@ -326,24 +325,33 @@ func TestRunSurvivesItsStore(t *testing.T) {
 	until(t, f, "A", 3)
 }
 
-// TestNewRefuses: what is missing or out of range is named.
-func TestNewRefuses(t *testing.T) {
-	good := engine.Options{Store: memory.New(nil), Generator: engine.Random(new(cvvgen.Random), keyring(t, 1))}
-	for name, change := range map[string]func(*engine.Options){
-		"Store":     func(o *engine.Options) { o.Store = nil },
-		"Generator": func(o *engine.Options) { o.Generator = nil },
-		"Grace":     func(o *engine.Options) { o.Grace = -1 },
-		"MaxTries":  func(o *engine.Options) { o.MaxTries = -1 },
-		"Batch":     func(o *engine.Options) { o.Batch = -1 },
-		"Poll":      func(o *engine.Options) { o.Poll = -1 },
+// TestNew_NamesWhatIsMissing or out of range.
+func TestNew_NamesWhatIsMissing(t *testing.T) {
+	random := engine.Random(nil, keyring(t, 1))
+	for _, c := range []struct {
+		field string
+		store store.Cards
+		cvvs  engine.Generator
+		o     engine.Options
+	}{
+		{"store", nil, random, engine.Options{}},
+		{"generator", memory.New(nil), nil, engine.Options{}},
+		{"generator", memory.New(nil), engine.Random(nil, nil), engine.Options{}},
+		{"generator", memory.New(nil), engine.Derived(nil, keyring(t, 1)), engine.Options{}},
+		{"Grace", memory.New(nil), random, engine.Options{Grace: -1}},
+		{"MaxTries", memory.New(nil), random, engine.Options{MaxTries: -1}},
+		{"Workers and Batch", memory.New(nil), random, engine.Options{Batch: -1}},
+		{"Poll, Sweep and KeepFor", memory.New(nil), random, engine.Options{Poll: -1}},
 	} {
-		o := good
-		change(&o)
-		if _, err := engine.New(o); !errors.Is(err, engine.ErrInvalid) || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(c.field, func(t *testing.T) {
+			_, err := engine.New(c.store, c.cvvs, c.o)
+			var field *engine.FieldError
+			if !errors.As(err, &field) || field.Field != c.field {
+				t.Error(err)
+			}
+		})
 	}
-	if _, err := engine.New(good); err != nil {
+	if _, err := engine.New(memory.New(nil), random, engine.Options{}); err != nil {
 		t.Error(err)
 	}
 }

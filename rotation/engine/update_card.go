@@ -7,50 +7,71 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// Effect is what an operation has found of a card and done to it, for an audit
-// log. Where there is no such card it has At alone; its zero value is that none was
-// looked at.
+// Effect reports, for auditing, the state that an operation found and what it
+// changed. If the card does not exist, only At is set.
 //
-// An operation that fails tells what it found, and leaves Version and what
-// follows zero: nothing was done, unless the outcome is unknown (store.Store).
+// An operation that fails reports what it found in an [OperationError], and leaves
+// Version and the fields below it zero: it changed nothing, unless the outcome is
+// unknown (see store.Store).
 type Effect struct {
-	Account  string        // whose card it is
+	Account  string        // of the card
 	At       time.Time     // when it was decided, by the store's time; zero for Reveal
 	Before   int64         // the version found; 0: there was no card
 	Version  int64         // the version afterwards
 	Interval time.Duration // afterwards; 0: automatic rotation is off
-	Changed  bool          // the card is another one than before
-	Locked   bool          // this is what locked it
+	Changed  bool          // the card was changed
+	Locked   bool          // this operation locked the card
 	Replayed bool          // the answer is that of an earlier call with the same idempotency key
 }
 
-// locked runs fn on a card under its lock, whether it is there or not.
-func (e *Engine) locked(ctx context.Context, ref Ref, key string, fn func(*store.Change) error) error {
+// update runs fn on a card that ref may use, under the card's lock, and reports
+// the effect. Every change of a card but a claim's goes through here.
+func (e *Engine) update(ctx context.Context, ref Ref, key string, fn func(*store.Change) error) (Effect, error) {
+	return e.updateOrCreate(ctx, ref, key, func(change *store.Change) error {
+		if err := ref.checkOwner(&change.Card); err != nil {
+			return err
+		}
+		return fn(change)
+	})
+}
+
+// updateOrCreate is update for a card that need not exist, or be ref's.
+func (e *Engine) updateOrCreate(ctx context.Context, ref Ref, key string, fn func(*store.Change) error) (Effect, error) {
+	if err := ref.check(); err != nil {
+		return Effect{}, err
+	}
 	var found, done Effect
-	err := e.store.Update(ctx, ref.Card, key, func(tx *store.Change) (err error) {
-		defer e.contain(ctx, ref.Card, &err)
-		c := &tx.Card
-		found = Effect{Account: c.Account, At: tx.Now, Before: c.Version}
+	err := e.store.Update(ctx, ref.Card, key, func(change *store.Change) (err error) {
+		defer e.recovered(ctx, ref.Card, &err)
+		c := &change.Card
+		found = Effect{Account: c.Account, At: change.Now, Before: c.Version}
 		wasLocked := !c.Locked.IsZero()
-		if err := fn(tx); err != nil {
+		if err := fn(change); err != nil {
 			return err
 		}
 		done = Effect{
-			Account: c.Account, At: tx.Now, Before: found.Before, Version: c.Version, Interval: c.Interval,
-			Changed: tx.Write, Locked: !wasLocked && !c.Locked.IsZero(), Replayed: tx.Prior != nil,
+			Account: c.Account, At: change.Now, Before: found.Before, Version: c.Version, Interval: c.Interval,
+			Changed: change.Write, Locked: !wasLocked && !c.Locked.IsZero(), Replayed: change.Prior != nil,
 		}
 		return nil
 	})
 	if err != nil {
-		done = found
+		return Effect{}, operationError(found, err)
 	}
-	ref.tell(done)
-	return err
+	return done, nil
 }
 
-// tell puts the effect where it is wanted.
-func (r Ref) tell(e Effect) {
-	if r.Effect != nil {
-		*r.Effect = e
+// read returns a card that ref may use.
+func (e *Engine) read(ctx context.Context, ref Ref) (store.Card, error) {
+	if err := ref.check(); err != nil {
+		return store.Card{}, err
 	}
+	c, err := e.store.Card(ctx, ref.Card)
+	if err != nil {
+		return store.Card{}, err
+	}
+	if err := ref.checkOwner(&c); err != nil {
+		return store.Card{}, operationError(Effect{Account: c.Account, Before: c.Version}, err)
+	}
+	return c, nil
 }

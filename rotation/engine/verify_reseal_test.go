@@ -31,8 +31,8 @@ func (f *fixture) verify(t *testing.T, ref engine.Ref, cvv cvvgen.CVV, want engi
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != want {
-		t.Errorf("verdict %v, want %v", got, want)
+	if got.Verdict != want {
+		t.Errorf("verdict %v, want %v", got.Verdict, want)
 	}
 }
 
@@ -40,22 +40,22 @@ func TestVerdicts(t *testing.T) {
 	f := newFixture(t, func(o *engine.Options) { o.Grace = 30 * time.Second; o.MaxTries = 100 })
 	ref := f.register(t, "A", time.Hour)
 	first := f.cvv(t, ref)
-	f.verify(t, ref, first, engine.Current)
-	f.verify(t, ref, other(first), engine.Wrong)
+	f.verify(t, ref, first, engine.VerdictCurrent)
+	f.verify(t, ref, other(first), engine.VerdictWrong)
 	f.force(t, ref, engine.ForceRequest{})
 	second := f.cvv(t, ref)
 	if second.Equal(first) {
 		t.Fatal("a CVV replaced itself")
 	}
-	f.verify(t, ref, first, engine.Previous)
+	f.verify(t, ref, first, engine.VerdictPrevious)
 	f.clock.Add(30*time.Second - 1)
-	f.verify(t, ref, first, engine.Previous)
+	f.verify(t, ref, first, engine.VerdictPrevious)
 	f.clock.Add(1)
-	f.verify(t, ref, first, engine.Expired)
-	f.verify(t, ref, second, engine.Current)
-	f.verify(t, ref, mustCVV("1234"), engine.Wrong) // another length
+	f.verify(t, ref, first, engine.VerdictExpired)
+	f.verify(t, ref, second, engine.VerdictCurrent)
+	f.verify(t, ref, mustCVV("1234"), engine.VerdictWrong) // another length
 	f.force(t, ref, engine.ForceRequest{Compromised: true})
-	f.verify(t, ref, second, engine.Expired)
+	f.verify(t, ref, second, engine.VerdictExpired)
 	if _, err := f.Verify(t.Context(), ref, cvvgen.CVV{}); !errors.Is(err, engine.ErrInvalid) {
 		t.Errorf("no CVV: %v", err)
 	}
@@ -67,8 +67,8 @@ func TestTries(t *testing.T) {
 	ref := f.register(t, "A", time.Hour)
 	try := func() { // once in a thousand it is the value before
 		t.Helper()
-		if v, err := f.Verify(t.Context(), ref, other(f.cvv(t, ref))); err != nil || v != engine.Wrong && v != engine.Expired {
-			t.Fatalf("verdict %v, %v", v, err)
+		if v, err := f.Verify(t.Context(), ref, other(f.cvv(t, ref))); err != nil || v.Verdict != engine.VerdictWrong && v.Verdict != engine.VerdictExpired {
+			t.Fatalf("verdict %v, %v", v.Verdict, err)
 		}
 	}
 	for range 3 {
@@ -77,25 +77,25 @@ func TestTries(t *testing.T) {
 		f.clock.Add(time.Hour)
 		f.tick(t)
 	}
-	f.verify(t, ref, f.cvv(t, ref), engine.Locked)
+	f.verify(t, ref, f.cvv(t, ref), engine.VerdictLocked)
 	f.force(t, ref, engine.ForceRequest{})
-	f.verify(t, ref, f.cvv(t, ref), engine.Locked)
+	f.verify(t, ref, f.cvv(t, ref), engine.VerdictLocked)
 	if s, _ := f.Show(t.Context(), ref, 1); s.Locked.IsZero() || s.Tries != 3 {
 		t.Errorf("shown as locked %v after %d tries", s.Locked, s.Tries)
 	}
-	if err := f.Unlock(t.Context(), ref); err != nil {
+	if _, err := f.Unlock(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
-	f.verify(t, ref, f.cvv(t, ref), engine.Current)
+	f.verify(t, ref, f.cvv(t, ref), engine.VerdictCurrent)
 
 	// A right one sets the count back, a previous one does not.
 	now := f.cvv(t, ref)
 	try()
 	try()
-	f.verify(t, ref, now, engine.Current)
+	f.verify(t, ref, now, engine.VerdictCurrent)
 	try()
 	try()
-	f.verify(t, ref, now, engine.Current)
+	f.verify(t, ref, now, engine.VerdictCurrent)
 }
 
 // TestVersionsAreBound: a sealed CVV moved to another card or version does not
@@ -121,7 +121,7 @@ func TestVersionsAreBound(t *testing.T) {
 	if r := f.force(t, b, engine.ForceRequest{}); !r.Rotated {
 		t.Error("not rotated")
 	}
-	f.verify(t, b, f.cvv(t, b), engine.Current)
+	f.verify(t, b, f.cvv(t, b), engine.VerdictCurrent)
 }
 
 // TestCheckKeys: keys of which none fits are found out, also under an id that
@@ -148,7 +148,7 @@ func TestCheckKeys(t *testing.T) {
 		keys *seal.Keyring
 		want error
 	}{"another key under the same id": {impostor, seal.ErrOpen}, "another id": {keyring(t, 2), seal.ErrUnknownKey}} {
-		e, err := engine.New(engine.Options{Store: f.store, Generator: engine.Random(new(cvvgen.Random), c.keys)})
+		e, err := engine.New(f.store, engine.Random(nil, c.keys), engine.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +171,7 @@ func TestReseal(t *testing.T) {
 	broken.Sealed[20] ^= 1
 	f.store.Put(broken)
 	withKeys := func(ids ...uint32) *engine.Engine {
-		e, err := engine.New(engine.Options{Store: f.store, Clock: f.clock, Generator: engine.Random(new(cvvgen.Random), keyring(t, ids...))})
+		e, err := engine.New(f.store, engine.Random(nil, keyring(t, ids...)), engine.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/benbjohnson/clock"
 
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
@@ -54,11 +53,11 @@ var stores = []struct {
 func newEngine(b *testing.B, s store.Store, change ...func(*engine.Options)) *engine.Engine {
 	b.Helper()
 	keys := keyring(b)
-	o := engine.Options{Store: s, Generator: engine.Random(new(cvvgen.Random), keys)}
+	var o engine.Options
 	for _, c := range change {
 		c(&o)
 	}
-	e, err := engine.New(o)
+	e, err := engine.New(s, engine.Random(nil, keys), o)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -73,7 +72,7 @@ func enrol(b *testing.B, e *engine.Engine, cards int, schedule func(i int) engin
 	for range 16 {
 		callers.Go(func() {
 			for i := int(next.Add(1)); i <= cards; i = int(next.Add(1)) {
-				var reg engine.Registration
+				var reg engine.RegisterRequest
 				if schedule != nil {
 					reg.Schedule = schedule(i)
 				}

@@ -34,7 +34,10 @@ type Store struct {
 	idle   *sync.Cond
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Clocked = (*Store)(nil)
+)
 
 // disk is what outlives a Store.
 type disk struct {
@@ -51,7 +54,7 @@ type disk struct {
 
 type answerKey struct{ card, key string }
 
-// New returns an empty store whose time is the clock's.
+// New returns an empty store whose time is the clock's. A nil clock is the real one.
 func New(clk clock.Clock) *Store {
 	return open(clk, &disk{
 		rows:    make(map[string]*row),
@@ -60,12 +63,15 @@ func New(clk clock.Clock) *Store {
 }
 
 func open(clk clock.Clock, d *disk) *Store {
+	if clk == nil {
+		clk = clock.New()
+	}
 	return &Store{clk: clk, disk: d, idle: sync.NewCond(&d.mu)}
 }
 
 // Reopen returns a new store with the content of s and without its faults. It
 // is what a process finds that starts after s was closed, or after the process
-// with s was killed: s can do nothing any more, its calls that have not
+// with s was killed. A nil clock is the real one. s can do nothing any more, its calls that have not
 // committed yet fail with store.ErrClosed, and its lease is lost.
 func (s *Store) Reopen(clk clock.Clock) *Store {
 	s.mu.Lock()
@@ -157,6 +163,9 @@ func instant(t time.Time) time.Time {
 	}
 	return time.Unix(0, t.UnixNano()).UTC()
 }
+
+// Clock implements store.Clocked.
+func (s *Store) Clock() clock.Clock { return s.clk }
 
 // Now implements store.Cards.
 func (s *Store) Now(ctx context.Context) (now time.Time, err error) {

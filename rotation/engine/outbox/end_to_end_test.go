@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/jsonl"
@@ -35,9 +34,7 @@ func TestEngineToJSONLines_InOrderAndImmediately(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := engine.New(engine.Options{
-			Store: s, Generator: engine.Random(new(cvvgen.Random), keys), Written: relay.Wake,
-		})
+		e, err := engine.New(s, engine.Random(nil, keys), engine.Options{Written: relay.Wake})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,17 +44,17 @@ func TestEngineToJSONLines_InOrderAndImmediately(t *testing.T) {
 		for i := range 5 {
 			ref := engine.Ref{Card: fmt.Sprintf("card-%d", i), Account: "acme"}
 			schedule := engine.IntervalRequest{Interval: time.Duration(i+1) * time.Hour}
-			if _, _, err := e.Register(ctx, ref, engine.Registration{Schedule: schedule}); err != nil {
+			if _, _, err := e.Register(ctx, ref, engine.RegisterRequest{Schedule: schedule}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for range 3 {
 			time.Sleep(8*time.Hour + time.Second)
-			if _, err := e.Force(ctx, engine.Ref{Card: "card-0"}, engine.ForceRequest{Compromised: true}); err != nil {
+			if _, err := e.Force(ctx, engine.AnyAccount("card-0"), engine.ForceRequest{Compromised: true}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := e.Disable(ctx, engine.Ref{Card: "card-1"}); err != nil {
+		if _, err := e.Disable(ctx, engine.AnyAccount("card-1")); err != nil {
 			t.Fatal(err)
 		}
 		cancel()

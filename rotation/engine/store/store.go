@@ -18,6 +18,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/rotation/engine/internal/cardid"
 	"cvvrotation/servicecode"
 )
 
@@ -67,7 +68,7 @@ type Card struct {
 }
 
 // MaxID is the length of a card's id and of an account's name, in bytes.
-const MaxID = 64
+const MaxID = cardid.Max
 
 // Event is an event to be delivered: what happened to one card.
 type Event struct {

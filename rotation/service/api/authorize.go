@@ -57,11 +57,10 @@ func (c *call) anyAccount() bool { return c.caller.Has(ScopeAnyAccount) }
 
 // ref returns the call's card and the account that it must belong to.
 func (c *call) ref() engine.Ref {
-	ref := engine.Ref{Card: c.card, Effect: &c.effect}
-	if !c.anyAccount() {
-		ref.Account = c.caller.Account
+	if c.anyAccount() {
+		return engine.AnyAccount(c.card)
 	}
-	return ref
+	return engine.Ref{Card: c.card, Account: c.caller.Account}
 }
 
 // checkCard returns what is wrong with a card's id, or "". The engine checks it

@@ -19,7 +19,6 @@ import (
 	"github.com/benbjohnson/clock"
 	"github.com/golang-jwt/jwt/v5"
 
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/store"
@@ -168,12 +167,12 @@ func benchEngine(b *testing.B, kind string) *engine.Engine {
 		}
 	}
 	b.Cleanup(func() { st.Close() })
-	e, err := engine.New(engine.Options{Store: st, Generator: engine.Random(new(cvvgen.Random), keyring(b))})
+	e, err := engine.New(st, engine.Random(nil, keyring(b)), engine.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	for i := range benchCards {
-		reg := engine.Registration{Schedule: engine.IntervalRequest{Interval: 24 * time.Hour, Spread: true}}
+		reg := engine.RegisterRequest{Schedule: engine.IntervalRequest{Interval: 24 * time.Hour, Spread: true}}
 		if _, _, err := e.Register(b.Context(), engine.Ref{Card: fmt.Sprint("card-", i), Account: "acme"}, reg); err != nil {
 			b.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 	"cvvrotation/rotation/engine"
 )
 
-func ref(card string) engine.Ref { return engine.Ref{Card: card} }
+func ref(card string) engine.Ref { return engine.AnyAccount(card) }
 
 // together sends n requests concurrently and returns the responses.
 func (s *site) together(n int, r func(i int) request) []reply {

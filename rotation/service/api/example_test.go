@@ -8,9 +8,6 @@ import (
 	"net/http/httptest"
 	"time"
 
-	"github.com/benbjohnson/clock"
-
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/seal"
@@ -25,10 +22,7 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	e, err := engine.New(engine.Options{
-		Store:     memory.New(clock.New()), // use a durable store in production
-		Generator: engine.Random(new(cvvgen.Random), keys),
-	})
+	e, err := engine.New(memory.New(nil), engine.Random(nil, keys), engine.Options{}) // use a durable store in production
 	if err != nil {
 		panic(err)
 	}

@@ -22,14 +22,14 @@ import (
 // Engine is what the endpoint needs of a rotation engine. *engine.Engine implements
 // it.
 type Engine interface {
-	Register(context.Context, engine.Ref, engine.Registration) (engine.Schedule, bool, error)
+	Register(context.Context, engine.Ref, engine.RegisterRequest) (engine.Schedule, bool, error)
 	Force(context.Context, engine.Ref, engine.ForceRequest) (engine.Rotation, error)
 	Show(ctx context.Context, ref engine.Ref, slots int) (engine.Schedule, error)
 	SetInterval(context.Context, engine.Ref, engine.IntervalRequest) (engine.Schedule, error)
 	Disable(context.Context, engine.Ref) (engine.Schedule, error)
 	Reveal(context.Context, engine.Ref) (engine.Revealed, error)
-	Verify(context.Context, engine.Ref, cvvgen.CVV) (engine.Verdict, error)
-	Unlock(context.Context, engine.Ref) error
+	Verify(context.Context, engine.Ref, cvvgen.CVV) (engine.Verification, error)
+	Unlock(context.Context, engine.Ref) (engine.Effect, error)
 }
 
 // Authenticator identifies the caller of a request: *auth.Verifier by its bearer
@@ -164,6 +164,10 @@ func (h *handler) respond(c *call) (r *response) {
 		return r
 	}
 	c.err = err
+	var failed *engine.OperationError
+	if errors.As(err, &failed) {
+		c.effect = failed.Effect
+	}
 	p := problemOf(err)
 	if p.name == audit.InternalError {
 		h.log.ErrorContext(c.r.Context(), "request failed; answering 500", "request_id", c.requestID, "route", c.route(), "error", err)

@@ -129,7 +129,7 @@ var hasBody = []string{"POST", "PUT", "PATCH"}
 func TestOpenAPI_HasEveryStatusThatOccurs(t *testing.T) {
 	seen := map[string]bool{}
 	s := newSite(t, setup{})
-	derived := newSite(t, setup{engine: engine.Options{Generator: derived(t)}})
+	derived := newSite(t, setup{cvvs: derived(t)})
 	limited := newSite(t, setup{api: api.Options{PerCard: api.Rate{PerSecond: 0.5, Burst: 1}}})
 	slow := newSite(t, setup{api: api.Options{Timeout: 20 * time.Millisecond}})
 	for _, s := range []*site{s, derived, limited, slow} {
@@ -229,7 +229,7 @@ func TestOpenAPI_HasEveryStatusThatOccurs(t *testing.T) {
 					to = derived
 				}
 				if a := to.do(request{method: method, path: strings.Replace(path, "{cardId}", "example-"+name, 1), body: string(example)}); a.status > 204 {
-					if _, _, err := s.engine.Register(t.Context(), engine.Ref{Card: "example-" + name, Account: "acme"}, engine.Registration{}); err != nil {
+					if _, _, err := s.engine.Register(t.Context(), engine.Ref{Card: "example-" + name, Account: "acme"}, engine.RegisterRequest{}); err != nil {
 						t.Fatal(err)
 					}
 					if a := to.do(request{method: method, path: strings.Replace(path, "{cardId}", "example-"+name, 1), body: string(example)}); a.status > 204 {

@@ -26,7 +26,7 @@ func (m monthMember) UnmarshalText(text []byte) error {
 }
 
 func (h *handler) register(c *call) (*response, error) {
-	var reg engine.Registration
+	var reg engine.RegisterRequest
 	var account accountID
 	var hours int64
 	err := readBody(c.w, c.r,
@@ -45,8 +45,7 @@ func (h *handler) register(c *call) (*response, error) {
 	if hours == 0 && reg.Schedule != (engine.IntervalRequest{}) {
 		return nil, invalid(bodyError("cvv_rotation_interval_hours", "is required with cvv_first_rotation_date and spread: "+wantHours))
 	}
-	ref := c.ref()
-	ref.Account = c.caller.Account
+	ref := engine.Ref{Card: c.card, Account: c.caller.Account}
 	if account != "" && string(account) != ref.Account {
 		if !c.anyAccount() {
 			return nil, engine.ErrForbidden
@@ -57,6 +56,7 @@ func (h *handler) register(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.effect = s.Effect
 	status := http.StatusOK
 	if created {
 		status = http.StatusCreated

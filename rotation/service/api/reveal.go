@@ -20,6 +20,7 @@ func (h *handler) reveal(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.effect = r.Effect
 	return &response{status: http.StatusOK, body: revealed{
 		Card: c.card, CVV: r.CVV.Reveal(), Version: r.Version, Rotated: r.Rotated,
 		Next: instant(r.Next), ServiceCode: r.ServiceCode.String(),

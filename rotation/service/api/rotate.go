@@ -40,6 +40,7 @@ func (h *handler) rotate(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.effect = r.Effect
 	resp := &response{status: http.StatusOK, body: rotated{
 		Success: r.Rotated, Card: r.Card, Type: "MANUAL",
 		Rescheduled: r.Rescheduled, Reason: r.Reason.String(), Scenario: r.Scenario,

@@ -44,7 +44,7 @@ func scheduleOf(s engine.Schedule) schedule {
 	out := schedule{
 		Card: s.Card, Account: s.Account, At: s.At,
 		Next: instant(s.Next), Slots: s.Slots,
-		Version: s.Version, Rotated: s.Rotated, ServiceCode: s.ServiceCode,
+		Version: s.Version, Rotated: s.Rotated, ServiceCode: s.ServiceCode.String(),
 		Locked: instant(s.Locked), Tries: s.Tries, Failures: s.Failures,
 		Forced: forced{s.Forced.Rescheduled, s.Forced.Reason.String(), s.Forced.Scenario, instant(s.Forced.Next)},
 	}
@@ -87,12 +87,15 @@ func (h *handler) setSchedule(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.effect = s.Effect
 	return &response{status: http.StatusOK, body: scheduleOf(s)}, nil
 }
 
 func (h *handler) deleteSchedule(c *call) (*response, error) {
-	if _, err := h.engine.Disable(c.r.Context(), c.ref()); err != nil {
+	s, err := h.engine.Disable(c.r.Context(), c.ref())
+	if err != nil {
 		return nil, err
 	}
+	c.effect = s.Effect
 	return &response{status: http.StatusNoContent}, nil
 }

@@ -19,7 +19,7 @@ func TestSecrets_AreInNoLogAndNoProblem(t *testing.T) {
 	for name, generator := range map[string]engine.Generator{"derived": derived(t), "random": engine.Random(new(cvvgen.Random), keyring(t))} {
 		t.Run(name, func(t *testing.T) {
 			var engineLog logs
-			s := newSite(t, setup{engine: engine.Options{Generator: generator, Logger: engineLog.logger()}})
+			s := newSite(t, setup{cvvs: generator, engine: engine.Options{Logger: engineLog.logger()}})
 			s.unjudged = true
 			token := s.token(append(allScopes, api.ScopeAnyAccount)...)
 			var answers strings.Builder

@@ -102,6 +102,7 @@ type site struct {
 type setup struct {
 	api    api.Options
 	engine engine.Options
+	cvvs   engine.Generator  // nil: random ones
 	auth   api.Authenticator // nil: the development issuer
 	store  store.Store       // nil: in memory
 	server func(*http.Server)
@@ -112,15 +113,15 @@ func newSite(t testing.TB, o setup) *site {
 	t.Helper()
 	s := &site{t: t, clock: newClock()}
 	s.store = memory.New(s.clock)
-	if o.engine.Generator == nil {
-		o.engine.Generator = engine.Random(new(cvvgen.Random), keyring(t))
+	if o.cvvs == nil {
+		o.cvvs = engine.Random(nil, keyring(t))
 	}
-	o.engine.Store, o.engine.Clock = store.Store(s.store), s.clock
-	if o.store != nil {
-		o.engine.Store = o.store
+	if o.store == nil {
+		o.store = s.store
 	}
+	o.engine.Clock = s.clock
 	var err error
-	if s.engine, err = engine.New(o.engine); err != nil {
+	if s.engine, err = engine.New(o.store, o.cvvs, o.engine); err != nil {
 		t.Fatal(err)
 	}
 	s.dev = devtoken.New(s.clock)
@@ -178,7 +179,7 @@ func (s *site) token(scopes ...string) string {
 // card registers a card of account acme.
 func (s *site) card(id string, interval time.Duration) {
 	s.t.Helper()
-	reg := engine.Registration{Schedule: engine.IntervalRequest{Interval: interval}}
+	reg := engine.RegisterRequest{Schedule: engine.IntervalRequest{Interval: interval}}
 	if _, _, err := s.engine.Register(context.Background(), engine.Ref{Card: id, Account: "acme"}, reg); err != nil {
 		s.t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func (s *site) card(id string, interval time.Duration) {
 // cvv returns a card's CVV and a wrong one.
 func (s *site) cvv(id string) (right, wrong string) {
 	s.t.Helper()
-	r, err := s.engine.Reveal(context.Background(), engine.Ref{Card: id})
+	r, err := s.engine.Reveal(context.Background(), engine.AnyAccount(id))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -21,15 +21,18 @@ func (h *handler) verify(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &response{status: http.StatusOK, body: verdict{v.String(), v.Good()}}, nil
+	c.effect = v.Effect
+	return &response{status: http.StatusOK, body: verdict{v.Verdict.String(), v.Verdict.Good()}}, nil
 }
 
 func (h *handler) unlock(c *call) (*response, error) {
 	if err := readBody(c.w, c.r); err != nil {
 		return nil, err
 	}
-	if err := h.engine.Unlock(c.r.Context(), c.ref()); err != nil {
+	effect, err := h.engine.Unlock(c.r.Context(), c.ref())
+	if err != nil {
 		return nil, err
 	}
+	c.effect = effect
 	return &response{status: http.StatusNoContent}, nil
 }

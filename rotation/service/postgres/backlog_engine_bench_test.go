@@ -88,7 +88,7 @@ func BenchmarkBacklogEngine(b *testing.B) {
 
 func backlogEngine(b *testing.B, conn *pgx.Conn, url, order string, random *cvvgen.Random, keys *seal.Keyring) {
 	s := open(b, url, Options{})
-	e, err := engine.New(engine.Options{Store: s, Generator: engine.Random(random, keys), Batch: *benchBatch})
+	e, err := engine.New(s, engine.Random(random, keys), engine.Options{Batch: *benchBatch})
 	if err != nil {
 		b.Fatal(err)
 	}

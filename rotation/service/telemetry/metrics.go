@@ -126,7 +126,7 @@ func New(o Options) (*Metrics, error) {
 		Name: "cvv_event_delivery_lag_seconds", Help: "Delay between an event and its delivery.",
 		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 86400},
 	})
-	for _, v := range []engine.Verdict{engine.Current, engine.Previous, engine.Expired, engine.Wrong, engine.Locked} {
+	for _, v := range []engine.Verdict{engine.VerdictCurrent, engine.VerdictPrevious, engine.VerdictExpired, engine.VerdictWrong, engine.VerdictLocked} {
 		m.verdicts.WithLabelValues(v.String()) // so that rate() sees the first increment
 	}
 	if o.Registerer != nil {

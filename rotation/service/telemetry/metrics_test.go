@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
@@ -50,9 +49,7 @@ func newWorld(t *testing.T, o Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.engine, err = engine.New(engine.Options{
-		Store: w.store, Generator: engine.Random(new(cvvgen.Random), keys), Clock: w.clock, Observer: w.metrics,
-	})
+	w.engine, err = engine.New(w.store, engine.Random(nil, keys), engine.Options{Observer: w.metrics})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +70,7 @@ func (w *world) use(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, _, err := w.engine.Register(ctx, ref, engine.Registration{Schedule: engine.IntervalRequest{Interval: time.Hour}})
+	_, _, err := w.engine.Register(ctx, ref, engine.RegisterRequest{Schedule: engine.IntervalRequest{Interval: time.Hour}})
 	must(err)
 	w.clock.Set(start.Add(2*time.Hour + 3*time.Second)) // the first slot is served late, the second one counts as missed
 	if n, err := w.engine.Tick(ctx); n != 1 || err != nil {
@@ -89,10 +86,10 @@ func (w *world) use(t *testing.T) {
 	must(err)
 	revealed, err := w.engine.Reveal(ctx, ref)
 	must(err)
-	if v, err := w.engine.Verify(ctx, ref, revealed.CVV); v != engine.Current || err != nil {
+	if v, err := w.engine.Verify(ctx, ref, revealed.CVV); v.Verdict != engine.VerdictCurrent || err != nil {
 		t.Fatal(v, err)
 	}
-	if _, err := w.engine.Force(ctx, engine.Ref{Card: "unknown"}, engine.ForceRequest{}); !errors.Is(err, store.ErrNotFound) {
+	if _, err := w.engine.Force(ctx, engine.AnyAccount("unknown"), engine.ForceRequest{}); !errors.Is(err, store.ErrNotFound) {
 		t.Fatal(err)
 	}
 	if _, err := w.engine.Force(ctx, engine.Ref{Card: secretCard, Account: "other"}, engine.ForceRequest{}); !errors.Is(err, engine.ErrForbidden) {

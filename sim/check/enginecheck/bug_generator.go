@@ -17,7 +17,7 @@ func (g comesBack) Draw(ctx context.Context, c *store.Card, code servicecode.Cod
 	if c.Version%7 != 0 {
 		return g.Generator.Draw(ctx, c, code)
 	}
-	before, err := g.Open(ctx, c, true)
+	before, err := g.Previous(ctx, c)
 	for err == nil {
 		hidden := *c // so that the generator does not avoid it
 		hidden.PreviousSealed, hidden.PreviousCode = nil, servicecode.Code{}
@@ -25,7 +25,7 @@ func (g comesBack) Draw(ctx context.Context, c *store.Card, code servicecode.Cod
 			break
 		}
 		var now cvvgen.CVV
-		if now, err = g.Open(ctx, &hidden, false); err == nil && now.Equal(before) {
+		if now, err = g.Current(ctx, &hidden); err == nil && now.Equal(before) {
 			c.ServiceCode, c.Sealed = hidden.ServiceCode, hidden.Sealed
 			return nil
 		}

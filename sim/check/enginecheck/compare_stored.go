@@ -86,7 +86,7 @@ func (r *run) compareCard(l *expectedCard) {
 
 func (r *run) compareCVV(l *expectedCard, c *store.Card) {
 	g := r.generator
-	cvv, err := g.Open(r.ctx, c, false)
+	cvv, err := g.Current(r.ctx, c)
 	if err != nil || !cvv.IsValid() {
 		r.violate(fresh, "the CVV of %s cannot be decrypted: %v", l.ref.Card, err)
 		return
@@ -104,7 +104,7 @@ func (r *run) compareCVV(l *expectedCard, c *store.Card) {
 		r.violate(fresh, "%s has the service code %v, but %v was requested", l.ref.Card, c.ServiceCode, l.chosen)
 	}
 	if l.version > 1 {
-		before, err := g.Open(r.ctx, c, true)
+		before, err := g.Previous(r.ctx, c)
 		if err != nil || !before.Equal(l.current()) || c.PreviousCode != l.code {
 			r.violate(fresh, "%s does not store the previous CVV of version %d (error %v)", l.ref.Card, l.version, err)
 		}

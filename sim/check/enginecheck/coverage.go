@@ -16,7 +16,7 @@ type goal uint8
 const (
 	goalRule    goal = iota // one for each rule, from R1
 	goalVerdict      = goalRule + goal(rotation.R14)
-	goalFault        = goalVerdict + goal(engine.Locked)
+	goalFault        = goalVerdict + goal(engine.VerdictLocked)
 )
 
 const (
@@ -73,7 +73,7 @@ func (g goal) sentence() string {
 	case g < goalVerdict:
 		return fmt.Sprintf("an event decided by %v", rotation.R1+rotation.Rule(g))
 	case g < goalFault:
-		return fmt.Sprintf("a CVV judged as %v", engine.Current+engine.Verdict(g-goalVerdict))
+		return fmt.Sprintf("a CVV judged as %v", engine.VerdictCurrent+engine.Verdict(g-goalVerdict))
 	case g < goalClaimFault:
 		return "a call " + faultNames[faultBefore+faultKind(g-goalFault)]
 	}
@@ -121,14 +121,14 @@ func (c *coverage) lostRace(rule rotation.Rule) {
 }
 
 func (c *coverage) verified(v engine.Verdict, l *expectedCard, now time.Time) {
-	if v == engine.Expired && now.Equal(l.previousUntil) {
+	if v == engine.VerdictExpired && now.Equal(l.previousUntil) {
 		c[goalGraceOver]++
 	}
-	c[goalVerdict+goal(v-engine.Current)]++
-	if v == engine.Wrong && l.tries > 1 && l.triedAt != l.version {
+	c[goalVerdict+goal(v-engine.VerdictCurrent)]++
+	if v == engine.VerdictWrong && l.tries > 1 && l.triedAt != l.version {
 		c[goalTriesKept]++
 	}
-	if v == engine.Wrong {
+	if v == engine.VerdictWrong {
 		l.triedAt = l.version
 	}
 }

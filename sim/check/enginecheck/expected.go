@@ -135,7 +135,7 @@ func (l *expectedCard) owned(ref engine.Ref) error {
 	switch {
 	case !l.registered:
 		return store.ErrNotFound
-	case ref.Account != "" && ref.Account != l.ref.Account:
+	case ref != l.ref && ref != engine.AnyAccount(l.ref.Card):
 		return engine.ErrForbidden
 	}
 	return nil
@@ -167,18 +167,18 @@ func (l *expectedCard) cvv(fromEnd int) cvvgen.CVV {
 // verify returns the verdict that a presented CVV must get.
 func (l *expectedCard) verify(t settings, presented cvvgen.CVV) engine.Verdict {
 	if !l.locked.IsZero() {
-		return engine.Locked
+		return engine.VerdictLocked
 	}
 	if presented.Equal(l.current()) {
 		l.tries = 0
-		return engine.Current
+		return engine.VerdictCurrent
 	}
-	verdict := engine.Wrong
+	verdict := engine.VerdictWrong
 	if presented.Equal(l.previous()) {
 		if t.now.Before(l.previousUntil) {
-			return engine.Previous
+			return engine.VerdictPrevious
 		}
-		verdict = engine.Expired
+		verdict = engine.VerdictExpired
 	}
 	if l.tries++; l.tries >= t.maxTries {
 		l.locked = t.now
@@ -214,7 +214,7 @@ func (l *expectedCard) shown(now time.Time, slots int) (s engine.Schedule, err e
 	}
 	s = engine.Schedule{
 		Card: l.ref.Card, Account: l.ref.Account, At: now, Interval: l.state.Interval, Next: l.state.Next.Time,
-		Version: l.version, ServiceCode: l.code.String(), Rotated: l.rotated, Locked: l.locked, Tries: l.tries, Failures: l.failures,
+		Version: l.version, ServiceCode: l.code, Rotated: l.rotated, Locked: l.locked, Tries: l.tries, Failures: l.failures,
 	}
 	s.Forced.Rescheduled, s.Forced.Scenario, s.Forced.Next = forced.Reschedule, forced.Scenario, forced.Next.Time
 	_ = s.Forced.Reason.UnmarshalText([]byte(forced.Reason))

@@ -28,6 +28,7 @@ func (r *run) deliver(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan
 	var got engine.Rotation
 	err := r.call(p, func(ctx context.Context) (err error) {
 		got, err = rep.engine.Deliver(ctx, l.ref, slot.Time)
+		got.Effect = engine.Effect{} // which is for audit logs
 		return err
 	})
 	after, t := *l, r.settings(l)

@@ -75,6 +75,7 @@ func (r *run) callForce(l *expectedCard, ref engine.Ref, rep *replica, req engin
 	var got engine.Rotation
 	err := r.call(p, func(ctx context.Context) (err error) {
 		got, err = rep.engine.Force(ctx, ref, req)
+		got.Effect = engine.Effect{} // which is for audit logs
 		return err
 	})
 	after, t := *l, r.settings(l)

@@ -61,7 +61,7 @@ func (r *run) opens(g engine.Generator, l *expectedCard) bool {
 		r.violate(stored, "reading the registered card %s failed: %v", l.ref.Card, err)
 		return false
 	}
-	_, now := g.Open(context.Background(), &c, false)
-	_, before := g.Open(context.Background(), &c, true)
+	_, now := g.Current(context.Background(), &c)
+	_, before := g.Previous(context.Background(), &c)
 	return now == nil && before == nil
 }

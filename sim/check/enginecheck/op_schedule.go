@@ -18,7 +18,7 @@ import (
 
 func (r *run) register(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan) {
 	p.call = memory.CallUpdate
-	reg := engine.Registration{}
+	reg := engine.RegisterRequest{}
 	if r.o.derived {
 		reg.Particulars = particulars(slices.Index(r.cards, l))
 	}
@@ -131,7 +131,7 @@ func (r *run) reschedule(l *expectedCard, p *plan, what string, ref engine.Ref,
 
 func (r *run) compareSchedule(what string, got engine.Schedule, l *expectedCard, slots int) {
 	want, _ := l.shown(r.at(), slots)
-	got.Failure = ""
+	got.Failure, got.Effect = "", engine.Effect{}
 	if got.ServiceCode != want.ServiceCode || !cmp.Equal(got, want) {
 		r.violate(answersRight, "%s returned (-want +got):\n%s", what, cmp.Diff(want, got))
 	}

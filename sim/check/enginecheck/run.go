@@ -128,8 +128,8 @@ func (r *run) start(i int) {
 	if r.bug.generator != nil {
 		g = r.bug.generator(g)
 	}
-	e, err := engine.New(engine.Options{
-		Store: s, Generator: g, Clock: clk, Grace: r.o.grace, MaxTries: r.o.maxTries, Batch: r.o.batch, Observer: r,
+	e, err := engine.New(s, g, engine.Options{
+		Clock: clk, Grace: r.o.grace, MaxTries: r.o.maxTries, Batch: r.o.batch, Observer: r,
 	})
 	if err != nil {
 		panic(err) // the options are right

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
@@ -80,14 +79,12 @@ func (c *card) renew(state []byte) {
 	clk := runClock{ns: c.now}
 	c.store = memory.New(clk)
 	c.store.SetFaults(c.faults)
-	e, err := engine.New(engine.Options{
-		Store: c.store, Generator: engine.Random(new(cvvgen.Random), oneKey), Clock: clk, Observer: c,
-	})
+	e, err := engine.New(c.store, engine.Random(nil, oneKey), engine.Options{Clock: clk, Observer: c})
 	if err != nil {
 		panic(err) // the options are valid
 	}
 	c.engine = e
-	if _, _, err := e.Register(context.Background(), theRef, engine.Registration{}); err != nil {
+	if _, _, err := e.Register(context.Background(), theRef, engine.RegisterRequest{}); err != nil {
 		panic(fmt.Sprintf("enginecheck: registering a card: %v", err))
 	}
 	if state != nil {

@@ -78,14 +78,19 @@ func (c *cli) cardDo(name string, audited audit.Operation, do func(context.Conte
 				return command.Refuse("run "+cmd.CommandPath()+" --help", "-o %s: one of %s is needed", f.output, strings.Join(outputs, ", "))
 			}
 			return c.withEngine(cmd.Context(), &f.config, func(cfg *config.Config, e *engine.Engine) error {
-				ref := engine.Ref{Card: args[0], Account: f.account}
+				ref := engine.AnyAccount(args[0])
 				var result shown
 				try := func(r *audit.Record) (err error) {
 					if engine.CheckCard(ref.Card) == nil { // else it could be a PAN
 						r.Card = ref.Card
 					}
-					ref.Effect = &r.Effect
-					if result, err = do(cmd.Context(), e, ref, &f); err != nil {
+					result, err = do(cmd.Context(), e, ref, &f)
+					r.Effect = result.effect
+					var failed *engine.OperationError
+					if errors.As(err, &failed) {
+						r.Effect = failed.Effect
+					}
+					if err != nil {
 						return explain(ref.Card, err)
 					}
 					return nil
@@ -163,13 +168,13 @@ func (c *cli) register(ctx context.Context, e *engine.Engine, ref engine.Ref, f 
 	if err != nil {
 		return shown{}, err
 	}
-	reg := engine.Registration{ServiceCode: code, Schedule: schedule}
+	reg := engine.RegisterRequest{ServiceCode: code, Schedule: schedule}
 	if f.particulars {
 		if reg.Particulars, err = c.readParticulars(); err != nil {
 			return shown{}, err
 		}
 	}
-	s, created, err := e.Register(ctx, ref, reg)
+	s, created, err := e.Register(ctx, engine.Ref{Card: ref.Card, Account: f.account}, reg)
 	if err != nil {
 		return shown{}, err
 	}
@@ -237,9 +242,14 @@ func (c *cli) disable(ctx context.Context, e *engine.Engine, ref engine.Ref, _ *
 }
 
 func (c *cli) unlock(ctx context.Context, e *engine.Engine, ref engine.Ref, _ *cardFlags) (shown, error) {
-	if err := e.Unlock(ctx, ref); err != nil {
+	effect, err := e.Unlock(ctx, ref)
+	if err != nil {
 		return shown{}, err
 	}
 	s, err := e.Show(ctx, ref, 1)
-	return scheduleShown("unlocked", s), err
+	if err != nil {
+		return shown{effect: effect}, fmt.Errorf("it was unlocked, but: %w", err)
+	}
+	s.Effect = effect
+	return scheduleShown("unlocked", s), nil
 }

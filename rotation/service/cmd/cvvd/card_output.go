@@ -35,7 +35,8 @@ type shown struct {
 	Scenario    int    `json:"scenario,omitempty"`
 	Replayed    bool   `json:"replayed,omitempty"`
 
-	forecast string // what a forced call would do, in words; "": it was made
+	forecast string        // what a forced call would do, in words; "": it was made
+	effect   engine.Effect // for the audit record
 }
 
 func instant(t time.Time) *time.Time {
@@ -48,9 +49,10 @@ func instant(t time.Time) *time.Time {
 func scheduleShown(done string, s engine.Schedule) shown {
 	r := shown{
 		Done: done, Card: s.Card, Account: s.Account, At: s.At, Next: instant(s.Next), Slots: s.Slots,
-		Version: s.Version, ServiceCode: s.ServiceCode, Rotated: instant(s.Rotated),
+		Version: s.Version, ServiceCode: s.ServiceCode.String(), Rotated: instant(s.Rotated),
 		Locked: instant(s.Locked), Tries: s.Tries, Failures: s.Failures, Failure: s.Failure,
 		Rescheduled: s.Forced.Rescheduled, Reason: s.Forced.Reason.String(), Scenario: s.Forced.Scenario,
+		effect: s.Effect,
 	}
 	if s.Interval != 0 {
 		r.Interval = config.NewDuration(s.Interval).String()
@@ -70,6 +72,7 @@ func rotationShown(r engine.Rotation) shown {
 	return shown{
 		Done: done, Card: r.Card, At: r.At, Next: instant(r.Next), Version: r.Version, ServiceCode: r.ServiceCode.String(),
 		Rescheduled: r.Rescheduled, Reason: r.Reason.String(), Scenario: r.Scenario, Replayed: r.Replayed,
+		effect: r.Effect,
 	}
 }
 

@@ -49,16 +49,16 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 	d.closing(d.audit.Close)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
-	options := telemetry.Options{Registerer: registry}
+	telemetryOptions := telemetry.Options{Registerer: registry}
 	if cfg.Tracing.Endpoint != "" {
 		d.traces, err = telemetry.NewTracerProvider(ctx, cfg.Tracing.Endpoint, telemetry.TracingOptions{SamplingRatio: cfg.Tracing.SamplingRatio, Version: command.Version()})
 		if err != nil {
 			return nil, err
 		}
 		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("traces are lost", "error", err) }))
-		options.Tracer = d.traces
+		telemetryOptions.Tracer = d.traces
 	}
-	metrics, err := telemetry.New(options)
+	metrics, err := telemetry.New(telemetryOptions)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +74,7 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 	if d.sink, err = openSink(cfg, c.Stdout, logger); err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
-	engineOptions, err := engineOptions(ctx, cfg, d.store, logger)
-	if err != nil {
-		return nil, err
-	}
-	engineOptions.Observer = metrics
+	options := engine.Options{Observer: metrics}
 	if d.sink != nil {
 		d.closing(d.sink.Close)
 		d.relay, err = outbox.New(d.store, d.sink, outbox.Options{
@@ -88,9 +84,9 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 		if err != nil {
 			return nil, fmt.Errorf("events: %w", err)
 		}
-		engineOptions.Written = d.relay.Wake
+		options.Written = d.relay.Wake
 	}
-	if d.engine, err = engine.New(engineOptions); err != nil {
+	if d.engine, err = newEngine(ctx, cfg, d.store, logger, options); err != nil {
 		return nil, err
 	}
 	if err := d.engine.CheckKeys(ctx); err != nil {

@@ -43,22 +43,21 @@ func openStore(ctx context.Context, cfg *config.Config, create bool) (store.Stor
 	return s, nil
 }
 
-// engineOptions returns the options of an engine on the store.
-func engineOptions(ctx context.Context, cfg *config.Config, s store.Store, logger *slog.Logger) (engine.Options, error) {
+// newEngine returns an engine on the store. The configuration completes the options.
+func newEngine(ctx context.Context, cfg *config.Config, s store.Store, logger *slog.Logger, o engine.Options) (*engine.Engine, error) {
 	generator, err := cfg.Generator(ctx, nil)
 	if err != nil {
-		return engine.Options{}, command.Usage(err)
+		return nil, command.Usage(err)
 	}
 	rules, err := cfg.RotationRules()
 	if err != nil {
-		return engine.Options{}, command.Usage(err)
+		return nil, command.Usage(err)
 	}
 	e := &cfg.Engine
-	return engine.Options{
-		Store: s, Generator: generator, Rules: rules, Logger: logger, Source: cfg.Events.Source,
-		Grace: e.Grace.Go(), MaxTries: e.MaxTries, Workers: e.Workers, Batch: e.Batch,
-		Poll: e.Poll.Go(), Sweep: e.Sweep.Go(), KeepFor: e.KeepEvents.Go(),
-	}, nil
+	o.Rules, o.Logger, o.Source = rules, logger, cfg.Events.Source
+	o.Grace, o.MaxTries, o.Workers, o.Batch = e.Grace.Go(), e.MaxTries, e.Workers, e.Batch
+	o.Poll, o.Sweep, o.KeepFor = e.Poll.Go(), e.Sweep.Go(), e.KeepEvents.Go()
+	return engine.New(s, generator, o)
 }
 
 // withStore opens the store for one command and closes it afterwards.
@@ -78,11 +77,7 @@ func (c *cli) withStore(ctx context.Context, f *configFlags, do func(*config.Con
 // withEngine makes an engine on the store for one command.
 func (c *cli) withEngine(ctx context.Context, f *configFlags, do func(*config.Config, *engine.Engine) error) error {
 	return c.withStore(ctx, f, func(cfg *config.Config, s store.Store) error {
-		options, err := engineOptions(ctx, cfg, s, c.logger(cfg))
-		if err != nil {
-			return err
-		}
-		e, err := engine.New(options)
+		e, err := newEngine(ctx, cfg, s, c.logger(cfg), engine.Options{})
 		if err != nil {
 			return err
 		}

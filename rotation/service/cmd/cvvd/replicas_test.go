@@ -18,7 +18,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"cvvrotation/cmd/command"
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/seal"
@@ -209,7 +208,7 @@ func enrol(t *testing.T, s store.Store, cards int, first time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := engine.New(engine.Options{Store: s, Generator: engine.Random(new(cvvgen.Random), keys)})
+	e, err := engine.New(s, engine.Random(nil, keys), engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +217,7 @@ func enrol(t *testing.T, s store.Store, cards int, first time.Time) {
 		wait.Go(func() {
 			for i := worker; i < cards; i += 8 {
 				_, _, err := e.Register(ctx, engine.Ref{Card: fmt.Sprintf("card-%05d", i), Account: "acme"},
-					engine.Registration{Schedule: engine.IntervalRequest{Interval: interval, First: first}})
+					engine.RegisterRequest{Schedule: engine.IntervalRequest{Interval: interval, First: first}})
 				if err != nil {
 					t.Error(err)
 					return

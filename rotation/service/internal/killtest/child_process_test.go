@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/jsonl"
@@ -119,8 +118,8 @@ func (o *orders) open() (store.Store, *engine.Engine, error) {
 	} else if o.Bug == "hasty" {
 		seen = hasty{s}
 	}
-	e, err := engine.New(engine.Options{
-		Store: seen, Generator: engine.Random(new(cvvgen.Random), keys), Rules: rules,
+	e, err := engine.New(seen, engine.Random(nil, keys), engine.Options{
+		Rules:   rules,
 		Workers: 2, Batch: 5, Poll: 20 * time.Millisecond, Sweep: 100 * time.Millisecond,
 	})
 	return s, e, err

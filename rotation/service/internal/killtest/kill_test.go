@@ -151,7 +151,7 @@ func (w *world) register() {
 
 func register(e *engine.Engine, i int) (engine.Schedule, error) {
 	interval := guard + time.Duration(20*(i+1))*time.Millisecond
-	s, _, err := e.Register(context.Background(), refOf(uint64(i)), engine.Registration{Schedule: engine.IntervalRequest{Interval: interval}})
+	s, _, err := e.Register(context.Background(), refOf(uint64(i)), engine.RegisterRequest{Schedule: engine.IntervalRequest{Interval: interval}})
 	return s, err
 }
 
@@ -367,7 +367,7 @@ func (w *world) wrong() (wrong []error) {
 	wrong = append(wrong, enginecheck.Audit(h)...)
 	wrong = append(wrong, checkIntervals(h, intervals)...)
 	for _, c := range h.Cards {
-		if _, err := e.Reveal(ctx, engine.Ref{Card: c.ID}); err != nil {
+		if _, err := e.Reveal(ctx, engine.AnyAccount(c.ID)); err != nil {
 			wrong = append(wrong, fmt.Errorf("card %s: its CVV can't be read: %w", c.ID, err))
 		}
 	}

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"cvvrotation/cvvgen"
+	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/servicecode"
+)
+
+// Derived returns a generator of CVVs that are computed from PAN, expiry and
+// service code. It stores no CVV, only the service code; PAN and expiry are
+// encrypted with the keyring, bound to their card. New refuses a generator without
+// a deriver or a keyring.
+func Derived(deriver cvvgen.Deriver, keys *seal.Keyring) Generator {
+	return &derivedGenerator{deriver, keys}
+}
+
+type derivedGenerator struct {
+	deriver cvvgen.Deriver
+	keys    *seal.Keyring
+}
+
+func (g *derivedGenerator) check() error {
+	if g.deriver == nil || g.keys == nil {
+		return &FieldError{"generator", "needs a deriver and a keyring"}
+	}
+	return nil
+}
+
+func (g *derivedGenerator) Identify(c *store.Card, p cvvgen.Card) error {
+	if !p.PAN.IsValid() {
+		return &FieldError{"pan", "is required: CVVs are derived from it here"}
+	}
+	expiry, err := p.Expiry.Digits(cvvgen.YYMM)
+	if err != nil {
+		return &FieldError{"expiry", "is required: CVVs are derived from it here"}
+	}
+	plain := []byte(expiry + p.PAN.Reveal())
+	c.Identity = g.keys.Seal(plain, identityContext(c.ID))
+	clear(plain)
+	return nil
+}
+
+func (g *derivedGenerator) SameIdentity(c *store.Card, p cvvgen.Card) (bool, error) {
+	if !p.PAN.IsValid() && !p.Expiry.IsValid() {
+		return true, nil // nothing is claimed
+	}
+	known, err := g.identity(c)
+	if err != nil {
+		return false, err
+	}
+	return known.PAN.Equal(p.PAN) && known.Expiry == p.Expiry, nil
+}
+
+func (g *derivedGenerator) identity(c *store.Card) (cvvgen.Card, error) {
+	plain, err := g.keys.Open(c.Identity, identityContext(c.ID))
+	if err != nil {
+		return cvvgen.Card{}, fmt.Errorf("the card's particulars: %w", err)
+	}
+	defer clear(plain)
+	if len(plain) < 4 {
+		return cvvgen.Card{}, seal.ErrOpen
+	}
+	expiry, err := cvvgen.ParseExpiry(cvvgen.YYMM, string(plain[:4]))
+	if err != nil {
+		return cvvgen.Card{}, seal.ErrOpen
+	}
+	pan, err := cvvgen.ParsePAN(string(plain[4:]))
+	if err != nil {
+		return cvvgen.Card{}, seal.ErrOpen
+	}
+	return cvvgen.Card{PAN: pan, Expiry: expiry}, nil
+}
+
+func (g *derivedGenerator) Draw(ctx context.Context, c *store.Card, code servicecode.Code) error {
+	card, err := g.identity(c)
+	if err != nil {
+		return err
+	}
+	if !code.IsValid() {
+		r, err := cvvgen.Rotate(ctx, g.deriver, card, c.PreviousCode)
+		c.ServiceCode = r.ServiceCode
+		return err
+	}
+	if !c.PreviousCode.IsValid() { // a new card
+		c.ServiceCode = code
+		return nil
+	}
+	r, err := cvvgen.RotateTo(ctx, g.deriver, card, c.PreviousCode, code)
+	if err != nil {
+		return err
+	}
+	if r.SameCVV {
+		return &FieldError{"service_code", "gives the CVV that is to be replaced: choose another, or none"}
+	}
+	c.ServiceCode = r.ServiceCode
+	return nil
+}
+
+func (g *derivedGenerator) Current(ctx context.Context, c *store.Card) (cvvgen.CVV, error) {
+	return g.derive(ctx, c, c.ServiceCode)
+}
+
+func (g *derivedGenerator) Previous(ctx context.Context, c *store.Card) (cvvgen.CVV, error) {
+	return g.derive(ctx, c, c.PreviousCode)
+}
+
+func (g *derivedGenerator) derive(ctx context.Context, c *store.Card, code servicecode.Code) (cvvgen.CVV, error) {
+	if !code.IsValid() {
+		return cvvgen.CVV{}, nil
+	}
+	card, err := g.identity(c)
+	if err != nil {
+		return cvvgen.CVV{}, err
+	}
+	return g.deriver.Derive(ctx, card, code)
+}
+
+func (g *derivedGenerator) Reseal(c *store.Card) (bool, error) {
+	return reencrypt(g.keys, &c.Identity, identityContext(c.ID))
+}

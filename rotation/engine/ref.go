@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"cvvrotation/rotation/engine/internal/cardid"
+	"cvvrotation/rotation/engine/store"
+)
+
+// Ref names a card and the account that it must belong to. Operators, who may act
+// on every card, use [AnyAccount].
+type Ref struct {
+	Card    string // the card's id
+	Account string // the account; required
+
+	anyAccount bool
+}
+
+// AnyAccount names a card whose account is not checked. A Ref made from the
+// strings of a request is never one of these.
+func AnyAccount(card string) Ref { return Ref{Card: card, anyAccount: true} }
+
+// check refuses ids that cannot be stored or written into a path, those that look
+// like a PAN, and a missing account.
+func (r Ref) check() error {
+	if err := CheckCard(r.Card); err != nil || r.anyAccount {
+		return err
+	}
+	if r.Account == "" {
+		return &FieldError{"account", "is required"}
+	}
+	return CheckName("account", r.Account)
+}
+
+// checkOwner returns an error if there is no such card, or none that r may use.
+func (r Ref) checkOwner(c *store.Card) error {
+	if c.Version == 0 {
+		return store.ErrNotFound
+	}
+	if !r.anyAccount && r.Account != c.Account {
+		return ErrForbidden
+	}
+	return nil
+}
+
+// CheckCard returns a *FieldError if id cannot be the id of a card: it must be fit
+// for paths, logs and events, and therefore must not look like a PAN.
+func CheckCard(id string) error { return fieldError("card", cardid.Check(id)) }
+
+// CheckName returns a *FieldError for the field if name is not fit for paths and
+// logs: 1 to store.MaxID letters, digits and - _ : . of ASCII, without a leading
+// dot.
+func CheckName(field, name string) error { return fieldError(field, cardid.CheckName(name)) }
+
+func fieldError(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &FieldError{field, err.Error()}
+}
