@@ -473,7 +473,7 @@ func TestSecrets_DoNotLeak(t *testing.T) {
 	mustNotLeak(t, "engine.Revealed", cvvs, func(s string) engine.Revealed { return engine.Revealed{CVV: cvvgen.MustCVV(s)} }, digitNeedles)
 	mustNotLeak(t, "PAN", secretPANs, cvvgen.MustPAN, digitNeedles)
 	mustNotLeak(t, "Card", secretPANs, card, digitNeedles)
-	mustNotLeak(t, "engine.Registration", secretPANs, func(s string) engine.Registration { return engine.Registration{Particulars: card(s)} }, digitNeedles)
+	mustNotLeak(t, "engine.RegisterRequest", secretPANs, func(s string) engine.RegisterRequest { return engine.RegisterRequest{Particulars: card(s)} }, digitNeedles)
 	mustNotLeak(t, "CVK", secretPairs, cvvgen.MustCVK, unhexed(pairNeedles))
 	mustNotLeak(t, "*Local", secretPairs, local, unhexed(pairNeedles))
 	mustNotLeak(t, "Local", secretPairs, func(s string) cvvgen.Local { return *local(s) }, unhexed(pairNeedles))
