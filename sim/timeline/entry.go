@@ -26,7 +26,8 @@ type Expect struct {
 	Reason     rotation.Reason
 	Scenario   int64
 	Missed     int64
-	Next       time.Time // UTC; the zero time stands for none
+	Next       time.Time     // UTC; the zero time stands for none
+	Interval   time.Duration // in force after the event, not for set_interval; 0: automatic rotation is off
 }
 
 // Field is a set of the fields of [Expect].
@@ -40,12 +41,14 @@ const (
 	FieldScenario
 	FieldMissed
 	FieldNext
+	FieldInterval
 
+	// AllFields are those that a replay writes: all but FieldInterval.
 	AllFields = FieldRotate | FieldReschedule | FieldReason | FieldScenario | FieldMissed | FieldNext
 )
 
-// Expected returns the expectation, all fields set, that the decision d and the
-// state after it fulfil.
+// Expected returns the expectation that the decision d and the state after it
+// fulfil: [AllFields] are set, and Interval is there to be compared.
 func Expected(d rotation.Decision, after rotation.State) Expect {
 	next, _ := after.Next()
 	return Expect{
@@ -56,18 +59,19 @@ func Expected(d rotation.Decision, after rotation.State) Expect {
 		Scenario:   int64(d.Scenario),
 		Missed:     d.Missed,
 		Next:       next,
+		Interval:   after.Interval(),
 	}
 }
 
 // Difference is a field in which an outcome is not what was expected, both as
 // the text spelling has them.
 type Difference struct {
-	Field     string // rotate, reschedule, reason, scenario, missed or next
+	Field     string // rotate, reschedule, reason, scenario, missed, next or interval
 	Want, Got string
 }
 
-// Differences compares what is expected with an outcome that has all fields
-// set. Fields that x does not set are not compared.
+// Differences compares what is expected with the outcome that [Expected]
+// returned. Fields that x does not set are not compared.
 func (x Expect) Differences(outcome Expect) []Difference {
 	var diffs []Difference
 	compare := func(f Field, name string, equal bool, want, got any) {
@@ -81,7 +85,15 @@ func (x Expect) Differences(outcome Expect) []Difference {
 	compare(FieldScenario, "scenario", x.Scenario == outcome.Scenario, x.Scenario, outcome.Scenario)
 	compare(FieldMissed, "missed", x.Missed == outcome.Missed, x.Missed, outcome.Missed)
 	compare(FieldNext, "next", x.Next.Equal(outcome.Next), formatNext(x.Next), formatNext(outcome.Next))
+	compare(FieldInterval, "interval", x.Interval == outcome.Interval, formatInterval(x.Interval), formatInterval(outcome.Interval))
 	return diffs
+}
+
+func formatInterval(d time.Duration) string {
+	if d == 0 {
+		return "null"
+	}
+	return rotation.FormatDuration(d)
 }
 
 func formatNext(t time.Time) string {

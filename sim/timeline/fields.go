@@ -85,8 +85,25 @@ func (l *line) setText(key string, value []byte) (err error) {
 	return err
 }
 
-// setNoNext says that no next slot is expected.
-func (l *line) setNoNext() { l.expect.Fields |= FieldNext }
+// setNull sets a part whose value is null: no next slot, or no interval. Other
+// parts are then not given.
+func (l *line) setNull(key string) {
+	switch key {
+	case keyNext:
+		l.expect.Fields |= FieldNext
+	case keyInterval:
+		l.expect.Fields |= FieldInterval
+	}
+}
+
+// expectInterval makes of an interval that is given an expectation, where the
+// event is not the one that sets it.
+func (l *line) expectInterval() {
+	if l.hasInterval && l.kind != rotation.KindSetInterval {
+		l.expect.Fields, l.expect.Interval = l.expect.Fields|FieldInterval, l.interval
+		l.hasInterval = false
+	}
+}
 
 func (l *line) setBool(key string, value bool) error {
 	switch key {
@@ -134,6 +151,8 @@ func (l *line) entry() (Entry, error) {
 		return e, misplaced(keyFirst, rotation.KindSetInterval, l.kind)
 	case !l.hasInterval && l.kind == rotation.KindSetInterval:
 		return e, syntaxErrorf("set_interval without an interval: add one such as 24h")
+	case l.expect.Fields&FieldInterval != 0 && l.kind == rotation.KindSetInterval:
+		return e, syntaxErrorf("set_interval has an interval of its own, and expects none")
 	}
 	switch {
 	case l.kind == rotation.KindForced:

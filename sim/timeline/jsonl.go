@@ -139,10 +139,8 @@ func (j *jsonDecoder) set(name string, value jsontext.Value) error {
 	case 't', 'f':
 		return j.line.setBool(name, value.Kind() == 't')
 	case 'n':
-		if name == keyNext {
-			j.line.setNoNext()
-		}
-		return nil // as if it were not there
+		j.line.setNull(name)
+		return nil
 	case '0':
 		n, err := strconv.ParseInt(string(value), 10, 64)
 		if err != nil {
@@ -258,6 +256,15 @@ func appendJSON(b []byte, e Entry, rules rotation.Rules) ([]byte, error) {
 			b = append(b, `,"next":null`...)
 		} else {
 			instant("next", x.Next)
+		}
+	}
+	if x.Fields&FieldInterval != 0 {
+		if x.Interval == 0 {
+			b = append(b, `,"interval":null`...)
+		} else {
+			b = append(b, `,"interval":"`...)
+			b = append(b, rotation.FormatDuration(x.Interval)...)
+			b = append(b, '"')
 		}
 	}
 	if rules != (rotation.Rules{}) {

@@ -156,6 +156,7 @@ func (r *Reader) parseJSON(text []byte) (e Entry, isEvent bool, err error) {
 	if r.json.unread != nil {
 		return e, false, r.json.unread
 	}
+	r.json.line.expectInterval()
 	e, err = r.json.line.entry()
 	return e, true, err
 }

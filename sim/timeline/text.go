@@ -111,10 +111,18 @@ func (l *line) setExpected(key, value string) error {
 		return l.setInt(key, n)
 	case keyNext:
 		if value == "null" {
-			l.setNoNext()
+			l.setNull(key)
 			return nil
 		}
 		return l.setText(key, []byte(value))
+	case keyInterval:
+		l.setNull(key)
+		if value == "null" {
+			return nil
+		}
+		var err error
+		l.expect.Interval, err = parseDuration(key, value)
+		return err
 	case keyReason:
 		return l.setText(key, []byte(value))
 	}
@@ -184,5 +192,6 @@ func (x Expect) String() string {
 	add(FieldScenario, "scenario", x.Scenario)
 	add(FieldMissed, "missed", x.Missed)
 	add(FieldNext, "next", formatNext(x.Next))
+	add(FieldInterval, "interval", formatInterval(x.Interval))
 	return strings.Join(w, " ")
 }

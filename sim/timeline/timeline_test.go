@@ -132,7 +132,42 @@ func TestReader_ReadsRules(t *testing.T) {
 	}
 }
 
-// A null is a member that is not there; only next means something by it.
+// On any event but set_interval, interval is an expectation (SPEC 3), wherever it
+// stands in the line.
+func TestReader_IntervalIsExpected(t *testing.T) {
+	for name, test := range map[string]struct {
+		line string
+		want timeline.Expect
+	}{
+		"after the event":        {`{"at":"2026-11-22T15:00:00Z","card":"A","event":"forced","interval":"24h"}`, timeline.Expect{Fields: timeline.FieldInterval, Interval: 24 * time.Hour}},
+		"before the event":       {`{"interval":"24h","at":"2026-11-22T15:00:00Z","card":"A","event":"auto"}`, timeline.Expect{Fields: timeline.FieldInterval, Interval: 24 * time.Hour}},
+		"off":                    {`{"at":"2026-11-22T15:00:00Z","card":"A","event":"disable","interval":null}`, timeline.Expect{Fields: timeline.FieldInterval}},
+		"text":                   {`2026-11-22T15:00:00Z A forced => interval=90m`, timeline.Expect{Fields: timeline.FieldInterval, Interval: 90 * time.Minute}},
+		"text, off":              {`2026-11-22T15:00:00Z A forced => interval=null`, timeline.Expect{Fields: timeline.FieldInterval}},
+		"set_interval's own one": {`{"at":"2026-11-22T15:00:00Z","card":"A","event":"set_interval","interval":"24h"}`, timeline.Expect{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, got, err := readAll(test.line)
+			if err != nil || len(got) != 1 || got[0].Expect != test.want {
+				t.Errorf("got %+v, %v; want %+v", got, err, test.want)
+			}
+		})
+	}
+	for _, line := range []string{
+		`2026-11-22T15:00:00Z A forced interval=24h`,
+		`2026-11-22T15:00:00Z A set_interval interval=24h => interval=24h`,
+		`{"at":"2026-11-22T15:00:00Z","card":"A","event":"set_interval","interval":null}`,
+		`{"at":"2026-11-22T15:00:00Z","card":"A","event":"forced","interval":24}`,
+	} {
+		t.Run(line, func(t *testing.T) {
+			if _, _, err := readAll(line); !errors.Is(err, timeline.ErrSyntax) {
+				t.Errorf("error %v, want ErrSyntax", err)
+			}
+		})
+	}
+}
+
+// A null is a member that is not there; only next and interval mean something by it.
 func TestReader_NullIsAbsent(t *testing.T) {
 	_, got, err := readAll(`{"at":"2026-11-22T15:00:00Z","card":"A","event":"auto","slot":null,"service_code":null,"rotate":null,"next":null}`)
 	if err != nil {
@@ -374,6 +409,10 @@ func entries() *rapid.Generator[timeline.Entry] {
 		}
 		if x.Fields&timeline.FieldNext != 0 && rapid.Bool().Draw(t, "on") {
 			x.Next = instant("next")
+		}
+		if e.Event.Kind() != rotation.KindSetInterval && rapid.Bool().Draw(t, "expect interval") {
+			x.Fields |= timeline.FieldInterval
+			x.Interval = time.Duration(rapid.Int64Min(0).Draw(t, "interval in force"))
 		}
 		return e
 	})

@@ -35,6 +35,9 @@ func NewWriter(w io.Writer, spelling Spelling, rules rotation.Rules) *Writer {
 // the underlying writer does, and with [ErrSpelling] or [ErrSyntax] on a card
 // id that the spelling can't hold; then nothing is written.
 func (w *Writer) Write(e Entry) error {
+	if e.Event.Kind() == rotation.KindSetInterval {
+		e.Expect.Fields &^= FieldInterval // it has an interval of its own
+	}
 	var rules rotation.Rules
 	if !w.started {
 		rules = w.rules
