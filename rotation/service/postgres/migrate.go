@@ -43,8 +43,8 @@ func steps() []migration {
 	return steps
 }
 
-// latest returns the version of the schema that this program works with.
-func latest() int { return len(steps()) }
+// SchemaVersion returns the version of the schema that this package works with.
+func SchemaVersion() int { return len(steps()) }
 
 // lockClass is the first half of the key of every advisory lock of this package. The
 // second half is a hash of purpose and schema.
@@ -111,7 +111,7 @@ func migrate(ctx context.Context, tx pgx.Tx, schema string) error {
 	if err := tx.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM migrations").Scan(&version); err != nil {
 		return err
 	}
-	if version > latest() {
+	if version > SchemaVersion() {
 		return newer(version)
 	}
 	for _, m := range steps()[version:] {
@@ -130,7 +130,7 @@ func migrate(ctx context.Context, tx pgx.Tx, schema string) error {
 }
 
 func newer(version int) error {
-	return fmt.Errorf("%w: version %d was created by a newer program; this program works with version %d: update the program", store.ErrSchema, version, latest())
+	return fmt.Errorf("%w: version %d, made by a newer program; this one works with version %d: update it", store.ErrSchema, version, SchemaVersion())
 }
 
 // checkSchema returns an error that matches store.ErrSchema unless the schema is up
@@ -144,10 +144,10 @@ func checkSchema(ctx context.Context, db querier) error {
 		return fmt.Errorf("%w: it does not exist yet: run cvvd migrate", store.ErrSchema)
 	case err != nil:
 		return err
-	case version > latest():
+	case version > SchemaVersion():
 		return newer(version)
-	case version < latest():
-		return fmt.Errorf("%w: version %d is older than version %d, which this program needs: run cvvd migrate", store.ErrSchema, version, latest())
+	case version < SchemaVersion():
+		return fmt.Errorf("%w: version %d, and this program needs version %d: run cvvd migrate", store.ErrSchema, version, SchemaVersion())
 	}
 	return nil
 }

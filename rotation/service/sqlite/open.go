@@ -125,20 +125,16 @@ func (s *Store) setUp(ctx context.Context) error {
 		return err
 	}
 	w := s.writer
-	files, err := schema.ReadDir("migrations")
-	if err != nil {
-		return err
-	}
-	version, err := s.schemaVersion(ctx, len(files))
+	version, err := s.schemaVersion(ctx)
 	if err != nil {
 		return err
 	}
 	if err := w.script(ctx, "PRAGMA journal_mode = WAL"); err != nil {
 		return err
 	}
-	for i := version; i < len(files); i++ {
-		if err := migrate(ctx, w, files[i].Name(), i+1); err != nil {
-			return fmt.Errorf("schema %s: %w", files[i].Name(), err)
+	for i, file := range migrations()[version:] {
+		if err := migrate(ctx, w, file.Name(), version+i+1); err != nil {
+			return fmt.Errorf("schema %s: %w", file.Name(), err)
 		}
 	}
 	return check(ctx, w, append(forWriter[:len(forWriter):len(forWriter)], pragma{"journal_mode", "wal"}))

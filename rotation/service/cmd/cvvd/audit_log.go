@@ -33,9 +33,9 @@ func (c *cli) openAudit(cfg *config.Config, create bool) (*auditLog, error) {
 	}
 	f, err := appendfile.Open(cfg.Log.AuditFile, appendfile.Options{Create: create})
 	if err != nil {
-		err = fmt.Errorf("the audit log: %w", err)
+		err = fmt.Errorf("audit log: %w", err)
 		if !create && errors.Is(err, os.ErrNotExist) {
-			err = command.Hint(err, "cvvd serve and cvvd migrate make it")
+			err = command.Hint(err, "run cvvd serve or cvvd migrate to create it")
 		}
 		return nil, err
 	}
@@ -77,11 +77,11 @@ func (c *cli) audited(ctx context.Context, cfg *config.Config, operation audit.O
 		r.Outcome = audit.InvalidRequest
 	}
 	if err := errors.Join(r.Write(ctx, log.Logger, clock.New().Now()), log.Close()); err != nil {
-		unrecorded := fmt.Errorf("the audit log has no record of this: %w", err)
+		err = fmt.Errorf("writing the audit record failed: %w", err)
 		if failed == nil {
-			unrecorded = fmt.Errorf("it was done, but %w", unrecorded)
+			err = fmt.Errorf("the command was executed, but %w", err)
 		}
-		return errors.Join(failed, unrecorded)
+		return errors.Join(failed, err)
 	}
 	return failed
 }
@@ -91,7 +91,7 @@ func (c *cli) audited(ctx context.Context, cfg *config.Config, operation audit.O
 func (c *cli) operator() audit.Record {
 	id := strconv.Itoa(os.Getuid())
 	r := audit.Record{By: "operator", Subject: "uid " + id, Sudo: c.env("SUDO_USER")}
-	if u, err := user.LookupId(id); err == nil { // user.Current believes $USER where there is no entry
+	if u, err := user.LookupId(id); err == nil { // user.Current trusts $USER if there is no entry
 		r.Subject = u.Username
 	}
 	r.From, _ = os.Hostname()

@@ -12,7 +12,7 @@ import (
 	"cvvrotation/cmd/command"
 )
 
-// readAudit returns the records of a file, each of which must be whole.
+// readAudit returns the records of a file and fails on a torn line.
 func readAudit(t *testing.T, file string) (records []map[string]any) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -29,9 +29,8 @@ func readAudit(t *testing.T, file string) (records []map[string]any) {
 	return records
 }
 
-// TestAuditFile: daemon and operators write one file, at the same time; it is
-// opened anew at SIGHUP; and whose tokens these are is in it.
-func TestAuditFile(t *testing.T) {
+// Records name the token's issuer. SIGHUP reopens the file.
+func TestAuditLog_DaemonAndOperatorsShareOneFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "audit.jsonl")
 	env := settings(t, "CVVD_LOG_AUDIT_FILE="+file, "CVVD_LIMITS_CARD_PER_SECOND=0")
@@ -105,9 +104,8 @@ func TestAuditFile(t *testing.T) {
 	}
 }
 
-// TestAuditFull: the daemon reveals nothing that it can't record, and does the
-// rest; a command says that what it did is not on record.
-func TestAuditFull(t *testing.T) {
+// Other calls succeed without a record; a command reports that it could not record.
+func TestAuditLog_FullDiskRevealsNothing(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("this system has no /dev/full, where every write fails")
@@ -125,7 +123,7 @@ func TestAuditFull(t *testing.T) {
 	}
 	q := start(t, env, "card", "force", "a")
 	<-q.done
-	if log := q.log.String(); exitCode(q.err) != command.Failed || !strings.Contains(log, "error: it was done, but the audit log has no record of this: ") || q.out.String() != "" {
+	if log := q.log.String(); exitCode(q.err) != command.Failed || !strings.Contains(log, "error: the command was executed, but writing the audit record failed: ") || q.out.String() != "" {
 		t.Errorf("%v: %s%s", q.err, q.out, log)
 	}
 	if !strings.Contains(operator(t, env, "card", "show", "a"), "version 3") {

@@ -24,7 +24,7 @@ import (
 
 var outputs = []cobra.Completion{"text", "json"}
 
-// cardFlags are the flags of the commands on one card.
+// cardFlags holds the flags of the commands on one card.
 type cardFlags struct {
 	config  configFlags
 	output  string
@@ -66,22 +66,22 @@ func scheduleFlags(cmd *cobra.Command, f *cardFlags) {
 	cmd.Flags().BoolVar(&f.spread, "spread", false, "")
 }
 
-// cardDo makes a command on one card. audited is what the audit log calls it; "":
-// it changes nothing. What do returns is printed.
-func (c *cli) cardDo(name string, audited audit.Operation, do func(context.Context, *engine.Engine, engine.Ref, *cardFlags) (shown, error), flags ...func(*cobra.Command, *cardFlags)) *cobra.Command {
+// cardDo returns a command on one card, which prints what do returns. audited is the
+// operation's name in the audit log, or "" if it changes nothing.
+func (c *cli) cardDo(name string, audited audit.Operation, do func(context.Context, *engine.Engine, engine.Ref, *cardFlags) (cardOutput, error), flags ...func(*cobra.Command, *cardFlags)) *cobra.Command {
 	var f cardFlags
 	cmd := &cobra.Command{
 		Use:  name + " CARD",
 		Args: command.Exactly("a card's id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(outputs, cobra.Completion(f.output)) {
-				return command.Refuse("run "+cmd.CommandPath()+" --help", "-o %s: one of %s is needed", f.output, strings.Join(outputs, ", "))
+				return command.Refuse("run "+cmd.CommandPath()+" --help", "-o %s: must be one of %s", f.output, strings.Join(outputs, ", "))
 			}
 			return c.withEngine(cmd.Context(), &f.config, func(cfg *config.Config, e *engine.Engine) error {
 				ref := engine.AnyAccount(args[0])
-				var result shown
+				var result cardOutput
 				try := func(r *audit.Record) (err error) {
-					if engine.CheckCard(ref.Card) == nil { // else it could be a PAN
+					if engine.CheckCard(ref.Card) == nil { // an invalid id could be a PAN
 						r.Card = ref.Card
 					}
 					result, err = do(cmd.Context(), e, ref, &f)
@@ -120,16 +120,16 @@ func (c *cli) cardDo(name string, audited audit.Operation, do func(context.Conte
 	return cmd
 }
 
-// explain gives an error of the engine its status and advice.
+// explain adds exit status and hint to an error of the engine.
 func explain(card string, err error) error {
 	var wrong *rotation.EventError
 	switch {
 	case command.IsUsage(err):
 		return err
 	case errors.Is(err, store.ErrNotFound):
-		return command.Hint(fmt.Errorf("card %s: %w", card, err), "cvvd card register makes it known")
+		return command.Hint(fmt.Errorf("card %s: %w", card, err), "run cvvd card register to add it")
 	case errors.Is(err, engine.ErrInvalid), errors.As(err, &wrong):
-		return command.Usage(err) // which never quotes what could be a secret
+		return command.Usage(err) // its text never quotes a possible secret
 	}
 	return fmt.Errorf("card %s: %w", card, err)
 }
@@ -137,12 +137,12 @@ func explain(card string, err error) error {
 func (f *cardFlags) schedule() (engine.IntervalRequest, error) {
 	r := engine.IntervalRequest{Interval: f.interval, Spread: f.spread}
 	if f.interval == 0 && (f.first != "" || f.spread) {
-		return r, command.Refuse("such as --interval 24h", "--first and --spread need --interval")
+		return r, command.Refuse("add --interval, such as --interval 24h", "--first and --spread require --interval")
 	}
 	if f.first != "" {
 		first, err := time.Parse(time.RFC3339Nano, f.first)
 		if err != nil {
-			return r, &engine.FieldError{Field: "first", Detail: "an RFC 3339 instant such as 2027-01-01T15:00:00Z is needed"}
+			return r, &engine.FieldError{Field: "first", Detail: "must be an RFC 3339 time, such as 2027-01-01T15:00:00Z"}
 		}
 		r.First = first
 	}
@@ -159,34 +159,34 @@ func (f *cardFlags) serviceCode() (code servicecode.Code, err error) {
 	return code, err
 }
 
-func (c *cli) register(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (shown, error) {
+func (c *cli) register(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (cardOutput, error) {
 	schedule, err := f.schedule()
 	if err != nil {
-		return shown{}, err
+		return cardOutput{}, err
 	}
 	code, err := f.serviceCode()
 	if err != nil {
-		return shown{}, err
+		return cardOutput{}, err
 	}
 	reg := engine.RegisterRequest{ServiceCode: code, Schedule: schedule}
 	if f.particulars {
 		if reg.Particulars, err = c.readParticulars(); err != nil {
-			return shown{}, err
+			return cardOutput{}, err
 		}
 	}
 	s, created, err := e.Register(ctx, engine.Ref{Card: ref.Card, Account: f.account}, reg)
 	if err != nil {
-		return shown{}, err
+		return cardOutput{}, err
 	}
-	done := "was registered before"
+	done := "already registered"
 	if created {
 		done = "registered"
 	}
-	return scheduleShown(done, s), nil
+	return scheduleOutput(done, s), nil
 }
 
-// readParticulars reads a PAN and an expiry date from standard input: arguments
-// can be seen by everybody on the machine.
+// readParticulars reads a PAN and an expiry date from standard input, because all
+// users of the machine can see a command's arguments.
 func (c *cli) readParticulars() (p cvvgen.Card, err error) {
 	text, err := io.ReadAll(io.LimitReader(c.Stdin, 256))
 	if err != nil {
@@ -195,14 +195,14 @@ func (c *cli) readParticulars() (p cvvgen.Card, err error) {
 	defer clear(text)
 	words := strings.Fields(string(text))
 	if len(words) != 2 {
-		return p, &engine.FieldError{Field: "particulars", Detail: "standard input must hold the PAN and the expiry date, such as 2027-11"}
+		return p, &engine.FieldError{Field: "particulars", Detail: "standard input must contain the PAN and the expiry date, such as 2027-11"}
 	}
 	if p.PAN, err = cvvgen.ParsePAN(words[0]); err != nil {
 		return p, &engine.FieldError{Field: "pan", Detail: err.Error()}
 	}
 	month, err := time.Parse("2006-01", words[1])
 	if err != nil {
-		return p, &engine.FieldError{Field: "expiry", Detail: "a year and a month, such as 2027-11, is needed"}
+		return p, &engine.FieldError{Field: "expiry", Detail: "must be a year and a month, such as 2027-11"}
 	}
 	if p.Expiry, err = cvvgen.NewExpiry(month.Year(), month.Month()); err != nil {
 		return p, &engine.FieldError{Field: "expiry", Detail: err.Error()}
@@ -210,46 +210,46 @@ func (c *cli) readParticulars() (p cvvgen.Card, err error) {
 	return p, nil
 }
 
-func (c *cli) show(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (shown, error) {
+func (c *cli) show(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (cardOutput, error) {
 	s, err := e.Show(ctx, ref, f.slots)
-	return scheduleShown("", s), err
+	return scheduleOutput("", s), err
 }
 
-func (c *cli) force(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (shown, error) {
+func (c *cli) force(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (cardOutput, error) {
 	code, err := f.serviceCode()
 	if err != nil {
-		return shown{}, err
+		return cardOutput{}, err
 	}
 	r, err := e.Force(ctx, ref, engine.ForceRequest{ServiceCode: code, Compromised: f.compromised, Key: f.key})
-	return rotationShown(r), err
+	return rotationOutput(r), err
 }
 
-func (c *cli) set(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (shown, error) {
+func (c *cli) set(ctx context.Context, e *engine.Engine, ref engine.Ref, f *cardFlags) (cardOutput, error) {
 	schedule, err := f.schedule()
 	if err != nil {
-		return shown{}, err
+		return cardOutput{}, err
 	}
 	if f.interval == 0 {
-		return shown{}, command.Refuse("such as --interval 24h; cvvd card disable turns automatic rotation off", "--interval is needed")
+		return cardOutput{}, command.Refuse("add --interval, such as --interval 24h; to turn automatic rotation off, run cvvd card disable", "--interval is required")
 	}
 	s, err := e.SetInterval(ctx, ref, schedule)
-	return scheduleShown("interval set", s), err
+	return scheduleOutput("interval set", s), err
 }
 
-func (c *cli) disable(ctx context.Context, e *engine.Engine, ref engine.Ref, _ *cardFlags) (shown, error) {
+func (c *cli) disable(ctx context.Context, e *engine.Engine, ref engine.Ref, _ *cardFlags) (cardOutput, error) {
 	s, err := e.Disable(ctx, ref)
-	return scheduleShown("automatic rotation is off", s), err
+	return scheduleOutput("automatic rotation turned off", s), err
 }
 
-func (c *cli) unlock(ctx context.Context, e *engine.Engine, ref engine.Ref, _ *cardFlags) (shown, error) {
+func (c *cli) unlock(ctx context.Context, e *engine.Engine, ref engine.Ref, _ *cardFlags) (cardOutput, error) {
 	effect, err := e.Unlock(ctx, ref)
 	if err != nil {
-		return shown{}, err
+		return cardOutput{}, err
 	}
 	s, err := e.Show(ctx, ref, 1)
 	if err != nil {
-		return shown{effect: effect}, fmt.Errorf("it was unlocked, but: %w", err)
+		return cardOutput{effect: effect}, fmt.Errorf("the card was unlocked, but showing it failed: %w", err)
 	}
 	s.Effect = effect
-	return scheduleShown("unlocked", s), nil
+	return scheduleOutput("unlocked", s), nil
 }

@@ -11,14 +11,14 @@ import (
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
-// shown is what a command on a card prints: as JSON, or as text without what is
-// empty. It holds no CVV.
-type shown struct {
+// cardOutput is the output of a command on a card, as JSON or as text. It contains no
+// CVV.
+type cardOutput struct {
 	Done        string      `json:"done,omitempty"`
 	Card        string      `json:"card"`
 	Account     string      `json:"account,omitempty"`
 	At          time.Time   `json:"at"`
-	Interval    string      `json:"interval,omitempty"` // none: automatic rotation is off
+	Interval    string      `json:"interval,omitempty"` // "": automatic rotation is off
 	Next        *time.Time  `json:"next"`
 	Slots       []time.Time `json:"slots,omitempty"`
 	Version     int64       `json:"version"`
@@ -29,13 +29,13 @@ type shown struct {
 	Failures    int         `json:"failures,omitempty"`
 	Failure     string      `json:"failure,omitempty"`
 
-	// Of a forced call that was made, or would be made now.
+	// The result of the forced call, or of one that would be made now.
 	Rescheduled bool   `json:"rescheduled"`
 	Reason      string `json:"reason"`
 	Scenario    int    `json:"scenario,omitempty"`
 	Replayed    bool   `json:"replayed,omitempty"`
 
-	forecast string        // what a forced call would do, in words; "": it was made
+	forecast string        // what a forced call would do; "" if this is the result of one
 	effect   engine.Effect // for the audit record
 }
 
@@ -46,8 +46,8 @@ func instant(t time.Time) *time.Time {
 	return &t
 }
 
-func scheduleShown(done string, s engine.Schedule) shown {
-	r := shown{
+func scheduleOutput(done string, s engine.Schedule) cardOutput {
+	r := cardOutput{
 		Done: done, Card: s.Card, Account: s.Account, At: s.At, Next: instant(s.Next), Slots: s.Slots,
 		Version: s.Version, ServiceCode: s.ServiceCode.String(), Rotated: instant(s.Rotated),
 		Locked: instant(s.Locked), Tries: s.Tries, Failures: s.Failures, Failure: s.Failure,
@@ -57,26 +57,26 @@ func scheduleShown(done string, s engine.Schedule) shown {
 	if s.Interval != 0 {
 		r.Interval = config.NewDuration(s.Interval).String()
 	}
-	r.forecast = "rotates, and leaves the schedule as it is"
+	r.forecast = "rotates the CVV and keeps the schedule"
 	if s.Forced.Rescheduled {
-		r.forecast = "rotates, and the next one follows at " + s.Forced.Next.Format(time.RFC3339)
+		r.forecast = "rotates the CVV and sets the next rotation to " + s.Forced.Next.Format(time.RFC3339)
 	}
 	return r
 }
 
-func rotationShown(r engine.Rotation) shown {
+func rotationOutput(r engine.Rotation) cardOutput {
 	done := "rotated"
 	if r.Replayed {
-		done = "was rotated by an earlier call with this key"
+		done = "already rotated by an earlier call with this idempotency key"
 	}
-	return shown{
+	return cardOutput{
 		Done: done, Card: r.Card, At: r.At, Next: instant(r.Next), Version: r.Version, ServiceCode: r.ServiceCode.String(),
 		Rescheduled: r.Rescheduled, Reason: r.Reason.String(), Scenario: r.Scenario, Replayed: r.Replayed,
 		effect: r.Effect,
 	}
 }
 
-func (r shown) text(w io.Writer) error {
+func (r cardOutput) text(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	title := "card " + r.Card
 	if r.Done != "" {
@@ -93,7 +93,7 @@ func (r shown) text(w io.Writer) error {
 		line("account", r.Account)
 	}
 	line("CVV", fmt.Sprintf("version %d, service code %s", r.Version, r.ServiceCode))
-	at("made", r.Rotated)
+	at("created", r.Rotated)
 	if r.forecast != "" {
 		interval := "off"
 		if r.Interval != "" {
@@ -111,10 +111,10 @@ func (r shown) text(w io.Writer) error {
 	}
 	at("locked", r.Locked)
 	if r.Tries > 0 {
-		line("wrong tries", r.Tries)
+		line("failed attempts", r.Tries)
 	}
 	if r.Failures > 0 {
-		line("failing", fmt.Sprintf("%d times: %s", r.Failures, r.Failure))
+		line("rotation failed", fmt.Sprintf("%d times: %s", r.Failures, r.Failure))
 	}
 	reason := r.Reason
 	if r.Scenario > 0 {
@@ -128,7 +128,7 @@ func (r shown) text(w io.Writer) error {
 	return t.Flush()
 }
 
-// count writes how many there are: 1 card, 2 cards.
+// count formats a number with its noun: 1 card, 2 cards.
 func count[N int | int64](n N, noun string) string {
 	if n != 1 {
 		noun += "s"

@@ -14,12 +14,12 @@ import (
 	"cvvrotation/cmd/command"
 )
 
-// help holds the hand-written help of each command.
+// help contains the hand-written help of each command.
 //
 //go:embed help/*.txt
 var help embed.FS
 
-// cli is what the commands share: the streams and the environment.
+// cli holds what the commands share: the streams and the environment.
 type cli struct {
 	command.Program
 	environ []string
@@ -29,7 +29,7 @@ func newCLI(stdin io.Reader, stdout, stderr io.Writer, environ []string) *cli {
 	return &cli{command.Program{Name: "cvvd", Help: help, Stdin: stdin, Stdout: stdout, Stderr: stderr}, environ}
 }
 
-// run is main without the process: it returns the exit status.
+// run runs the command and returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	c := newCLI(stdin, stdout, stderr, os.Environ())
 	return c.Execute(ctx, c.root(), args)
@@ -53,7 +53,7 @@ func (c *cli) versionCommand() *cobra.Command {
 	}
 }
 
-// env returns the variable's value; "" if it is not set.
+// env returns the value of an environment variable, or "" if it is not set.
 func (c *cli) env(name string) string {
 	for _, v := range c.environ {
 		if len(v) > len(name) && v[:len(name)] == name && v[len(name)] == '=' {
@@ -63,7 +63,7 @@ func (c *cli) env(name string) string {
 	return ""
 }
 
-// interruptible returns a context that ends with an interrupt.
+// interruptible returns a context that SIGINT and SIGTERM cancel.
 func (c *cli) interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }

@@ -19,7 +19,7 @@ import (
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
-// daemon is everything at work: what build has made, run runs and shuts down.
+// daemon holds all components: build creates them, run starts and shuts them down.
 type daemon struct {
 	cfg        *config.Config
 	log        *slog.Logger
@@ -36,12 +36,12 @@ type daemon struct {
 	onPCI      net.Listener
 	onOps      net.Listener
 	stopping   atomic.Bool
-	announce   func() error // in development mode: says how to try it
+	printTour  func() error // nil except in development mode
 	closers    []func() error
 }
 
-// run starts all parts, serves until running ends, and then shuts down. A part that
-// fails calls stop, which ends running.
+// run starts all parts, serves until running ends, and then shuts down. If a part
+// fails, run calls stop, which ends running.
 func (d *daemon) run(running, patient context.Context, stop context.CancelCauseFunc) error {
 	p := parts{running: running, stop: stop}
 	p.engine = p.start(d.engine.Run)
@@ -58,7 +58,7 @@ func (d *daemon) run(running, patient context.Context, stop context.CancelCauseF
 		return d.verifier.Run(ctx)
 	})
 	p.watchdog = p.start(func(ctx context.Context) error {
-		// A restart does not repair a database: whether it answers makes no difference.
+		// The result is ignored: a restart does not repair a database.
 		d.supervisor.watch(ctx, func(ctx context.Context) { d.alive(ctx) })
 		return nil
 	})
@@ -71,10 +71,10 @@ func (d *daemon) run(running, patient context.Context, stop context.CancelCauseF
 	})
 	d.log.Info("serving", "version", command.Version(), "pci", d.onPCI.Addr().String(), "ops", d.onOps.Addr().String(),
 		"tls", d.cert != nil, "store", d.cfg.Store.Kind, "sink", d.cfg.Events.Sink)
-	if d.announce != nil {
-		p.start(func(context.Context) error { return d.announce() })
+	if d.printTour != nil {
+		p.start(func(context.Context) error { return d.printTour() })
 	}
-	d.supervisor.tell("READY=1")
+	d.supervisor.notify("READY=1")
 	<-running.Done()
 	return d.shutdown(patient, &p)
 }
@@ -91,13 +91,13 @@ type parts struct {
 	failed []error
 }
 
-// part is one of them, which runs until end is called or it fails.
+// part is one of the goroutines. It runs until end is called or it fails.
 type part struct {
 	end  context.CancelFunc
 	done chan struct{}
 }
 
-// start runs f. An error of f stops the daemon.
+// start runs f in a goroutine. If f fails, the daemon stops.
 func (p *parts) start(f func(context.Context) error) part {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(p.running))
 	one := part{cancel, make(chan struct{})}
@@ -113,14 +113,14 @@ func (p *parts) start(f func(context.Context) error) part {
 	return one
 }
 
-// failure returns the errors of the parts that failed so far.
+// failure returns the errors of the parts that have failed.
 func (p *parts) failure() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return errors.Join(p.failed...)
 }
 
-// served returns the error of a server, nil when it was shut down.
+// served returns err, or nil if the server was shut down.
 func served(err error) error {
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil

@@ -25,8 +25,8 @@ import (
 	"cvvrotation/rotation/service/telemetry"
 )
 
-// build makes all parts, without anything running yet. What it has opened when
-// it fails is closed again.
+// build creates all components and starts none. If it fails, it closes those that it
+// has opened.
 func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *slog.Logger) (_ *daemon, err error) {
 	d := &daemon{cfg: cfg, log: logger, supervisor: c.supervisor()}
 	defer func() {
@@ -55,7 +55,7 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 		if err != nil {
 			return nil, err
 		}
-		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("traces are lost", "error", err) }))
+		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("exporting traces failed; spans are lost", "error", err) }))
 		telemetryOptions.Tracer = d.traces
 	}
 	metrics, err := telemetry.New(telemetryOptions)
@@ -90,7 +90,7 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 		return nil, err
 	}
 	if err := d.engine.CheckKeys(ctx); err != nil {
-		return nil, command.Hint(fmt.Errorf("the sealing keys: %w", err), "list the key that was in force before as well; cvvd help reseal says how keys change")
+		return nil, command.Hint(fmt.Errorf("sealing keys: %w", err), "add the previous key to the list; cvvd help reseal describes how to change keys")
 	}
 	return d, c.buildServers(d, registry, metrics, dev)
 }
@@ -119,27 +119,31 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 		return err
 	}
 	d.pci = api.Server("", metrics.Handler(endpoint))
-	d.pci.WriteTimeout = max(d.pci.WriteTimeout, l.Request.Go()+5*time.Second) // it counts from the request's header on
+	d.pci.WriteTimeout = max(d.pci.WriteTimeout, l.Request.Go()+5*time.Second) // counted from the end of the request's header
 	if d.cert, d.pci.TLSConfig, err = newCertificate(d.cfg); err != nil {
 		return command.Usage(err)
 	}
-	page := status.Options{Store: d.store, Recent: metrics.Recent(), Logger: d.log, Version: command.Version()}
+	options := status.Options{Logger: d.log, Version: command.Version()}
 	if d.relay != nil {
-		page.Relay = d.relay.State
+		options.Relay = d.relay.State
 	}
-	d.ops = api.Server("", d.opsHandler(registry, status.New(page)))
+	page, err := status.New(d.store, metrics.Recent(), options)
+	if err != nil {
+		return err
+	}
+	d.ops = api.Server("", d.opsHandler(registry, page))
 	for _, s := range []*http.Server{d.pci, d.ops} {
 		s.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)
 	}
 	return nil
 }
 
-// authenticator returns who judges tokens: in development mode an issuer of our
-// own, which announce then shows a token of.
+// authenticator returns the verifier of tokens. In development mode it also issues the
+// token that printTour prints.
 func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, metrics *telemetry.Metrics, dev bool) (api.Authenticator, error) {
 	if dev {
 		issuer := devtoken.New(clock.New())
-		d.announce = func() error { return c.announce(d, issuer) }
+		d.printTour = func() error { return c.printTour(d, issuer) }
 		return issuer, nil
 	}
 	a := &d.cfg.Auth
@@ -157,9 +161,10 @@ func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, metrics *t
 	return d.verifier, nil
 }
 
+// closing registers f to be called by close.
 func (d *daemon) closing(f func() error) { d.closers = append(d.closers, f) }
 
-// close closes what build has opened, the last one first.
+// close closes what build has opened, in reverse order.
 func (d *daemon) close() error {
 	var errs []error
 	for i := len(d.closers) - 1; i >= 0; i-- {

@@ -5,14 +5,14 @@ import (
 	"errors"
 )
 
-// shutdown ends the parts from the outside in: readiness, the PCI side, the engine,
-// the relay, token keys and watchdog, traces, the operations side, and at last what
-// build has opened, the store among it. It lasts while patient does and no longer
-// than listen.shutdown.
+// shutdown stops the daemon from the outside in: readiness, drain, the PCI side, the
+// engine, the relay, token keys and watchdog, traces, the operations side, and last
+// what build has opened, such as the store. It gives up when patient ends or after
+// listen.shutdown.
 func (d *daemon) shutdown(patient context.Context, p *parts) error {
 	d.stopping.Store(true)
-	d.supervisor.tell("STOPPING=1")
-	ctx, cancel := context.WithTimeoutCause(patient, d.cfg.Listen.Shutdown.Go(), errors.New("the graceful shutdown took too long: what was not finished is cut off"))
+	d.supervisor.notify("STOPPING=1")
+	ctx, cancel := context.WithTimeoutCause(patient, d.cfg.Listen.Shutdown.Go(), errors.New("graceful shutdown timed out; unfinished requests were cut off"))
 	defer cancel()
 	wait := func(done <-chan struct{}) {
 		select {
@@ -50,6 +50,6 @@ func (d *daemon) shutdown(patient context.Context, p *parts) error {
 	if err := errors.Join(p.failure(), closeErr); err != nil {
 		return err
 	}
-	d.log.Info("shut down; nothing was cut off")
+	d.log.Info("shut down; no request was cut off")
 	return nil
 }

@@ -17,15 +17,15 @@ import (
 	"cvvrotation/rotation/service/internal/loopback"
 )
 
-// loadDev returns the configuration of development mode: everything in one
-// folder, which it makes, and on loopback. The environment overrides it, but not
-// that.
+// loadDev returns the configuration of development mode: all files in one folder, which
+// it creates, and listening on loopback. The environment can override all but the
+// loopback.
 func (c *cli) loadDev(ctx context.Context, dir string, sections []string) (*config.Config, error) {
 	if dir == "" {
 		dir = c.defaultDevDir()
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, command.Refuse("name another folder with --dev-dir", "development mode: %w", err)
+		return nil, command.Refuse("choose another folder with --dev-dir", "development mode: %w", err)
 	}
 	cfg := config.Default()
 	cfg.Store.Path = filepath.Join(dir, "cvvd.db")
@@ -34,12 +34,12 @@ func (c *cli) loadDev(ctx context.Context, dir string, sections []string) (*conf
 	cfg.Events.Sink, cfg.Events.File = "jsonl", filepath.Join(dir, "events.jsonl")
 	cfg.Log.Level, cfg.Log.Format, cfg.Log.AuditFile = "info", "text", filepath.Join(dir, "audit.jsonl")
 	if err := cfg.Override(c.environ); err != nil {
-		return nil, command.Refuse("unset it, or correct it", "%w", err)
+		return nil, command.Refuse("unset or correct the variable", "%w", err)
 	}
 	for _, a := range [][2]string{{"listen.pci", cfg.Listen.PCI}, {"listen.ops", cfg.Listen.Ops}} {
 		if host, _, err := net.SplitHostPort(a[1]); err != nil || !loopback.IsHost(host) {
-			return nil, command.Refuse("development mode hands out tokens to whoever asks: with a configuration file, cvvd serves on any address",
-				"%s: development mode listens on loopback only, such as 127.0.0.1:8080", a[0])
+			return nil, command.Refuse("to listen on other addresses, use a configuration file; development mode prints a token with all permissions",
+				"%s: must be a loopback address in development mode, such as 127.0.0.1:8080", a[0])
 		}
 	}
 	if !cfg.Keys.Sealing.IsSet() && cfg.Keys.SealingFile == filepath.Join(dir, "sealing.keys") {
@@ -49,20 +49,20 @@ func (c *cli) loadDev(ctx context.Context, dir string, sections []string) (*conf
 	} else if cfg.Keys.Sealing.IsSet() {
 		cfg.Keys.SealingFile = ""
 	}
-	checked := slices.DeleteFunc(slices.Clone(sections), func(s string) bool { return s == "auth" }) // it has tokens of its own
+	checked := slices.DeleteFunc(slices.Clone(sections), func(s string) bool { return s == "auth" }) // development mode issues its own tokens
 	if err := cfg.Check(ctx, checked...); err != nil {
-		return nil, command.Refuse("unset the variable, or correct it", "%w", err)
+		return nil, command.Refuse("unset or correct the variable", "%w", err)
 	}
 	return &cfg, nil
 }
 
-// The addresses of development mode, unless they are taken.
+// Addresses of development mode. If one is in use, a free port replaces it.
 const (
 	devPCI = "127.0.0.1:8080"
 	devOps = "127.0.0.1:9090"
 )
 
-// defaultDevDir is where programs keep their state in a home directory.
+// defaultDevDir returns cvvd-dev in the user's state directory (XDG).
 func (c *cli) defaultDevDir() string {
 	state := c.env("XDG_STATE_HOME")
 	if state == "" {
@@ -75,7 +75,7 @@ func (c *cli) defaultDevDir() string {
 	return filepath.Join(state, "cvvd-dev")
 }
 
-// drawKey makes a file with a new sealing key, unless there is one.
+// drawKey creates the file with a new sealing key, unless it exists.
 func drawKey(name string) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {

@@ -14,16 +14,15 @@ import (
 	"cvvrotation/rotation/engine/event"
 )
 
-// TestNewcomer does what somebody does who has just cloned the repository: starts
-// cvvd with nothing else, copies the lines that it prints, and looks at what
-// happens; then ends it and starts it again.
-func TestNewcomer(t *testing.T) {
+// It does what a new user does: start cvvd without arguments, run the commands that it
+// prints, stop it and start it again.
+func TestDevelopmentTour_PrintedCommandsWork(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
 	dir := filepath.Join(home, ".local", "state", "cvvd-dev")
 	env := []string{"HOME=" + home}
 	first := start(t, env).serving()
-	first.wait(first.out, "The card is still there")
+	first.wait(first.out, "Stop cvvd with Ctrl-C")
 	printed := first.out.String()
 	if strings.Contains(printed, "<no value>") || !strings.Contains(printed, dir) {
 		t.Fatal(printed)
@@ -82,8 +81,8 @@ func TestNewcomer(t *testing.T) {
 	if err := first.end(syscall.SIGTERM); err != nil {
 		t.Fatalf("ended with %v", err)
 	}
-	if log := first.log.String(); !strings.Contains(log, "nothing was cut off") {
-		t.Error("it does not say that it shut down in good order")
+	if log := first.log.String(); !strings.Contains(log, "no request was cut off") {
+		t.Error("no log message about a graceful shutdown")
 	}
 	events := readEvents(t, file)
 	if len(events) != 2 || events[0].Operation != event.ChangeInterval || events[1].Operation != event.Rotate || events[1].Version != 2 {

@@ -12,8 +12,8 @@ import (
 	"cvvrotation/rotation/service/webhook"
 )
 
-// openSink opens the sink that the configuration names; nil when it names none.
-// It needs no receiver that is there yet.
+// openSink opens the sink that the configuration names, or returns nil for none. The
+// receiver need not be reachable yet.
 func openSink(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (outbox.Sink, error) {
 	e := &cfg.Events
 	switch e.Sink {

@@ -16,8 +16,7 @@ import (
 	"cvvrotation/rotation/engine/event"
 )
 
-// TestSinks: events reach a webhook and a stream, as the configuration says.
-func TestSinks(t *testing.T) {
+func TestEventSink_DeliversToWebhookAndJetStream(t *testing.T) {
 	t.Parallel()
 	bodies := make(chan []byte, 10)
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -93,7 +92,7 @@ func TestSinks(t *testing.T) {
 	}
 }
 
-// startNATS starts a NATS server with JetStream, and what the options say besides.
+// startNATS starts a NATS server with JetStream and the options.
 func startNATS(t *testing.T, o *server.Options) *server.Server {
 	t.Helper()
 	o.Host, o.Port, o.JetStream, o.StoreDir, o.NoLog, o.NoSigs = "127.0.0.1", -1, true, t.TempDir(), true, true

@@ -24,9 +24,8 @@ import (
 	"cvvrotation/rotation/engine/event"
 )
 
-// TestSecuredSinks: over TLS with an authority of one's own, a client certificate
-// and, to the broker, credentials, all from the configuration.
-func TestSecuredSinks(t *testing.T) {
+// It uses a private authority, a client certificate and, for NATS, credentials.
+func TestEventSink_DeliversOverMutualTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -107,8 +106,8 @@ func TestSecuredSinks(t *testing.T) {
 	}
 }
 
-// entrust makes the server trust an operator, and returns the JWT and the seed of a
-// user of an account with streams.
+// entrust configures the server with an operator, and returns the JWT and the seed of a
+// user whose account may use streams.
 func entrust(t *testing.T, o *server.Options) (user, seed string) {
 	t.Helper()
 	create := func(key nkeys.KeyPair, err error) (nkeys.KeyPair, string) {

@@ -31,7 +31,7 @@ func (c *cli) tailCommand() *cobra.Command {
 		Args: command.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if after < 0 {
-				return command.Refuse("0 is all that are kept", "--after: must not be negative")
+				return command.Refuse("use --after 0 for all events", "--after: must not be negative")
 			}
 			ctx, stop := c.interruptible(cmd.Context())
 			defer stop()
@@ -46,7 +46,7 @@ func (c *cli) tailCommand() *cobra.Command {
 	return cmd
 }
 
-// line is one event as tail prints it.
+// line is an event in the output of tail.
 type line struct {
 	Position int64           `json:"position"`
 	Status   string          `json:"status"`
@@ -55,8 +55,8 @@ type line struct {
 	Event    json.RawMessage `json:"event"`
 }
 
-// tail prints the log of the outbox after a position. When it follows it looks
-// for more each second until ctx ends.
+// tail prints the events after a position. With follow it polls for more each second
+// until ctx ends.
 func (c *cli) tail(ctx context.Context, s store.Store, after int64, follow bool) error {
 	out := bufio.NewWriter(c.Stdout)
 	enc := json.NewEncoder(out)
@@ -103,7 +103,7 @@ func (c *cli) replayCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set := cmd.Flags().Changed
 			if !set("from") || !set("to") || from < 1 || to < from {
-				return command.Refuse("cvvd events tail shows positions", "--from and --to are needed: positions from 1, both inclusive")
+				return command.Refuse("run cvvd events tail for positions", "--from and --to are required: the first and the last position, from 1")
 			}
 			return c.withStore(cmd.Context(), &f, func(cfg *config.Config, s store.Store) error {
 				var n int64
@@ -115,7 +115,7 @@ func (c *cli) replayCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(c.Stdout, "to be delivered again: %s\n", count(n, "event"))
+				_, err = fmt.Fprintf(c.Stdout, "requeued %s\n", count(n, "event"))
 				return err
 			})
 		},

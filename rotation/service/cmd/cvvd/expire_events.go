@@ -8,12 +8,12 @@ import (
 	"cvvrotation/rotation/engine/outbox"
 )
 
-// expireEvents is the work of a daemon without a sink: it deletes what has waited for one
-// for too long. The first time is a while after the start, so that whoever has
-// forgotten the sink can read the warning.
+// expireEvents replaces the relay of a daemon without a sink: it deletes undelivered
+// events older than engine.keep_events. The first deletion is one sweep interval after
+// the start, so that an operator who forgot the sink can react to the warning.
 func (d *daemon) expireEvents(ctx context.Context) error {
 	keep := d.cfg.Engine.KeepEvents.Go()
-	d.log.Warn("there is no sink: events wait for one, and are deleted after engine.keep_events", "keep_events", keep)
+	d.log.Warn("no event sink configured: undelivered events are deleted after engine.keep_events", "keep_events", keep)
 	ticker := clock.New().Ticker(d.cfg.Engine.Sweep.Go())
 	defer ticker.Stop()
 	for {
@@ -28,10 +28,10 @@ func (d *daemon) expireEvents(ctx context.Context) error {
 			n, err = outbox.DeleteUndelivered(ctx, d.store, now.Add(-keep))
 		}
 		if n > 0 {
-			d.log.Warn("events were deleted that had waited for a sink for too long", "events", n, "keep_events", keep)
+			d.log.Warn("deleted undelivered events older than engine.keep_events: no event sink configured", "events", n, "keep_events", keep)
 		}
 		if err != nil && ctx.Err() == nil {
-			d.log.Warn("events that wait for a sink could not be looked through", "error", err)
+			d.log.Warn("deleting undelivered events failed; retrying at the next sweep", "error", err)
 		}
 	}
 }

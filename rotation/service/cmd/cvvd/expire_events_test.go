@@ -15,10 +15,9 @@ import (
 	"cvvrotation/rotation/service/sqlite"
 )
 
-// TestNoSink: events wait for a sink for as long as delivered ones are kept, and are
-// then deleted, which the log says before and after. What was not too old is
-// delivered when there is a sink.
-func TestNoSink(t *testing.T) {
+// The log says so before and after. Younger events are delivered once a sink is
+// configured.
+func TestExpireEvents_DeletesOldUndeliveredEventsWithoutSink(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path, events := filepath.Join(dir, "cvvd.db"), filepath.Join(dir, "events.jsonl")
@@ -48,8 +47,8 @@ func TestNoSink(t *testing.T) {
 	env := settings(t, "CVVD_STORE_PATH="+path, "CVVD_ENGINE_KEEP_EVENTS=48h", "CVVD_ENGINE_SWEEP=1s")
 
 	p := start(t, env, "serve").serving()
-	p.wait(p.log, `there is no sink.*"keep_events":"48h`)
-	p.wait(p.log, `deleted.*"events":2`)
+	p.wait(p.log, `no event sink configured: undelivered events.*"keep_events":"48h`)
+	p.wait(p.log, `deleted undelivered events.*"events":2`)
 	if err := p.end(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}

@@ -10,10 +10,10 @@ import (
 	"cvvrotation/cmd/command"
 )
 
-// onAbort ends the process at SIGABRT, which is how systemd ends one that gives no
-// signs of life, and SIGQUIT, and says what every goroutine is at. Go itself would
-// show registers and arguments as well, which may hold parts of secrets. It returns
-// what undoes this.
+// onAbort makes the process dump its goroutines and exit on SIGQUIT and SIGABRT, which
+// the watchdog of systemd sends. The dump has no registers and argument values, unlike
+// that of Go's runtime, because they may contain parts of secrets. Calling undo
+// restores the signals' default.
 func (c *cli) onAbort() (undo func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGABRT, syscall.SIGQUIT)
@@ -21,7 +21,7 @@ func (c *cli) onAbort() (undo func()) {
 	go func() {
 		select {
 		case s := <-signals:
-			fmt.Fprintf(c.Stderr, "error: %v: ended at once; this is what the goroutines are at:\n", s)
+			fmt.Fprintf(c.Stderr, "error: %v: exiting immediately; goroutine dump without argument values:\n", s)
 			pprof.Lookup("goroutine").WriteTo(c.Stderr, 1)
 			os.Exit(command.Failed)
 		case <-done:

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(cleaning{m}, map[string]func(){"cvvd": main})
 }
 
-// cleaning removes the binary that tests have built.
+// cleaning removes the binary after the tests.
 type cleaning struct{ m *testing.M }
 
 func (c cleaning) Run() int {
@@ -27,7 +27,6 @@ func (c cleaning) Run() int {
 	return c.m.Run()
 }
 
-// TestScripts runs the command as its users do; each script tells what it shows.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true})
 }
@@ -46,15 +45,16 @@ func TestHelp_MatchesCommandsAndFlags(t *testing.T) {
 	}
 }
 
-// TestLogDurations: they can be read without counting digits, in both formats.
-func TestLogDurations(t *testing.T) {
+func TestLogger_WritesDurationsAsText(t *testing.T) {
 	for format, want := range map[string]string{"json": `"in":"1.5s"`, "text": "in=1.5s"} {
-		var b bytes.Buffer
-		cfg := config.Default()
-		cfg.Log.Format = format
-		newCLI(nil, nil, &b, nil).logger(&cfg).Info("x", "in", 1500*time.Millisecond)
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("%s: no %s in %s", format, want, &b)
-		}
+		t.Run(format, func(t *testing.T) {
+			var b bytes.Buffer
+			cfg := config.Default()
+			cfg.Log.Format = format
+			newCLI(nil, nil, &b, nil).logger(&cfg).Info("x", "in", 1500*time.Millisecond)
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("no %s in %s", want, &b)
+			}
+		})
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
-// configFlags say where the configuration comes from.
+// configFlags holds the flags that select the configuration.
 type configFlags struct {
 	file   string
 	dev    bool
@@ -22,7 +22,7 @@ func (f *configFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.devDir, "dev-dir", "", "")
 }
 
-// load reads the configuration, and checks the sections.
+// load reads the configuration and checks the sections.
 func (c *cli) load(ctx context.Context, f *configFlags, sections []string) (*config.Config, error) {
 	name := f.file
 	if name == "" {
@@ -30,21 +30,21 @@ func (c *cli) load(ctx context.Context, f *configFlags, sections []string) (*con
 	}
 	switch {
 	case f.dev && f.file != "":
-		return nil, command.Refuse("leave one of them out", "--dev and --config do not go together")
+		return nil, command.Refuse("use one of them", "--dev and --config exclude each other")
 	case f.devDir != "" && !f.dev:
-		return nil, command.Refuse("add --dev", "--dev-dir is for development mode")
+		return nil, command.Refuse("add --dev", "--dev-dir requires --dev")
 	case f.dev:
 		return c.loadDev(ctx, f.devDir, sections)
 	case name == "":
-		return nil, command.Refuse("name one with --config or CVVD_CONFIG (cvvd config check --print-defaults > cvvd.toml writes one to begin with); to try cvvd out: --dev",
-			"there is no configuration file")
+		return nil, command.Refuse("set --config or CVVD_CONFIG (cvvd config check --print-defaults > cvvd.toml writes a template), or use --dev to try cvvd",
+			"no configuration file given")
 	}
 	loaded, err := config.Load(name, c.environ)
 	if err == nil {
 		err = loaded.Check(ctx, sections...)
 	}
 	if err != nil {
-		return nil, command.Refuse("cvvd config check --print-defaults documents every setting", "%w", err)
+		return nil, command.Refuse("run cvvd config check --print-defaults for the documentation of every setting", "%w", err)
 	}
 	return &loaded, nil
 }

@@ -6,7 +6,7 @@ import (
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
-// logger logs to standard error as the configuration says.
+// logger returns a logger to standard error, with the configured level and format.
 func (c *cli) logger(cfg *config.Config) *slog.Logger {
 	level, _ := cfg.Level() // checked
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
@@ -16,8 +16,8 @@ func (c *cli) logger(cfg *config.Config) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(c.Stderr, options))
 }
 
-// readable writes durations as people do, 1.5s, in JSON as in text: as JSON they
-// would be bare nanoseconds.
+// readable formats durations as text, such as 1.5s. In JSON they would otherwise be
+// nanoseconds.
 func readable(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(a.Value.Duration().String())

@@ -10,6 +10,7 @@ import (
 	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 	"cvvrotation/rotation/service/postgres"
+	"cvvrotation/rotation/service/sqlite"
 )
 
 func (c *cli) migrateCommand() *cobra.Command {
@@ -24,10 +25,15 @@ func (c *cli) migrateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := c.audited(ctx, cfg, audit.Migrate, true, func(*audit.Record) error { return migrate(ctx, cfg) }); err != nil {
+			var version int
+			err = c.audited(ctx, cfg, audit.Migrate, true, func(*audit.Record) (err error) {
+				version, err = migrate(ctx, cfg)
+				return err
+			})
+			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(c.Stdout, "the schema is the one that this program needs")
+			_, err = fmt.Fprintf(c.Stdout, "schema is up to date (version %d)\n", version)
 			return err
 		},
 	}
@@ -35,20 +41,18 @@ func (c *cli) migrateCommand() *cobra.Command {
 	return cmd
 }
 
-func migrate(ctx context.Context, cfg *config.Config) error {
+// migrate updates the schema and returns its version.
+func migrate(ctx context.Context, cfg *config.Config) (version int, err error) {
 	if cfg.Store.Kind == "postgres" {
 		url, err := cfg.PostgresURL()
-		if err != nil {
-			return err
+		if err == nil {
+			err = postgres.Migrate(ctx, url)
 		}
-		if err := postgres.Migrate(ctx, url); err != nil {
-			return fmt.Errorf("migrating: %w", err)
-		}
-		return nil
+		return postgres.SchemaVersion(), err
 	}
-	s, err := openStore(ctx, cfg, true) // which does it
+	s, err := openStore(ctx, cfg, true) // opening SQLite migrates it
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return s.Close()
+	return sqlite.SchemaVersion(), s.Close()
 }

@@ -16,8 +16,8 @@ import (
 	"cvvrotation/rotation/service/sqlite"
 )
 
-// openStore opens the store that the configuration names. An SQLite database is
-// made only if create says so.
+// openStore opens the database that the configuration names and checks its schema. It
+// migrates an SQLite database, and creates a missing one only if create is true.
 func openStore(ctx context.Context, cfg *config.Config, create bool) (store.Store, error) {
 	if cfg.Store.Kind == "postgres" {
 		url, err := cfg.PostgresURL()
@@ -26,19 +26,19 @@ func openStore(ctx context.Context, cfg *config.Config, create bool) (store.Stor
 		}
 		s, err := postgres.Open(ctx, url, postgres.Options{Connections: cfg.Store.Connections, BackgroundConnections: cfg.Store.Background})
 		if errors.Is(err, store.ErrSchema) {
-			err = command.Hint(err, "cvvd migrate brings it up to date")
+			err = command.Hint(err, "run cvvd migrate to update the schema")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the store: %w", err)
+			return nil, fmt.Errorf("store: %w", err)
 		}
 		return s, nil
 	}
 	if _, err := os.Stat(cfg.Store.Path); !create && errors.Is(err, fs.ErrNotExist) {
-		return nil, command.Hint(fmt.Errorf("the store: there is no database %s", cfg.Store.Path), "cvvd serve and cvvd migrate make it")
+		return nil, command.Hint(fmt.Errorf("store: database %s does not exist", cfg.Store.Path), "run cvvd serve or cvvd migrate to create it")
 	}
 	s, err := sqlite.Open(ctx, cfg.Store.Path, sqlite.Options{})
 	if err != nil {
-		return nil, fmt.Errorf("the store: %w", err)
+		return nil, fmt.Errorf("store: %w", err)
 	}
 	return s, nil
 }
@@ -60,7 +60,7 @@ func newEngine(ctx context.Context, cfg *config.Config, s store.Store, logger *s
 	return engine.New(s, generator, o)
 }
 
-// withStore opens the store for one command and closes it afterwards.
+// withStore runs do with the store open.
 func (c *cli) withStore(ctx context.Context, f *configFlags, do func(*config.Config, store.Store) error) (err error) {
 	cfg, err := c.load(ctx, f, config.Stored)
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *cli) withStore(ctx context.Context, f *configFlags, do func(*config.Con
 	return do(cfg, s)
 }
 
-// withEngine makes an engine on the store for one command.
+// withEngine runs do with an engine on the open store.
 func (c *cli) withEngine(ctx context.Context, f *configFlags, do func(*config.Config, *engine.Engine) error) error {
 	return c.withStore(ctx, f, func(cfg *config.Config, s store.Store) error {
 		e, err := newEngine(ctx, cfg, s, c.logger(cfg), engine.Options{})

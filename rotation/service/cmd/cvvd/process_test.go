@@ -36,7 +36,7 @@ var (
 	buildFlags []string // of go build
 )
 
-// process is a daemon that a test has started.
+// process is a command that a test has started.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -75,7 +75,7 @@ func (o *output) String() string {
 	return s
 }
 
-const patience = 30 * time.Second // for what takes a moment on a machine that is not busy
+const patience = 30 * time.Second // generous, for a busy machine
 
 // start starts the command and kills it at the end of the test.
 func start(t *testing.T, env []string, args ...string) *process {
@@ -108,7 +108,7 @@ func start(t *testing.T, env []string, args ...string) *process {
 	return p
 }
 
-// wait returns the first match in an output, which it waits for.
+// wait waits until the output matches the pattern and returns the match.
 func (p *process) wait(o *output, pattern string) []string {
 	p.t.Helper()
 	re := regexp.MustCompile(pattern)
@@ -122,7 +122,7 @@ func (p *process) wait(o *output, pattern string) []string {
 		case <-changed:
 		case <-p.done:
 			if text, _ := o.look(); !re.MatchString(text) {
-				p.t.Fatalf("it ended (%v) without %s", p.err, pattern)
+				p.t.Fatalf("it ended (%v) without output that matches %s", p.err, pattern)
 			}
 		case <-deadline:
 			p.t.Fatalf("never: %s", pattern)
@@ -199,7 +199,7 @@ func (p *process) try(method, url, token, body string) (int, string, error) {
 	return answer.StatusCode, string(b), err
 }
 
-// operator runs a command of the operator to its end.
+// operator runs an operator's command until it ends and returns its output.
 func operator(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	p := start(t, env, args...)
@@ -221,7 +221,7 @@ func exitCode(err error) int {
 	return 0
 }
 
-// until waits for what another process does.
+// until waits until done returns true.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {

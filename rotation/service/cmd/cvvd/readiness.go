@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// opsHandler is the operations side.
+// opsHandler returns the handler of the operations side.
 func (d *daemon) opsHandler(registry *prometheus.Registry, page http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", page)
@@ -21,7 +21,7 @@ func (d *daemon) opsHandler(registry *prometheus.Registry, page http.Handler) ht
 	return mux
 }
 
-// answer says ok, or what is not.
+// answer writes ok, or status 503 and the error.
 func answer(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
@@ -33,21 +33,21 @@ func answer(w http.ResponseWriter, err error) {
 	fmt.Fprintln(w, "ok")
 }
 
-// ready returns why requests should go elsewhere. It does not show errors of
-// the store, which may name hosts; the log has them.
+// ready returns an error if load balancers should send requests elsewhere. It omits the
+// store's error, which may name hosts; the log has it.
 func (d *daemon) ready(ctx context.Context) error {
 	switch {
 	case d.stopping.Load():
 		return errors.New("shutting down")
 	case d.verifier != nil && !d.verifier.Ready():
-		return errors.New("no keys to verify tokens with have been loaded yet")
+		return errors.New("token signing keys (JWKS) not loaded yet")
 	case !d.alive(ctx):
-		return errors.New("the store does not answer")
+		return errors.New("store does not respond")
 	}
 	return nil
 }
 
-// alive reports whether the store answers.
+// alive reports whether the store responds within 2 seconds.
 func (d *daemon) alive(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

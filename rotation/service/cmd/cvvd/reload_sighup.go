@@ -8,7 +8,8 @@ import (
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
-// reload does what SIGHUP asks for.
+// reload handles SIGHUP: it reloads the certificate and the token signing keys, and
+// reopens the audit log and the events file.
 func (d *daemon) reload() {
 	if d.cert != nil {
 		d.cert.reload(d.log)
@@ -19,21 +20,21 @@ func (d *daemon) reload() {
 	d.audit.reopen(d.log)
 	if file, ok := d.sink.(interface{ Reopen() error }); ok {
 		if err := file.Reopen(); err != nil {
-			d.log.Error("the file of events could not be opened again; the one before stays", "error", err)
+			d.log.Error("reopening the events file failed; still writing to the old one", "error", err)
 			return
 		}
-		d.log.Info("the file of events was opened again")
+		d.log.Info("events file reopened")
 	}
 }
 
-// certificate is the PCI side's, which can change while it serves.
+// certificate holds the current TLS certificate of the PCI side.
 type certificate struct {
 	cfg     *config.Config
 	current atomic.Pointer[tls.Certificate]
 }
 
-// newCertificate returns how to speak TLS; nil when the configuration says not
-// to.
+// newCertificate returns the PCI side's TLS configuration, and the certificate that it
+// serves. Both are nil if no TLS is configured.
 func newCertificate(cfg *config.Config) (*certificate, *tls.Config, error) {
 	t, err := cfg.TLS()
 	if t == nil || err != nil {
@@ -46,13 +47,13 @@ func newCertificate(cfg *config.Config) (*certificate, *tls.Config, error) {
 	return c, t, nil
 }
 
-// reload reads the files again. After an error the one before stays.
+// reload reads the files. If that fails, it keeps the old certificate.
 func (c *certificate) reload(logger *slog.Logger) {
 	t, err := c.cfg.TLS()
 	if err != nil {
-		logger.Error("the certificate could not be read again; the one before stays", "error", err)
+		logger.Error("TLS certificate reload failed; still serving the old certificate", "error", err)
 		return
 	}
 	c.current.Store(&t.Certificates[0])
-	logger.Info("the certificate was read again")
+	logger.Info("TLS certificate reloaded")
 }

@@ -26,8 +26,8 @@ import (
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-// settings is the environment of a daemon without a configuration file of its
-// own: an empty one, a sealing key, and keys to verify tokens with.
+// settings returns the environment of a daemon: an empty configuration file, a sealing
+// key and token signing keys.
 func settings(t *testing.T, more ...string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -49,10 +49,9 @@ func settings(t *testing.T, more ...string) []string {
 	}, more...)
 }
 
-// TestReplicas has three daemons share a database whose cards are all due, and
-// kills one of them in the midst of it. No slot is served twice, no rotation is
-// without its event, and no event is lost.
-func TestReplicas(t *testing.T) {
+// Three daemons share a database in which all cards are due; one of them is killed
+// meanwhile. Every rotation has its event, and every event is delivered.
+func TestServe_ReplicasRotateEachDueCardOnce(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts a PostgreSQL and three daemons")
@@ -62,15 +61,15 @@ func TestReplicas(t *testing.T) {
 	url := pgtest.Start(t)
 	env := settings(t, "CVVD_STORE_KIND=postgres", "CVVD_STORE_URL="+url, "CVVD_ENGINE_BATCH=40", "CVVD_ENGINE_WORKERS=2", "CVVD_EVENTS_SINK=jsonl", "CVVD_EVENTS_FILE=-")
 
-	// A daemon refuses a database that nobody has migrated, and says what to do.
+	// The daemon refuses a database without a schema, with a hint.
 	early := start(t, env, "serve")
 	<-early.done
-	if exitCode(early.err) != command.Failed || !strings.Contains(early.log.String(), "hint: cvvd migrate") {
+	if exitCode(early.err) != command.Failed || !strings.Contains(early.log.String(), "hint: run cvvd migrate") {
 		t.Fatalf("%v: %s", early.err, early.log)
 	}
 	operator(t, env, "migrate")
 
-	// The cards were enrolled half an hour ago, and are due since 20 minutes.
+	// The cards were registered half an hour ago and have been due for 20 minutes.
 	then := clock.NewMock()
 	then.Set(time.Now().Add(-30 * time.Minute).Truncate(time.Microsecond))
 	past, err := postgres.Open(ctx, url, postgres.Options{Clock: then})
@@ -86,7 +85,7 @@ func TestReplicas(t *testing.T) {
 	}
 	defer s.Close()
 
-	// Nobody can claim before all are up: the first could be done by then.
+	// No daemon can claim cards before all have started.
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +158,7 @@ func TestReplicas(t *testing.T) {
 			e, err := event.Parse([]byte(strings.TrimSuffix(line, "\n")))
 			if err != nil {
 				if p == replicas[0] && !strings.HasSuffix(line, "\n") {
-					continue // it was killed while it wrote
+					continue // killed while it wrote
 				}
 				t.Fatalf("%s: %v", line, err)
 			}
@@ -200,7 +199,7 @@ func TestReplicas(t *testing.T) {
 
 const interval = time.Hour
 
-// enrol registers the cards, with a first slot that all share.
+// enrol registers the cards, all with the same first slot.
 func enrol(t *testing.T, s store.Store, cards int, first time.Time) {
 	t.Helper()
 	ctx := context.Background()

@@ -23,12 +23,12 @@ func (c *cli) resealCommand() *cobra.Command {
 				var resealed, failed int
 				err := c.audited(ctx, cfg, audit.Reseal, false, func(r *audit.Record) (err error) {
 					resealed, failed, err = e.Reseal(ctx)
-					r.Detail = fmt.Sprintf("%s sealed anew, %d failed", count(resealed, "card"), failed)
+					r.Detail = fmt.Sprintf("re-encrypted %s, %d failed", count(resealed, "card"), failed)
 					return err
 				})
-				fmt.Fprintf(c.Stdout, "%s sealed anew, %d failed\n", count(resealed, "card"), failed)
+				fmt.Fprintf(c.Stdout, "re-encrypted %s, %d failed\n", count(resealed, "card"), failed)
 				if err == nil && failed > 0 {
-					err = command.Hint(fmt.Errorf("%s could not be opened; the log names them", count(failed, "card")), "keep the old keys in the list until none fails")
+					err = command.Hint(fmt.Errorf("%s could not be decrypted; see the log", count(failed, "card")), "keep the old keys in the list until no card fails")
 				}
 				return err
 			})

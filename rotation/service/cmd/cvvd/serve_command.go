@@ -15,7 +15,7 @@ import (
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
-// serveOptions are the flags of serve.
+// serveOptions holds the flags of serve.
 type serveOptions = configFlags
 
 func (c *cli) serveCommand() *cobra.Command {
@@ -29,7 +29,7 @@ func (c *cli) serveCommand() *cobra.Command {
 	return cmd
 }
 
-// serve runs the daemon until a signal ends it.
+// serve runs the daemon until a signal stops it.
 func (c *cli) serve(ctx context.Context, o *serveOptions) error {
 	cfg, err := c.load(ctx, o, config.All)
 	if err != nil {
@@ -37,7 +37,7 @@ func (c *cli) serve(ctx context.Context, o *serveOptions) error {
 	}
 	logger := c.logger(cfg)
 
-	// The first signal ends running, the second one the graceful shutdown.
+	// The first signal ends running, the second one aborts the graceful shutdown.
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	patient, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -57,10 +57,10 @@ func (c *cli) serve(ctx context.Context, o *serveOptions) error {
 			case s == syscall.SIGHUP:
 				d.reload()
 			case running.Err() == nil:
-				logger.Info("shutting down; a second signal ends at once", "signal", s.String())
+				logger.Info("shutting down; a second signal exits immediately", "signal", s.String())
 				stop(nil)
 			default:
-				giveUp(fmt.Errorf("%s: ended at once, by a second signal", s))
+				giveUp(fmt.Errorf("%s: second signal, exiting without a graceful shutdown", s))
 				return
 			}
 		}
@@ -68,8 +68,8 @@ func (c *cli) serve(ctx context.Context, o *serveOptions) error {
 	return d.run(running, patient, stop)
 }
 
-// listen listens on the address. In development mode, where nobody chose it, an
-// address that is taken is replaced by a free one.
+// listen listens on the address. In development mode it falls back to a free port if
+// the usual address is in use.
 func listen(address string, dev bool, usual string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if dev && address == usual && errors.Is(err, syscall.EADDRINUSE) {

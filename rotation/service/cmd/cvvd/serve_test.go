@@ -30,7 +30,6 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"github.com/google/go-cmp/cmp"
 
 	"cvvrotation/cmd/command"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
@@ -63,9 +62,8 @@ func token(t *testing.T, scope string) string {
 	return text
 }
 
-// TestGraceful: a request that is under way when the signal comes is answered,
-// while /readyz already says no; and what it did is durable.
-func TestGraceful(t *testing.T) {
+// Meanwhile /readyz is 503.
+func TestServe_GracefulShutdownAnswersRunningRequest(t *testing.T) {
 	t.Parallel()
 	env := settings(t)
 	p := start(t, env, "serve").serving()
@@ -96,7 +94,7 @@ func TestGraceful(t *testing.T) {
 	if status, _ := p.get(p.ops + "/healthz"); status != 200 {
 		t.Errorf("not healthy while it shuts down: %d", status)
 	}
-	until(t, "it takes no more requests", func() bool {
+	until(t, "it refuses new connections", func() bool {
 		other, err := net.Dial("tcp", strings.TrimPrefix(p.pci, "http://"))
 		if err == nil {
 			other.Close()
@@ -120,34 +118,32 @@ func TestGraceful(t *testing.T) {
 	}
 }
 
-// TestAnAnswerHasTime: a request may take as long as limits.request says, and the
-// server does not hang up before it is answered.
-func TestAnAnswerHasTime(t *testing.T) {
+func TestServe_WriteTimeoutExceedsRequestLimit(t *testing.T) {
 	t.Parallel()
 	for _, request := range []time.Duration{10 * time.Second, 5 * time.Minute} {
-		c := newCLI(nil, io.Discard, io.Discard, []string{
-			"CVVD_LISTEN_PCI=127.0.0.1:0", "CVVD_LISTEN_OPS=127.0.0.1:0", "CVVD_LIMITS_REQUEST=" + request.String(),
+		t.Run(request.String(), func(t *testing.T) {
+			c := newCLI(nil, io.Discard, io.Discard, []string{
+				"CVVD_LISTEN_PCI=127.0.0.1:0", "CVVD_LISTEN_OPS=127.0.0.1:0", "CVVD_LIMITS_REQUEST=" + request.String(),
+			})
+			cfg, err := c.load(t.Context(), &configFlags{dev: true, devDir: t.TempDir()}, config.All)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := c.build(t.Context(), cfg, true, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.pci.WriteTimeout < request+5*time.Second {
+				t.Errorf("write timeout %v", d.pci.WriteTimeout)
+			}
+			if err := d.close(); err != nil {
+				t.Error(err)
+			}
 		})
-		cfg, err := c.load(t.Context(), &configFlags{dev: true, devDir: t.TempDir()}, config.All)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := c.build(t.Context(), cfg, true, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d.pci.WriteTimeout < request+5*time.Second {
-			t.Errorf("of %v, the server hangs up after %v", request, d.pci.WriteTimeout)
-		}
-		if err := d.close(); err != nil {
-			t.Error(err)
-		}
 	}
 }
 
-// TestSecondSignal: who does not want to wait sends the signal again; and a
-// shutdown that takes too long ends by itself. Both are failures.
-func TestSecondSignal(t *testing.T) {
+func TestServe_SecondSignalOrTimeoutAbortsShutdown(t *testing.T) {
 	t.Parallel()
 	for name, more := range map[string]string{"second signal": "", "too long": "CVVD_LISTEN_SHUTDOWN=1s"} {
 		t.Run(name, func(t *testing.T) {
@@ -164,10 +160,10 @@ func TestSecondSignal(t *testing.T) {
 			})
 			p.signal(syscall.SIGTERM)
 			p.wait(p.log, "shutting down")
-			want := "took too long"
+			want := "graceful shutdown timed out"
 			if more == "" {
 				p.signal(syscall.SIGTERM)
-				want = "by a second signal"
+				want = "second signal, exiting"
 			}
 			<-p.done
 			if exitCode(p.err) != command.Failed || !strings.Contains(p.log.String(), want) {
@@ -177,9 +173,8 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// TestSIGKILL kills the daemon again and again while callers force one card, and
-// finds everything that was answered.
-func TestSIGKILL(t *testing.T) {
+// The daemon is killed five times while callers force one card.
+func TestServe_SIGKILLLosesNoAnsweredCall(t *testing.T) {
 	t.Parallel()
 	env := settings(t, "CVVD_LIMITS_CARD_PER_SECOND=0", "CVVD_LIMITS_CALLER_PER_SECOND=0")
 	auth := token(t, "cards:register cvv:rotate")
@@ -226,9 +221,8 @@ func TestSIGKILL(t *testing.T) {
 	}
 }
 
-// TestTLS: the PCI side with client certificates; a new certificate is taken at
-// SIGHUP, and so is a file of events that was moved away.
-func TestTLS(t *testing.T) {
+// It also requires client certificates.
+func TestServe_SIGHUPReloadsCertificateAndReopensEventsFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	ca, caKey := certify(t, dir, "ca", nil, nil)
@@ -269,7 +263,7 @@ func TestTLS(t *testing.T) {
 	}
 	certify(t, dir, "server", ca, caKey)
 	p.signal(syscall.SIGHUP)
-	p.wait(p.log, "the file of events was opened again")
+	p.wait(p.log, "events file reopened")
 	if status, body := p.send("POST", p.pci+"/v1/cards/a/cvv/rotate", auth, ""); status != 200 {
 		t.Fatal(status, body)
 	}
@@ -278,12 +272,12 @@ func TestTLS(t *testing.T) {
 	}
 	until(t, "the second event is delivered", func() bool { return len(readEvents(t, events)) == 1 })
 
-	// A certificate that can't be read leaves the one before.
+	// If reloading fails, the old certificate is served.
 	if err := os.WriteFile(at("server.pem"), []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGHUP)
-	p.wait(p.log, "the one before stays")
+	p.wait(p.log, "TLS certificate reload failed; still serving the old certificate")
 	if status, _ := p.send("POST", p.pci+"/v1/cards/a/cvv/rotate", auth, ""); status != 200 {
 		t.Error(status)
 	}
@@ -292,7 +286,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// certify writes a certificate and its key; without a parent it is an authority.
+// certify writes a certificate and its key. Without a parent it creates an authority.
 func certify(t *testing.T, dir, name string, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -327,8 +321,7 @@ func certify(t *testing.T, dir, name string, parent *x509.Certificate, parentKey
 	return cert, key
 }
 
-// TestSupervisor: systemd is told of readiness, life and the end.
-func TestSupervisor(t *testing.T) {
+func TestServe_NotifiesSystemdOfStartLivenessAndStop(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "cvvd") // short enough for a socket's name
 	if err != nil {
@@ -363,8 +356,7 @@ func TestSupervisor(t *testing.T) {
 	}
 }
 
-// TestAbort: what ends a daemon that hangs gets to know where, and nothing else.
-func TestAbort(t *testing.T) {
+func TestServe_SIGABRTDumpsGoroutinesWithoutValues(t *testing.T) {
 	t.Parallel()
 	p := start(t, settings(t), "serve").serving()
 	var status *exec.ExitError
@@ -374,17 +366,15 @@ func TestAbort(t *testing.T) {
 	log := p.log.String()
 	for _, want := range []string{"error: aborted", "main.(*daemon).run", "engine.(*Engine).Run", "/daemon.go:"} {
 		if !strings.Contains(log, want) {
-			t.Errorf("it does not tell of %s:\n%s", want, log)
+			t.Errorf("the dump lacks %s:\n%s", want, log)
 		}
 	}
 	if values := regexp.MustCompile(`rax |\(0x|\{0x`).FindString(log); values != "" {
-		t.Errorf("it shows values: %q:\n%s", values, log)
+		t.Errorf("the dump has values: %q:\n%s", values, log)
 	}
 }
 
-// TestTracesArrive: with an endpoint configured, the spans of a request and of
-// its store calls arrive before the daemon ends.
-func TestTracesArrive(t *testing.T) {
+func TestServe_SendsTracesBeforeItEnds(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var received int
@@ -406,8 +396,7 @@ func TestTracesArrive(t *testing.T) {
 	}
 }
 
-// TestPortTaken: what can't be served ends at once, and leaves nothing running.
-func TestPortTaken(t *testing.T) {
+func TestServe_FailsIfPortIsInUse(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -415,48 +404,12 @@ func TestPortTaken(t *testing.T) {
 	}
 	defer l.Close()
 	for _, variable := range []string{"CVVD_LISTEN_PCI", "CVVD_LISTEN_OPS"} {
-		p := start(t, settings(t, variable+"="+l.Addr().String()), "serve")
-		<-p.done
-		if exitCode(p.err) != command.Failed || !strings.Contains(p.log.String(), "address already in use") {
-			t.Errorf("%v: %s", p.err, p.log)
-		}
-	}
-}
-
-// TestAlerts: what the alerts and the page about them ask for is there.
-func TestAlerts(t *testing.T) {
-	t.Parallel()
-	p := start(t, settings(t), "serve").serving()
-	auth := token(t, "cards:register cvv:rotate")
-	p.send("PUT", p.pci+"/v1/cards/a", auth, "")
-	p.send("POST", p.pci+"/v1/cards/a/cvv/rotate", auth, "")
-	_, metrics := p.get(p.ops + "/metrics")
-	for _, file := range []string{"deploy/alerts.yaml", "../../../../docs/operating.md"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		names := regexp.MustCompile(`\bcvv_[a-z_]+`).FindAllString(string(text), -1)
-		if len(names) == 0 {
-			t.Errorf("%s asks for %d metrics", file, len(names))
-		}
-		for _, name := range names {
-			if !strings.Contains(metrics, "# TYPE "+name+" ") {
-				t.Errorf("%s asks for %s, which there is not", file, name)
+		t.Run(variable, func(t *testing.T) {
+			p := start(t, settings(t, variable+"="+l.Addr().String()), "serve")
+			<-p.done
+			if exitCode(p.err) != command.Failed || !strings.Contains(p.log.String(), "address already in use") {
+				t.Errorf("%v: %s", p.err, p.log)
 			}
-		}
-	}
-	// Each alert says what to do, and nothing is said of others.
-	alerts, _ := os.ReadFile("deploy/alerts.yaml")
-	manual, _ := os.ReadFile("../../../../docs/operating.md")
-	var defined, explained []string
-	for _, m := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(string(alerts), -1) {
-		defined = append(defined, m[1])
-	}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(CVV\\w+)`").FindAllStringSubmatch(string(manual), -1) {
-		explained = append(explained, m[1])
-	}
-	if diff := cmp.Diff(defined, explained); diff != "" {
-		t.Errorf("alerts.yaml against operating.md: %s", diff)
+		})
 	}
 }

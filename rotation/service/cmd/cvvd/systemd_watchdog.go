@@ -9,11 +9,11 @@ import (
 	"github.com/benbjohnson/clock"
 )
 
-// supervisor is systemd, or what speaks its sd_notify protocol; nobody, when the
-// environment names no socket.
+// supervisor notifies systemd by the sd_notify protocol. Without a socket in the
+// environment it does nothing.
 type supervisor struct {
 	socket string
-	every  time.Duration // between two signs of life; 0: none are expected
+	every  time.Duration // interval between watchdog messages; 0: the watchdog is off
 }
 
 func (c *cli) supervisor() supervisor {
@@ -24,8 +24,8 @@ func (c *cli) supervisor() supervisor {
 	return s
 }
 
-// tell sends a state such as READY=1. Nobody listening is no error.
-func (s supervisor) tell(state string) {
+// notify sends a state such as READY=1. It ignores errors.
+func (s supervisor) notify(state string) {
 	if s.socket == "" {
 		return
 	}
@@ -37,7 +37,8 @@ func (s supervisor) tell(state string) {
 	conn.Write([]byte(state))
 }
 
-// watch gives signs of life while try comes back, until ctx ends.
+// watch feeds the watchdog each time that try returns, until ctx ends. A try that hangs
+// makes systemd restart the daemon.
 func (s supervisor) watch(ctx context.Context, try func(context.Context)) {
 	if s.socket == "" || s.every == 0 {
 		return
@@ -46,7 +47,7 @@ func (s supervisor) watch(ctx context.Context, try func(context.Context)) {
 	defer ticker.Stop()
 	for {
 		try(ctx)
-		s.tell("WATCHDOG=1")
+		s.notify("WATCHDOG=1")
 		select {
 		case <-ctx.Done():
 			return

@@ -23,11 +23,11 @@ import (
 	"cvvrotation/sim/draw/browsertest"
 )
 
-var shots = flag.String("shots", "", "a directory to write screenshots of the page to; look at them")
+var shots = flag.String("shots", "", "folder to write screenshots of the page to; look at them")
 
 var now = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 
-// world is a page over a store in memory.
+// world is a page on a memory store.
 type world struct {
 	clock   *clock.Mock
 	store   *memory.Store
@@ -40,8 +40,14 @@ func newWorld() *world {
 	w := &world{clock: clock.NewMock()}
 	w.clock.Set(now)
 	w.store = memory.New(w.clock)
-	w.metrics, _ = telemetry.New(telemetry.Options{Clock: w.clock}) // fails only with a registerer
-	w.page = New(Options{Store: w.store, Recent: w.metrics.Recent(), Relay: func() outbox.State { return w.relay }, Clock: w.clock, Version: "v1.2.3"})
+	var err error
+	if w.metrics, err = telemetry.New(telemetry.Options{Clock: w.clock}); err != nil {
+		panic(err)
+	}
+	w.page, err = New(w.store, w.metrics.Recent(), Options{Relay: func() outbox.State { return w.relay }, Clock: w.clock, Version: "v1.2.3"})
+	if err != nil {
+		panic(err)
+	}
 	return w
 }
 
@@ -59,7 +65,7 @@ func (w *world) put(t *testing.T, c store.Card) {
 	}
 }
 
-// busy has a bit of everything: rotations, what is due, failures, parked events.
+// busy returns a world with rotations, due cards, failures and parked events.
 func busy(t *testing.T) *world {
 	w := newWorld()
 	for minute := range 60 {
@@ -101,17 +107,16 @@ func (w *world) get(t *testing.T) (int, string, http.Header) {
 	return answer.Code, answer.Body.String(), answer.Header()
 }
 
-// TestPage: the figures, and nothing that a browser could run.
-func TestPage(t *testing.T) {
+func TestHandler_ShowsStatusProblemsAndFigures(t *testing.T) {
 	w := busy(t)
 	code, html, header := w.get(t)
 	if code != 200 {
 		t.Fatal(code, html)
 	}
 	for _, want := range []string{
-		"cvvd v1.2.3", "2026-11-22 15:00:00 UTC", `<dt>Due now</dt><dd>20</dd>`, "the oldest for 2\u202fmin 23\u202fs",
-		`<dt>Failing cards</dt><dd>23</dd>`, `<dt>Events parked</dt><dd>2</dd>`, `<dt>Events waiting</dt><dd>433</dd>`,
-		"435 cards ·", "2 events were given up", "And 3 more.", "key 2 &lt;script&gt;", "in 7.0\u202fs", "<td>now</td>",
+		"cvvd v1.2.3", "2026-11-22 15:00:00 UTC", `<dt>Due now</dt><dd>20</dd>`, "<strong>Degraded</strong> 4 problems:", "oldest for 2\u202fmin 23\u202fs",
+		`<dt>Failing cards</dt><dd>23</dd>`, `<dt>Parked events</dt><dd>2</dd>`, `<dt>Undelivered events</dt><dd>433</dd>`,
+		"435 cards ·", "<li>2 events are dead-lettered", "<li>Automatic rotations are falling behind: 20 cards are due", "<li>Automatic rotation fails for 23 cards", "And 3 more.", "key 2 &lt;script&gt;", "in 7.0\u202fs", "<td>now</td>",
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("no %q", want)
@@ -130,23 +135,28 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestDown: a store that does not answer is told of, with what is known without
-// it; the sink, too.
-func TestDown(t *testing.T) {
+func TestHandler_ReportsQuietSystemAsOK(t *testing.T) {
+	code, html, _ := newWorld().get(t)
+	if code != 200 || !strings.Contains(html, "<strong>OK</strong>") || strings.Contains(html, "<li") || strings.Contains(html, "⚠") {
+		t.Error(code, html)
+	}
+}
+
+// It shows what is known without the store, such as the state of the sink.
+func TestHandler_ReportsUnreachableStoreAsDown(t *testing.T) {
 	w := busy(t)
 	w.relay = outbox.State{Down: now.Add(-90 * time.Second), Failure: "connection refused"}
 	w.store.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Before: errors.New("SECRET")} })
 	code, html, _ := w.get(t)
-	if code != 503 || !strings.Contains(html, "The store does not answer") || !strings.Contains(html, "Rotations per minute") || strings.Contains(html, "SECRET") {
+	if code != 503 || !strings.Contains(html, "<strong>Down</strong> The store does not respond") || !strings.Contains(html, "Rotations per minute") || strings.Contains(html, "SECRET") {
 		t.Error(code, html)
 	}
-	if !strings.Contains(html, "has taken nothing for 1\u202fmin 30\u202fs: connection refused") {
+	if !strings.Contains(html, "has accepted nothing for 1\u202fmin 30\u202fs: connection refused") {
 		t.Error(html)
 	}
 }
 
-// TestStoreIsSpared: any number of readers ask the store once in two seconds.
-func TestStoreIsSpared(t *testing.T) {
+func TestHandler_QueriesStoreOncePerTwoSeconds(t *testing.T) {
 	w := newWorld()
 	asked := 0
 	w.store.SetFaults(func(op memory.Op) memory.Fault {
@@ -164,25 +174,45 @@ func TestStoreIsSpared(t *testing.T) {
 	}
 }
 
-func TestWords(t *testing.T) {
+func TestNew_RequiresStoreAndRecent(t *testing.T) {
+	w := newWorld()
+	for name, err := range map[string]error{
+		"no store":  second(New(nil, w.metrics.Recent(), Options{})),
+		"no recent": second(New(w.store, nil, Options{})),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+}
+
+func second(_ *Handler, err error) error { return err }
+
+func TestFormat_DurationsAndNumbers(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0 ms", 1499 * time.Microsecond: "1 ms", 1234 * time.Millisecond: "1.2 s", 59 * time.Second: "59 s",
 		61 * time.Second: "1 min 1 s", 2 * time.Hour: "2 h", 25 * time.Hour: "1 d 1 h", 999 * time.Hour: "41 d 15 h",
 	} {
-		if got := strings.ReplaceAll(duration(d), "\u202f", " "); got != want {
-			t.Errorf("%v: %q, want %q", d, got, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			if got := strings.ReplaceAll(duration(d), "\u202f", " "); got != want {
+				t.Errorf("%v: %q, want %q", d, got, want)
+			}
+		})
 	}
 	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1 000", 1234567: "1 234 567", -1234: "-1 234", -123: "-123"} {
-		if got := strings.ReplaceAll(number(n), "\u202f", " "); got != want {
-			t.Errorf("%d: %q, want %q", n, got, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			if got := strings.ReplaceAll(number(n), "\u202f", " "); got != want {
+				t.Errorf("%d: %q, want %q", n, got, want)
+			}
+		})
 	}
 }
 
-// TestPageInBrowser shows the page in a real browser: light, dark and on a phone,
-// with much to tell, with nothing, and with a store that is down.
-func TestPageInBrowser(t *testing.T) {
+// It opens the page in a real browser: light, dark and on a phone; with problems,
+// without data, and with the store down.
+func TestHandler_PageIsReadableInBrowser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser")
 	}

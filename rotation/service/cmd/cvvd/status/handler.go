@@ -1,0 +1,177 @@
+// Package status serves a status page for operators: overall status, problems,
+// backlog, lateness, a forecast of the next hour and failing cards. The server renders
+// it; it has no script. It only reads, and shows no CVV and no PAN.
+package status
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"errors"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/telemetry"
+)
+
+// Store is what the page needs of a store.
+type Store interface {
+	Now(ctx context.Context) (time.Time, error)
+	Stats(ctx context.Context) (store.Stats, error)
+	CountDue(ctx context.Context, from time.Time, step time.Duration, n int) ([]int64, error)
+	ListFailingCards(ctx context.Context, limit int) ([]store.Card, error)
+}
+
+// Options holds the optional arguments of [New].
+type Options struct {
+	// Relay returns the state of this process's relay. Nil: it has none.
+	Relay func() outbox.State
+	// Clock measures the uptime and the age of the page. Nil: the system's.
+	Clock clock.Clock
+	// Logger reports errors of the store. Nil: they are discarded.
+	Logger *slog.Logger
+	// Version is the version of the program. May be empty.
+	Version string
+}
+
+// All viewers share one query of the store per maxAge. It times out after patience.
+const (
+	refresh  = 10 * time.Second
+	maxAge   = 2 * time.Second
+	patience = 5 * time.Second
+	failing  = 20 // maximum number of cards in the table
+)
+
+//go:embed page.html
+var pageHTML string
+
+//go:embed page.css
+var pageCSS string
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"css":      func() template.CSS { return template.CSS(pageCSS) },
+	"number":   number,
+	"duration": duration,
+}).Parse(pageHTML))
+
+// policy allows the page its own style and nothing else.
+var policy = func() string {
+	sum := sha256.Sum256([]byte(pageCSS))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}()
+
+// Handler serves the page at every path.
+type Handler struct {
+	store   Store
+	recent  *telemetry.Recent
+	o       Options
+	started time.Time
+
+	mu   sync.Mutex
+	last *view
+	at   time.Time
+}
+
+// New returns a handler that shows the store and the rotations in recent. The uptime
+// counts from now. It returns an error if store or recent is nil.
+func New(store Store, recent *telemetry.Recent, o Options) (*Handler, error) {
+	if store == nil || recent == nil {
+		return nil, errors.New("status: a store and recent rotations are required")
+	}
+	if o.Clock == nil {
+		o.Clock = clock.New()
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{store: store, recent: recent, o: o, started: o.Clock.Now()}, nil
+}
+
+// ServeHTTP writes the page, with status 503 if the store does not respond.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := h.view(r.Context())
+	var b bytes.Buffer
+	if err := page.Execute(&b, v); err != nil {
+		h.o.Logger.ErrorContext(r.Context(), "rendering the status page failed; answering 500", "error", err)
+		http.Error(w, "rendering the page failed; see the log", http.StatusInternalServerError)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Security-Policy", policy)
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	if v.Down {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	w.Write(b.Bytes())
+}
+
+// view returns what to show. It may be up to maxAge old.
+func (h *Handler) view(ctx context.Context) *view {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.o.Clock.Now()
+	if h.last != nil && now.Sub(h.at) < maxAge && now.After(h.at) {
+		return h.last
+	}
+	// Other viewers wait for the result, so a viewer who leaves must not cancel it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	h.last, h.at = h.newView(ctx, now), now
+	return h.last
+}
+
+// newView collects what to show.
+func (h *Handler) newView(ctx context.Context, now time.Time) *view {
+	v := &view{Version: h.o.Version, Uptime: now.Sub(h.started), Refresh: int(refresh.Seconds()), Now: now.UTC()}
+	v.addRecent(h.recent.Hour())
+	if h.o.Relay != nil {
+		v.addRelay(h.o.Relay(), now)
+	}
+	err := h.query(ctx, v)
+	if err != nil {
+		h.o.Logger.ErrorContext(ctx, "status page: querying the store failed; showing what is known without it", "error", err)
+		v.Down = true
+	}
+	return v
+}
+
+// query adds what the store knows.
+func (h *Handler) query(ctx context.Context, v *view) error {
+	now, err := h.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	v.Now = now
+	stats, err := h.store.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	v.addStats(stats)
+	counts, err := h.store.CountDue(ctx, now, time.Minute, 60)
+	if err != nil {
+		return err
+	}
+	v.addForecast(counts)
+	if stats.Failing == 0 {
+		return nil
+	}
+	cards, err := h.store.ListFailingCards(ctx, failing)
+	if err != nil {
+		return err
+	}
+	v.addFailing(cards)
+	return nil
+}
