@@ -26,7 +26,7 @@ import (
 	"cvvrotation/sim/check/enginecheck"
 )
 
-// childVariable makes the test binary a child that does what its value says.
+// childVariable turns the test binary into a child. Its value is the orders.
 const childVariable = "CVV_KILLTEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		switch {
 		case err != nil:
 		case o.Calls > 0:
-			err = o.errand()
+			err = o.traced()
 		default:
 			err = o.child()
 		}
@@ -56,23 +56,23 @@ const (
 	forced  = 8 // of the cards; the others rotate on schedule alone
 )
 
-// orders are what a child is told.
+// orders are the arguments of a child.
 type orders struct {
 	Path, URL string // of the database: SQLite's or PostgreSQL's
-	Dir       string // where the files are
-	Child     int    // its number, which the one has that takes its place
-	Life      int    // the number of the process, of all that there were
+	Dir       string // of the files
+	Child     int    // number; its successor has the same
+	Life      int    // number of the process, of all that were started
 	Seed      uint64
-	Answered  [callers]int // calls of each caller that were answered before
-	Calls     int          // how many calls each makes: it is an errand; 0: any number, until it is killed
-	Pragmas   []string     // for SQLite's connections, once the store is open
-	Close     bool         // the store in the end
-	Bug       string       // of enginecheck, or "hasty", to show that it is found
+	Answered  [callers]int // calls of each caller that were answered by previous processes
+	Calls     int          // number of calls of each caller of a traced child; 0: until it is killed
+	Pragmas   []string     // for SQLite's connections, after the store is open
+	Close     bool         // close the store at the end
+	Bug       string       // of enginecheck, or "hasty", which a test must find
 }
 
-// acknowledged is a line about a call that was answered.
+// acknowledged is the record of an answered call.
 type acknowledged struct {
-	Caller   int              // -1: the one that changes intervals
+	Caller   int              // -1: the caller that changes intervals
 	Forced   *engine.Rotation `json:",omitempty"`
 	Card     string           `json:",omitempty"` // an interval was set
 	At       time.Time        `json:",omitzero"`
@@ -85,7 +85,7 @@ func (o *orders) answersFile() string {
 
 func (o *orders) eventsFile() string { return filepath.Join(o.Dir, "events.jsonl") }
 
-// open opens the database and makes an engine on it.
+// open opens the database and creates an engine on it.
 func (o *orders) open() (store.Store, *engine.Engine, error) {
 	ctx := context.Background()
 	var s store.Store
@@ -93,7 +93,7 @@ func (o *orders) open() (store.Store, *engine.Engine, error) {
 	if o.Path != "" {
 		s, err = sqlite.Open(ctx, o.Path, sqlite.Options{})
 	} else {
-		// The server may just have been killed; it is started again.
+		// The server may be restarting after a kill.
 		for deadline := time.Now().Add(patience); ; {
 			s, err = postgres.Open(ctx, o.URL, postgres.Options{})
 			if err == nil || time.Now().After(deadline) {
@@ -125,7 +125,7 @@ func (o *orders) open() (store.Store, *engine.Engine, error) {
 	return s, e, err
 }
 
-// child does as it is ordered until it is killed, or its parent is.
+// child follows its orders until it or its parent is killed.
 func (o *orders) child() error {
 	endWithParent()
 	s, e, err := o.open()
@@ -158,12 +158,12 @@ func (o *orders) child() error {
 
 func endWithParent() {
 	go func() {
-		io.Copy(io.Discard, os.Stdin) // the parent's end of it is gone with the parent
+		io.Copy(io.Discard, os.Stdin) // ends when the parent does
 		os.Exit(3)
 	}()
 }
 
-// sink is a file that this child alone has, or one that several append to.
+// sink opens the file of events, to which several children may append.
 func (o *orders) sink() (outbox.Sink, error) {
 	if o.Path != "" {
 		return jsonl.Open(o.eventsFile())
@@ -175,8 +175,8 @@ func (o *orders) sink() (outbox.Sink, error) {
 	return jsonl.New(lines{f})
 }
 
-// lines appends to a file, beginning a new line each time: a child that was
-// killed may have left half of one.
+// lines appends to a file and starts a new line with each write, because a killed
+// child may have left half a line.
 type lines struct{ f *os.File }
 
 func (l lines) Write(b []byte) (int, error) {
@@ -184,7 +184,7 @@ func (l lines) Write(b []byte) (int, error) {
 	return max(n-1, 0), err
 }
 
-// note writes down an answer, in one write.
+// note records an answer in one write.
 func note(f *os.File, a acknowledged) error {
 	b, err := json.Marshal(a)
 	if err == nil {
@@ -193,8 +193,8 @@ func note(f *os.File, a acknowledged) error {
 	return err
 }
 
-// force makes a caller's calls from the first one up to the last, exclusive, one
-// after the other, each until it is answered.
+// force makes the calls first (inclusive) to last (exclusive) of a caller in sequence,
+// and repeats each until it is answered.
 func (o *orders) force(ctx context.Context, e *engine.Engine, caller, first, last int, file *os.File) error {
 	for n := first; n < last; n++ {
 		ref, req := o.call(caller, n)
@@ -205,7 +205,7 @@ func (o *orders) force(ctx context.Context, e *engine.Engine, caller, first, las
 			}
 			time.Sleep(10 * time.Millisecond) // the server is down
 		}
-		time.Sleep(time.Duration(n%4) * time.Millisecond) // the answer's way to the caller
+		time.Sleep(time.Duration(n%4) * time.Millisecond) // time until the answer reaches the caller
 		if err := note(file, acknowledged{Caller: caller, Forced: &result}); err != nil {
 			return err
 		}
@@ -213,7 +213,7 @@ func (o *orders) force(ctx context.Context, e *engine.Engine, caller, first, las
 	return nil
 }
 
-// call is call number n of a caller, the same whichever child makes it.
+// call returns call number n of a caller. It is the same in every process.
 func (o *orders) call(caller, n int) (engine.Ref, engine.ForceRequest) {
 	key := fmt.Sprintf("child %d, caller %d, call %d", o.Child, caller, n)
 	h := hash(o.Seed, key)
@@ -235,7 +235,7 @@ func hash(seed uint64, text string) uint64 {
 	return x ^ x>>29
 }
 
-// reschedule changes intervals, until ctx ends.
+// reschedule changes intervals until ctx ends.
 func (o *orders) reschedule(ctx context.Context, e *engine.Engine, file *os.File) error {
 	for n := 0; ctx.Err() == nil; n++ {
 		h := hash(o.Seed, fmt.Sprint("interval ", o.Child, os.Getpid(), n))
@@ -255,13 +255,13 @@ func (o *orders) reschedule(ctx context.Context, e *engine.Engine, file *os.File
 				return err
 			}
 		}
-		time.Sleep(5 * time.Millisecond) // there is to be more else
+		time.Sleep(5 * time.Millisecond) // leave time for the other callers
 	}
 	return nil
 }
 
-// readLines calls f with every whole line of a file; one that a kill cut short
-// is passed over, as is a file that there is not.
+// readLines calls f with every complete line of a file. It ignores a line that a kill
+// cut short, and a missing file.
 func readLines(path string, f func(line []byte)) error {
 	file, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {

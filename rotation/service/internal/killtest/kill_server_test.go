@@ -14,9 +14,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// kill9 kills the server of a database with SIGKILL, and the processes that it
-// has started, which are all of one test's own server.
-func kill9(t *testing.T, url string) {
+// killServer kills the server of a database and its child processes with SIGKILL. The
+// server must belong to this test alone.
+func killServer(t *testing.T, url string) {
 	t.Helper()
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, url)
@@ -38,10 +38,10 @@ func kill9(t *testing.T, url string) {
 	if err != nil {
 		t.Fatalf("postmaster.pid begins with %q", first)
 	}
-	if err := syscall.Kill(server, syscall.SIGSTOP); err != nil { // or it starts another one meanwhile
+	if err := syscall.Kill(server, syscall.SIGSTOP); err != nil { // so that it starts no more processes
 		t.Fatal(err)
 	}
-	until(t, func() bool { return stateOf(server) == "T" }, "process %d does not stop", server) // it may be starting one now
+	until(t, func() bool { return stateOf(server) == "T" }, "process %d does not stop", server)
 	all := append([]int{server}, childrenOf(t, server)...)
 	for _, pid := range all {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
@@ -51,8 +51,8 @@ func kill9(t *testing.T, url string) {
 	for _, pid := range all {
 		until(t, func() bool { return stateOf(pid) == "" }, "process %d outlives its kill", pid)
 	}
-	// Where nobody asks how the processes have ended, the next server takes
-	// them for alive.
+	// Without an init process that reaps them, the next server would assume that the
+	// killed processes are alive.
 	for _, lock := range []string{filepath.Join(data, "postmaster.pid"), filepath.Join(filepath.Dir(data), ".s.PGSQL.5432.lock")} {
 		if err := os.Remove(lock); err != nil {
 			t.Fatal(err)
@@ -60,7 +60,7 @@ func kill9(t *testing.T, url string) {
 	}
 }
 
-// childrenOf returns the processes that a process has started.
+// childrenOf returns the child processes of a process.
 func childrenOf(t *testing.T, parent int) (all []int) {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -85,8 +85,8 @@ func childrenOf(t *testing.T, parent int) (all []int) {
 	return all
 }
 
-// stateOf returns the letter of a process's state, T when it is stopped; "" when it
-// has ended, though nobody may have asked how.
+// stateOf returns the letter of a process's state, T if it is stopped, and "" if it has
+// ended, reaped or not.
 func stateOf(pid int) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -97,7 +97,7 @@ func stateOf(pid int) string {
 	return strings.Trim(state, "ZX")
 }
 
-// until waits for what nobody tells of another's child.
+// until polls for a state of a process that is not a child of this one.
 func until(t *testing.T, is func() bool, otherwise string, pid int) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {

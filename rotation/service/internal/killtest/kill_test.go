@@ -25,11 +25,11 @@ import (
 	"cvvrotation/sim/check/enginecheck"
 )
 
-// patience is how long a child may take to come up, or the last events to be
-// delivered.
+// patience is the timeout for a child to start, and for the delivery of the last
+// events.
 const patience = time.Minute
 
-func TestSQLite(t *testing.T) {
+func TestKilledProcesses_OnSQLite(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
 	w.orders.Path = filepath.Join(t.TempDir(), "cards.db")
@@ -37,12 +37,12 @@ func TestSQLite(t *testing.T) {
 	for range number(t, "KILLS", 36) {
 		w.life()
 	}
-	w.judge()
+	w.check()
 }
 
-func TestPostgreSQL(t *testing.T) {
+func TestKilledProcesses_OnPostgreSQL(t *testing.T) {
 	t.Parallel()
-	server := pgtest.New(t) // which syncs to disk
+	server := pgtest.New(t) // syncs to disk
 	w := newWorld(t, 3)
 	w.orders.URL = server.Database(t)
 	if err := postgres.Migrate(context.Background(), w.orders.URL); err != nil {
@@ -53,23 +53,23 @@ func TestPostgreSQL(t *testing.T) {
 	for i := range n {
 		w.life()
 		if i == n/3 || i == 2*n/3 {
-			kill9(t, w.orders.URL)
+			killServer(t, w.orders.URL)
 			server.Start(t)
 			w.killed.servers++
 		}
 	}
-	w.judge()
+	w.check()
 }
 
-// The test finds what is wrong: engines with a bug do not pass.
-func TestFinds(t *testing.T) {
+// The checks find engines with a known bug.
+func TestKilledProcesses_FindsKnownBugs(t *testing.T) {
 	if testing.Short() {
-		t.Skip("kills processes whose bugs are known: leave out -short to run it")
+		t.Skip("skipped by -short")
 	}
-	for bug, says := range map[string]string{
-		"event-beside":      "is number", // of the card's events, one is missing
-		"answer-not-stored": "forced rotations, and",
-		"key-per-replica":   "forced rotations, and",
+	for bug, want := range map[string]string{
+		"event-beside":      "want number", // a gap in the numbers of events
+		"answer-not-stored": "forced rotations, but",
+		"key-per-replica":   "forced rotations, but",
 	} {
 		t.Run(bug, func(t *testing.T) {
 			t.Parallel()
@@ -79,15 +79,15 @@ func TestFinds(t *testing.T) {
 			for range 12 {
 				w.life()
 			}
-			wrong := w.wrong()
-			if !slices.ContainsFunc(wrong, func(err error) bool { return strings.Contains(err.Error(), says) }) {
-				t.Errorf("%d kills have not shown it: %v", w.killed.children, wrong)
+			wrong := w.violations()
+			if !slices.ContainsFunc(wrong, func(err error) bool { return strings.Contains(err.Error(), want) }) {
+				t.Errorf("%d kills did not find the bug: %v", w.killed.children, wrong)
 			}
 		})
 	}
 }
 
-// number returns how often to do something, which an environment variable may say.
+// number returns the value of an environment variable, or the default.
 func number(t *testing.T, variable string, standard int) int {
 	text := os.Getenv(variable)
 	if text == "" {
@@ -95,18 +95,18 @@ func number(t *testing.T, variable string, standard int) int {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("%s=%q: a positive number is needed", variable, text)
+		t.Fatalf("%s=%q: want a positive number", variable, text)
 	}
 	return n
 }
 
-// world is the children and what they share.
+// world is a test's children and their common state.
 type world struct {
 	t        *testing.T
 	random   *rand.Rand
 	orders   orders
 	children []*process // nil: not running
-	lives    int        // of children
+	lives    int        // processes started
 	killed   struct{ children, servers int }
 }
 
@@ -122,10 +122,10 @@ func newWorld(t *testing.T, children int) *world {
 	if text := os.Getenv("KILLSEED"); text != "" {
 		var err error
 		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatalf("KILLSEED=%q: a number is needed", text)
+			t.Fatalf("KILLSEED=%q: want a number", text)
 		}
 	}
-	t.Logf("seed %d; the same calls again: KILLSEED=%d go test ./rotation/engine/killtest -run %s -v", seed, seed, t.Name())
+	t.Logf("seed %d; to repeat the calls: KILLSEED=%d go test ./rotation/service/internal/killtest -run %s -v", seed, seed, t.Name())
 	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 1)), orders: orders{Dir: t.TempDir(), Seed: seed}, children: make([]*process, children)}
 	t.Cleanup(func() {
 		for i := range w.children {
@@ -155,7 +155,7 @@ func register(e *engine.Engine, i int) (engine.Schedule, error) {
 	return s, err
 }
 
-// life starts the children that are missing, and kills one after a while.
+// life starts the missing children, and kills one after a random time.
 func (w *world) life() {
 	w.t.Helper()
 	for i, c := range w.children {
@@ -164,9 +164,9 @@ func (w *world) life() {
 		}
 	}
 	victim := w.random.IntN(len(w.children))
-	if w.random.IntN(6) > 0 { // else while it starts
+	if w.random.IntN(6) > 0 { // otherwise kill it during its start
 		w.await(victim)
-		time.Sleep(time.Duration(w.random.Int64N(int64(150 * time.Millisecond)))) // when it is killed is a matter of chance
+		time.Sleep(time.Duration(w.random.Int64N(int64(150 * time.Millisecond))))
 	} else {
 		time.Sleep(time.Duration(w.random.Int64N(int64(40 * time.Millisecond))))
 	}
@@ -217,7 +217,7 @@ func (w *world) start(i int) {
 	w.children[i] = &process{cmd, stdin, bufio.NewReader(stdout)}
 }
 
-// await waits until a child is at work.
+// await waits until a child is ready.
 func (w *world) await(i int) {
 	w.t.Helper()
 	c := w.children[i]
@@ -235,7 +235,7 @@ func (w *world) await(i int) {
 			w.t.Fatalf("child %d ended: %s", i, line)
 		}
 	case <-time.After(patience):
-		w.t.Fatalf("child %d is not up after %v", i, patience)
+		w.t.Fatalf("child %d is not ready after %v", i, patience)
 	}
 	c.said = nil
 }
@@ -245,15 +245,15 @@ func (w *world) kill(i int) {
 	if c == nil {
 		return
 	}
-	_ = c.cmd.Process.Kill() // SIGKILL; it may have ended by itself
+	_ = c.cmd.Process.Kill() // SIGKILL; it may have exited
 	_ = c.cmd.Wait()
 	w.children[i] = nil
 	if state := c.cmd.ProcessState; state != nil && state.Exited() {
-		w.t.Errorf("child %d ended by itself: %v", i, state)
+		w.t.Errorf("child %d exited: %v", i, state)
 	}
 }
 
-// eachAnswer calls f with the answers of a child, in order.
+// eachAnswer calls f with the recorded answers of a child, in order.
 func (w *world) eachAnswer(child int, f func(acknowledged)) {
 	o := w.orders
 	o.Child = child
@@ -268,7 +268,7 @@ func (w *world) eachAnswer(child int, f func(acknowledged)) {
 	}
 }
 
-// replayed returns how many calls were answered again.
+// replayed returns how many calls got a replayed answer.
 func (w *world) replayed() (n int) {
 	for i := range w.children {
 		w.eachAnswer(i, func(a acknowledged) {
@@ -280,27 +280,25 @@ func (w *world) replayed() (n int) {
 	return n
 }
 
-// judge kills what is left and fails the test for what is wrong.
-func (w *world) judge() {
+// check kills the remaining children and reports all violations.
+func (w *world) check() {
 	w.t.Helper()
-	wrong := w.wrong()
+	wrong := w.violations()
 	for _, err := range wrong[:min(len(wrong), 20)] {
 		w.t.Error(err)
 	}
 	if len(wrong) > 0 {
-		w.t.Logf("%d things are wrong, of %d at most are told. Chance decides what a kill hits: to see it again, "+
-			"KILLS=300 go test ./rotation/engine/killtest -run '^%s$' -v, "+
-			"and look at the store's code between the steps that the first line is about", len(wrong), 20, w.t.Name())
+		w.t.Logf("%d violations, of which up to 20 are shown. The moments of kills are random. To see them again: "+
+			"KILLS=300 go test ./rotation/service/internal/killtest -run '^%s$' -v", len(wrong), w.t.Name())
 	}
 	if n := w.replayed(); w.killed.children >= 30 && n == 0 {
-		w.t.Error("no call was answered again after a kill: the test did not show what it is for")
+		w.t.Error("no answer was replayed after a kill, so the test proves nothing")
 	}
 }
 
-// wrong looks at everything from outside, after it has done what was left
-// undone: calls that were not answered are made again, cards that are due are
-// rotated, and the events delivered.
-func (w *world) wrong() (wrong []error) {
+// violations repeats calls without a recorded answer, rotates due cards, delivers the
+// remaining events, and then checks everything from outside.
+func (w *world) violations() (wrong []error) {
 	w.t.Helper()
 	ctx := context.Background()
 	for i := range w.children {
@@ -330,7 +328,7 @@ func (w *world) wrong() (wrong []error) {
 			ref, req := o.call(caller, n)
 			result, err := e.Force(ctx, ref, req)
 			if err != nil {
-				wrong = append(wrong, fmt.Errorf("a call made again: %w", err))
+				wrong = append(wrong, fmt.Errorf("a repeated call: %w", err))
 				continue
 			}
 			h.Answers = append(h.Answers, result)
@@ -368,7 +366,7 @@ func (w *world) wrong() (wrong []error) {
 	wrong = append(wrong, checkIntervals(h, intervals)...)
 	for _, c := range h.Cards {
 		if _, err := e.Reveal(ctx, engine.AnyAccount(c.ID)); err != nil {
-			wrong = append(wrong, fmt.Errorf("card %s: its CVV can't be read: %w", c.ID, err))
+			wrong = append(wrong, fmt.Errorf("card %s: reveal: %w", c.ID, err))
 		}
 	}
 	for _, q := range h.Events {
@@ -376,12 +374,12 @@ func (w *world) wrong() (wrong []error) {
 			automatic++
 		}
 	}
-	w.t.Logf("%d children and %d servers were killed; %d forced calls, %d of them answered again; %d interval changes; %d automatic rotations; %d events, %d deliveries",
+	w.t.Logf("killed %d children and %d servers; %d forced calls, %d of them replayed; %d interval changes; %d automatic rotations; %d events, %d deliveries",
 		w.killed.children, w.killed.servers, len(h.Answers), w.replayed(), len(intervals), automatic, len(h.Events), len(h.Delivered))
 	return wrong
 }
 
-// deliver has the rest of the events delivered, and returns all deliveries.
+// deliver delivers the remaining events, and returns all deliveries.
 func (w *world) deliver(s store.Store) (all []store.Event) {
 	w.t.Helper()
 	sink, err := w.orders.sink()
@@ -402,7 +400,7 @@ func (w *world) deliver(s store.Store) (all []store.Event) {
 		if err == nil && len(waiting) == 0 {
 			break
 		}
-		time.Sleep(10 * time.Millisecond) // the database tells nobody
+		time.Sleep(10 * time.Millisecond) // no notification without polling
 	}
 	cancel()
 	if err := <-done; err != nil {
@@ -421,8 +419,8 @@ func (w *world) deliver(s store.Store) (all []store.Event) {
 	return all
 }
 
-// checkIntervals returns the intervals that were answered and are lost: that at
-// the time of the answer is what the events before it have set.
+// checkIntervals returns an error for each confirmed interval that differs from the one
+// that the events up to that time have set.
 func checkIntervals(h enginecheck.History, answered []acknowledged) (wrong []error) {
 	byCard := map[string][]event.Changed{}
 	for _, q := range h.Events {
@@ -438,7 +436,7 @@ func checkIntervals(h enginecheck.History, answered []acknowledged) (wrong []err
 			}
 		}
 		if interval != a.Interval {
-			wrong = append(wrong, fmt.Errorf("card %s: an interval of %v was answered at %v, and the events until then say %v", a.Card, a.Interval, a.At, interval))
+			wrong = append(wrong, fmt.Errorf("card %s: interval %v was confirmed at %v, but the events until then set %v", a.Card, a.Interval, a.At, interval))
 		}
 	}
 	return wrong

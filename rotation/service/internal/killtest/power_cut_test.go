@@ -22,14 +22,13 @@ import (
 	"cvvrotation/rotation/service/internal/powertest"
 )
 
-// errand is what a child does whose system calls are recorded. It makes the calls
-// again that were not answered, one by one, before it writes anything else, and
-// then some more, with the engine and the relay at work. What it tells anybody,
-// answers and events, it writes to standard output.
-func (o *orders) errand() error {
+// traced is the work of a child whose system calls are recorded. It repeats unanswered
+// calls in sequence before it writes anything else, and then makes more, with engine and
+// relay running. It writes answers and events to standard output.
+func (o *orders) traced() error {
 	endWithParent()
 	time.AfterFunc(patience, func() {
-		fmt.Println("not done after", patience)
+		fmt.Println("timeout after", patience)
 		os.Exit(1)
 	})
 	var connections []driver.ExecQuerierContext
@@ -43,7 +42,7 @@ func (o *orders) errand() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	for _, c := range connections { // which nobody uses yet
+	for _, c := range connections { // not in use yet
 		for _, p := range o.Pragmas {
 			if _, err := c.ExecContext(ctx, "PRAGMA "+p, nil); err != nil {
 				return err
@@ -82,7 +81,7 @@ func (o *orders) errand() error {
 	return err
 }
 
-// registerNew registers a card that there is not yet, and notes the answer.
+// registerNew registers a card unless it exists, and records the answer.
 func registerNew(s store.Store, e *engine.Engine, i int) error {
 	card := refOf(uint64(i)).Card
 	if _, err := s.Card(context.Background(), card); !errors.Is(err, store.ErrNotFound) {
@@ -95,7 +94,7 @@ func registerNew(s store.Store, e *engine.Engine, i int) error {
 	return note(os.Stdout, acknowledged{Caller: -1, Card: card, At: set.At, Interval: set.Interval})
 }
 
-// together calls f with 0 to n-1 at the same time.
+// together calls f with 0 to n-1 concurrently.
 func together(n int, f func(int) error) (err error) {
 	errs := make(chan error)
 	for i := range n {
@@ -107,7 +106,7 @@ func together(n int, f func(int) error) (err error) {
 	return err
 }
 
-// hasty answers before it commits.
+// hasty is a store that returns before it commits.
 type hasty struct{ store.Store }
 
 func (h hasty) Update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
@@ -124,23 +123,23 @@ func (h hasty) Update(ctx context.Context, id, key string, fn func(*store.Change
 	return <-called
 }
 
-// A child creates the database and is killed; the next one goes on and ends in a
-// power cut; the third goes on from there and is killed; the last one closes the
-// store. At moments of all their lives the power is cut for good.
-func TestPowerCuts(t *testing.T) {
+// The first child creates the database and is killed, the second ends in a power cut,
+// the third is killed, and the last one closes the store. The test cuts the power at
+// random moments of all four, and checks what is left.
+func TestPowerCuts_LoseNoAnswer(t *testing.T) {
 	powertest.Need(t)
 	t.Parallel()
-	const lives, round = 4, 120 // cuts in a round, whose disks are in memory
+	const lives, round = 4, 120 // cuts in a round, which limits memory
 	n := number(t, "CUTS", round)
 	w := newWorld(t, 1)
 	w.orders.Calls, w.orders.Pragmas = 40, smallLog
 	for done := 0; done < n; done += round {
 		t.Run(fmt.Sprint("from ", done), func(t *testing.T) {
 			w.t = t
-			disk, told := powertest.NewDisk(nil), ""
+			disk, output := powertest.NewDisk(nil), ""
 			for life := range lives {
 				w.orders.Close = life == lives-1
-				run := w.trace(disk.Cut(powertest.Everything, w.random), told+disk.Said())
+				run := w.trace(disk.Cut(powertest.KeepAll, w.random), output+disk.Output())
 				end := run.Moments() - 1
 				if !w.orders.Close {
 					end = w.pick(run.Syncs())
@@ -148,10 +147,10 @@ func TestPowerCuts(t *testing.T) {
 				plan := w.plan(run, end, (min(n-done, round)+lives-1)/lives)
 				w.play(disk, run, func(moment int) bool {
 					for _, way := range plan[moment] {
-						image, said := disk.Cut(way, w.random), told+disk.Said()
+						image, said := disk.Cut(way, w.random), output+disk.Output()
 						t.Run(fmt.Sprintf("life %d, moment %d, %v", life, moment, way), func(t *testing.T) {
 							t.Parallel()
-							for _, err := range w.orders.judge(t, image, said) {
+							for _, err := range w.orders.check(t, image, said) {
 								t.Error(err)
 							}
 						})
@@ -159,31 +158,30 @@ func TestPowerCuts(t *testing.T) {
 					return moment < end
 				})
 				if life == 1 {
-					told += disk.Said()
-					disk = powertest.NewDisk(disk.Cut(powertest.Torn, w.random))
+					output += disk.Output()
+					disk = powertest.NewDisk(disk.Cut(powertest.KeepTorn, w.random))
 				}
 			}
 		})
 	}
 }
 
-// smallLog makes checkpoints, and new beginnings of the write-ahead log, frequent.
+// smallLog makes checkpoints and restarts of the write-ahead log frequent.
 var smallLog = []string{"wal_autocheckpoint = 30"}
 
-// plan says at which moments up to the last one to cut the power n times, and how:
-// a third while the database is opened, a third when something was just told, a
-// third at any time.
-func (w *world) plan(run *powertest.Run, last, n int) map[int][]powertest.Way {
-	plan := map[int][]powertest.Way{}
-	says := upTo(run.Says(), last)
+// plan returns n power cuts up to the last moment: a third while the database is
+// opened, a third just after an output, a third at any time.
+func (w *world) plan(run *powertest.Run, last, n int) map[int][]powertest.Mode {
+	plan := map[int][]powertest.Mode{}
+	outputs := upTo(run.Outputs(), last)
 	for i := range n {
 		moment := w.random.IntN(last + 1)
-		if i%3 == 0 && len(says) > 0 {
-			moment = w.random.IntN(says[0])
-		} else if i%3 == 1 && len(says) > 0 {
-			moment = w.pick(says)
+		if i%3 == 0 && len(outputs) > 0 {
+			moment = w.random.IntN(outputs[0])
+		} else if i%3 == 1 && len(outputs) > 0 {
+			moment = w.pick(outputs)
 		}
-		plan[moment] = append(plan[moment], powertest.Way(w.random.IntN(int(powertest.Ways))))
+		plan[moment] = append(plan[moment], powertest.Mode(w.random.IntN(int(powertest.Modes))))
 	}
 	return plan
 }
@@ -195,40 +193,40 @@ func upTo(moments []int, last int) []int {
 func (w *world) pick(moments []int) int {
 	w.t.Helper()
 	if len(moments) == 0 {
-		w.t.Fatal("a life in which nothing was synced, or told")
+		w.t.Fatal("a process without syncs or outputs")
 	}
 	return moments[w.random.IntN(len(moments))]
 }
 
-// What a process had written, but not synced, when it was killed, the next one
-// finds. What that tells of it must be synced first.
-func TestPowerCutAfterAKill(t *testing.T) {
+// A process finds what a killed one had written but not synced. It must sync that before
+// it answers from it.
+func TestPowerCut_AfterAKillLosesNoAnswer(t *testing.T) {
 	powertest.Need(t)
 	t.Parallel()
 	w := newWorld(t, 1)
 	w.orders.Calls = 1
 	first := w.trace(nil, "")
-	answered := first.Says()[cards] // the first forced call; by then nothing else is written
+	answered := first.Outputs()[cards] // the first forced call; by then nothing else is written
 	syncs := upTo(first.Syncs(), answered)
 	killed := syncs[len(syncs)-1]
 	disk := powertest.NewDisk(nil)
 	w.play(disk, first, func(moment int) bool { return moment < killed })
-	second := w.trace(disk.Cut(powertest.Everything, w.random), disk.Said())
-	again := second.Says()[0]
+	second := w.trace(disk.Cut(powertest.KeepAll, w.random), disk.Output())
+	again := second.Outputs()[0]
 	w.play(disk, second, func(moment int) bool { return moment < again })
-	for _, err := range w.orders.judge(t, disk.Cut(powertest.Nothing, w.random), disk.Said()) {
+	for _, err := range w.orders.check(t, disk.Cut(powertest.KeepNothing, w.random), disk.Output()) {
 		t.Error(err)
 	}
 }
 
-// The test finds what is wrong: a store that does not wait for the disk.
-func TestPowerCutsFind(t *testing.T) {
+// The checks find a store that does not wait for the disk.
+func TestPowerCuts_FindUnsyncedCommits(t *testing.T) {
 	powertest.Need(t)
 	t.Parallel()
 	for name, o := range map[string]orders{
 		"synchronous=NORMAL":        {Pragmas: []string{"synchronous = 1"}},
 		"synchronous=OFF":           {Pragmas: []string{"synchronous = 0"}},
-		"answers before it commits": {Bug: "hasty"},
+		"returns before it commits": {Bug: "hasty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 1)
@@ -236,16 +234,16 @@ func TestPowerCutsFind(t *testing.T) {
 			run := w.trace(nil, "")
 			w.orders.Bug = ""
 			disk, found := powertest.NewDisk(nil), false
-			says := run.Says()
+			outputs := run.Outputs()
 			w.play(disk, run, func(moment int) bool {
-				if slices.Contains(says, moment) {
-					wrong := w.orders.judge(t, disk.Cut(powertest.Nothing, w.random), disk.Said())
+				if slices.Contains(outputs, moment) {
+					wrong := w.orders.check(t, disk.Cut(powertest.KeepNothing, w.random), disk.Output())
 					found = slices.ContainsFunc(wrong, func(err error) bool { return strings.Contains(err.Error(), "was answered") })
 				}
 				return !found
 			})
 			if !found {
-				t.Error("no answer was found to be lost")
+				t.Error("no lost answer was found")
 			}
 		})
 	}
@@ -258,10 +256,10 @@ func (w *world) play(disk *powertest.Disk, run *powertest.Run, at func(moment in
 	}
 }
 
-// trace runs a child on what is on the disk, with what was told before.
-func (w *world) trace(image powertest.Image, told string) *powertest.Run {
+// trace runs a child on the files of image, after the given output of previous ones.
+func (w *world) trace(image powertest.Image, output string) *powertest.Run {
 	w.t.Helper()
-	o := w.orders.on(w.t, image, told)
+	o := w.orders.on(w.t, image, output)
 	(&world{t: w.t, orders: o}).eachAnswer(0, func(a acknowledged) {
 		if a.Caller >= 0 {
 			o.Answered[a.Caller]++
@@ -278,16 +276,16 @@ func (w *world) trace(image powertest.Image, told string) *powertest.Run {
 	return run
 }
 
-// on returns orders for a folder with these files, and with what was told.
-func (o orders) on(t *testing.T, image powertest.Image, told string) orders {
+// on returns orders for a folder with the files of image and of the given output.
+func (o orders) on(t *testing.T, image powertest.Image, output string) orders {
 	t.Helper()
 	var err error
-	if o.Dir, err = filepath.EvalSymlinks(t.TempDir()); err != nil { // SQLite does so, too
+	if o.Dir, err = filepath.EvalSymlinks(t.TempDir()); err != nil { // like SQLite
 		t.Fatal(err)
 	}
 	o.Path = filepath.Join(o.Dir, "cards.db")
 	var answers, events []byte
-	for line := range strings.Lines(told) {
+	for line := range strings.Lines(output) {
 		if _, err := event.Parse([]byte(line)); err == nil {
 			events = append(events, line...)
 		} else {
@@ -300,10 +298,11 @@ func (o orders) on(t *testing.T, image powertest.Image, told string) orders {
 	return o
 }
 
-// judge returns what is wrong with what a power cut has left, given what was told.
-func (o orders) judge(t *testing.T, image powertest.Image, told string) (wrong []error) {
+// check returns the violations in the files that a power cut has left, after the given
+// output.
+func (o orders) check(t *testing.T, image powertest.Image, output string) (wrong []error) {
 	t.Helper()
-	o = o.on(t, image, told)
+	o = o.on(t, image, output)
 	s, e, err := o.open()
 	if err != nil {
 		return []error{err}
@@ -316,7 +315,7 @@ func (o orders) judge(t *testing.T, image powertest.Image, told string) (wrong [
 	defer db.Close()
 	var verdict string
 	if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
-		wrong = append(wrong, fmt.Errorf("the integrity check says %s, %v", verdict, err))
+		wrong = append(wrong, fmt.Errorf("integrity check: %s, %v", verdict, err))
 	}
 	events, err := s.ListEvents(t.Context(), 0, 1_000_000)
 	if err != nil {
@@ -328,7 +327,7 @@ func (o orders) judge(t *testing.T, image powertest.Image, told string) (wrong [
 	}
 	if err := readLines(o.eventsFile(), func(line []byte) {
 		if !stored[strings.TrimSpace(string(line))] {
-			wrong = append(wrong, fmt.Errorf("an event was delivered that is not stored: %s", line))
+			wrong = append(wrong, fmt.Errorf("a delivered event is not stored: %s", line))
 		}
 	}); err != nil {
 		t.Fatal(err)
@@ -345,15 +344,15 @@ func (o orders) judge(t *testing.T, image powertest.Image, told string) (wrong [
 		want.Replayed = true
 		ref, req := o.call(caller, answered[caller]-1)
 		if got, err := e.Force(t.Context(), ref, req); err != nil || got != want {
-			wrong = append(wrong, fmt.Errorf("a call was answered %+v, and then %+v, %v", want, got, err))
+			wrong = append(wrong, fmt.Errorf("a call was answered %+v, but its repetition %+v, %v", want, got, err))
 		}
 	}
-	for i := range cards { // the last of them may not have come to be registered
+	for i := range cards { // the power may have been cut before its registration
 		if _, err := s.Card(t.Context(), refOf(uint64(i)).Card); errors.Is(err, store.ErrNotFound) {
 			if _, err := register(e, i); err != nil {
 				return append(wrong, err)
 			}
 		}
 	}
-	return append(wrong, w.wrong()...)
+	return append(wrong, w.violations()...)
 }

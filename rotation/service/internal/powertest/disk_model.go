@@ -9,32 +9,32 @@ import (
 	"strings"
 )
 
-// Way is what a power cut does to what was not synced.
-type Way int
+// Mode is what a power cut keeps of unsynced changes.
+type Mode int
 
-// The ways. Some and Torn are drawn.
+// The modes. KeepSome and KeepTorn choose at random.
 const (
-	Nothing    Way = iota // nothing of it is left
-	Everything            // all of it is: as after a kill
-	Some                  // any of the changes, each whole
-	Torn                  // any sectors of any of the changes, or the first ones
-	Ways                  // how many there are
+	KeepNothing Mode = iota
+	KeepAll          // like a kill
+	KeepSome         // any of the changes, each whole
+	KeepTorn         // any sectors of any of the changes, or the first ones
+	Modes            // number of modes
 )
 
-// String returns the way in lower case.
-func (w Way) String() string {
-	return [...]string{"nothing kept", "everything kept", "some kept", "torn"}[w]
+// String returns the mode in lower case.
+func (m Mode) String() string {
+	return [...]string{"nothing kept", "all kept", "some kept", "torn"}[m]
 }
 
-// sector is what a disk writes all or nothing of, in bytes.
+// sector is the number of bytes that a disk writes atomically.
 const sector = 512
 
-// Disk is a folder on a disk, as far as a run has got. Make one with [NewDisk].
+// Disk is a model of a folder on a disk. Create one with [NewDisk].
 type Disk struct {
 	names   map[string]*file // as programs see them
-	durable map[string]*file // after a power cut, at the least
-	renames []rename         // what makes those of these
-	said    []byte
+	durable map[string]*file // as of the last sync of the folder
+	renames []rename         // since then
+	output  []byte
 
 	now   int // events played
 	files map[int]*file
@@ -43,27 +43,27 @@ type Disk struct {
 // file is a file, or the folder.
 type file struct {
 	folder  bool
-	mapped  bool // it is changed in memory, which no trace shows: nothing is known of it
+	mapped  bool // mapped to memory: a trace does not show its changes
 	size    int
 	durable []byte
 	changes []change // not synced
 }
 
-// change is a write, or without data a truncation.
+// change is a write, or a truncation if data is nil.
 type change struct {
-	at   int // when it was done
+	at   int // event in which the call ended
 	from int
 	data []byte
 }
 
-// rename is that a name is another file's now, or nobody's.
+// rename is a change of the file that has a name.
 type rename struct {
 	at   int
 	name string
-	file *file // nil: none
+	file *file // nil: removed
 }
 
-// NewDisk returns a disk with these files, all durable.
+// NewDisk returns a disk with these files, all synced.
 func NewDisk(image Image) *Disk {
 	d := &Disk{names: map[string]*file{}}
 	for name, content := range image {
@@ -73,26 +73,26 @@ func NewDisk(image Image) *Disk {
 	return d
 }
 
-// Said returns what the programs have written to standard output, which the power
-// cut takes from nobody.
-func (d *Disk) Said() string { return string(d.said) }
+// Output returns what the programs have written to standard output, which a power cut
+// does not undo.
+func (d *Disk) Output() string { return string(d.output) }
 
-// Play plays a run. It calls at, unless nil, after each moment, numbered from 0,
-// until at returns false: there the program is killed.
+// Play applies a run to the disk. It calls at, unless nil, after each moment, numbered
+// from 0. If at returns false, the program is killed there.
 func (d *Disk) Play(r *Run, at func(moment int) bool) error {
 	d.files = map[int]*file{} // by descriptor
 	syncs := map[*call]int{}  // when they began
 	for i, e := range r.events {
 		d.now++
 		switch {
-		case e.begins && e.syncs():
+		case e.begins && e.isSync():
 			syncs[e.call] = d.now
-		case e.begins && e.says():
+		case e.begins && e.isOutput():
 			text, err := e.text(1)
 			if err != nil {
 				return err
 			}
-			d.said = append(d.said, text...)
+			d.output = append(d.output, text...)
 		case !e.begins && e.result >= 0:
 			if err := d.do(e.call, r.dir, syncs[e.call]); err != nil {
 				return err
@@ -105,7 +105,7 @@ func (d *Disk) Play(r *Run, at func(moment int) bool) error {
 	return nil
 }
 
-// do does a call that has ended, and that had begun then if it is a sync.
+// do applies a call that has ended. began is the event in which a sync began.
 func (d *Disk) do(c *call, dir string, began int) error {
 	switch c.name {
 	case "open":
@@ -183,8 +183,8 @@ func (d *Disk) open(c *call, path int, dir string) error {
 	return nil
 }
 
-// inFolder returns the name of an argument that is a path to a file in the folder,
-// "." for the folder, and nothing for other files.
+// inFolder returns the name of the file in the folder to which an argument is a path,
+// "." for the folder itself, and "" for other files.
 func inFolder(c *call, arg int, dir string) (string, error) {
 	path, err := c.text(arg)
 	if err != nil {
@@ -195,12 +195,12 @@ func inFolder(c *call, arg int, dir string) (string, error) {
 		return "", nil
 	}
 	if strings.Contains(name, string(filepath.Separator)) {
-		return "", fmt.Errorf("%s: %s is in a folder below", c.name, name)
+		return "", fmt.Errorf("%s: %s is in a subfolder", c.name, name)
 	}
 	return name, nil
 }
 
-// sync makes durable what was done before then.
+// sync makes durable what was done before the sync began.
 func (d *Disk) sync(f *file, began int) {
 	if f.folder {
 		n := 0
@@ -227,7 +227,7 @@ func (r rename) to(names map[string]*file) {
 	}
 }
 
-// to changes the content of a file.
+// to returns the content of a file after the change.
 func (c change) to(content []byte) []byte {
 	end := c.from + len(c.data)
 	if c.data == nil {
@@ -240,11 +240,11 @@ func (c change) to(content []byte) []byte {
 	return content
 }
 
-// Cut returns what is left after the power is cut now. The random numbers are for
-// Some and Torn, and for files that are mapped to memory, whose content may be
-// anything, and is nothing without them.
-func (d *Disk) Cut(way Way, random *rand.Rand) Image {
-	kept := func() bool { return way == Everything || way >= Some && random.IntN(2) == 0 }
+// Cut returns the files that are left if the power is cut now. random is for KeepSome
+// and KeepTorn, and for the content of files that are mapped to memory, which is zeros
+// if random is nil.
+func (d *Disk) Cut(mode Mode, random *rand.Rand) Image {
+	kept := func() bool { return mode == KeepAll || mode >= KeepSome && random.IntN(2) == 0 }
 	names := maps.Clone(d.durable)
 	for _, r := range d.renames {
 		if kept() {
@@ -252,12 +252,12 @@ func (d *Disk) Cut(way Way, random *rand.Rand) Image {
 		}
 	}
 	image := Image{}
-	for _, name := range slices.Sorted(maps.Keys(names)) { // in an order, for the sake of the seed
+	for _, name := range slices.Sorted(maps.Keys(names)) { // sorted, so that a seed reproduces the result
 		f := names[name]
 		content := slices.Clone(f.durable)
 		for _, c := range f.changes {
 			switch {
-			case way == Torn && c.data != nil:
+			case mode == KeepTorn && c.data != nil:
 				for _, part := range c.torn(random) {
 					content = part.to(content)
 				}
@@ -278,8 +278,8 @@ func (d *Disk) Cut(way Way, random *rand.Rand) Image {
 	return image
 }
 
-// torn returns what is left of a write that the cut has torn: nothing, all, the
-// sectors up to one, or any.
+// torn returns the parts that are left of a torn write: nothing, all, the sectors up to
+// one, or any sectors.
 func (c change) torn(random *rand.Rand) (kept []change) {
 	draw := random.IntN(4)
 	length := random.IntN(len(c.data) + 1)

@@ -18,8 +18,8 @@ var (
 	margin = regexp.MustCompile(`\n\s*`)
 )
 
-// trace makes a run of lines as strace writes them but for the strings, which are
-// in the clear here. The folder is /d.
+// trace returns the run of lines of strace, whose strings are in plain text here. The
+// folder is /d.
 func trace(t *testing.T, lines string) *Run {
 	t.Helper()
 	lines = quoted.ReplaceAllStringFunc(lines, func(s string) string {
@@ -45,7 +45,7 @@ func played(t *testing.T, image Image, lines string) *Disk {
 	return d
 }
 
-// left is the files as text, in the order of names.
+// left returns the files as text, in the order of names.
 func left(image Image) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(image)) {
@@ -54,9 +54,9 @@ func left(image Image) string {
 	return strings.TrimSpace(b.String())
 }
 
-// What is on the disk for certain, and what programs see, of files a="old" and
+// certain is what every power cut keeps, seen what programs read, of files a="old" and
 // gone="g".
-func TestCertainAndSeen(t *testing.T) {
+func TestDisk_KeepsWhatWasSynced(t *testing.T) {
 	const open, folder = `
 		1 openat(AT_FDCWD, "/d/a", O_RDWR|O_CREAT, 0600) = 5
 		1 openat(AT_FDCWD, "/d/new", O_RDWR|O_CREAT, 0600) = 6`, `
@@ -125,18 +125,19 @@ func TestCertainAndSeen(t *testing.T) {
 			1 unlink("/d/a") = -1 EACCES (Permission denied)
 			1 openat(AT_FDCWD, "/d/b", O_RDWR|O_CREAT, 0600) = -1 EACCES (Permission denied)`, "a=old gone=g", "a=old gone=g new="},
 	} {
-		d := played(t, Image{"a": []byte("old"), "gone": []byte("g")}, test.lines)
-		if got := left(d.Cut(Nothing, nil)); got != test.certain {
-			t.Errorf("%s: %q is certain, want %q", test.what, got, test.certain)
-		}
-		if got := left(d.Cut(Everything, nil)); got != test.seen {
-			t.Errorf("%s: %q is seen, want %q", test.what, got, test.seen)
-		}
+		t.Run(test.what, func(t *testing.T) {
+			d := played(t, Image{"a": []byte("old"), "gone": []byte("g")}, test.lines)
+			if got := left(d.Cut(KeepNothing, nil)); got != test.certain {
+				t.Errorf("%q is certain, want %q", got, test.certain)
+			}
+			if got := left(d.Cut(KeepAll, nil)); got != test.seen {
+				t.Errorf("%q is seen, want %q", got, test.seen)
+			}
+		})
 	}
 }
 
-// Anything may be left of what is not synced, in any order, and nothing else.
-func TestSomeIsAnything(t *testing.T) {
+func TestCut_KeepsAnySubsetOfUnsyncedChanges(t *testing.T) {
 	d := played(t, Image{"a": []byte("ab")}, `
 		1 openat(AT_FDCWD, "/d/a", O_RDWR) = 5
 		1 openat(AT_FDCWD, "/d/b", O_RDWR|O_CREAT, 0600) = 6
@@ -147,7 +148,7 @@ func TestSomeIsAnything(t *testing.T) {
 	for _, a := range []string{"ab", "Xb", "Yb", "aZ", "XZ", "YZ"} {
 		want["a="+a], want["a="+a+" b="] = true, true
 	}
-	for _, way := range []Way{Some, Torn} {
+	for _, way := range []Mode{KeepSome, KeepTorn} {
 		random := rand.New(rand.NewPCG(1, 1))
 		got := map[string]bool{}
 		for range 1000 {
@@ -159,9 +160,7 @@ func TestSomeIsAnything(t *testing.T) {
 	}
 }
 
-// A torn write leaves sectors, as the disk has them: whole ones, the first ones or
-// any.
-func TestTornSectors(t *testing.T) {
+func TestCut_TearsWritesAtSectors(t *testing.T) {
 	const size, from = 4 * sector, sector / 2 // in five sectors
 	d := played(t, Image{"a": bytes.Repeat([]byte("o"), 6*sector)}, fmt.Sprintf(`
 		1 openat(AT_FDCWD, "/d/a", O_RDWR) = 5
@@ -169,7 +168,7 @@ func TestTornSectors(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	seen := map[string]int{}
 	for range 5000 {
-		a := d.Cut(Torn, random)["a"]
+		a := d.Cut(KeepTorn, random)["a"]
 		shape := ""
 		for s := range 6 {
 			part := a[s*sector : (s+1)*sector]
@@ -183,7 +182,7 @@ func TestTornSectors(t *testing.T) {
 				end = 0
 			}
 			if bytes.Contains(part[:begin], []byte("n")) || bytes.Contains(part[end:], []byte("n")) {
-				t.Fatal("what was not written has changed")
+				t.Fatal("bytes outside the write have changed")
 			}
 			if end == 0 {
 				continue
@@ -200,13 +199,13 @@ func TestTornSectors(t *testing.T) {
 		t.Errorf("of 32 ways to tear five sectors, %d were seen: %v", len(seen), seen)
 	}
 	if seen["ooooo"] < 500 || seen["nnnnn"] < 500 || seen["nnooo"] < 100 {
-		t.Errorf("nothing, all and the first sectors are to be frequent: %v", seen)
+		t.Errorf("nothing, all and the first sectors are too rare: %v", seen)
 	}
 }
 
-// The next program goes on with what the kernel has of the one before: the sync of
-// a file makes durable what somebody else has written to it.
-func TestTwoLives(t *testing.T) {
+// The next program sees the unsynced writes of the previous one, and its sync of a file
+// includes them.
+func TestPlay_SyncIncludesWritesOfThePreviousProgram(t *testing.T) {
 	d := played(t, nil, `
 		1 openat(AT_FDCWD, "/d/a", O_RDWR|O_CREAT, 0600) = 5
 		1 write(5, "X", 1) = 1`)
@@ -219,39 +218,38 @@ func TestTwoLives(t *testing.T) {
 	if err := d.Play(next, func(moment int) bool { return moment < next.Moments()-2 }); err != nil {
 		t.Fatal(err)
 	}
-	if got := left(d.Cut(Nothing, nil)); got != "" {
+	if got := left(d.Cut(KeepNothing, nil)); got != "" {
 		t.Errorf("killed before the name was synced: %q", got)
 	}
 	if err := d.Play(next, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := left(d.Cut(Nothing, nil)); got != "a=X" {
+	if got := left(d.Cut(KeepNothing, nil)); got != "a=X" {
 		t.Errorf("got %q", got)
 	}
 }
 
-// What is changed in memory may be anything.
-func TestMapped(t *testing.T) {
+func TestCut_MappedFileHasAnyContent(t *testing.T) {
 	d := played(t, nil, `
 		1 openat(AT_FDCWD, "/d/a", O_RDWR|O_CREAT, 0600) = 5
 		1 ftruncate(5, 100) = 0
 		1 mmap(NULL, 100, PROT_READ|PROT_WRITE, MAP_SHARED, 5, 0) = 0x7f3963520000`)
 	random := rand.New(rand.NewPCG(1, 1))
-	one, two := d.Cut(Everything, random)["a"], d.Cut(Everything, random)["a"]
+	one, two := d.Cut(KeepAll, random)["a"], d.Cut(KeepAll, random)["a"]
 	if len(one) != 100 || bytes.Equal(one, two) {
 		t.Errorf("%x, %x", one, two)
 	}
 }
 
-// What is said counts from the moment on at which it may have been heard.
-func TestSaid(t *testing.T) {
+// Output counts from the beginning of the write, when it may already be visible.
+func TestPlay_OutputCountsFromTheBeginningOfItsWrite(t *testing.T) {
 	r := trace(t, `
 		1 fsync(5) = 0
 		1 write(1, "yes", 3 <unfinished ...>
 		2 write(2, "no", 2) = 2
 		1 <... write resumed>) = 3
 		1 write(1, "!", 1 <unfinished ...>`)
-	if diff := cmp.Diff([]int{2, 6}, r.Says()); diff != "" {
+	if diff := cmp.Diff([]int{2, 6}, r.Outputs()); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]int{0}, r.Syncs()); diff != "" {
@@ -259,7 +257,7 @@ func TestSaid(t *testing.T) {
 	}
 	d := NewDisk(nil)
 	var said []string
-	if err := d.Play(r, func(int) bool { said = append(said, d.Said()); return true }); err != nil {
+	if err := d.Play(r, func(int) bool { said = append(said, d.Output()); return true }); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"", "", "yes", "yes", "yes", "yes", "yes!"}, said); diff != "" {

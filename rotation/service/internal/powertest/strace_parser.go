@@ -16,15 +16,15 @@ type call struct {
 	result int64    // below 0: it failed
 }
 
-// event is the begin or the end of a system call. What a call does, it does at
-// some time between them.
+// event is the beginning or the end of a system call. Its effect happens at some time
+// between them.
 type event struct {
 	*call
 	begins bool
 }
 
-// parse reads what strace -f -xx has written. Calls that the end of the program
-// cut off have no end.
+// parse reads the output of strace -f -xx. A call that was interrupted by the end of
+// the program has no end.
 func parse(in io.Reader) (events []event, err error) {
 	open := map[string]*call{} // by thread
 	lines := bufio.NewScanner(in)
@@ -41,7 +41,7 @@ func parse(in io.Reader) (events []event, err error) {
 		if !strings.HasPrefix(line, "<... ") {
 			name, args, ok := strings.Cut(before, "(")
 			if !ok || ends == unfinished || strings.Contains(args, "...") {
-				return nil, fmt.Errorf("strace, line %d is no whole call: %.99s", n, line)
+				return nil, fmt.Errorf("strace, line %d: incomplete call: %.99s", n, line)
 			}
 			open[thread] = &call{name: name, args: strings.Split(args, ", ")}
 			events = append(events, event{open[thread], true})
@@ -51,7 +51,7 @@ func parse(in io.Reader) (events []event, err error) {
 		}
 		c, result := open[thread], strings.Fields(after)
 		if c == nil || len(result) < 2 || result[0] != "=" {
-			return nil, fmt.Errorf("strace, line %d is the end of no call: %.99s", n, line)
+			return nil, fmt.Errorf("strace, line %d: end of an unknown call: %.99s", n, line)
 		}
 		delete(open, thread)
 		if result[1] == "?" { // the program has ended
@@ -65,9 +65,9 @@ func parse(in io.Reader) (events []event, err error) {
 	return events, lines.Err()
 }
 
-func (c *call) syncs() bool { return c.name == "fsync" || c.name == "fdatasync" }
+func (c *call) isSync() bool { return c.name == "fsync" || c.name == "fdatasync" }
 
-func (c *call) says() bool { return c.name == "write" && c.arg(0) == "1" }
+func (c *call) isOutput() bool { return c.name == "write" && c.arg(0) == "1" }
 
 func (c *call) arg(i int) string {
 	if i < len(c.args) {
@@ -82,7 +82,7 @@ func (c *call) text(i int) ([]byte, error) {
 	s, ends := strings.CutSuffix(s, `"`)
 	b, err := hex.DecodeString(strings.ReplaceAll(s, `\x`, ""))
 	if !begins || !ends || err != nil {
-		return nil, fmt.Errorf("%s: argument %d is no string in hexadecimal", c.name, i)
+		return nil, fmt.Errorf("%s: argument %d is not a hexadecimal string", c.name, i)
 	}
 	return b, nil
 }

@@ -1,17 +1,16 @@
-// Package powertest shows what a power cut can leave of a program's files. A kill
-// loses nothing that the kernel has; a power cut loses what was not synced, or
-// keeps any part of it, in any order.
+// Package powertest simulates what a power cut leaves of a program's files. A killed
+// program loses nothing that it has written; a power cut loses any part of what was not
+// synced, in any order.
 //
-// [Trace] runs a program under strace. What it did to the files of one folder is
-// then played, call by call, to a [Disk]: a model on which a write may be lost
-// until an fsync of its file has ended, and a name that came or went until one of
-// the folder. That is stricter than file systems are: most keep names in order,
-// and an fsync of a new file also its name. At any moment the disk says what a
-// power cut would leave (see [Way]); the test writes that to a folder, and starts
-// the real program on it.
+// [Trace] runs a program under strace. [Disk.Play] applies its system calls on the
+// files of one folder to a model of a disk. On it a write may be lost until an fsync of
+// the file has ended, and a created or removed name until an fsync of the folder. File
+// systems are less strict: most keep the order of names, and the fsync of a new file
+// includes its name. [Disk.Cut] returns what a power cut would leave at any moment (see
+// [Mode]). The test writes that to a folder and starts the real program on it.
 //
-// The oracle is the trace alone. What it misses, a call that the model does not
-// know, would show: played to its end, it must give the files that there are.
+// Trace checks the model: applied to its end, the trace must result in the real files.
+// So a system call that the model does not know is found.
 package powertest
 
 import (
@@ -28,8 +27,8 @@ import (
 	"time"
 )
 
-// calls are the system calls that change files, or make changes last; "?" is for
-// those that not every architecture has.
+// calls are the system calls that change or sync files; "?" marks those that some
+// architectures lack.
 const calls = "?open,openat,close,write,pwrite64,ftruncate,?unlink,unlinkat,fsync,fdatasync,?mmap,?mmap2"
 
 // Run is what a program did to the files of a folder.
@@ -38,17 +37,16 @@ type Run struct {
 	events []event
 }
 
-// Moments returns in how many moments the power could be cut: before and after
-// each system call, as far as that makes a difference.
+// Moments returns the number of moments in which the power can be cut: before and after
+// each system call.
 func (r *Run) Moments() int { return len(r.events) }
 
-// Syncs returns the moments in which a sync has begun, and not ended: when there
-// is most to lose.
-func (r *Run) Syncs() []int { return r.begun((*call).syncs) }
+// Syncs returns the moments in which a sync has begun but not ended, when most can be
+// lost.
+func (r *Run) Syncs() []int { return r.begun((*call).isSync) }
 
-// Says returns the moments in which the program has just said something on
-// standard output.
-func (r *Run) Says() []int { return r.begun((*call).says) }
+// Outputs returns the moments after the program has written to standard output.
+func (r *Run) Outputs() []int { return r.begun((*call).isOutput) }
 
 func (r *Run) begun(is func(*call) bool) (moments []int) {
 	for i, e := range r.events {
@@ -60,10 +58,10 @@ func (r *Run) begun(is func(*call) bool) (moments []int) {
 }
 
 // Trace runs a program until it ends, and returns what it did to the files of the
-// folder dir, which has no folders below; an error of the program is one. The
-// program is a single process whose threads share their files. It names the files
-// by absolute paths, without symbolic links, and its standard output is its
-// testimony (see [Disk.Said]). It takes what [Need] asks for.
+// folder dir, which must not have subfolders. It returns an error if the program
+// fails. The program must be a single process, whose threads share their files, and
+// must name files by absolute paths without symbolic links. Trace skips the test like
+// [Need].
 func Trace(t testing.TB, dir string, cmd *exec.Cmd) (*Run, error) {
 	t.Helper()
 	strace := Need(t)
@@ -80,15 +78,15 @@ func Trace(t testing.TB, dir string, cmd *exec.Cmd) (*Run, error) {
 	traced.Cancel = func() error { return traced.Process.Signal(os.Interrupt) } // strace then ends the program
 	traced.WaitDelay = time.Minute
 	traced.Env, traced.Dir = cmd.Env, cmd.Dir
-	var said bytes.Buffer
-	traced.Stdout, traced.Stderr = &said, &said
-	parent, err := traced.StdinPipe() // whose end tells the program that the test is gone
+	var output bytes.Buffer
+	traced.Stdout, traced.Stderr = &output, &output
+	parent, err := traced.StdinPipe() // which closes when the test process ends
 	if err != nil {
 		return nil, err
 	}
 	defer parent.Close()
 	if err := traced.Run(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, lastLine(said.String()))
+		return nil, fmt.Errorf("%w: %s", err, lastLine(output.String()))
 	}
 	f, err := os.Open(log)
 	if err != nil {
@@ -107,7 +105,7 @@ func lastLine(s string) string {
 	return s[strings.LastIndexByte(s, '\n')+1:]
 }
 
-// check plays the run to its end, and compares.
+// check compares the result of the whole run with the real files.
 func (r *Run) check(before Image) error {
 	d := NewDisk(before)
 	if err := d.Play(r, nil); err != nil {
@@ -117,9 +115,9 @@ func (r *Run) check(before Image) error {
 	if err != nil {
 		return err
 	}
-	is := d.Cut(Everything, nil)
+	is := d.Cut(KeepAll, nil)
 	for name := range d.names {
-		if d.names[name].mapped { // who knows
+		if d.names[name].mapped { // unknown content
 			delete(must, name)
 			delete(is, name)
 		}
@@ -130,20 +128,19 @@ func (r *Run) check(before Image) error {
 	var differ []string
 	for _, name := range slices.Sorted(maps.Keys(must)) {
 		if !bytes.Equal(is[name], must[name]) {
-			differ = append(differ, fmt.Sprintf("%s has %d bytes, and %d on the model of the disk", name, len(must[name]), len(is[name])))
+			differ = append(differ, fmt.Sprintf("%s has %d bytes, but %d in the model", name, len(must[name]), len(is[name])))
 		}
 	}
-	return fmt.Errorf("the trace does not lead to the files that there are: %d of %d; %s; it lacks a system call",
+	return fmt.Errorf("the model differs from the real files (%d of %d; %s): the trace lacks a system call",
 		len(is), len(must), strings.Join(differ, "; "))
 }
 
-// Need returns strace's path, once it has traced something. Where there is none,
-// and where the machine does not let it trace, the test is skipped; with the
-// environment variable CI set, it fails, unless CUTS=0 says to leave it out.
+// Need returns the path of strace. If strace is not installed or may not trace, the test
+// is skipped; if the environment variable CI is set, it fails. CUTS=0 skips the test.
 func Need(t testing.TB) string {
 	t.Helper()
 	if os.Getenv("CUTS") == "0" {
-		t.Skip("CUTS=0 leaves it out")
+		t.Skip("skipped by CUTS=0")
 	}
 	missing := t.Skipf
 	if os.Getenv("CI") != "" {
@@ -151,17 +148,17 @@ func Need(t testing.TB) string {
 	}
 	path, err := exec.LookPath("strace")
 	if err != nil {
-		missing("no strace, which is for Linux: install it (apt-get install strace), then go test again")
+		missing("strace (Linux only) is not installed: apt-get install strace")
 	}
 	out, err := exec.CommandContext(t.Context(), path, "-f", "--seccomp-bpf", "-e", "trace="+calls, "-o", os.DevNull, path, "-V").CombinedOutput()
 	if err != nil {
-		missing("strace can't trace on this machine (%v: %s): allow ptrace, such as with docker run --cap-add=SYS_PTRACE, or leave the test out with CUTS=0",
+		missing("strace can't trace on this machine (%v: %s): allow ptrace, for example with docker run --cap-add=SYS_PTRACE, or skip the test with CUTS=0",
 			err, lastLine(string(out)))
 	}
 	return path
 }
 
-// Image is the files of a folder, by name.
+// Image is the content of the files of a folder, by name.
 type Image map[string][]byte
 
 func read(dir string) (Image, error) {
@@ -172,7 +169,7 @@ func read(dir string) (Image, error) {
 	image := Image{}
 	for _, e := range entries {
 		if e.IsDir() {
-			return nil, errors.New("there is a folder in " + dir)
+			return nil, errors.New(dir + " has a subfolder")
 		}
 		if image[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
 			return nil, err
@@ -181,7 +178,7 @@ func read(dir string) (Image, error) {
 	return image, nil
 }
 
-// Write writes the files to a folder, for their owner alone.
+// Write writes the files to a folder, readable for their owner alone.
 func (image Image) Write(dir string) error {
 	for name, content := range image {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// childVariable makes the test binary a program to trace, with the folder that it
-// names.
+// childVariable turns the test binary into a program to trace. Its value is a folder.
 const childVariable = "POWERTEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -44,8 +43,8 @@ func child(dir string) error {
 	return errors.Join(e1, e2, e3, e4, e5, e6, e7, e8)
 }
 
-// A real program, whose cuts are known.
-func TestTrace(t *testing.T) {
+// The test knows which files a power cut leaves of this real program.
+func TestTrace_OfARealProgram(t *testing.T) {
 	dir := t.TempDir()
 	before := Image{"a": []byte("--------")}
 	if err := before.Write(dir); err != nil {
@@ -58,29 +57,28 @@ func TestTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := NewDisk(before)
-	if err := d.Play(r, func(moment int) bool { return moment < r.Says()[0] }); err != nil {
+	if err := d.Play(r, func(moment int) bool { return moment < r.Outputs()[0] }); err != nil {
 		t.Fatal(err)
 	}
-	if got := left(d.Cut(Nothing, nil)); got != "a=--synced" || d.Said() != "told" {
-		t.Errorf("when it was told, %q, there is %q", d.Said(), got)
+	if got := left(d.Cut(KeepNothing, nil)); got != "a=--synced" || d.Output() != "told" {
+		t.Errorf("after the output %q there is %q", d.Output(), got)
 	}
 	d = NewDisk(before)
 	if err := d.Play(r, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := left(d.Cut(Nothing, nil)); got != "a=--synced kept=" {
-		t.Errorf("in the end there is at least %q", got)
+	if got := left(d.Cut(KeepNothing, nil)); got != "a=--synced kept=" {
+		t.Errorf("the end has at least %q", got)
 	}
-	if got := left(d.Cut(Everything, nil)); got != "a=x-syn" {
-		t.Errorf("in the end there is at most %q", got)
+	if got := left(d.Cut(KeepAll, nil)); got != "a=x-syn" {
+		t.Errorf("the end has up to %q", got)
 	}
 	if string(before["a"]) != "--------" {
-		t.Error("an image that was given has changed")
+		t.Error("Play changed the image")
 	}
 }
 
-// What the model does not know does not pass for something else.
-func TestTraceIsCompared(t *testing.T) {
+func TestTrace_FailsForCallsThatTheModelLacks(t *testing.T) {
 	for _, command := range []string{
 		"printf x >$0/a",        // through a copy of the descriptor
 		"ln $0/a $0/b",          // two names
@@ -93,7 +91,7 @@ func TestTraceIsCompared(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := Trace(t, dir, exec.Command("/bin/sh", "-c", command, dir)); err == nil {
-			t.Errorf("%s: passes", command)
+			t.Errorf("%s: no error", command)
 		}
 	}
 	if _, err := Trace(t, t.TempDir(), exec.Command("/bin/sh", "-c", "echo why; exit 3")); err == nil || !strings.Contains(err.Error(), "exit status 3: why") {
@@ -101,19 +99,19 @@ func TestTraceIsCompared(t *testing.T) {
 	}
 }
 
-func TestParse(t *testing.T) {
+func TestParse_RefusesIncompleteLines(t *testing.T) {
 	for lines, want := range map[string]string{
 		`1 fsync(5) = 0`:                             "",
 		`1 +++ exited with 0 +++`:                    "",
 		`1 write(1, "\x61" <unfinished ...>`:         "",
 		`1 fsync(5) = ?`:                             "",
-		`1 pwrite64(5, "\x61"..., 4096, 0) = 1`:      "no whole call",
-		`1 fsync(5`:                                  "no whole call",
-		`1 <... fsync resumed>) = 0`:                 "end of no call",
-		"1 fsync(5) = 0\n1 <... fsync resumed>) = 0": "end of no call",
-		`1 fsync(5) 0`:                               "end of no call",
+		`1 pwrite64(5, "\x61"..., 4096, 0) = 1`:      "incomplete call",
+		`1 fsync(5`:                                  "incomplete call",
+		`1 <... fsync resumed>) = 0`:                 "end of an unknown call",
+		"1 fsync(5) = 0\n1 <... fsync resumed>) = 0": "end of an unknown call",
+		`1 fsync(5) 0`:                               "end of an unknown call",
 		`1 fsync(5) = zero`:                          "invalid syntax",
-		`strace: what`:                               "no whole call",
+		`strace: what`:                               "incomplete call",
 	} {
 		_, err := parse(strings.NewReader(lines))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
