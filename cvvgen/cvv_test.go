@@ -42,7 +42,7 @@ var (
 	_ Deriver                  = (*Local)(nil)
 )
 
-func TestParseReveal(t *testing.T) {
+func TestParse_RevealsWhatWasParsed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.StringMatching(`[0-9]{0,21}`).Draw(t, "digits")
 		c, err := ParseCVV(s)
@@ -60,7 +60,7 @@ func TestParseReveal(t *testing.T) {
 	})
 }
 
-func TestEqual(t *testing.T) {
+func TestEqual_ComparesDigits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		digits := rapid.StringMatching(`[01]{3,5}`) // few, so that pairs are often equal
 		a, b := digits.Draw(t, "a"), digits.Draw(t, "b")
@@ -78,7 +78,7 @@ func TestEqual(t *testing.T) {
 }
 
 // Each bit of the representation counts.
-func TestEqualLooksAtEveryBit(t *testing.T) {
+func TestEqual_ChecksEveryBit(t *testing.T) {
 	for bit := range 64 {
 		if equal(12345, 12345^1<<bit) {
 			t.Errorf("values that differ in bit %d are equal", bit)
@@ -86,7 +86,7 @@ func TestEqualLooksAtEveryBit(t *testing.T) {
 	}
 }
 
-func TestZeroIsNone(t *testing.T) {
+func TestZeroValues_AreNotValid(t *testing.T) {
 	var c CVV
 	var p PAN
 	var k CVK
@@ -106,7 +106,7 @@ func TestZeroIsNone(t *testing.T) {
 
 // Every verb gives the same text, but for %T, %p and a misplaced %w, which fmt
 // does not leave to a Formatter.
-func TestEveryVerbIsRedacted(t *testing.T) {
+func TestFormat_RedactsUnderEveryVerb(t *testing.T) {
 	for _, s := range []secret{mustCVV("739"), CVV{}, mustPAN("4123456789012349"), PAN{}, mustCVK(visaTestKey), CVK{}} {
 		for _, verb := range verbs {
 			if verb == "%T" || verb == "%p" || verb == "%w" {
@@ -119,7 +119,7 @@ func TestEveryVerbIsRedacted(t *testing.T) {
 	}
 }
 
-func TestMarshalRefused(t *testing.T) {
+func TestMarshal_RefusesSecrets(t *testing.T) {
 	for _, s := range []secret{mustCVV("123"), CVV{}, mustPAN("4123456789012349"), PAN{}, mustCVK(visaTestKey), CVK{}} {
 		_, text := s.MarshalText()
 		_, bin := s.MarshalBinary()
@@ -136,7 +136,7 @@ func TestMarshalRefused(t *testing.T) {
 }
 
 // What the package comment says about embedding.
-func TestEmbeddingRedactsAll(t *testing.T) {
+func TestEmbedding_RedactsTheWholeStruct(t *testing.T) {
 	type record struct {
 		CVV
 		Name string
@@ -150,7 +150,7 @@ func TestEmbeddingRedactsAll(t *testing.T) {
 	}
 }
 
-func TestParseErrors(t *testing.T) {
+func TestParse_ErrorsNameLengthAndPosition(t *testing.T) {
 	for _, tt := range []struct {
 		what string
 		err  error
@@ -179,7 +179,7 @@ func TestParseErrors(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-func TestMask(t *testing.T) {
+func TestMask_CanBeUndone(t *testing.T) {
 	if permutation.mask(0) != 0 {
 		t.Error("0 is not masked as 0")
 	}
@@ -194,7 +194,7 @@ func TestMask(t *testing.T) {
 
 // One known number and its mask do not unmask the others, as they would with the
 // exclusive or or the sum with a constant.
-func TestMaskIsNoOffset(t *testing.T) {
+func TestMask_IsNoOffset(t *testing.T) {
 	xor, sum := map[uint64]bool{}, map[uint64]bool{}
 	const n = 1000
 	for v := range uint64(n) {
@@ -207,7 +207,7 @@ func TestMaskIsNoOffset(t *testing.T) {
 	}
 }
 
-func TestMaskDiffersByProcess(t *testing.T) {
+func TestMask_DiffersByProcess(t *testing.T) {
 	const env = "CVVGEN_PRINT_MASK"
 	if os.Getenv(env) != "" {
 		fmt.Printf("mask %d\n", mustCVV("739").digits)
@@ -215,7 +215,7 @@ func TestMaskDiffersByProcess(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for range 3 {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestMaskDiffersByProcess$")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestMask_DiffersByProcess$")
 		cmd.Env = append(os.Environ(), env+"=1")
 		out, err := cmd.Output()
 		if err != nil || !bytes.HasPrefix(out, []byte("mask ")) {
@@ -230,7 +230,7 @@ func TestMaskDiffersByProcess(t *testing.T) {
 }
 
 // The numbering of digit strings, against counting them.
-func TestFirsts(t *testing.T) {
+func TestFirsts_NumberStringsInOrder(t *testing.T) {
 	number := uint64(0)
 	for n, strings := 0, uint64(1); n < 20; n++ { // strings of n digits
 		if firsts[n] != number {
@@ -241,7 +241,7 @@ func TestFirsts(t *testing.T) {
 	}
 }
 
-func TestZeroAllocations(t *testing.T) {
+func TestOperations_DoNotAllocate(t *testing.T) {
 	if raceDetector {
 		t.Skip("allocations are not counted under the race detector")
 	}
@@ -274,7 +274,7 @@ func TestZeroAllocations(t *testing.T) {
 
 // The working memory of a derivation goes back to its pool without the PAN and
 // the result.
-func TestDeriveWipes(t *testing.T) {
+func TestDerive_WipesScratchMemory(t *testing.T) {
 	local, card, code := testLocal(t, 3), testCard(), servicecode.MustParse("201")
 	for range 100 { // the pool may drop or hold back values now and then
 		if _, err := local.Derive(context.Background(), card, code); err != nil {

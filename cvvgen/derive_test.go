@@ -103,7 +103,7 @@ var vectors = []struct {
 	{visaTestKey, "4000000002024465", YYMM, "2511", "201", "314", "31442", nil, false},
 }
 
-func TestVectors(t *testing.T) {
+func TestDerive_FollowsPublishedVectors(t *testing.T) {
 	for _, v := range vectors {
 		t.Run(v.pan+" "+v.sc, func(t *testing.T) {
 			pair := unhex(v.pair)
@@ -155,7 +155,7 @@ func TestVectors(t *testing.T) {
 
 // The five vectors found by search are of any use only as long as they need the
 // fallback.
-func TestVectorsNeedFallback(t *testing.T) {
+func TestVectors_CoverFallbackToLetters(t *testing.T) {
 	have := map[int]bool{}
 	for _, v := range vectors {
 		if _, decimals := twin(unhex(v.pair), v.pan+v.expiry+v.sc); decimals < 5 {
@@ -169,7 +169,7 @@ func TestVectorsNeedFallback(t *testing.T) {
 	}
 }
 
-func TestDecimalize(t *testing.T) {
+func TestDecimalize_DecimalDigitsFirst(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		// Hex digits, with letters much more often than by chance.
 		hex := rapid.StringOfN(rapid.RuneFrom([]rune("0123456789abcdefabcdefabcdefabcdefabcdef")), 16, 16, -1).Draw(t, "result")
@@ -189,7 +189,7 @@ func TestDecimalize(t *testing.T) {
 	})
 }
 
-func TestDeriveAgainstTwin(t *testing.T) {
+func TestDerive_AgreesWithTwin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pair := rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "pair")
 		pan := rapid.StringMatching(`[0-9]{8,19}`).Draw(t, "PAN")
@@ -224,7 +224,7 @@ func TestDeriveAgainstTwin(t *testing.T) {
 	})
 }
 
-func TestDeriveMissing(t *testing.T) {
+func TestDerive_NamesMissingValue(t *testing.T) {
 	local := testLocal(t, 3)
 	card := testCard()
 	code := servicecode.MustParse("201")
@@ -244,7 +244,7 @@ func TestDeriveMissing(t *testing.T) {
 	}
 }
 
-func TestNewLocalErrors(t *testing.T) {
+func TestNewLocal_Refuses(t *testing.T) {
 	key, err := NewCVK(unhex(visaTestKey))
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +270,7 @@ func TestNewLocalErrors(t *testing.T) {
 	}
 }
 
-func TestNewCVKErrors(t *testing.T) {
+func TestNewCVK_Refuses(t *testing.T) {
 	for _, tt := range []struct {
 		pair string
 		want error
@@ -298,7 +298,7 @@ func TestNewCVKErrors(t *testing.T) {
 }
 
 // NewCVK does not keep the caller's slice, which may be cleared.
-func TestNewCVKKeepsNoReference(t *testing.T) {
+func TestNewCVK_KeepsNoReference(t *testing.T) {
 	pair := unhex(visaTestKey)
 	key, err := NewCVK(pair)
 	if err != nil {
@@ -317,7 +317,7 @@ func TestNewCVKKeepsNoReference(t *testing.T) {
 
 // The listed weak keys are their own inverse, the semi-weak ones come in pairs
 // of inverses: that is what makes them weak, and pins the list to the cipher.
-func TestWeakKeysAreWeak(t *testing.T) {
+func TestWeakKeys_AreWeak(t *testing.T) {
 	seen := map[uint64]bool{}
 	for i, k := range weakKeys {
 		other := k

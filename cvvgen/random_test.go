@@ -14,7 +14,7 @@ import (
 // Over all 65,536 inputs each CVV comes out equally often, with its leading
 // zeros, and nothing else does. Uniformity over the rest after excluding one
 // value follows: the excluded value's inputs are rejected like the others.
-func TestRandomReductionExhaustively(t *testing.T) {
+func TestRandom_ReductionIsUniform(t *testing.T) {
 	for _, tt := range []struct{ digits, values, each int }{{3, 1000, 65}, {4, 10_000, 6}} {
 		r, err := NewRandom(tt.digits)
 		if err != nil {
@@ -69,7 +69,7 @@ func uniform(count []int, n int) error {
 	return nil
 }
 
-func TestRandomStatistics(t *testing.T) {
+func TestRandom_DrawsUniformly(t *testing.T) {
 	if raceDetector {
 		t.Skip("a million draws on one goroutine have no race to find")
 	}
@@ -157,7 +157,7 @@ func TestRandomStatistics(t *testing.T) {
 	}
 }
 
-func TestRandomDigits(t *testing.T) {
+func TestRandom_OffersThreeOrFourDigits(t *testing.T) {
 	for digits := -1; digits < 8; digits++ {
 		_, err := NewRandom(digits)
 		_, berr := NewBufferedRandom(digits)
@@ -176,7 +176,7 @@ func TestRandomDigits(t *testing.T) {
 }
 
 // The buffered generator uses every byte once, in order, and leaves zeros.
-func TestBufferedRandomWipes(t *testing.T) {
+func TestBufferedRandom_WipesUsedBytes(t *testing.T) {
 	c := &chunk{}
 	for i := range c.bytes {
 		c.bytes[i] = byte(i*7 + i/256 | 1) // never 0
@@ -209,7 +209,7 @@ func TestBufferedRandomWipes(t *testing.T) {
 	}
 }
 
-func TestRandomConcurrently(t *testing.T) {
+func TestRandom_IsSafeForConcurrentUse(t *testing.T) {
 	for _, newRandom := range []func(int) (*Random, error){NewRandom, NewBufferedRandom} {
 		r, err := newRandom(3)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 
 // ErrStuck is the error for a [Deriver] that keeps returning the same CVV for
 // different service codes, such as a simulator of an HSM.
-var ErrStuck = errors.New("cvvgen: the deriver returns the same CVV for every service code")
+var ErrStuck = errors.New("cvvgen: the deriver returns one CVV, whatever the service code")
 
 // maxDraws bounds the draws of a rotation. By chance one draw in 1,000 gives the
 // current CVV again, so that this many in a row mean a broken Deriver.

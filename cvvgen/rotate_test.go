@@ -21,7 +21,7 @@ func (f deriverFunc) Derive(_ context.Context, _ Card, code servicecode.Code) (C
 	return f(code)
 }
 
-func TestRotateChangesCodeAndCVV(t *testing.T) {
+func TestRotate_ChangesCodeAndCVV(t *testing.T) {
 	ctx, card := context.Background(), testCard()
 	for digits := 3; digits <= 5; digits++ {
 		local := testLocal(t, digits)
@@ -52,7 +52,7 @@ func TestRotateChangesCodeAndCVV(t *testing.T) {
 
 // With a Deriver under which a quarter of the codes share the current CVV, the
 // rest come equally often and those never.
-func TestRotateIsUniform(t *testing.T) {
+func TestRotate_DrawsUniformly(t *testing.T) {
 	cryptotest.SetGlobalRandom(t, 4)
 	d := deriverFunc(func(code servicecode.Code) (CVV, error) {
 		s := code.String()
@@ -86,7 +86,7 @@ func TestRotateIsUniform(t *testing.T) {
 }
 
 // Also under a Deriver that contradicts itself the code is another.
-func TestRotateNeverReturnsCurrentCode(t *testing.T) {
+func TestRotate_NeverReturnsCurrentCode(t *testing.T) {
 	calls := 0
 	d := deriverFunc(func(servicecode.Code) (CVV, error) {
 		calls++
@@ -102,7 +102,7 @@ func TestRotateNeverReturnsCurrentCode(t *testing.T) {
 }
 
 // A card that has no code yet gets one.
-func TestRotateFirst(t *testing.T) {
+func TestRotate_WithoutCurrentCode(t *testing.T) {
 	local := testLocal(t, 3)
 	r, err := Rotate(context.Background(), local, testCard(), servicecode.Code{})
 	if err != nil || !r.ServiceCode.IsValid() || !r.CVV.IsValid() || r.SameCVV {
@@ -114,7 +114,7 @@ func TestRotateFirst(t *testing.T) {
 	}
 }
 
-func TestRotateToSaysSame(t *testing.T) {
+func TestRotateTo_ReportsSameCVV(t *testing.T) {
 	ctx, card, local := context.Background(), testCard(), testLocal(t, 3)
 	same := 0
 	for n := range 1000 {
@@ -136,7 +136,7 @@ func TestRotateToSaysSame(t *testing.T) {
 	}
 }
 
-func TestRotateErrors(t *testing.T) {
+func TestRotate_ReturnsErrorsOfDeriver(t *testing.T) {
 	ctx, card := context.Background(), testCard()
 	broken := errors.New("HSM: connection lost")
 	from, to := servicecode.MustParse("201"), servicecode.MustParse("101")
@@ -188,7 +188,7 @@ func TestRotateErrors(t *testing.T) {
 }
 
 // Exactly the right digits verify, out of all of 3 to 5.
-func TestVerify(t *testing.T) {
+func TestVerify_AcceptsOnlyTheCVV(t *testing.T) {
 	ctx, card := context.Background(), testCard()
 	for digits, want := range map[int]string{3: "526", 4: "5263", 5: "52630"} {
 		local := testLocal(t, digits)
@@ -207,7 +207,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-func TestExpiry(t *testing.T) {
+func TestExpiry_RoundTripsInBothOrders(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		year := rapid.IntRange(0, 99).Draw(t, "year")
 		month := rapid.IntRange(1, 12).Draw(t, "month")
@@ -237,7 +237,7 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
-func TestExpiryErrors(t *testing.T) {
+func TestExpiry_RefusesOtherText(t *testing.T) {
 	for _, tt := range []struct {
 		order ExpiryOrder
 		in    string

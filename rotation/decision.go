@@ -2,12 +2,12 @@ package rotation
 
 import "fmt"
 
-// Decision is what an event leads to. Decisions are comparable and hold no
-// secret. The next slot is not among them: it is [State.Next] of the state
-// that came with the decision.
+// Decision says what an event leads to. Decisions are comparable and hold no
+// secret. The next slot is [State.Next] of the state that Decide returns with the
+// decision.
 type Decision struct {
 	Rule     Rule  // the rule that decided; the rest follows from it
-	Scenario int   // 1, 2 or 3 when the guard held the schedule and R21 names the pair, else 0
+	Scenario int   // 1, 2 or 3 if the guard held the schedule and R21 names the pair of kinds, else 0
 	Missed   int64 // slots skipped by a late automatic rotation (R17)
 }
 
@@ -17,7 +17,7 @@ func (d Decision) Rotate() bool { return d.Rule.Rotates() }
 // Reschedule reports whether a new scheduling took place.
 func (d Decision) Reschedule() bool { return d.Rule.Reschedules() }
 
-// Reason returns why, in one word.
+// Reason returns the reason of the rule that decided.
 func (d Decision) Reason() Reason { return d.Rule.Reason() }
 
 // String returns the rule, the reason and the numbers that are not 0, such as
@@ -33,7 +33,7 @@ func (d Decision) String() string {
 	return s
 }
 
-// Rule is the row of the rules' table (docs/rules.md) that decides an event.
+// Rule numbers the row of the rules' table (docs/rules.md) that decides an event.
 // The zero value is no rule.
 type Rule uint8
 
@@ -46,12 +46,12 @@ const (
 	R6                  // automatic, held
 	R7                  // automatic without a slot, not held, not due
 	R8                  // a new interval
-	R9                  // the interval in force, set again
+	R9                  // the interval in force is set again
 	R10                 // rotation turned off
 	R11                 // automatic, its slot ahead
-	R12                 // automatic, its slot served before
-	R13                 // automatic, its slot no longer in the schedule, not held
-	R14                 // automatic, its slot no longer in the schedule, held: as R6
+	R12                 // automatic, its slot served already
+	R13                 // automatic, its slot not the next one, not held
+	R14                 // automatic, its slot not the next one, held: as R6
 )
 
 // rows is the table's right half.
@@ -106,26 +106,25 @@ func (r Rule) Reschedules() bool { return rows[r].reschedules }
 // Reason returns the rule's reason; 0 for an unknown rule.
 func (r Rule) Reason() Reason { return rows[r].reason }
 
-// Reason is why a decision came out as it did, in one word. The zero value is
-// no reason.
+// Reason says in one word why a decision was made. The zero value is no reason.
 type Reason uint8
 
 const (
-	// ReasonScheduled: rotated, and a new scheduling took place (R3, R5, R7).
+	// ReasonScheduled means: rotated, and a new scheduling took place (R3, R5, R7).
 	ReasonScheduled Reason = iota + 1
-	// ReasonGuard: rotated; the guard held the scheduling (R2, R6, R14).
+	// ReasonGuard means: rotated, and the guard kept the schedule (R2, R6, R14).
 	ReasonGuard
-	// ReasonRotationOff: automatic rotation is off (R1, R4), or now is (R10).
+	// ReasonRotationOff means: automatic rotation was off (R1, R4) or is now (R10).
 	ReasonRotationOff
-	// ReasonIntervalSet: a new interval, and with it a new schedule (R8).
+	// ReasonIntervalSet means: a new interval and a new schedule (R8).
 	ReasonIntervalSet
-	// ReasonUnchanged: the interval was in force already (R9).
+	// ReasonUnchanged means: the interval was already in force (R9).
 	ReasonUnchanged
-	// ReasonNotDue: the named slot is still ahead; nothing happened (R11).
+	// ReasonNotDue means: the slot is still ahead, so nothing happened (R11).
 	ReasonNotDue
-	// ReasonDuplicate: the named slot was served before; nothing happened (R12).
+	// ReasonDuplicate means: the slot was already served, so nothing happened (R12).
 	ReasonDuplicate
-	// ReasonSuperseded: the schedule has left the named slot; nothing happened (R13).
+	// ReasonSuperseded means: the schedule has changed, so nothing happened (R13).
 	ReasonSuperseded
 )
 

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestDue(t *testing.T) {
+func TestDue_ReturnsAutoSlotWhenNextHasCome(t *testing.T) {
 	on := after(t, rules, setInterval(-day, day)) // next is start
 	for _, test := range []struct {
 		name string

@@ -13,9 +13,8 @@ import (
 // The packages that services embed.
 var embedded = []string{"cvvrotation/rotation", "cvvrotation/servicecode", "cvvrotation/cvvgen"}
 
-// TestStandardLibraryAlone: what the embedded packages import, and what that
-// imports, is the standard library or one of them.
-func TestStandardLibraryAlone(t *testing.T) {
+// The embedded packages import, directly or not, the standard library and each other.
+func TestEmbedded_ImportStandardLibraryAlone(t *testing.T) {
 	args := append([]string{"list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}"}, embedded...)
 	out, err := exec.Command("go", args...).CombinedOutput()
 	if err != nil {
@@ -32,9 +31,9 @@ func TestStandardLibraryAlone(t *testing.T) {
 	}
 }
 
-// TestEmbedding builds and runs a module that embeds them through a replace,
-// with an empty module cache and no way to download anything.
-func TestEmbedding(t *testing.T) {
+// A module that embeds them through a replace builds and runs with an empty module
+// cache and no way to download anything.
+func TestEmbedded_BuildWithoutDownloads(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go command: leave out -short to run it")
 	}

@@ -5,33 +5,33 @@ import (
 	"fmt"
 )
 
-// What can be wrong with an input (R22). Every error of this package wraps one
-// of these; match them with [errors.Is].
+// The errors of this package (R22). Each error wraps one of these; match them with
+// [errors.Is].
 var (
-	// ErrKind is an event of no known kind; the zero [Event] is one.
+	// ErrKind is the error for an unknown kind of event; the zero [Event] has one.
 	ErrKind = errors.New("unknown event kind: one of forced, auto, set_interval, disable is needed")
-	// ErrInstant is an instant outside the years 1970 to 2200; the zero
+	// ErrInstant is the error for an instant outside the years 1970 to 2200; the zero
 	// [time.Time] is one.
 	ErrInstant = errors.New("outside the years 1970 to 2200")
-	// ErrInterval is an interval not longer than the guard, or longer than
+	// ErrInterval is the error for an interval not longer than the guard, or longer than
 	// [MaxInterval].
 	ErrInterval = errors.New("out of range")
-	// ErrFirst is a first slot outside (t, t + interval].
+	// ErrFirst is the error for a first slot outside (t, t + interval].
 	ErrFirst = errors.New("outside the first interval")
-	// ErrGuard is a negative guard.
+	// ErrGuard is the error for a negative guard.
 	ErrGuard = errors.New("negative guard")
-	// ErrGuardFrom is an unknown [GuardFrom].
+	// ErrGuardFrom is the error for an unknown [GuardFrom].
 	ErrGuardFrom = errors.New("unknown start of the guard: request or scheduling is needed")
-	// ErrReason is an unknown [Reason].
+	// ErrReason is the error for an unknown [Reason].
 	ErrReason = errors.New("unknown reason")
-	// ErrRule is an unknown [Rule].
+	// ErrRule is the error for an unknown [Rule].
 	ErrRule = errors.New("unknown rule: one of R1 to R14 is needed")
-	// ErrText is text that is not the text form of an [Event] or of [Rules].
+	// ErrText is the error for text that is not the text form of an [Event] or of [Rules].
 	ErrText = errors.New("malformed text form: restore what String or MarshalText wrote")
-	// ErrStateVersion is an encoded state of a version that this package
+	// ErrStateVersion is the error for an encoded state of a version that this package
 	// does not know, most likely a newer one.
 	ErrStateVersion = errors.New("unknown version of an encoded state: read it with the release that wrote it, or a newer one")
-	// ErrStateDamaged is an encoded state that is cut short, altered or not
+	// ErrStateDamaged is the error for an encoded state that is cut short, altered or not
 	// one at all.
 	ErrStateDamaged = errors.New("damaged encoded state: restore it from a copy")
 )

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Kind is what an event asks for. The zero value is no kind.
+// Kind says what an event asks for. The zero value is no kind.
 type Kind uint8
 
 const (
@@ -33,7 +33,7 @@ func (k Kind) MarshalText() ([]byte, error) { return enumMarshal(kindNames, k, E
 // wraps [ErrKind] and leaves k as it was.
 func (k *Kind) UnmarshalText(text []byte) error { return enumUnmarshal(kindNames, k, text, ErrKind) }
 
-// Event is something that happened to one card at an instant. Make one with
+// Event holds what happened to one card, and when. Make one with
 // [Forced], [AutoSlot], [AutoUnslotted], [SetInterval],
 // [SetIntervalFirst] or [Disable]; the zero Event is refused with [ErrKind]. Events are comparable.
 //
@@ -64,42 +64,44 @@ var kindOfForm = [...]Kind{
 	formSetInterval: KindSetInterval, formSetIntervalFirst: KindSetInterval, formDisable: KindDisable,
 }
 
-// Forced is a call at the instant at that rotates at once.
+// Forced returns the event of a call at the instant at that rotates at once (R1 to
+// R3, R15).
 func Forced(at time.Time) Event { return Event{form: formForced, at: toNanos(at)} }
 
-// AutoSlot is a timer armed for slot that fired at the instant at. It rotates once,
-// however many replicas deliver it: a later delivery is a duplicate (R12). Pollers
-// get theirs from [State.Due].
+// AutoSlot returns the event of a timer that was armed for slot and fired at the
+// instant at. It rotates once, however many replicas deliver it: a later delivery is
+// a duplicate (R12). Pollers get theirs from [State.Due].
 func AutoSlot(at, slot time.Time) Event {
 	return Event{form: formAutoSlot, at: toNanos(at), extra: toNanos(slot)}
 }
 
-// AutoUnslotted is a timer that fired at the instant at and does not say for which
-// slot. Each delivery rotates, so two pollers, or one delivery repeated, rotate
-// twice. Use it only for a timer that cannot carry a slot and fires once; use
-// [AutoSlot] or [State.Due] otherwise.
+// AutoUnslotted returns the event of a timer that fired at the instant at and does
+// not say for which slot. Each delivery rotates, so two pollers, or one repeated
+// delivery, rotate twice. Use it only for a timer that cannot carry a slot and fires
+// once; use [AutoSlot] or [State.Due] otherwise.
 func AutoUnslotted(at time.Time) Event { return Event{form: formAuto, at: toNanos(at)} }
 
-// SetInterval turns automatic rotation on, or changes its interval, at the
-// instant at. The first slot is one interval later (R8).
+// SetInterval returns the event that turns automatic rotation on, or changes its
+// interval, at the instant at. The interval is longer than the guard and up to
+// [MaxInterval] (R22). The first slot is one interval after at (R8).
 func SetInterval(at time.Time, interval time.Duration) Event {
 	return Event{form: formSetInterval, at: toNanos(at), interval: int64(interval)}
 }
 
-// SetIntervalFirst is SetInterval with the first slot given: after at, and at
-// most one interval after it. It spreads cards that are enrolled together.
+// SetIntervalFirst is [SetInterval] with the first slot given: after at, and up to
+// one interval after it (R22). It spreads cards that are enrolled together.
 func SetIntervalFirst(at time.Time, interval time.Duration, first time.Time) Event {
 	return Event{form: formSetIntervalFirst, at: toNanos(at), interval: int64(interval), extra: toNanos(first)}
 }
 
-// Disable turns automatic rotation off at the instant at.
+// Disable returns the event that turns automatic rotation off at the instant at (R10).
 func Disable(at time.Time) Event { return Event{form: formDisable, at: toNanos(at)} }
 
 // Kind returns the event's kind.
 func (e Event) Kind() Kind { return kindOfForm[e.form] }
 
-// At returns the event's instant in UTC; an instant outside the years 1970 to
-// 2200 comes back as the zero time.
+// At returns the event's instant in UTC, or the zero time if it is outside the
+// years 1970 to 2200.
 func (e Event) At() time.Time { return fromNanos(e.at) }
 
 // Slot returns the slot that an automatic event names, and whether it does.

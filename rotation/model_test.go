@@ -66,7 +66,7 @@ var categories = map[string]error{
 }
 
 // The real rules and the model agree on every step of any timeline.
-func TestModel(t *testing.T) {
+func TestDecide_AgreesWithModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rules := rapid.SampledFrom(someRules).Draw(rt, "rules")
 		p, g := newPair(t, rules), newGuesser(rt, rules, anything)
@@ -100,7 +100,7 @@ func TestModel(t *testing.T) {
 
 // Every sequence of four events on a small grid: each kind, at each boundary
 // that the state then has. The two agree on each of them.
-func TestModelExhaustively(t *testing.T) {
+func TestDecide_AgreesWithModelExhaustively(t *testing.T) {
 	depth := 4
 	if testing.Short() {
 		depth = 3

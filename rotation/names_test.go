@@ -13,7 +13,7 @@ import (
 // Each value of an enumeration, known or not, prints; the known ones, which are
 // those that docs/rules.md spells, round trip through text, and the others are
 // errors.
-func TestNames(t *testing.T) {
+func TestEnums_RoundTripAsText(t *testing.T) {
 	type text interface {
 		encoding.TextMarshaler
 		fmt.Stringer
@@ -79,7 +79,7 @@ func TestNames(t *testing.T) {
 }
 
 // The right half of the rules' table, for every rule there is and is not.
-func TestRuleTable(t *testing.T) {
+func TestRule_FollowsTable(t *testing.T) {
 	want := strings.Fields(`
 		R1:rotate,rotation_off R2:rotate,guard R3:rotate,reschedule,scheduled
 		R4:rotation_off R5:rotate,reschedule,scheduled R6:rotate,guard

@@ -8,7 +8,7 @@ import (
 )
 
 // Bugs that other schedulers have had, as stories that end well here.
-func TestPeers(t *testing.T) {
+func TestPeers_BugsOfOtherSchedulersDoNotOccur(t *testing.T) {
 	for _, test := range []struct {
 		name  string // whose, and what went wrong there
 		steps []step
@@ -59,7 +59,7 @@ func TestPeers(t *testing.T) {
 
 // vault#29537, river#791: a restart rotated everything, or started every timer
 // anew, because the schedule was in memory only.
-func TestRestart(t *testing.T) {
+func TestPeers_RestartChangesNothing(t *testing.T) {
 	s := after(t, rules, setInterval(-day, day), autoSlot(0, 0))
 	var restored rotation.State
 	if err := restored.UnmarshalText([]byte(s.String())); err != nil {
@@ -72,7 +72,7 @@ func TestRestart(t *testing.T) {
 }
 
 // vault#18738: two roles could not be told apart in time, and fired together.
-func TestSpread(t *testing.T) {
+func TestPeers_FirstSlotsKeepCardsApart(t *testing.T) {
 	one := after(t, rules, setFirst(0, day, 6*time.Hour), autoSlot(6*time.Hour, 6*time.Hour))
 	two := after(t, rules, setFirst(0, day, 18*time.Hour), autoSlot(18*time.Hour, 18*time.Hour))
 	if got, want := showState(one)+" and "+showState(two),

@@ -26,7 +26,7 @@ func always(t *testing.T, shape timelines, holds func(rotation.Rules, move) bool
 }
 
 // R15: a forced event always rotates, as long as its instant is one.
-func TestForcedAlwaysRotates(t *testing.T) {
+func TestDecide_ForcedAlwaysRotates(t *testing.T) {
 	always(t, anything, func(_ rotation.Rules, m move) bool {
 		return m.Kind != model.Forced || m.err != nil || m.decision.Rotate()
 	})
@@ -34,7 +34,7 @@ func TestForcedAlwaysRotates(t *testing.T) {
 
 // R17: an automatic rotation that is due leaves the phase alone, and what it
 // misses is what a loop over the slots counts.
-func TestPhase(t *testing.T) {
+func TestDecide_DueAutoKeepsPhaseAndCountsMissed(t *testing.T) {
 	always(t, anything, func(_ rotation.Rules, m move) bool {
 		next, on := m.before.Next()
 		if m.Kind != model.Auto || !on || next.After(m.At) || !m.decision.Rotate() {
@@ -53,7 +53,7 @@ func TestPhase(t *testing.T) {
 }
 
 // R18, first half: after R5 and R6, next > t, whatever the clock did.
-func TestNextIsAhead(t *testing.T) {
+func TestDecide_LeavesNextAhead(t *testing.T) {
 	always(t, anything, func(_ rotation.Rules, m move) bool {
 		next, _ := m.after.Next()
 		switch m.decision.Rule {
@@ -65,7 +65,7 @@ func TestNextIsAhead(t *testing.T) {
 }
 
 // R18, second half: while instants do not step back, next ≤ t + I.
-func TestNextIsWithinAnInterval(t *testing.T) {
+func TestDecide_LeavesNextWithinOneInterval(t *testing.T) {
 	always(t, forwards, func(_ rotation.Rules, m move) bool {
 		next, on := m.after.Next()
 		return !on || !next.After(m.At.Add(m.after.Interval()))
@@ -74,7 +74,7 @@ func TestNextIsWithinAnInterval(t *testing.T) {
 
 // R19: the newest slot served never goes back, and after a rotation that was
 // due it is the slot before the next one, or newer.
-func TestServedGrows(t *testing.T) {
+func TestDecide_ServedNeverGoesBack(t *testing.T) {
 	always(t, anything, func(_ rotation.Rules, m move) bool {
 		before, had := m.before.Served()
 		after, has := m.after.Served()
@@ -93,7 +93,7 @@ func TestServedGrows(t *testing.T) {
 
 // A slot that was served does not rotate again, unless a schedule set anew
 // names it.
-func TestServedOnce(t *testing.T) {
+func TestDecide_ServesNoSlotTwice(t *testing.T) {
 	always(t, anything, func(rules rotation.Rules, m move) bool {
 		if m.Kind != model.Auto || !m.Slot.OK || !m.decision.Rotate() {
 			return true
@@ -105,7 +105,7 @@ func TestServedOnce(t *testing.T) {
 
 // R20: whatever the clock was, an event that is not held leaves a schedule that
 // is right for its instant: ahead of it, by no more than an interval.
-func TestHeals(t *testing.T) {
+func TestDecide_RecoversFromAnyClock(t *testing.T) {
 	always(t, anything, func(_ rotation.Rules, m move) bool {
 		switch m.decision.Rule {
 		case rotation.R3, rotation.R5, rotation.R7, rotation.R8:
@@ -118,7 +118,7 @@ func TestHeals(t *testing.T) {
 }
 
 // Nothing happens means nothing: these rules leave the state as it was.
-func TestNothingHappens(t *testing.T) {
+func TestDecide_LeavesStateWhereRuleSaysNothingHappens(t *testing.T) {
 	always(t, anything, func(_ rotation.Rules, m move) bool {
 		switch m.decision.Rule {
 		case 0, rotation.R4, rotation.R9, rotation.R11, rotation.R12, rotation.R13:
@@ -130,7 +130,7 @@ func TestNothingHappens(t *testing.T) {
 
 // Decide is a function: the same arguments give the same results, also where
 // the instants are those of another place or have a monotonic reading.
-func TestPure(t *testing.T) {
+func TestDecide_IsPure(t *testing.T) {
 	place := time.FixedZone("place", -11*3600)
 	always(t, anything, func(rules rotation.Rules, m move) bool {
 		e := m.Event
@@ -147,7 +147,7 @@ func TestPure(t *testing.T) {
 }
 
 // An event gives back what it was made of.
-func TestEventAccessors(t *testing.T) {
+func TestEvent_ReturnsWhatItWasMadeOf(t *testing.T) {
 	always(t, anyClock, func(_ rotation.Rules, m move) bool {
 		e := real(m.Event)
 		got := model.Event{Kind: e.Kind().String(), At: e.At(), Interval: e.Interval()}
@@ -161,7 +161,7 @@ func TestEventAccessors(t *testing.T) {
 }
 
 // PreviewForced says what Decide would do.
-func TestPreviewForced(t *testing.T) {
+func TestPreviewForced_AgreesWithDecide(t *testing.T) {
 	always(t, anything, func(rules rotation.Rules, m move) bool {
 		_, want, wantErr := rules.Decide(m.before, rotation.Forced(m.At))
 		got, err := rules.PreviewForced(m.before, m.At)
@@ -170,7 +170,7 @@ func TestPreviewForced(t *testing.T) {
 }
 
 // Slots are what serving each slot on time leads to.
-func TestSlots(t *testing.T) {
+func TestSlots_AreWhatServingOnTimeLeadsTo(t *testing.T) {
 	always(t, anything, func(rules rotation.Rules, m move) bool {
 		var want []time.Time
 		for s := m.after; len(want) < 5; {
@@ -198,7 +198,7 @@ func TestSlots(t *testing.T) {
 }
 
 // The last slot of all is one that can still be served.
-func TestSlotsEnd(t *testing.T) {
+func TestSlots_EndInYear2200(t *testing.T) {
 	last := endOfYears.Add(-ns)
 	s := after(t, rules, rotation.SetIntervalFirst(last.Add(-day-ns), day, last.Add(-day)))
 	want := []time.Time{last.Add(-day), last}
@@ -208,7 +208,7 @@ func TestSlotsEnd(t *testing.T) {
 }
 
 // Decide allocates nothing.
-func TestDecideDoesNotAllocate(t *testing.T) {
+func TestDecide_DoesNotAllocate(t *testing.T) {
 	events := []rotation.Event{
 		forced(0), setInterval(0, day), forced(ns), forced(G + ns), autoSlot(G+ns, 0), auto(G + ns), setFirst(2*G, day, 3*G),
 		setInterval(2*G, day), autoSlot(3*G, 3*G), autoSlot(3*G, 3*G), autoSlot(5*G, 4*G), autoSlot(5*G, 6*G), auto(5 * day), disable(5 * day), auto(5 * day),

@@ -31,7 +31,7 @@ func daily(t testing.TB) rotation.State {
 }
 
 // "forced, rotation off: rotates; schedule none; rotation_off"
-func TestR01(t *testing.T) {
+func TestR01_ForcedWithRotationOffRotates(t *testing.T) {
 	run(t, rules, rotation.State{},
 		step{forced(0), "R1 rotation_off, rotate; off, guard forced +0s"},
 		step{forced(ns), "R1 rotation_off, rotate; off, guard forced +1ns"},
@@ -43,7 +43,7 @@ func TestR01(t *testing.T) {
 }
 
 // "forced, held: rotates; schedule untouched; guard"
-func TestR02(t *testing.T) {
+func TestR02_ForcedWithinGuardKeepsSchedule(t *testing.T) {
 	s := after(t, rules, setInterval(-day, day), autoSlot(0, 0))
 	for _, row := range []step{
 		{forced(0), "R2 guard, scenario 1, rotate; every 24h, next +24h, guard forced +0s, served +0s"},
@@ -61,7 +61,7 @@ func TestR02(t *testing.T) {
 }
 
 // "forced, not held: rotates; schedule new: next = t + I; scheduled"
-func TestR03(t *testing.T) {
+func TestR03_ForcedSchedulesOneIntervalAhead(t *testing.T) {
 	for _, row := range []step{
 		{forced(-day + G - ns), "R2 guard, rotate; every 24h, next +0s, guard forced -23h58m0.000000001s"},
 		{forced(-day + G), "R3 scheduled, rotate, reschedule; every 24h, next +2m, guard forced -23h58m"},
@@ -76,7 +76,7 @@ func TestR03(t *testing.T) {
 
 // "auto, rotation off: does not rotate; schedule none; rotation_off". R4 comes
 // before R11 to R14, so the slot makes no difference.
-func TestR04(t *testing.T) {
+func TestR04_AutoWithRotationOffDoesNothing(t *testing.T) {
 	off := after(t, rules, setInterval(-day, day), autoSlot(0, 0), forced(time.Second), disable(time.Second))
 	const same = "R4 rotation_off; off, guard forced +1s, served +0s"
 	run(t, rules, off,
@@ -92,7 +92,7 @@ func TestR04(t *testing.T) {
 
 // "auto, not held, next ≤ t: rotates; schedule new, on the same phase: the
 // first next + k·I after t; scheduled"
-func TestR05(t *testing.T) {
+func TestR05_AutoKeepsPhase(t *testing.T) {
 	for _, row := range []step{
 		{auto(-ns), "R7 scheduled, rotate, reschedule; every 24h, next +23h59m59.999999999s, guard auto -1ns"},
 		{auto(0), "R5 scheduled, rotate, reschedule; every 24h, next +24h, guard auto +0s, served +0s"},
@@ -112,7 +112,7 @@ func TestR05(t *testing.T) {
 
 // "auto, held: rotates; no new schedule: next moves along its phase past t if
 // next ≤ t, else untouched; guard"
-func TestR06(t *testing.T) {
+func TestR06_AutoWithinGuardAdvancesAlongPhase(t *testing.T) {
 	run(t, rules, daily(t),
 		step{forced(0), "R3 scheduled, rotate, reschedule; every 24h, next +24h, guard forced +0s"},
 		step{auto(ns), "R6 guard, scenario 2, rotate; every 24h, next +24h, guard auto +1ns"},
@@ -133,7 +133,7 @@ func TestR06(t *testing.T) {
 
 // "auto without a slot, not held, next > t (the host's own timer): rotates;
 // schedule new: next = t + I; scheduled"
-func TestR07(t *testing.T) {
+func TestR07_EarlyAutoWithoutSlotSchedulesOneIntervalAhead(t *testing.T) {
 	run(t, rules, daily(t), step{auto(-day + G - ns), "R6 guard, rotate; every 24h, next +0s, guard auto -23h58m0.000000001s"})
 	run(t, rules, daily(t), step{auto(-day + G), "R7 scheduled, rotate, reschedule; every 24h, next +2m, guard auto -23h58m"})
 	run(t, rules, daily(t), step{auto(-ns), "R7 scheduled, rotate, reschedule; every 24h, next +23h59m59.999999999s, guard auto -1ns"})
@@ -141,7 +141,7 @@ func TestR07(t *testing.T) {
 
 // "set_interval I′: does not rotate; schedule new: next = t + I′, or `first`
 // where given (t < first ≤ t + I′); interval_set"
-func TestR08(t *testing.T) {
+func TestR08_SetIntervalSchedules(t *testing.T) {
 	for _, row := range []step{
 		{setInterval(0, day), "R8 interval_set, reschedule; every 24h, next +24h, guard set_interval +0s"},
 		{setInterval(0, G+ns), "R8 interval_set, reschedule; every 2m0.000000001s, next +2m0.000000001s, guard set_interval +0s"},
@@ -163,7 +163,7 @@ func TestR08(t *testing.T) {
 
 // "set_interval with the interval in force and no `first` (or first = next):
 // does not rotate; schedule untouched, and so is the guard; unchanged"
-func TestR09(t *testing.T) {
+func TestR09_SameIntervalChangesNothing(t *testing.T) {
 	const same = "R9 unchanged; every 24h, next +0s, guard set_interval -24h"
 	for _, row := range []step{
 		{setInterval(-day, day), same},
@@ -180,7 +180,7 @@ func TestR09(t *testing.T) {
 }
 
 // "disable: does not rotate; schedule none, interval forgotten; rotation_off"
-func TestR10(t *testing.T) {
+func TestR10_DisableForgetsInterval(t *testing.T) {
 	run(t, rules, rotation.State{}, step{disable(0), "R10 rotation_off; off"})
 	run(t, rules, after(t, rules, setInterval(-day, day), autoSlot(0, 0)),
 		step{disable(ns), "R10 rotation_off; off, guard auto +0s, served +0s"},
@@ -191,7 +191,7 @@ func TestR10(t *testing.T) {
 }
 
 // "t < slot: nothing happens; not_due"
-func TestR11(t *testing.T) {
+func TestR11_SlotAheadIsNotDue(t *testing.T) {
 	const same = "R11 not_due; every 24h, next +0s, guard set_interval -24h"
 	for _, row := range []step{
 		{autoSlot(-ns, 0), same},
@@ -207,7 +207,7 @@ func TestR11(t *testing.T) {
 
 // "slot ≠ next and slot ≤ newest slot served: nothing happens: delivered twice;
 // duplicate"
-func TestR12(t *testing.T) {
+func TestR12_ServedSlotIsDuplicate(t *testing.T) {
 	served := after(t, rules, setInterval(-day, day), autoSlot(0, 0))
 	const same = "R12 duplicate; every 24h, next +24h, guard auto +0s, served +0s"
 	for _, row := range []step{
@@ -233,7 +233,7 @@ func TestR12(t *testing.T) {
 
 // "slot ≠ next, not held: nothing happens: the schedule has moved on;
 // superseded"
-func TestR13(t *testing.T) {
+func TestR13_OtherSlotIsSuperseded(t *testing.T) {
 	moved := after(t, rules, setInterval(-day, day), forced(-time.Hour)) // 0 is no slot any more: +23h is
 	const same = "R13 superseded; every 24h, next +23h, guard forced -1h"
 	for _, row := range []step{
@@ -249,7 +249,7 @@ func TestR13(t *testing.T) {
 
 // "slot ≠ next, held: as R6: this is S2, a timer that was already in flight;
 // guard"
-func TestR14(t *testing.T) {
+func TestR14_OtherSlotWithinGuardRotates(t *testing.T) {
 	inFlight := after(t, rules, setInterval(-day, day), forced(ns)) // 1 ns after its slot, which arrives late
 	for _, row := range []step{
 		{autoSlot(ns, 0), "R14 guard, scenario 2, rotate; every 24h, next +24h0m0.000000001s, guard auto +1ns, served +0s"},
@@ -272,7 +272,7 @@ func TestR14(t *testing.T) {
 
 // "A forced event always rotates. Nothing refuses it: not the guard, not the
 // clock, not a missing schedule."
-func TestR15(t *testing.T) {
+func TestR15_ForcedAlwaysRotates(t *testing.T) {
 	states := []rotation.State{
 		{}, daily(t),
 		after(t, rules, setInterval(-day, day), autoSlot(0, 0)),
@@ -294,7 +294,7 @@ func TestR15(t *testing.T) {
 // rotates asks for a scheduling and restarts the guard, whether or not it got
 // one; so does R8. … A host may choose instead to measure from the last
 // scheduling that took place".
-func TestR16(t *testing.T) {
+func TestR16_GuardStartsAtPreviousRequest(t *testing.T) {
 	scheduling := newRules(t, G, rotation.FromScheduling)
 	// No step here is two minutes after the one before, so only the first is
 	// not held; measured from the scheduling, every other one is.
@@ -340,7 +340,7 @@ func TestR16(t *testing.T) {
 // "A late auto does not move the phase, and slots missed while nothing ran are
 // not made up: one rotation, then the next slot. missed counts the slots
 // skipped. It is computed, not looped."
-func TestR17(t *testing.T) {
+func TestR17_LateAutoCountsMissedSlots(t *testing.T) {
 	run(t, rules, daily(t),
 		step{autoSlot(14*day+time.Hour, 0), "R5 scheduled, missed 14, rotate, reschedule; every 24h, next +360h, guard auto +337h, served +336h"},
 		step{autoSlot(15*day, 15*day), "R5 scheduled, rotate, reschedule; every 24h, next +384h, guard auto +360h, served +360h"},
@@ -359,14 +359,14 @@ func TestR17(t *testing.T) {
 // "After R5 and R6, next > t. While a card's instants do not step back,
 // next ≤ t + I after every event with rotation on." TestNextIsAhead has it for
 // any timeline; here is why the second half needs its condition.
-func TestR18(t *testing.T) {
+func TestR18_NextIsAhead(t *testing.T) {
 	s := run(t, rules, daily(t), step{autoSlot(0, 0), "R5 scheduled, rotate, reschedule; every 24h, next +24h, guard auto +0s, served +0s"})
 	run(t, rules, s, step{forced(-ns), "R2 guard, scenario 1, rotate; every 24h, next +24h, guard forced -1ns, served +0s"})
 }
 
 // "The newest slot served becomes the largest of: itself, the event's slot, and
 // for a due auto (next ≤ t) the last slot ≤ t."
-func TestR19(t *testing.T) {
+func TestR19_ServedIsNewestSlot(t *testing.T) {
 	// The last slot ≤ t.
 	run(t, rules, daily(t), step{autoSlot(2*day-ns, 0), "R5 scheduled, missed 1, rotate, reschedule; every 24h, next +48h, guard auto +47h59m59.999999999s, served +24h"})
 	run(t, rules, daily(t), step{autoSlot(2*day, 0), "R5 scheduled, missed 2, rotate, reschedule; every 24h, next +72h, guard auto +48h, served +48h"})
@@ -384,7 +384,7 @@ func TestR19(t *testing.T) {
 // "A clock that steps back by less than G counts as held; by more, the rules
 // apply to the new time (so a clock that was once far in the future heals at
 // the next event)."
-func TestR20(t *testing.T) {
+func TestR20_ClockStepsBack(t *testing.T) {
 	s := after(t, rules, setInterval(-day, day), forced(0))
 	for _, row := range []step{
 		{auto(-G + ns), "R6 guard, scenario 2, rotate; every 24h, next +24h, guard auto -1m59.999999999s"},
@@ -411,7 +411,7 @@ func TestR20(t *testing.T) {
 
 // "scenario is 1, 2 or 3 when the reason is guard and the kinds at the guard's
 // start and now are auto→forced, forced→auto, forced→forced; otherwise 0."
-func TestR21(t *testing.T) {
+func TestR21_ScenarioNamesPairOfKinds(t *testing.T) {
 	byAuto := after(t, rules, setInterval(-day, day), auto(0))
 	byForced := after(t, rules, setInterval(-day, day), forced(0))
 	byInterval := after(t, rules, setFirst(0, day, ns))
@@ -445,7 +445,7 @@ func TestR21(t *testing.T) {
 // the years 1970 to 2200 (the zero instant too); … an interval not longer than
 // the guard or over 10 years; first outside (t, t + I′]; a negative guard."
 // Service codes are package servicecode's.
-func TestR22(t *testing.T) {
+func TestR22_RefusesAndKeepsState(t *testing.T) {
 	epoch, last := time.Unix(0, 0), endOfYears.Add(-ns)
 	east := time.FixedZone("east", 14*3600)
 	for _, test := range []struct {
@@ -538,7 +538,7 @@ func TestR22(t *testing.T) {
 
 // The errors are for people: each names the event and the field, and says what
 // would do.
-func TestErrorsRead(t *testing.T) {
+func TestEventError_NamesEventFieldAndRange(t *testing.T) {
 	for _, test := range []struct {
 		event rotation.Event
 		want  string

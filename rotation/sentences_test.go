@@ -57,7 +57,7 @@ func idle(m move) bool {
 
 // While the clock runs forwards, the sentences hold for any two events of a
 // timeline, whatever lies between them.
-func TestSentences(t *testing.T) {
+func TestScenarios_HoldWhileClockRunsForwards(t *testing.T) {
 	generator := forwards.generator(t)
 	rapid.Check(t, func(t *rapid.T) {
 		moves := generator.Draw(t, "timeline").moves
@@ -76,7 +76,7 @@ func TestSentences(t *testing.T) {
 // The first of several forced calls does get its scheduling: a forced call on a
 // card with rotation on is only ever denied one by a request, a rotation or a
 // new interval, of less than 2 minutes before.
-func TestFirstForcedSchedules(t *testing.T) {
+func TestScenarios_FirstForcedCallSchedules(t *testing.T) {
 	generator := forwards.generator(t)
 	rapid.Check(t, func(t *rapid.T) {
 		moves := generator.Draw(t, "timeline").moves
@@ -98,7 +98,7 @@ func TestFirstForcedSchedules(t *testing.T) {
 
 // Where the clock steps back, they hold for any two consecutive requests, and
 // "less than 2 minutes" counts in either direction (R20).
-func TestSentencesWithAClockThatStepsBack(t *testing.T) {
+func TestScenarios_HoldForConsecutiveRequestsOfAnyClock(t *testing.T) {
 	generator := anyClock.generator(t)
 	rapid.Check(t, func(t *rapid.T) {
 		var last *move
@@ -118,7 +118,7 @@ func TestSentencesWithAClockThatStepsBack(t *testing.T) {
 // Beyond that nothing is promised, and this is why: the guard has one start,
 // the previous request. Here that is an interval, or a rotation, which a clock
 // two minutes slow put before the rotation that came before it.
-func TestSentencesBehindAStepBack(t *testing.T) {
+func TestScenarios_MayFailAfterClockStepsBack(t *testing.T) {
 	run(t, rules, daily(t),
 		step{forced(2 * time.Minute), "R3 scheduled, rotate, reschedule; every 24h, next +24h2m, guard forced +2m"},
 		step{setInterval(time.Second, time.Hour), "R8 interval_set, reschedule; every 1h, next +1h0m1s, guard set_interval +1s"},
@@ -133,7 +133,7 @@ func TestSentencesBehindAStepBack(t *testing.T) {
 
 // Measured from the last scheduling instead (R16), S1 fails for the third event
 // of a chain: forced 0:00, auto 1:30, forced 2:30.
-func TestSentencesFromScheduling(t *testing.T) {
+func TestScenarios_MayFailWhenMeasuredFromScheduling(t *testing.T) {
 	chain := []model.Event{
 		{Kind: model.Forced, At: at(0)},
 		{Kind: model.Auto, At: at(90 * time.Second)},
@@ -160,7 +160,7 @@ func TestSentencesFromScheduling(t *testing.T) {
 
 // The generated timelines are worth something: every rule, every scenario and
 // every refusal occurs in them, in numbers.
-func TestTimelinesCover(t *testing.T) {
+func TestTimelines_CoverEveryRuleAndRefusal(t *testing.T) {
 	var want []string
 	for r := rotation.R1; r <= rotation.R14; r++ {
 		want = append(want, r.String())

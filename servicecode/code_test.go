@@ -60,7 +60,7 @@ func every() []string {
 	return all
 }
 
-func TestEveryCodeAgainstTwin(t *testing.T) {
+func TestCode_AgreesWithTwin(t *testing.T) {
 	assigned := 0
 	for _, s := range every() {
 		c, err := servicecode.Parse(s)
@@ -122,7 +122,7 @@ func TestEveryCodeAgainstTwin(t *testing.T) {
 	}
 }
 
-func TestNamedDigits(t *testing.T) {
+func TestDigits_NamesMatchStandard(t *testing.T) {
 	for _, tt := range []struct {
 		name fmt.Stringer
 		want string
@@ -153,7 +153,7 @@ func TestNamedDigits(t *testing.T) {
 
 // Every one of the 256 values of a digit type prints, and only digits of the
 // table are assigned.
-func TestUnknownDigitsPrint(t *testing.T) {
+func TestDigits_UnknownOnesPrint(t *testing.T) {
 	for n := range 256 {
 		for _, d := range []struct {
 			String   string
@@ -178,7 +178,7 @@ func TestUnknownDigitsPrint(t *testing.T) {
 	}
 }
 
-func TestZeroIsNoCode(t *testing.T) {
+func TestZeroCode_IsNotValid(t *testing.T) {
 	var zero servicecode.Code
 	if zero == servicecode.CVV2() {
 		t.Error("the zero value is 000")
@@ -200,7 +200,7 @@ func TestZeroIsNoCode(t *testing.T) {
 	}
 }
 
-func TestParseErrors(t *testing.T) {
+func TestParse_ErrorsNameLengthAndPosition(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
 		{"", "servicecode: want three ASCII digits: got 0 bytes"},
 		{"1", "servicecode: want three ASCII digits: got 1 bytes"},
@@ -223,7 +223,7 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-func TestMustParsePanics(t *testing.T) {
+func TestMustParse_Panics(t *testing.T) {
 	defer func() {
 		if err, ok := recover().(error); !ok || !errors.Is(err, servicecode.ErrSyntax) {
 			t.Errorf("panic value %v, want ErrSyntax", err)
@@ -232,7 +232,7 @@ func TestMustParsePanics(t *testing.T) {
 	servicecode.MustParse("2O1")
 }
 
-func TestCompareIsNumerical(t *testing.T) {
+func TestCompare_IsNumerical(t *testing.T) {
 	all := []servicecode.Code{{}}
 	for _, s := range every() {
 		all = append(all, servicecode.MustParse(s))
@@ -249,7 +249,7 @@ func TestCompareIsNumerical(t *testing.T) {
 	}
 }
 
-func TestTextAndBinaryRoundTrip(t *testing.T) {
+func TestMarshal_RoundTripsTextAndBinary(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := anyCode(t)
 		want := ""
@@ -282,7 +282,7 @@ func TestTextAndBinaryRoundTrip(t *testing.T) {
 	})
 }
 
-func TestUnmarshalErrorLeavesCode(t *testing.T) {
+func TestUnmarshal_ErrorLeavesCode(t *testing.T) {
 	c := servicecode.MustParse("201")
 	if err := c.UnmarshalText([]byte("20")); !errors.Is(err, servicecode.ErrSyntax) {
 		t.Errorf("error %v, want ErrSyntax", err)
@@ -292,7 +292,7 @@ func TestUnmarshalErrorLeavesCode(t *testing.T) {
 	}
 }
 
-func TestEncodersRoundTrip(t *testing.T) {
+func TestEncoders_RoundTrip(t *testing.T) {
 	type record struct {
 		Code  servicecode.Code
 		None  servicecode.Code
@@ -331,7 +331,7 @@ func TestEncodersRoundTrip(t *testing.T) {
 // and with it crypto/rand, allocates at random.
 var raceDetector bool
 
-func TestZeroAllocations(t *testing.T) {
+func TestOperations_DoNotAllocate(t *testing.T) {
 	if raceDetector {
 		t.Skip("allocations are not counted under the race detector")
 	}

@@ -36,7 +36,7 @@ func (d drawing) members() []Code {
 // Over all 65,536 inputs each member comes out equally often, and nothing else
 // does. Uniformity over the rest after excluding one code follows: the excluded
 // code's inputs are rejected like the others.
-func TestReductionExhaustively(t *testing.T) {
+func TestRandom_ReductionIsUniform(t *testing.T) {
 	for _, d := range drawings {
 		t.Run(d.name, func(t *testing.T) {
 			members := d.members()
@@ -68,7 +68,7 @@ func TestReductionExhaustively(t *testing.T) {
 	}
 }
 
-func TestRandomNeverReturnsCurrent(t *testing.T) {
+func TestRandom_NeverReturnsCurrent(t *testing.T) {
 	cryptotest.SetGlobalRandom(t, 1)
 	for _, d := range drawings {
 		members := d.members()
@@ -88,7 +88,7 @@ func TestRandomNeverReturnsCurrent(t *testing.T) {
 
 // The second layer: what is drawn, through the exported functions, looks
 // uniform over the set without the current code.
-func TestRandomStatistics(t *testing.T) {
+func TestRandom_DrawsUniformly(t *testing.T) {
 	for _, d := range drawings {
 		for _, current := range []Code{{}, MustParse("201"), CVV2()} {
 			t.Run(fmt.Sprintf("%s without %v", d.name, current), func(t *testing.T) {

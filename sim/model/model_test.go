@@ -12,7 +12,7 @@ var threePM = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 
 // The documentation's own example: called at 3 PM with a 24-hour interval, the
 // next rotation is at 3 PM the next day, and at 3 PM on every day after.
-func TestThreePM(t *testing.T) {
+func TestCard_RotatesAtThreePMEveryDay(t *testing.T) {
 	card := newCard(t)
 	step(t, &card, model.Event{Kind: model.SetInterval, At: threePM.Add(-7 * time.Hour), Interval: 24 * time.Hour})
 	step(t, &card, model.Event{Kind: model.Forced, At: threePM})
@@ -30,7 +30,7 @@ func TestThreePM(t *testing.T) {
 
 // Two centuries of slots two minutes apart are passed at once and counted
 // exactly.
-func TestLongGap(t *testing.T) {
+func TestCard_CountsSlotsOfTwoCenturies(t *testing.T) {
 	const interval = 2*time.Minute + time.Nanosecond
 	start := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := time.Date(2200, 12, 31, 23, 59, 59, 999_999_999, time.UTC)
@@ -43,7 +43,7 @@ func TestLongGap(t *testing.T) {
 	}
 }
 
-func TestRefused(t *testing.T) {
+func TestCard_RefusesWrongEvents(t *testing.T) {
 	for _, test := range []struct {
 		event    model.Event
 		category string
