@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -16,13 +17,14 @@ import (
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres"
 	"cvvrotation/rotation/service/postgres/pgtest"
 	"cvvrotation/rotation/service/sqlite"
 )
 
-// The stores, as a daemon opens them: what is committed is on the disk.
+// stores are opened as a daemon opens them: commits are on disk.
 var stores = []struct {
 	name string
 	open func(b *testing.B, clk clock.Clock) store.Store
@@ -64,6 +66,16 @@ func newEngine(b *testing.B, s store.Store, change ...func(*engine.Options)) *en
 	return e
 }
 
+// keyring returns a keyring of one test key.
+func keyring(b *testing.B) *seal.Keyring {
+	b.Helper()
+	r, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{1}, seal.KeySize)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return r
+}
+
 // enrol registers cards from 16 callers; schedule may be nil.
 func enrol(b *testing.B, e *engine.Engine, cards int, schedule func(i int) engine.IntervalRequest) {
 	b.Helper()
@@ -89,8 +101,8 @@ func enrol(b *testing.B, e *engine.Engine, cards int, schedule func(i int) engin
 	}
 }
 
-// BenchmarkForce forces single cards: 8 callers, random CVVs, sealing and events
-// included.
+// BenchmarkForce forces single cards from 8 callers, including random CVVs, sealing and
+// events.
 func BenchmarkForce(b *testing.B) {
 	for _, s := range stores {
 		b.Run(s.name, func(b *testing.B) {
@@ -117,15 +129,14 @@ func BenchmarkForce(b *testing.B) {
 	}
 }
 
-// BenchmarkBacklog works off cards that are all due, in claims of 1000: random
-// CVVs, sealing and events included. PostgreSQL's is in its own package, beside
-// its baseline.
+// BenchmarkBacklog rotates due cards in claims of 1000, including random CVVs, sealing
+// and events. The one of PostgreSQL is in its own package, beside its baseline.
 func BenchmarkBacklog(b *testing.B) {
 	const cards = 50_000
 	for _, s := range stores[:2] {
 		b.Run(s.name, func(b *testing.B) {
 			mock := clock.NewMock()
-			mock.Set(threePM)
+			mock.Set(time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC))
 			st := s.open(b, mock)
 			e := newEngine(b, st)
 			enrol(b, e, cards, func(int) engine.IntervalRequest {
@@ -150,7 +161,7 @@ func BenchmarkBacklog(b *testing.B) {
 	}
 }
 
-// lateness collects how late automatic rotations are.
+// lateness records how late automatic rotations are.
 type lateness struct {
 	engine.NoObserver
 	mu  sync.Mutex
@@ -168,9 +179,8 @@ func (l *lateness) Decided(o engine.Observation) {
 	l.n <- struct{}{}
 }
 
-// BenchmarkLateness has 1,000 cards due a second, for ten seconds of real time,
-// and reports how late they rotate. Run it with -benchtime 1x -v for the
-// histogram.
+// BenchmarkLateness makes 1,000 cards due a second, for ten seconds of real time, and
+// reports how late they rotate. Run it with -benchtime 1x -v for the histogram.
 func BenchmarkLateness(b *testing.B) {
 	const perSecond, seconds = 1000, 10
 	for _, s := range stores {
@@ -183,7 +193,7 @@ func BenchmarkLateness(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				begin := now.Add(15 * time.Second) // time to enrol them
+				begin := now.Add(15 * time.Second) // after all are enrolled
 				enrol(b, e, perSecond*seconds, func(i int) engine.IntervalRequest {
 					return engine.IntervalRequest{Interval: 24 * time.Hour, First: begin.Add(time.Duration(i) * time.Second / perSecond)}
 				})

@@ -5,33 +5,38 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 
 	"github.com/benbjohnson/clock"
 	"github.com/jackc/pgx/v5"
 
-	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres"
 	"cvvrotation/rotation/service/postgres/pgtest"
-	"cvvrotation/rotation/service/sqlite"
 )
 
-var benchEvents = flag.Int("events", 30_000, "events that wait in benchmarks")
+var benchEvents = flag.Int("events", 30_000, "waiting events in benchmarks")
 
-// benchPayload is of the length of an event of a card whose id is a UUID.
+// benchPayload has the length of an event of a card whose id is a UUID.
 var benchPayload = bytes.Repeat([]byte("x"), 635)
 
-// relayed delivers what waits in the outbox to a sink that takes everything.
-func relayed(b *testing.B, o store.Outbox, events int) {
+// discard is a sink that accepts everything and does nothing.
+type discard struct{}
+
+func (discard) Deliver(_ context.Context, events []store.Queued) []error {
+	return make([]error, len(events))
+}
+
+func (discard) Close() error { return nil }
+
+// deliver runs a relay until it has delivered the waiting events.
+func deliver(b *testing.B, o store.Outbox, events int) {
 	b.Helper()
 	var delivered atomic.Int64
 	all := make(chan struct{})
-	sink := sinkFunc(func(_ context.Context, events []store.Queued) []error { return make([]error, len(events)) })
-	r, err := outbox.New(o, sink, outbox.Options{
+	r, err := outbox.New(o, discard{}, outbox.Options{
 		Observe: func(o outbox.Outcome) {
 			if o.Status == store.StatusDelivered && delivered.Add(1) == int64(events) {
 				close(all)
@@ -51,12 +56,12 @@ func relayed(b *testing.B, o store.Outbox, events int) {
 	}
 }
 
-func perSecond(b *testing.B) {
+func reportEvents(b *testing.B) {
 	b.ReportMetric(float64(*benchEvents)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// BenchmarkRelay is the relay alone, as fast as each store goes: the sink takes
-// everything and does nothing. The events are of as many cards.
+// BenchmarkRelay measures the relay on each store with a sink that does nothing. Each
+// event is of another card.
 func BenchmarkRelay(b *testing.B) {
 	fill := func(b *testing.B, s store.Store, round int) {
 		for i := range *benchEvents {
@@ -69,34 +74,22 @@ func BenchmarkRelay(b *testing.B) {
 			}
 		}
 	}
-	b.Run("memory", func(b *testing.B) {
-		for round := 0; b.Loop(); round++ {
-			b.StopTimer()
-			s := memory.New(clock.New())
-			fill(b, s, round)
-			b.StartTimer()
-			relayed(b, s, *benchEvents)
-		}
-		perSecond(b)
-	})
-	b.Run("sqlite", func(b *testing.B) {
-		s, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "cvvd.db"), sqlite.Options{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer s.Close()
-		for round := 0; b.Loop(); round++ {
-			b.StopTimer()
-			fill(b, s, round)
-			b.StartTimer()
-			relayed(b, s, *benchEvents)
-		}
-		perSecond(b)
-	})
+	for _, st := range stores[:2] {
+		b.Run(st.name, func(b *testing.B) {
+			s := st.open(b, clock.New())
+			for round := 0; b.Loop(); round++ {
+				b.StopTimer()
+				fill(b, s, round)
+				b.StartTimer()
+				deliver(b, s, *benchEvents)
+			}
+			reportEvents(b)
+		})
+	}
 	b.Run("postgres", benchPostgres)
 }
 
-// benchPostgres is the relay, and as a baseline the same rows read by one
+// benchPostgres measures the relay, and as a baseline the same rows read by one
 // statement and moved by another.
 func benchPostgres(b *testing.B) {
 	server := pgtest.New(b, "fsync=on", "synchronous_commit=on", "shared_buffers=1GB", "max_wal_size=8GB", "checkpoint_timeout=1h", "autovacuum=off")
@@ -120,7 +113,7 @@ func benchPostgres(b *testing.B) {
 		exec("VACUUM ANALYZE outbox")
 		exec("CHECKPOINT")
 	}
-	for range 2 { // each after the other has made the files of the log
+	for range 2 { // the second round finds the log's files created
 		b.Run("relay", func(b *testing.B) {
 			s, err := postgres.Open(b.Context(), url, postgres.Options{})
 			if err != nil {
@@ -131,9 +124,9 @@ func benchPostgres(b *testing.B) {
 				b.StopTimer()
 				fill()
 				b.StartTimer()
-				relayed(b, s, *benchEvents)
+				deliver(b, s, *benchEvents)
 			}
-			perSecond(b)
+			reportEvents(b)
 		})
 		b.Run("two-statements", func(b *testing.B) {
 			for b.Loop() {
@@ -155,7 +148,7 @@ func benchPostgres(b *testing.B) {
 					INSERT INTO settled (position, settled, number, at, attempts, status, card, failure, payload)
 					SELECT position, 1, number, at, attempts, 1, card, failure, payload FROM gone`)
 			}
-			perSecond(b)
+			reportEvents(b)
 		})
 	}
 }

@@ -17,9 +17,9 @@ import (
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
-// A service's own table finds due cards by a column that keeps less than the
-// nanoseconds of State.Next. Due takes the slot from the state, so the service
-// rotates all the same, and no slot twice.
+// A service's own table finds due cards by a column that may be less precise than the
+// nanoseconds of State.Next. Due takes the slot from the state, so the service rotates
+// each slot once.
 
 // column is a service's own table: states, and the column by which it polls.
 type column interface {
@@ -27,10 +27,10 @@ type column interface {
 	due(t *testing.T, now time.Time) []int
 }
 
-// rounding is what a column does to an instant.
+// rounding is how a column rounds an instant.
 type rounding struct {
 	precision time.Duration
-	round     bool // to the nearest; else towards the past
+	round     bool // to the nearest; otherwise it truncates
 }
 
 func (r rounding) String() string {
@@ -64,8 +64,8 @@ func TestPolling_ColumnOfAnyPrecision(t *testing.T) {
 	}
 }
 
-// pollForAMonth runs 30 days of random events on 12 cards, whose due ones are
-// found by the column.
+// pollForAMonth runs 30 days of random events on 12 cards, and finds due ones by the
+// column.
 func pollForAMonth(t *testing.T, r rounding, table column) {
 	const cards = 12
 	var rules rotation.Rules
@@ -89,7 +89,7 @@ func pollForAMonth(t *testing.T, r rounding, table column) {
 		apply(card, rotation.SetInterval(start.Add(time.Duration(random.Int64N(int64(time.Hour)))), time.Hour*time.Duration(1+random.IntN(24))))
 	}
 	for now := start.Add(time.Hour); now.Before(start.AddDate(0, 0, 30)); now = now.Add(1 + time.Duration(random.Int64N(int64(3*time.Hour)))) {
-		if random.IntN(2) == 0 { // a poll just at a slot, or a moment beside it
+		if random.IntN(2) == 0 { // poll at a slot, or just before or after it
 			card := random.IntN(cards)
 			if next, on := states[card].Next(); on && next.After(now) {
 				now = next.Add(time.Duration(random.IntN(3)-1) * r.precision / 2)
@@ -127,7 +127,7 @@ func pollForAMonth(t *testing.T, r rounding, table column) {
 		}
 	}
 	if automatic < 200 {
-		t.Errorf("%d automatic rotations in 30 days are too few to show anything", automatic)
+		t.Errorf("%d automatic rotations in 30 days are too few to prove anything", automatic)
 	}
 }
 
@@ -154,7 +154,7 @@ func (m *memoryColumn) due(_ *testing.T, now time.Time) (due []int) {
 	return due
 }
 
-// sqliteColumn keeps the instant as a number of units since 1970.
+// sqliteColumn stores the instant as a number of units since 1970.
 type sqliteColumn struct {
 	rounding
 	db *sql.DB
@@ -201,8 +201,8 @@ func (s *sqliteColumn) due(t *testing.T, now time.Time) (due []int) {
 	return due
 }
 
-// postgresColumn is a timestamptz, which the server rounds to its precision; the
-// one for nanoseconds is a bigint.
+// postgresColumn is a timestamptz, which the server rounds to its precision, or a bigint
+// for nanoseconds.
 type postgresColumn struct {
 	rounding
 	conn *pgx.Conn
@@ -224,8 +224,8 @@ func openPostgres(t *testing.T, r rounding) column {
 	return &postgresColumn{r, conn}
 }
 
-// stored returns the instant as the client sends it: as text with all its digits,
-// so that the server rounds, unless the column is one that truncates.
+// stored returns the instant as the client sends it: as text with all digits, so that
+// the server rounds, unless the client truncates.
 func (p *postgresColumn) stored(next time.Time) any {
 	switch {
 	case p.precision == time.Nanosecond:
