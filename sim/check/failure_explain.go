@@ -148,7 +148,7 @@ func (f *Failure) contradiction() string {
 			differences = append(differences, fmt.Sprintf("%s is %v and must be %v", what, is, must))
 		}
 	}
-	must := viewOf(f.state)
+	must := ViewOfModel(f.state)
 	if f.Outcome.Refused == 0 {
 		differ("rotated", f.Outcome.Rotated, f.want.Rotate)
 		differ("rescheduled", f.Outcome.Rescheduled, f.want.Reschedule)

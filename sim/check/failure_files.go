@@ -101,7 +101,7 @@ func TestFound%s(t *testing.T) {
 	ref, _ := model.New(model.Rules{Guard: guard})
 	for _, e := range f.Events {
 		want, err := ref.Step(modelEvent(e))
-		decision, next := "", viewOf(ref.State()).Next
+		decision, next := "", ViewOfModel(ref.State()).Next
 		if err == nil {
 			decision = rotation.Decision{
 				Rule: rotation.Rule(slices.Index(modelRules[:], want.Rule)), Scenario: want.Scenario, Missed: want.Missed,

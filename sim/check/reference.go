@@ -75,8 +75,8 @@ func nanos(i *model.Instant) int64 {
 	return i.Time.UnixNano()
 }
 
-// viewOf is the model's state as a View.
-func viewOf(s model.State) View {
+// ViewOfModel returns what the rules remember in a state of the reference model.
+func ViewOfModel(s model.State) View {
 	v := View{
 		Interval: int64(s.Interval), Next: nanos(&s.Next),
 		GuardStart: nanos(&s.GuardStart), Served: nanos(&s.Served), HasServed: s.Served.OK,
@@ -89,7 +89,7 @@ func viewOf(s model.State) View {
 	return v
 }
 
-// modelState is the inverse of viewOf.
+// modelState is the inverse of ViewOfModel.
 func modelState(v View) model.State {
 	s := model.State{Interval: time.Duration(v.Interval), GuardKind: modelKinds[v.GuardKind]}
 	if v.Interval != 0 {

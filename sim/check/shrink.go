@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
+	"cvvrotation/sim/check/campaign"
 )
 
 // verdict is how a card's events came out, one after the other without a host.
@@ -70,31 +71,28 @@ func (k *shrinker) accept(events []Event) bool {
 	return true
 }
 
-// drop leaves out as many events as it can: runs of them first, then single
-// ones.
+// drop removes as many events as it can.
 func (k *shrinker) drop() {
-	for size := len(k.events) / 2; size > 0; size /= 2 {
-		for from := len(k.events) - size; from >= 0; from -= size {
-			if from+size > len(k.events) {
-				continue
-			}
-			fewer := slices.Delete(slices.Clone(k.events), from, from+size)
-			if k.accept(fewer) {
-				continue
-			}
-			// What comes after moves up, to where it was from its neighbour.
-			gaps := k.gaps()
-			if gaps = slices.Delete(gaps, from, from+size); from == 0 && len(gaps) > 0 {
-				gaps[0] = k.events[0].At
-			}
-			if k.accept(k.retimed(fewer, slices.Clone(fewer), gaps)) || from < 2 || from == len(gaps) {
-				continue
-			}
-			// Or as far as the guard still holds: a chain of fewer links.
-			gaps[from-1], gaps[from] = k.system.Guard()-1, k.system.Guard()-1
-			k.accept(k.retimed(fewer, slices.Clone(fewer), gaps))
+	campaign.Shorten(func() int { return len(k.events) }, func(from, to int) bool {
+		fewer := slices.Delete(slices.Clone(k.events), from, to)
+		if k.accept(fewer) {
+			return true
 		}
-	}
+		// Later events move up and keep the distance from their neighbour.
+		gaps := k.gaps()
+		if gaps = slices.Delete(gaps, from, to); from == 0 && len(gaps) > 0 {
+			gaps[0] = k.events[0].At
+		}
+		if k.accept(k.retimed(fewer, slices.Clone(fewer), gaps)) {
+			return true
+		}
+		if from < 2 || from == len(gaps) {
+			return false
+		}
+		// Or only as far as the guard still holds: a chain of fewer links.
+		gaps[from-1], gaps[from] = k.system.Guard()-1, k.system.Guard()-1
+		return k.accept(k.retimed(fewer, slices.Clone(fewer), gaps))
+	})
 }
 
 // plain makes single events plainer.

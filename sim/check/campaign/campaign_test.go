@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -147,4 +148,25 @@ func ExampleCampaign() {
 	r := c.Run(context.Background(), Options{First: 1, Last: 1000})
 	fmt.Println(*r.Failure, len(r.Unmet()))
 	// Output: seed 42 is too large 0
+}
+
+func TestShorten_KeepsWhatTheFailureNeeds(t *testing.T) {
+	var list []int
+	for i := range 100 {
+		list = append(list, i)
+	}
+	needs := []int{3, 41, 42, 97}
+	Shorten(func() int { return len(list) }, func(from, to int) bool {
+		fewer := slices.Delete(slices.Clone(list), from, to)
+		for _, n := range needs {
+			if !slices.Contains(fewer, n) {
+				return false
+			}
+		}
+		list = fewer
+		return true
+	})
+	if !slices.Equal(list, needs) {
+		t.Errorf("shortened to %v, want %v", list, needs)
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 	"cvvrotation/sim/check"
-	"cvvrotation/sim/model"
 )
 
 // compare compares everything stored with the expected state.
@@ -67,7 +66,7 @@ func (r *run) compareCard(l *expectedCard) {
 	}
 	differ("the version", c.Version, l.version)
 	differ("the number of events", c.Events, l.events)
-	differ("the state", viewOf(c.State), modelView(l.state))
+	differ("the state", viewOf(c.State), check.ViewOfModel(l.state).String())
 	differ("the next slot", c.Next, l.state.Next.Time)
 	differ("the interval", c.Interval, l.state.Interval)
 	differ("when it is due", c.Due, l.due)
@@ -121,17 +120,4 @@ func viewOf(state []byte) string {
 		}
 	}
 	return check.ViewOf(s).String()
-}
-
-func modelView(s model.State) string {
-	at := func(i model.Instant) int64 {
-		if !i.OK {
-			return 0
-		}
-		return i.Time.UnixNano()
-	}
-	return check.View{
-		Interval: int64(s.Interval), Next: at(s.Next), GuardStart: at(s.GuardStart), GuardKind: modelKinds[s.GuardKind],
-		Served: at(s.Served), HasServed: s.Served.OK,
-	}.String()
 }

@@ -205,6 +205,15 @@ func (l *expectedCard) ahead(now time.Time) (first time.Time, ahead bool) {
 	return first, true
 }
 
+// answer returns what a call at that time must return when it led to the outcome.
+// The service code is random and comes from got.
+func (l *expectedCard) answer(at time.Time, o outcome, got engine.Rotation) engine.Rotation {
+	return engine.Rotation{
+		Card: l.ref.Card, At: at, Rotated: o.Rotate, Rescheduled: o.Reschedule, Rule: o.rule, Reason: o.rule.Reason(),
+		Scenario: o.Scenario, Missed: o.Missed, Version: l.version, Next: l.state.Next.Time, ServiceCode: got.ServiceCode,
+	}
+}
+
 // shown returns what Show must return.
 func (l *expectedCard) shown(now time.Time, slots int) (s engine.Schedule, err error) {
 	fork := l.rules

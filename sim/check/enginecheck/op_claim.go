@@ -14,7 +14,6 @@ import (
 )
 
 func (r *run) deliver(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan) {
-	p.call = memory.CallUpdate
 	slot := l.state.Next
 	switch s.Below(5) {
 	case 0:
@@ -25,31 +24,14 @@ func (r *run) deliver(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan
 		slot = model.Instant{}
 	}
 	r.note("replica %d gets the timer for the slot %v of %s", rep.number+1, slot.Time, l.ref.Card)
-	var got engine.Rotation
-	err := r.call(p, func(ctx context.Context) (err error) {
-		got, err = rep.engine.Deliver(ctx, l.ref, slot.Time)
-		got.Effect = engine.Effect{} // which is for audit logs
-		return err
-	})
-	after, t := *l, r.settings(l)
-	var o outcome
-	var events []event.Changed
-	want := l.owned(l.ref)
-	if want == nil {
-		o, events, want = after.apply(t, model.Event{Kind: model.Auto, Slot: slot}, false, false)
-	}
-	r.note("  => %s, %s", o.rule, describeError(err))
-	done, replied := r.checkAnswer(p, "a delivery", err, want)
-	if !done {
-		return
-	}
-	r.commit(l, after, &o, events, replied)
-	expect := engine.Rotation{
-		Card: l.ref.Card, At: t.now, Rotated: o.Rotate, Rescheduled: o.Reschedule, Rule: o.rule, Reason: o.rule.Reason(),
-		Scenario: o.Scenario, Missed: o.Missed, Version: after.version, Next: after.state.Next.Time, ServiceCode: got.ServiceCode,
-	}
-	if replied && got != expect {
-		r.violate(answersRight, "the delivery was answered with %s, want %s", describeAnswer(got), describeAnswer(expect))
+	got, o, answered := change(r, l, p, "a delivery", l.ref,
+		func(ctx context.Context) (engine.Rotation, error) { return rep.engine.Deliver(ctx, l.ref, slot.Time) },
+		func(after *expectedCard, t settings) (outcome, []event.Changed, error) {
+			return after.apply(t, model.Event{Kind: model.Auto, Slot: slot}, false, false)
+		})
+	got.Effect = engine.Effect{} // for audit logs
+	if want := l.answer(r.at(), o, got); answered && got != want {
+		r.violate(answersRight, "the delivery was answered with %s, want %s", describeAnswer(got), describeAnswer(want))
 	}
 }
 

@@ -130,10 +130,7 @@ func (r *run) callForce(l *expectedCard, ref engine.Ref, rep *replica, req engin
 		return
 	}
 	r.commit(l, after, &o, events, replied)
-	expect := engine.Rotation{
-		Card: l.ref.Card, At: t.now, Rotated: o.Rotate, Rescheduled: o.Reschedule, Rule: o.rule, Reason: o.rule.Reason(),
-		Scenario: o.Scenario, Version: after.version, Next: after.state.Next.Time, ServiceCode: got.ServiceCode,
-	}
+	expect := l.answer(t.now, o, got)
 	if replied && got != expect {
 		r.violate(answersRight, "%s was answered with %s, want %s", what, describeAnswer(got), describeAnswer(expect))
 	}

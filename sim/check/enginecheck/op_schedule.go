@@ -105,27 +105,8 @@ func (r *run) disable(l *expectedCard, rep *replica, p *plan) {
 
 func (r *run) reschedule(l *expectedCard, p *plan, what string, ref engine.Ref,
 	call func(context.Context) (engine.Schedule, error), apply func(*expectedCard, settings) (outcome, []event.Changed, error)) {
-	p.call = memory.CallUpdate
 	r.note("%s", what)
-	var got engine.Schedule
-	err := r.call(p, func(ctx context.Context) (err error) {
-		got, err = call(ctx)
-		return err
-	})
-	after, t := *l, r.settings(l)
-	var o outcome
-	var events []event.Changed
-	want := l.owned(ref)
-	if want == nil {
-		o, events, want = apply(&after, t)
-	}
-	r.note("  => %s, %s", o.rule, describeError(err))
-	done, replied := r.checkAnswer(p, what, err, want)
-	if !done {
-		return
-	}
-	r.commit(l, after, &o, events, replied)
-	if replied {
+	if got, _, answered := change(r, l, p, what, ref, call, apply); answered {
 		r.compareSchedule(what, got, l, 1)
 	}
 }

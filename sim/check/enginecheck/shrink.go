@@ -1,6 +1,7 @@
 package enginecheck
 
 import (
+	"cvvrotation/sim/check/campaign"
 	"slices"
 )
 
@@ -29,22 +30,13 @@ func shrink(bug Bug, seed uint64) *Failure {
 		return true
 	}
 	accept(steps)
-	for size := len(steps) / 2; size > 0; {
-		taken := false
-		for from := len(steps) - size; from >= 0; from -= size {
-			if from+size <= len(steps) && accept(slices.Delete(slices.Clone(steps), from, from+size)) {
-				taken = true
-			}
-		}
-		if !taken || size > len(steps) {
-			size /= 2
-		}
-	}
-	for i := range steps {
+	campaign.Shorten(func() int { return len(steps) }, func(from, to int) bool {
+		return accept(slices.Delete(slices.Clone(steps), from, to))
+	})
+	for i := 0; i < len(steps); i++ {
 		calm := slices.Clone(steps)
-		if calm[min(i, len(calm)-1)].calm = true; i < len(steps) {
-			accept(calm)
-		}
+		calm[i].calm = true
+		accept(calm)
 	}
 	last := &run{bug: bug, journal: &[]string{}}
 	last.perform(seed, o, steps)

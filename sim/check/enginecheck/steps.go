@@ -1,10 +1,12 @@
 package enginecheck
 
 import (
+	"context"
 	"time"
 
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
+	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/sim/internal/splitmix"
 )
 
@@ -132,6 +134,30 @@ func (r *run) commit(l *expectedCard, after expectedCard, o *outcome, events []e
 	}
 	r.coverage.decided(o)
 	r.events++
+}
+
+// change makes a call that changes a card, and applies the same change to the
+// expected card. It returns the answer, the expected outcome, and whether the
+// change was committed and answered.
+func change[A any](r *run, l *expectedCard, p *plan, what string, ref engine.Ref, call func(context.Context) (A, error),
+	apply func(*expectedCard, settings) (outcome, []event.Changed, error)) (got A, o outcome, answered bool) {
+	p.call = memory.CallUpdate
+	err := r.call(p, func(ctx context.Context) (err error) {
+		got, err = call(ctx)
+		return err
+	})
+	after := *l
+	var events []event.Changed
+	want := l.owned(ref)
+	if want == nil {
+		o, events, want = apply(&after, r.settings(l))
+	}
+	r.note("  => %s, %s", o.rule, describeError(err))
+	done, replied := r.checkAnswer(p, what, err, want)
+	if done {
+		r.commit(l, after, &o, events, replied)
+	}
+	return got, o, done && replied
 }
 
 // refOf returns a reference to the card, mostly with the card's own account.
