@@ -233,12 +233,16 @@ func TestNew_RefusesUnusableArguments(t *testing.T) {
 func TestNewStatic_IsReadyImmediately(t *testing.T) {
 	k := jwttest.New(t, "k", "EdDSA")
 	issuer := auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: []string{"EdDSA"}}
-	v, err := auth.NewStatic(issuer, jwttest.JWKS(k.JWK()), auth.Options{Clock: fixed{clock.New()}})
+	v, err := auth.NewStatic(issuer, jwttest.JWKS(k.JWK()), auth.Options{Clock: fixed{clock.New()}, RefreshWait: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
 	accepts(t, v, k.Sign(t, claims()), nil)
-	accepts(t, v, k.Sign(t, claims(), "kid", "unknown"), auth.ErrKey) // without waiting for a refresh
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := v.Authenticate(ctx, k.Sign(t, claims(), "kid", "unknown")); !errors.Is(err, auth.ErrKey) {
+		t.Errorf("an unknown key must not wait for a refresh: %v", err)
+	}
 	if _, err := auth.NewStatic(issuer, jwttest.JWKS(), auth.Options{}); !errors.Is(err, auth.ErrConfig) {
 		t.Errorf("an empty key set: %v", err)
 	}
