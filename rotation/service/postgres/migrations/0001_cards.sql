@@ -1,11 +1,11 @@
 -- Instants and durations are nanoseconds, instants since 1970 (UTC). NULL is
 -- "none".
 --
--- A rotation changes due, so it is never a HOT update: a new version of the row
--- and an entry in each index. Hence few indexes and a narrow row, fixed widths
--- first. The room that fillfactor leaves takes the new version on the same page,
--- which the next rotation then prunes without waiting for vacuum, and makes
--- updates that leave due alone (tries, locks) HOT.
+-- A rotation changes due, so it is never a HOT update: it writes a new version of the
+-- row and an entry in each index. Hence few indexes and a narrow row, fixed widths
+-- first. fillfactor leaves space for the new version on the same page, where the next
+-- rotation prunes it without vacuum, and makes updates that do not change due (tries,
+-- locks) HOT.
 CREATE TABLE cards (
     due             bigint,
     next            bigint,
@@ -39,7 +39,7 @@ ALTER TABLE cards ADD CONSTRAINT cards_pkey PRIMARY KEY (id);
 CREATE INDEX cards_due ON cards (due) WHERE due IS NOT NULL;
 CREATE INDEX cards_failing ON cards (id) WHERE failures > 0;
 
--- What calls with an idempotency key were answered.
+-- Answers of calls with an idempotency key.
 CREATE TABLE answers (
     expires bigint NOT NULL,
     request bytea  NOT NULL,

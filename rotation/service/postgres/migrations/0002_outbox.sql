@@ -1,9 +1,9 @@
--- Events that wait. A row is inserted in the transaction that changes the card,
--- and moves to settled when it is delivered or given up: so this table stays as
--- small as what waits, with one index.
+-- Waiting events. A row is inserted in the transaction that changes the card, and moves
+-- to settled when it is delivered or parked. So this table holds waiting events only,
+-- and needs one index.
 --
--- The sequence must not cache: a card's later event has the higher position,
--- whichever connection writes it.
+-- The sequence must not cache: a later event of a card must have a higher position,
+-- on every connection.
 CREATE TABLE outbox (
     position bigint  GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME outbox_position CACHE 1),
     number   bigint  NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE outbox (
     vacuum_truncate = off
 );
 
--- Events that were delivered (status 1) or given up (2), until they are pruned.
+-- Delivered (status 1) and parked (2) events, until they are deleted.
 CREATE TABLE settled (
     position bigint   NOT NULL,
     settled  bigint   NOT NULL,
@@ -44,6 +44,6 @@ CREATE TABLE settled (
 CREATE INDEX settled_delivered ON settled (settled) WHERE status = 1;
 CREATE INDEX settled_parked ON settled (position) WHERE status = 2;
 
--- How often events were brought back, so that the relay looks behind itself.
+-- How often events were requeued; a change resets the relay's low-water mark.
 CREATE TABLE replays (n bigint NOT NULL);
 INSERT INTO replays VALUES (0);

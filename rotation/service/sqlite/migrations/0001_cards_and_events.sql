@@ -2,7 +2,7 @@
 -- nanoseconds.
 
 CREATE TABLE card (
-	n               INTEGER PRIMARY KEY, -- no card is ever deleted, so this counts them
+	n               INTEGER PRIMARY KEY, -- cards are never deleted, so the maximum is their number
 	id              TEXT    NOT NULL UNIQUE,
 	account         TEXT    NOT NULL,
 	version         INTEGER NOT NULL,
@@ -39,15 +39,15 @@ CREATE TABLE answer (
 
 CREATE INDEX answer_expires ON answer (expires);
 
--- An event keeps its row when it is delivered, and the row its length: status
--- 0 and 1 take no bytes, and since always takes eight.
+-- A delivered event keeps its row, whose length does not change: SQLite stores status 0
+-- and 1 in no bytes, and since always in eight.
 CREATE TABLE event (
-	position INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again
+	position INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused
 	card     TEXT    NOT NULL,
 	number   INTEGER NOT NULL,
 	at       INTEGER,
 	status   INTEGER NOT NULL, -- 0 waiting, 1 delivered, 2 parked
-	since    INTEGER NOT NULL, -- when it came to this status
+	since    INTEGER NOT NULL, -- when the event got this status
 	attempts INTEGER NOT NULL,
 	failure  TEXT    NOT NULL,
 	payload  BLOB
