@@ -109,6 +109,19 @@ func TestSchema_RefusesInvalidEvents(t *testing.T) {
 	}
 }
 
+func TestSchema_RefusesCardsThatLookLikeAPAN(t *testing.T) {
+	s := schema(t)
+	for id, want := range eventtest.CardIDs() {
+		t.Run(id, func(t *testing.T) {
+			e := eventtest.Golden()["automatic"]
+			e.Card = id
+			if err := validate(s, e.AppendJSON(nil)); (err == nil) != want {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestSchema_RefusesSpoiledMembers spoils one member of an event at a time.
 func TestSchema_RefusesSpoiledMembers(t *testing.T) {
 	s, strict := schema(t), strictSchema(t)

@@ -117,6 +117,19 @@ func TestParse_RefusesInvalidEvents(t *testing.T) {
 	}
 }
 
+func TestParse_RefusesCardsThatLookLikeAPAN(t *testing.T) {
+	for id, want := range eventtest.CardIDs() {
+		t.Run(id, func(t *testing.T) {
+			e := eventtest.Golden()["automatic"]
+			e.Card = id
+			_, err := event.Parse(e.AppendJSON(nil))
+			if (err == nil) != want || err != nil && strings.Contains(err.Error(), id) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestAppendJSON_WritesInstantsInUTC(t *testing.T) {
 	e := eventtest.Golden()["automatic"]
 	want := e.AppendJSON(nil)

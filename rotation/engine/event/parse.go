@@ -14,7 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"cvvrotation/rotation"
-	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/engine/internal/cardid"
 )
 
 // ErrEvent is returned by Parse for input that is not a "Card CVV changed" event
@@ -158,7 +158,7 @@ func (p *parser) datum(name string) {
 	case "card_id":
 		p.card(name)
 	case "account_id":
-		if p.Account = p.text(name); p.Account != "" && !isName(p.Account) {
+		if p.Account = p.text(name); p.Account != "" && cardid.CheckName(p.Account) != nil {
 			p.fail("account_id is not the name of an account")
 		}
 	case "event_number":
@@ -224,7 +224,7 @@ func (p *parser) constant(name, want string) {
 // card reads the card's id, which occurs three times in an event.
 func (p *parser) card(name string) {
 	switch id := p.text(name); {
-	case p.Card == "" && isName(id):
+	case p.Card == "" && cardid.Check(id) == nil:
 		p.Card = id
 	case p.Card != id || id == "":
 		p.fail("%s is not the id of the event's card", name)
@@ -317,19 +317,4 @@ func (p *parser) reasonFits() bool {
 		return p.Operation == ChangeInterval
 	}
 	return false
-}
-
-// isName reports whether s can be the id of a card.
-func isName(s string) bool {
-	if s == "" || len(s) > store.MaxID || s[0] == '.' {
-		return false
-	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-_:.", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return true
 }

@@ -3,7 +3,9 @@
 package eventtest
 
 import (
+	"strings"
 	"time"
+	"unicode"
 
 	"pgregory.net/rapid"
 
@@ -65,9 +67,10 @@ func Golden() map[string]event.Changed {
 // History draws the events that an engine writes for one card. The rules decide.
 func History(t *rapid.T) []event.Changed {
 	name := rapid.StringMatching(`[A-Za-z0-9_:-][A-Za-z0-9_:.-]{0,63}`)
+	notPAN := func(id string) bool { return strings.ContainsFunc(id, unicode.IsLetter) }
 	c := event.Changed{
 		Source:  rapid.SampledFrom([]string{"/cvvrotation", "https://issuer.example/cards", "urn:issuer:1"}).Draw(t, "source"),
-		Card:    name.Draw(t, "card"),
+		Card:    name.Filter(notPAN).Draw(t, "card"),
 		Account: rapid.OneOf(rapid.Just(""), name).Draw(t, "account"),
 		Version: 1,
 	}
@@ -149,6 +152,7 @@ func Invalid() []Change {
 		{`"scenario":0`, `"scenario":0,"CVV":"123"`, "lower case", false},
 		{`"scenario":0`, `"scenario":0,"":"123"`, "lower case", false},
 		{`"scenario":0`, `"scenario":0,"cvv":{"value":123]`, "broken", false},
+		{`"scenario":0`, `"scenario":0,"cvv":{"value":123,"value":124}`, "repeated", true},
 		{`"reason":"scheduled","scenario":0`, `"reason":"guard","scenario":4`, "scenario", false},
 		{`"missed":2`, `"missed":-2`, "missed", false},
 		{`,"missed":2`, ``, "missed", false},
@@ -176,6 +180,16 @@ func Invalid() []Change {
 		{`"data":{`, `"data":[{`, "object", false},
 		{`}}`, `}}{}`, "more", false},
 		{`}}`, `}`, "broken", false},
+	}
+}
+
+// CardIDs returns ids of cards, and whether an event may have them: an id that
+// could be a PAN is refused.
+func CardIDs() map[string]bool {
+	return map[string]bool{
+		"12345678901": true, "123456789012": false, "4111111111111111": false, "4111-1111.1111:1111_": false,
+		"1234567890123456789": false, "12345678901234567890": true, "4111111111111111x": true, ".card": false,
+		strings.Repeat("x", 64): true, strings.Repeat("x", 65): false,
 	}
 }
 
