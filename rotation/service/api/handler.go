@@ -164,9 +164,8 @@ func (h *handler) respond(c *call) (r *response) {
 		return r
 	}
 	c.err = err
-	var failed *engine.OperationError
-	if errors.As(err, &failed) {
-		c.effect = failed.Effect
+	if e, ok := errors.AsType[*engine.OperationError](err); ok {
+		c.effect = e.Effect
 	}
 	p := problemOf(err)
 	if p.name == audit.InternalError {
