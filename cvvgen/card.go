@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Card is what a derived CVV depends on, apart from the service code and the
-// key.
+// Card holds what a derived CVV depends on, apart from the service code and the key.
 type Card struct {
 	PAN    PAN
 	Expiry Expiry
@@ -16,15 +15,15 @@ type Card struct {
 // PAN is a primary account number, the card number: 8 to 19 digits (ISO/IEC
 // 7812-1). The zero value is no PAN.
 //
-// It prints as "[redacted]" and refuses to be marshalled, like a [CVV], and what
-// is said there about == holds here.
+// It prints as "[redacted]", refuses to be marshalled, and compares with == as a
+// [CVV] does.
 type PAN struct {
 	redacted
 	digits masked
 }
 
-// ParsePAN parses 8 to 19 ASCII digits. The check digit is not judged: test
-// cards have wrong ones. The error matches [ErrSyntax] and does not quote s.
+// ParsePAN parses 8 to 19 ASCII digits. It does not verify the check digit, because
+// test cards have wrong ones. The error matches [ErrSyntax] and does not quote s.
 func ParsePAN(s string) (PAN, error) {
 	digits, err := maskDigits("PAN", s, 8, 19)
 	return PAN{digits: digits}, err
@@ -41,10 +40,10 @@ func (p *PAN) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// IsValid reports whether there is a PAN. Only the zero value is none.
+// IsValid reports whether p is a PAN; only the zero value is not.
 func (p PAN) IsValid() bool { return p.digits != 0 }
 
-// Reveal returns the digits, "" for the zero value. It is the only way to them.
+// Reveal returns the digits, "" for the zero value. Nothing else returns them.
 func (p PAN) Reveal() string { return p.digits.reveal() }
 
 // Equal reports whether p and q have the same digits, or are both absent, in
@@ -56,9 +55,9 @@ func (p PAN) Equal(q PAN) bool { return equal(p.digits, q.digits) }
 var ErrExpiryOrder = errors.New("cvvgen: unknown order of the expiry date; want YYMM or MMYY")
 
 // ExpiryOrder is the order in which the expiry date is written as four digits.
-// The algorithm takes either and gives different values, so that an issuer must
-// generate and verify in the same order. The zero value is no order and is
-// refused: there is no default to get wrong.
+// The algorithm accepts either and gives different values, so an issuer must
+// generate and verify in the same order. There is no default: the zero value is
+// refused with [ErrExpiryOrder].
 type ExpiryOrder uint8
 
 // The two orders in use.
@@ -123,11 +122,11 @@ func newExpiry(year, month int) (Expiry, error) {
 	return Expiry{year: uint8(year), month: uint8(month)}, nil
 }
 
-// IsValid reports whether there is an expiry. Only the zero value is none.
+// IsValid reports whether e is an expiry; only the zero value is not.
 func (e Expiry) IsValid() bool { return e.month != 0 }
 
 // Digits returns the four digits in the given order, as the algorithm and an HSM
-// take them. The error matches [ErrExpiryOrder], or [ErrMissing] for the zero
+// expect them. The error matches [ErrExpiryOrder], or [ErrMissing] for the zero
 // Expiry.
 func (e Expiry) Digits(order ExpiryOrder) (string, error) {
 	if !e.IsValid() {

@@ -11,18 +11,18 @@ import (
 	"slices"
 )
 
-// The errors of a key, matched with [errors.Is]. Messages name the half and the
-// byte, never the key.
+// The errors of [NewCVK] and [NewInsecureTestCVK], matched with [errors.Is]. Messages
+// name the half and the byte, never the key.
 var (
-	// ErrKeyLength is for a pair that is not 16 bytes long.
+	// ErrKeyLength is the error for a pair that is not 16 bytes long.
 	ErrKeyLength = errors.New("cvvgen: a CVK pair has 16 bytes")
-	// ErrKeyParity is for a byte with an even number of ones. DES keys have odd
+	// ErrKeyParity is the error for a byte with an even number of ones. DES keys have odd
 	// parity, so that a mistyped or wrongly decrypted key is noticed.
 	ErrKeyParity = errors.New("cvvgen: even parity in CVK")
-	// ErrWeakKey is for one of the 4 weak and 12 semi-weak keys of DES (NIST SP
+	// ErrWeakKey is the error for one of the 4 weak and 12 semi-weak keys of DES (NIST SP
 	// 800-67), whatever its parity bits.
 	ErrWeakKey = errors.New("cvvgen: weak or semi-weak DES key in CVK")
-	// ErrEqualHalves is for A equal to B, whatever the parity bits, which makes
+	// ErrEqualHalves is the error for A equal to B, whatever the parity bits, which makes
 	// the algorithm as weak as single DES.
 	ErrEqualHalves = errors.New("cvvgen: CVK halves A and B are the same key")
 	// ErrDESUnavailable is the error for a process that must not use DES, as
@@ -31,8 +31,8 @@ var (
 	ErrDESUnavailable = errors.New("cvvgen: derived CVVs need DES, which this process forbids; use random CVVs or unset GODEBUG=fips140=only")
 )
 
-// CVK is a card verification key pair A‖B, of double length, with its key
-// schedules computed. The zero value is no key.
+// CVK holds a card verification key pair A‖B, of 16 bytes, with its key schedules
+// computed. The zero value is no key.
 //
 // It prints as "[redacted]" and refuses to be marshalled, like a [CVV]. It
 // cannot be compared or revealed.
@@ -101,7 +101,7 @@ func mac(a, b cipher.Block, block *[16]byte) {
 	a.Encrypt(b1, b1)
 }
 
-// IsValid reports whether there is a key. Only the zero value is none.
+// IsValid reports whether k is a key; only the zero value is not.
 func (k CVK) IsValid() bool { return k.mac != nil }
 
 // parityMask leaves the 56 bits that DES uses.

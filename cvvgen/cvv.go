@@ -33,19 +33,19 @@ func (c *CVV) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// IsValid reports whether there is a CVV. Only the zero value is none.
+// IsValid reports whether c is a CVV; only the zero value is not.
 func (c CVV) IsValid() bool { return c.digits != 0 }
 
-// Reveal returns the digits, "" for the zero value. It is the only way to them:
-// whoever calls it takes over the duty not to let them leak.
+// Reveal returns the digits, "" for the zero value. Nothing else returns them; the
+// caller must keep them out of logs and errors.
 func (c CVV) Reveal() string { return c.digits.reveal() }
 
 // Equal reports whether c and d have the same digits, or are both absent, in
 // constant time. go-cmp uses it. To decide about a payment use [CVV.Matches].
 func (c CVV) Equal(d CVV) bool { return equal(c.digits, d.digits) }
 
-// Matches reports whether there is a CVV and presented has the same digits, in
-// constant time. In contrast to Equal, an absent CVV matches nothing.
+// Matches reports whether c is valid and presented has the same digits, in constant
+// time. Unlike with Equal, the zero CVV matches nothing.
 func (c CVV) Matches(presented CVV) bool { return c.IsValid() && c.Equal(presented) }
 
 func equal(a, b masked) bool {

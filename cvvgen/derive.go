@@ -14,8 +14,8 @@ import (
 var ErrMissing = errors.New("cvvgen: missing value")
 
 // Deriver computes the CVV of a card for a service code, always the same for the
-// same arguments. [Local] is one. Another may pass the work to a hardware
-// security module; it needs [PAN.Reveal], [Expiry.Digits] and [ParseCVV].
+// same arguments. [Local] does so in this process. An implementation that asks a
+// hardware security module needs [PAN.Reveal], [Expiry.Digits] and [ParseCVV].
 //
 // An implementation must be safe for concurrent use and must not put the PAN or
 // the CVV into an error.
@@ -23,7 +23,8 @@ type Deriver interface {
 	Derive(ctx context.Context, card Card, code servicecode.Code) (CVV, error)
 }
 
-// Local is a [Deriver] that holds the key in this process.
+// Local is a [Deriver] that holds the key in this process. Make one with [NewLocal];
+// the zero Local must not be used.
 type Local struct {
 	key    CVK
 	order  ExpiryOrder

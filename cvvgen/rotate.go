@@ -16,14 +16,14 @@ var ErrStuck = errors.New("cvvgen: the deriver returns one CVV, whatever the ser
 // current CVV again, so that this many in a row mean a broken Deriver.
 const maxDraws = 16
 
-// Rotation is the outcome of a rotation: what to store and what to show.
+// Rotation holds the outcome of a rotation: what to store and what to show.
 type Rotation struct {
 	// ServiceCode is the new code. It is no secret; together with the card and
 	// the key it gives the CVV, and is all that needs storing.
 	ServiceCode servicecode.Code
 	// CVV is the new value.
 	CVV CVV
-	// SameCVV is true if CVV is what it was before. Only RotateTo sets it.
+	// SameCVV reports that CVV equals the previous one. Only RotateTo sets it.
 	SameCVV bool
 }
 
@@ -53,9 +53,9 @@ func Rotate(ctx context.Context, d Deriver, card Card, current servicecode.Code)
 }
 
 // RotateTo is [Rotate] with a service code of the caller's choice instead of a
-// random one. The CVV may then come out as before, by chance once in 1,000 times
-// with three digits, and always if next is current: the outcome says so. Any
-// code is taken; with 000 and 999 the CVV is also the card's CVV2 or iCVV.
+// random one. The CVV may then equal the previous one, by chance once in 1,000 times
+// with three digits, and always if next is current: SameCVV reports it. Any code is
+// accepted; with 000 and 999 the CVV is also the card's CVV2 or iCVV.
 //
 // Errors are those of the Deriver, wrapped, and [ErrMissing].
 func RotateTo(ctx context.Context, d Deriver, card Card, current, next servicecode.Code) (Rotation, error) {
@@ -72,8 +72,8 @@ func RotateTo(ctx context.Context, d Deriver, card Card, current, next serviceco
 
 // Verify reports whether presented is the CVV of the card for the service code,
 // comparing in constant time. Errors are those of the Deriver, wrapped, and
-// [ErrMissing], also for the zero CVV: not to have been given a CVV is not the
-// same as a wrong one.
+// [ErrMissing]. The zero CVV as presented is such an error: a missing CVV is not a
+// wrong one.
 func Verify(ctx context.Context, d Deriver, card Card, code servicecode.Code, presented CVV) (bool, error) {
 	if !presented.IsValid() {
 		return false, fmt.Errorf("%w: presented CVV", ErrMissing)

@@ -12,9 +12,8 @@ var ErrSyntax = errors.New("servicecode: want three ASCII digits")
 
 // Code is a service code: three decimal digits, kept with their leading zeros.
 //
-// The zero value is no code. It is distinct from 000, sorts before it, and
-// reports false from [Code.IsValid] and from every other question. Codes are
-// comparable with ==.
+// The zero value is no code. It is distinct from 000 and sorts before it;
+// [Code.IsValid] and [Code.IsAssigned] report false. Codes are comparable with ==.
 type Code struct {
 	// digits are three ASCII digits, or three zero bytes for no code.
 	digits [3]byte
@@ -56,8 +55,7 @@ func parse[T string | []byte](s T) (Code, error) {
 	return Code{[3]byte{s[0], s[1], s[2]}}, nil
 }
 
-// IsValid reports whether c is a code at all, assigned or not. Only the zero
-// value is not.
+// IsValid reports whether c is a code, assigned or not; only the zero value is not.
 func (c Code) IsValid() bool { return c != Code{} }
 
 // IsAssigned reports whether ISO/IEC 7813 assigns a meaning to each of the three
@@ -94,8 +92,8 @@ func (c Code) String() string {
 }
 
 // Describe returns the meaning of the three digits in words, separated by
-// semicolons: "international; normal; no restrictions" for 101. Reserved digits
-// are called reserved, and [CVV2] and [ICVV] are called what they are.
+// semicolons: "international; normal; no restrictions" for 101. It calls reserved
+// digits reserved, and names [CVV2] and [ICVV] as stand-ins.
 func (c Code) Describe() string {
 	switch c {
 	case Code{}:
@@ -121,8 +119,8 @@ func (c Code) AppendText(b []byte) ([]byte, error) {
 // implements [encoding.TextMarshaler]; the error is always nil.
 func (c Code) MarshalText() ([]byte, error) { return c.AppendText([]byte{}) }
 
-// UnmarshalText sets c to what [Parse] makes of the text, and to the zero value
-// if the text is empty. On an error, which matches [ErrSyntax], c is unchanged.
+// UnmarshalText sets c to the code that [Parse] returns, or to the zero value if the
+// text is empty. On an error, which matches [ErrSyntax], c is unchanged.
 // It implements [encoding.TextUnmarshaler].
 func (c *Code) UnmarshalText(text []byte) error {
 	if len(text) == 0 {

@@ -66,7 +66,7 @@ var authorizationWords = [10]string{
 // IsAssigned reports whether the standard gives the digit a meaning.
 func (a Authorization) IsAssigned() bool { return words(&authorizationWords, byte(a)) != "" }
 
-// Online reports whether payments go to the issuer online, be it with an
+// Online reports whether payments go to the issuer online, with or without an
 // exception for bilateral agreements.
 func (a Authorization) Online() bool {
 	return a == AuthorizationByIssuer || a == AuthorizationByIssuerExceptBilateral

@@ -1,11 +1,11 @@
-// Package model is the rotation rules once more, written for the eye: a
-// deliberately naive reading of docs/rules.md, sentence by sentence, that the
-// real one (package rotation) is compared with.
+// Package model implements the rotation rules a second time, to be read: a naive
+// reading of docs/rules.md, sentence by sentence. Tests compare package rotation with
+// it.
 //
-// It shares nothing with package rotation, imports the standard library alone,
-// and prefers loops and lists of cases over arithmetic and packing. Whoever
-// changes a rule changes it here from the specification's words, not from the
-// other package's code: a misreading then has to happen twice to go unseen.
+// It shares nothing with package rotation, imports the standard library alone, and
+// prefers loops and lists of cases over arithmetic and packing. When a rule changes,
+// change it here from the specification's words, not from the other package's code:
+// a misreading then goes unnoticed only if it happens twice.
 //
 // It is total: every event gives an outcome or an error, and every loop ends.
 package model

@@ -53,15 +53,17 @@ func TestCard_RefusesWrongEvents(t *testing.T) {
 		{model.Event{Kind: model.SetInterval, At: threePM, Interval: 2 * time.Minute}, model.BadInterval},
 		{model.Event{Kind: model.SetInterval, At: threePM, Interval: time.Hour, First: model.At(threePM)}, model.BadFirst},
 	} {
-		card := newCard(t)
-		_, err := card.Step(test.event)
-		var refused *model.Error
-		if !errors.As(err, &refused) || refused.Category != test.category {
-			t.Errorf("%+v: %v, want category %s", test.event, err, test.category)
-		}
-		if card != newCard(t) {
-			t.Errorf("%+v changed the card", test.event)
-		}
+		t.Run(test.category, func(t *testing.T) {
+			card := newCard(t)
+			_, err := card.Step(test.event)
+			var refused *model.Error
+			if !errors.As(err, &refused) || refused.Category != test.category {
+				t.Errorf("%v, want category %s", err, test.category)
+			}
+			if card != newCard(t) {
+				t.Error("the card changed")
+			}
+		})
 	}
 	if _, err := model.New(model.Rules{Guard: -1}); err == nil {
 		t.Error("a negative guard was accepted")
