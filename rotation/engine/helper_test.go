@@ -199,3 +199,11 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+func mustCVV(s string) cvvgen.CVV {
+	cvv, err := cvvgen.ParseCVV(s)
+	if err != nil {
+		panic("not a CVV")
+	}
+	return cvv
+}

@@ -58,9 +58,9 @@ func (g *panicking) Reseal(c *store.Card) (bool, error) {
 	return g.Generator.Reseal(c)
 }
 
-// TestPanics: whatever a generator panics with, in whatever operation, is an
+// TestRecover_PanicsBecomeErrorsWithoutTheirValue: whatever a generator panics with, in whatever operation, is an
 // error; nothing has happened; the log says where, and nobody is told with what.
-func TestPanics(t *testing.T) {
+func TestRecover_PanicsBecomeErrorsWithoutTheirValue(t *testing.T) {
 	ctx := t.Context()
 	ref := engine.Ref{Card: "A", Account: "acme"}
 	operations := map[string]func(f *fixture) error{
@@ -146,8 +146,8 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// TestCheckKeysPanics: neither does it end the process and show what it holds.
-func TestCheckKeysPanics(t *testing.T) {
+// TestCheckKeys_RecoversPanics: neither does it end the process and show what it holds.
+func TestCheckKeys_RecoversPanics(t *testing.T) {
 	g := &panicking{Generator: engine.Random(nil, keyring(t, 1))}
 	f := newFixtureWith(t, g)
 	f.register(t, "A", 0)

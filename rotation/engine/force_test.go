@@ -1,0 +1,146 @@
+package engine_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cvvrotation/rotation"
+	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/servicecode"
+)
+
+// TestForce_NeverRepeatsTheReplacedCVV: a random CVV is never the one that it replaces. Left to
+// chance, 5,000 draws would repeat five times.
+func TestForce_NeverRepeatsTheReplacedCVV(t *testing.T) {
+	f := newFixture(t)
+	ref := f.register(t, "A", 0)
+	before := f.cvv(t, ref)
+	for range 5000 {
+		f.force(t, ref, engine.ForceRequest{})
+		now := f.cvv(t, ref)
+		if now.Equal(before) {
+			t.Fatal("a CVV replaced itself")
+		}
+		before = now
+	}
+}
+
+// TestForce_ScenariosKeepTheSchedule: S1, S2 and S3 as the platform documents them, through the
+// engine and its store.
+func TestForce_ScenariosKeepTheSchedule(t *testing.T) {
+	day := 24 * time.Hour
+	t.Run("a forced call resets the schedule", func(t *testing.T) {
+		f := newFixture(t)
+		ref := f.register(t, "A", day)
+		f.clock.Add(10 * time.Minute)
+		r := f.force(t, ref, engine.ForceRequest{})
+		if !r.Rescheduled || !r.Next.Equal(f.clock.Now().Add(day)) {
+			t.Errorf("rescheduled %t, next %v", r.Rescheduled, r.Next)
+		}
+	})
+	t.Run("S1: forced after automatic", func(t *testing.T) {
+		f := newFixture(t)
+		ref := f.register(t, "A", day)
+		f.clock.Add(day)
+		f.tick(t)
+		f.clock.Add(2*time.Minute - 1)
+		r := f.force(t, ref, engine.ForceRequest{})
+		if !r.Rotated || r.Rescheduled || r.Scenario != 1 || !r.Next.Equal(threePM.Add(2*day)) {
+			t.Errorf("got %+v", r)
+		}
+	})
+	t.Run("S2: automatic after forced", func(t *testing.T) {
+		f := newFixture(t)
+		ref := f.register(t, "A", day)
+		f.clock.Add(day)
+		f.store.SetFaults(func(op memory.Op) memory.Fault {
+			if op.Call != memory.CallClaim {
+				return memory.Fault{}
+			}
+			return memory.Fault{Race: func() { f.force(t, ref, engine.ForceRequest{}) }}
+		})
+		f.tick(t)
+		events := f.events(t, "A")
+		last := events[len(events)-1]
+		if !last.Automatic || last.Rescheduled || last.Scenario != 2 || last.Version != 3 || !last.Next.Equal(threePM.Add(2*day)) {
+			t.Errorf("got %+v", last)
+		}
+	})
+	t.Run("S3: several forced", func(t *testing.T) {
+		f := newFixture(t)
+		ref := f.register(t, "A", day)
+		f.clock.Add(time.Hour)
+		for i := range 5 {
+			r := f.force(t, ref, engine.ForceRequest{})
+			want := engine.Rotation{
+				Card: "A", At: f.clock.Now().UTC(), Rotated: true, Rescheduled: i == 0, Rule: rotation.R2,
+				Reason: rotation.ReasonGuard, Scenario: 3, Version: int64(i + 2), Next: threePM.Add(time.Hour + day), ServiceCode: r.ServiceCode,
+			}
+			if i == 0 {
+				want.Rule, want.Reason, want.Scenario = rotation.R3, rotation.ReasonScheduled, 0
+			}
+			if diff := cmp.Diff(want, r, cmp.Comparer(func(a, b servicecode.Code) bool { return a == b })); diff != "" {
+				t.Errorf("call %d (-want +got):\n%s", i, diff)
+			}
+			f.clock.Add(time.Minute)
+		}
+	})
+}
+
+// TestForce_ConcurrentCallsScheduleOnce: all rotate, the guard holds, one schedule.
+func TestForce_ConcurrentCallsScheduleOnce(t *testing.T) {
+	f := newFixture(t)
+	ref := f.register(t, "A", time.Hour)
+	f.clock.Add(10 * time.Minute)
+	results := make([]engine.Rotation, 100)
+	var all sync.WaitGroup
+	for i := range results {
+		all.Go(func() { results[i], _ = f.Force(t.Context(), ref, engine.ForceRequest{}) })
+	}
+	all.Wait()
+	versions, rescheduled := map[int64]bool{}, 0
+	for _, r := range results {
+		if !r.Rotated {
+			t.Fatal("one did not rotate")
+		}
+		versions[r.Version] = true
+		if r.Rescheduled {
+			rescheduled++
+		} else if r.Scenario != 3 {
+			t.Errorf("scenario %d", r.Scenario)
+		}
+	}
+	if len(versions) != 100 || rescheduled != 1 || len(f.events(t, "A")) != 101 {
+		t.Errorf("%d versions, %d schedulings, %d events", len(versions), rescheduled, len(f.events(t, "A")))
+	}
+}
+
+// TestForce_FailureBeforeCommitChangesNothing: whatever fails before the commit, the card is as before.
+func TestForce_FailureBeforeCommitChangesNothing(t *testing.T) {
+	f := newFixture(t)
+	ref := f.register(t, "A", time.Hour)
+	before := f.card(t, "A")
+	f.store.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Before: memory.ErrInjected} })
+	f.clock.Add(2 * time.Hour)
+	if _, err := f.Force(t.Context(), ref, engine.ForceRequest{Key: "k"}); !errors.Is(err, memory.ErrInjected) {
+		t.Error(err)
+	}
+	if _, err := f.Tick(t.Context()); !errors.Is(err, memory.ErrInjected) {
+		t.Error(err)
+	}
+	f.store.SetFaults(nil)
+	if diff := cmp.Diff(before, f.card(t, "A"), cmp.Comparer(func(a, b servicecode.Code) bool { return a == b })); diff != "" {
+		t.Errorf("the card changed (-before +after):\n%s", diff)
+	}
+	if n := len(f.events(t, "A")); n != 1 {
+		t.Errorf("%d events, want that of the interval", n)
+	}
+	if len(f.seen.decided) != 1 {
+		t.Errorf("the observer was told of %d decisions", len(f.seen.decided))
+	}
+}
