@@ -1,13 +1,13 @@
-// Package store says what the engine asks of a database: cards that are changed
+// Package store defines what the engine needs of a database: cards that are changed
 // one at a time under their lock, an index of the cards that are due, and an
 // outbox of events that is written in the transaction that changes the card.
 //
-// The stores are in the folders below, and storetest holds all of them to the
-// contract that the comments here state. Nothing here decides anything: what
-// happens to a card is in the function that an update is given.
+// The comments here are the contract of every store, and package storetest checks a
+// store against it. A store decides nothing: the function that is passed to Update
+// decides what happens to a card.
 //
-// A store keeps instants as nanoseconds and hands them back in UTC; the zero
-// time is "none".
+// A store keeps instants as nanoseconds and returns them in UTC; the zero time is
+// "none".
 package store
 
 import (
@@ -25,23 +25,24 @@ import (
 var (
 	// ErrNotFound is for a card that is not registered.
 	ErrNotFound = errors.New("no such card")
-	// ErrClosed is for a call after Close, or one that Close cut off before it
-	// began.
+	// ErrClosed is for a call after Close, or one that had not begun when the
+	// store was closed.
 	ErrClosed = errors.New("the store is closed")
-	// ErrSchema is for a database whose schema is not the one that this
-	// program needs. The message says which is which and what to run.
+	// ErrSchema is for a database whose schema has another version than the
+	// program. The message names both and the command to run.
 	ErrSchema = errors.New("schema of the database")
-	// ErrUnavailable is for a database that can't be reached at the moment.
-	// Trying again later may help.
+	// ErrUnavailable is for a database that cannot be reached at the moment. A
+	// later retry may succeed.
 	ErrUnavailable = errors.New("the database can't be reached")
-	// ErrLeaseHeld is for a second relay of one outbox, while the first leads.
+	// ErrLeaseHeld is for a second relay of one outbox, while the first one holds
+	// the lease.
 	ErrLeaseHeld = errors.New("another relay holds the lease of the outbox")
 )
 
 // Card is all that is stored of a card. It holds no secret in the clear.
 type Card struct {
-	ID      string // at most MaxID bytes; never a PAN
-	Account string // whose card it is
+	ID      string // up to MaxID bytes; never a PAN
+	Account string // that the card belongs to
 	Version int64  // of the CVV: 1 when registered, one more with each rotation; 0: no such card
 	Events  int64  // events written for the card so far, which is the newest one's number
 
@@ -51,23 +52,23 @@ type Card struct {
 	Due      time.Time     // when to claim the card: Next, or later after a failure; zero: never
 
 	ServiceCode    servicecode.Code // of the current CVV
-	Sealed         []byte           // the current CVV, sealed; nil where it is derived
-	PreviousCode   servicecode.Code // of the CVV before, whose version is one less
-	PreviousSealed []byte           // the CVV before, sealed; nil where it is derived
-	PreviousUntil  time.Time        // the CVV before is good until then, exclusive; zero: it is not
-	Identity       []byte           // PAN and expiry, sealed, where the CVV is derived; nil otherwise
+	Sealed         []byte           // the current CVV, encrypted; nil where it is derived
+	PreviousCode   servicecode.Code // of the previous CVV, whose version is one less
+	PreviousSealed []byte           // the previous CVV, encrypted; nil where it is derived
+	PreviousUntil  time.Time        // the previous CVV is accepted until then, exclusive; zero: it is not
+	Identity       []byte           // PAN and expiry, encrypted, where the CVV is derived; nil otherwise
 
 	Created time.Time
 	Rotated time.Time // when the current CVV was made
 
-	Tries  int       // wrong CVVs presented since the last right one
-	Locked time.Time // when too many tries locked the card; zero: it is not locked
+	Tries  int       // failed attempts since the current CVV was last presented
+	Locked time.Time // when too many failed attempts locked the card; zero: it is not locked
 
 	Failures int    // of automatic rotation, in a row
 	Failure  string // the last of them, for people; no secret
 }
 
-// MaxID is the length of a card's id and of an account's name, in bytes.
+// MaxID is the maximum length of a card's id and of an account's name, in bytes.
 const MaxID = cardid.Max
 
 // Event is an event to be delivered: what happened to one card.
@@ -75,36 +76,36 @@ type Event struct {
 	Card    string
 	Number  int64 // 1, 2, 3 … for each card, without a gap
 	At      time.Time
-	Payload []byte // what is delivered, to the byte, however often
+	Payload []byte // delivered byte for byte, however often
 }
 
-// ID returns the event's id: the card's, a dot, the number. It is the same
-// whenever the event is delivered, and no other event has it.
+// ID returns the event's id: the card's, a dot, the number. It is unique, and the
+// same in every delivery of the event.
 func (e Event) ID() string {
 	return e.Card + "." + strconv.FormatInt(e.Number, 10)
 }
 
-// Answer is what a call with an idempotency key was answered.
+// Answer is the stored answer to a call with an idempotency key.
 type Answer struct {
-	Request [32]byte  // hash of the request, to tell another one under the same key
+	Request [32]byte  // hash of the request, to recognize another one under the same key
 	Body    []byte    // the answer; no secret
-	Expires time.Time // no longer good from then on
+	Expires time.Time // ignored from then on
 }
 
-// Change is one card under its lock. The function that is given a Change reads the
-// first group of fields, changes Card and sets the second. It must be quick, and
-// have no effect but on the Change: it is called again when the store has to try
-// again, each time with a fresh Change, and what counts is the call whose
-// transaction commits.
+// Change is the change of one card under its lock. The function that receives it
+// reads the first group of fields, changes Card and sets the second group. The
+// function must be quick and have no other effect: a store that retries its
+// transaction calls it again, each time with a fresh Change, and only the call
+// whose transaction commits counts.
 type Change struct {
-	Now   time.Time // the store's time, read after the lock was taken
-	Card  Card      // as stored; Version 0, and only the ID set, when there is none
-	Slot  time.Time // of a claim: the Next for which the card was found, which may have moved before the lock
-	Prior *Answer   // what was answered before under the update's key, unless expired at Now; else nil
+	Now   time.Time // the store's time, read under the lock
+	Card  Card      // as stored; if there is none, only the ID is set
+	Slot  time.Time // of a claim: the card's Next when it was found, which may have changed before the lock
+	Prior *Answer   // the answer stored under the update's key; nil if there is none, or it has expired at Now
 
 	Write  bool    // store Card, as it now is
 	Event  *Event  // add to the outbox
-	Answer *Answer // keep under the update's key
+	Answer *Answer // store under the update's key
 }
 
 // Store is a database of cards with an outbox. It is the union of what its
@@ -173,8 +174,8 @@ type Cards interface {
 	DeleteExpired(ctx context.Context, deliveredBefore time.Time, limit int) (int, error)
 }
 
-// Clocked is a store that has a clock: one whose Now is that clock's time. Who
-// works with the store and has no clock sleeps and measures by this one.
+// Clocked is a store whose Now is the time of a clock. The engine sleeps by this
+// clock if it is given none.
 type Clocked interface {
 	Clock() clock.Clock // nil: none
 }
@@ -229,7 +230,7 @@ type Operator interface {
 	Requeue(ctx context.Context, first, last int64) (int64, error)
 }
 
-// Stats is the size of things in a store.
+// Stats holds counts and ages of what is in a store.
 type Stats struct {
 	Cards     int64     // registered; may be an estimate
 	Backlog   int64     // cards that are due: their Due is not after the store's time
@@ -237,27 +238,27 @@ type Stats struct {
 	Failing   int64     // cards with Failures
 
 	Waiting       int64     // events waiting to be delivered
-	OldestWaiting time.Time // At of the one that waits longest, by the clock or by position; zero: none waits
-	Parked        int64     // events given up
+	OldestWaiting time.Time // At of the oldest waiting event, by At or by position; zero: none waits
+	Parked        int64     // events that were dead-lettered
 }
 
-// Lease is the right to deliver.
+// Lease makes its holder the only relay that may deliver.
 type Lease interface {
-	// Lost is closed when the right is gone, be it that the connection
-	// broke or that Release was called.
+	// Lost is closed when the lease has ended: the connection broke, or
+	// Release was called.
 	Lost() <-chan struct{}
-	// Release gives the right up.
+	// Release ends the lease.
 	Release()
 }
 
-// Status is what became of an event. The zero value is that it waits.
+// Status is the status of an event in the outbox. The zero value is StatusWaiting.
 type Status uint8
 
-// The things that become of an event.
+// The statuses.
 const (
-	StatusWaiting   Status = iota // to be delivered, again perhaps
-	StatusDelivered               // taken by the sink
-	StatusParked                  // given up; Requeue brings it back
+	StatusWaiting   Status = iota // for its first delivery, or a retry
+	StatusDelivered               // accepted by the sink
+	StatusParked                  // dead-lettered; Requeue makes it wait again
 )
 
 // String returns the status in lower case; an unknown one as Status(n).
@@ -278,13 +279,13 @@ type Queued struct {
 	Event
 	Position int64 // from 1
 	Status   Status
-	Attempts int    // failed ones
+	Attempts int    // that failed
 	Failure  string // the last of them, for people; no secret
 }
 
-// Delivery is what became of one attempt to deliver an event.
+// Delivery is the outcome of one attempt to deliver an event.
 type Delivery struct {
 	Position int64
-	Status   Status // Waiting: failed and to be tried again. Waiting and Parked count an attempt
-	Failure  string // why it failed; Delivered leaves the last one as it was
+	Status   Status // StatusWaiting: failed, to be retried; it and StatusParked add to Attempts
+	Failure  string // why it failed; ignored with StatusDelivered
 }
