@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"crypto/fips140"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -103,6 +104,9 @@ func (c *Config) Generator(ctx context.Context, kms seal.KMS) (engine.Generator,
 			return nil, &FieldError{"cvv.digits", err.Error()}
 		}
 		return engine.Random(random, ring), nil
+	}
+	if fips140.Enforced() {
+		return nil, &FieldError{"cvv.kind", `derived CVVs need DES, which GODEBUG=fips140=only forbids: set cvv.kind = "random", or start cvvd without this GODEBUG`}
 	}
 	text, err = secret("cvv.cvk", c.CVV.CVK, c.CVV.CVKFile)
 	if err != nil {
