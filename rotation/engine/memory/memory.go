@@ -1,9 +1,9 @@
-// Package memory is a store in memory, for tests and examples. It keeps the
-// whole contract of package store but durability beyond the process, and it can
-// be told to fail in the ways in which databases do: see [Fault].
+// Package memory is a store in memory, for tests and examples. It meets the
+// contract of package store, except for durability beyond the process, and injects
+// the faults of databases: see [Fault].
 //
-// What a disk would hold outlives the Store: [Store.Reopen] gives it to the next
-// one, as when a process was killed and another one starts.
+// The content outlives the Store: [Store.Reopen] passes it to a new one, as if the
+// process had been killed and restarted.
 package memory
 
 import (

@@ -177,8 +177,8 @@ func (s *Store) endLease(l *lease) {
 	}
 }
 
-// LoseLease takes the right to deliver from whoever has it, as when the
-// connection to a database breaks.
+// LoseLease ends the lease of the relay that holds it, as a broken connection to a
+// database does.
 func (s *Store) LoseLease() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -69,7 +69,7 @@ var claimTests = []test{
 		f.equal("a nanosecond later", f.claim(10, nil), []string{"z-oldest", "a-old", "past", "now", "future"})
 	}},
 
-	{"at most limit cards are claimed, and 0 when none is due", func(f *fixture) {
+	{"up to limit cards are claimed, and 0 when none is due", func(f *fixture) {
 		f.equal("of nothing", f.claim(10, nil), []string{})
 		for i, id := range []string{"e", "d", "c", "b", "a"} {
 			f.put(due(id, epoch.Add(time.Duration(i-10))))
@@ -164,7 +164,7 @@ var claimTests = []test{
 		f.equal("claimed again", f.claim(10, nil), []string{"b"})
 	}},
 
-	{"a panic of fn reaches the caller, nothing of the claim is stored and nothing stays locked", func(f *fixture) {
+	{"a panic of fn reaches the caller, nothing of the claim is stored, and the locks are released", func(f *fixture) {
 		f.put(due("a", epoch.Add(-2)))
 		f.put(due("b", epoch.Add(-1)))
 		f.promptly("claim that panics", func() {
@@ -246,7 +246,7 @@ var claimTests = []test{
 		}
 	}},
 
-	{"claims and updates of the same cards go on together, and none is lost", func(f *fixture) {
+	{"concurrent claims and updates of the same cards lose no change", func(f *fixture) {
 		const cards, updaters, times = 40, 4, 40
 		ids := make([]string, cards)
 		for i := range ids {

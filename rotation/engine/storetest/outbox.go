@@ -141,7 +141,7 @@ var outboxTests = []test{
 		}
 	}},
 
-	{"Pending gives up to limit events in the order of positions, without those of some cards", func(f *fixture) {
+	{"ListWaiting returns up to limit events in the order of positions, without those of some cards", func(f *fixture) {
 		f.equal("of nothing", f.pending(10), []store.Queued{})
 		f.write("a", "a1", "a2")
 		f.write("b", "b1")
@@ -189,7 +189,7 @@ var outboxTests = []test{
 		f.equal("pending in the end", names(f.pending(10)), "4")
 	}},
 
-	{"positions that no longer wait, or never did, are passed over", func(f *fixture) {
+	{"RecordDeliveries ignores positions that do not wait", func(f *fixture) {
 		e := f.write("a", "1", "2", "3")
 		f.settle(e[0], store.StatusDelivered, "")
 		f.settle(e[1], store.StatusParked, "no")
@@ -212,7 +212,7 @@ var outboxTests = []test{
 		f.equal("pending", names(f.pending(10)), "4")
 	}},
 
-	{"Log gives up to limit events after a position, whatever became of them", func(f *fixture) {
+	{"ListEvents returns up to limit events after a position, whatever their status", func(f *fixture) {
 		f.write("a", "a1")
 		f.write("b", "b1")
 		f.write("a", "a2")
@@ -235,7 +235,7 @@ var outboxTests = []test{
 		f.equal("from before the first", names(log(-5, 2)), "a1 b1")
 	}},
 
-	{"Replay brings delivered and parked events back, as if they had never been tried", func(f *fixture) {
+	{"Requeue makes delivered and parked events wait again, as if no attempt had been made", func(f *fixture) {
 		e := f.write("a", "1", "2", "3", "4", "5", "6")
 		f.settle(e[0], store.StatusDelivered, "")
 		f.settle(e[1], store.StatusWaiting, "not yet")
@@ -261,7 +261,7 @@ var outboxTests = []test{
 		f.equal("settled again", names(f.pending(10)), "3 4 5 6")
 	}},
 
-	{"pruned events don't come back, and an event replayed is not pruned", func(f *fixture) {
+	{"deleted events cannot be requeued, and a requeued event is not deleted", func(f *fixture) {
 		e := f.write("a", "1", "2", "3")
 		f.settle(e[0], store.StatusDelivered, "")
 		f.settle(e[1], store.StatusDelivered, "")
@@ -275,7 +275,7 @@ var outboxTests = []test{
 		f.equal("log", names(f.eventsOf("a")), "2 3")
 	}},
 
-	{"an event delivered again is pruned by its last delivery", func(f *fixture) {
+	{"a requeued event is deleted by the time of its last delivery", func(f *fixture) {
 		e := f.write("a", "1")
 		f.settle(e[0], store.StatusDelivered, "")
 		f.replay(e[0].Position, e[0].Position)
@@ -289,7 +289,7 @@ var outboxTests = []test{
 		f.equal("a nanosecond later", n, 1)
 	}},
 
-	{"Expire deletes events that wait and are old, of up to limit that wait first, for good", func(f *fixture) {
+	{"DeleteUndelivered deletes old events of the first limit that wait", func(f *fixture) {
 		var e []store.Queued
 		for i := range 6 {
 			f.clk.Set(epoch.Add(time.Duration(i) * time.Minute))
@@ -326,7 +326,7 @@ var outboxTests = []test{
 		}
 	}},
 
-	{"Expire looks at no more than limit events, also where the first of them are not old", func(f *fixture) {
+	{"DeleteUndelivered reads up to limit events, even if the first of them are not old", func(f *fixture) {
 		f.clk.Set(epoch.Add(time.Hour)) // a clock that was wrong
 		f.write("a", "1", "2")
 		f.clk.Set(epoch)
@@ -339,7 +339,7 @@ var outboxTests = []test{
 		f.equal("waits", names(f.pending(10)), "1 2")
 	}},
 
-	{"positions are never used again", func(f *fixture) {
+	{"positions are never reused", func(f *fixture) {
 		e := f.write("a", "1", "2", "3")
 		for i := range e {
 			f.settle(e[i], store.StatusDelivered, "")
@@ -352,7 +352,7 @@ var outboxTests = []test{
 		}
 	}},
 
-	{"one relay leads, until Release", func(f *fixture) {
+	{"one relay holds the lease, until Release", func(f *fixture) {
 		ctx, cancel := context.WithCancel(f.Context())
 		first, err := f.AcquireLease(ctx)
 		f.must(err)
@@ -387,7 +387,7 @@ var outboxTests = []test{
 		third.Release()
 	}},
 
-	{"of many that would lead, one does", func(f *fixture) {
+	{"of many relays that acquire the lease, one gets it", func(f *fixture) {
 		const relays = 8
 		leases := make([]store.Lease, relays)
 		f.promptly("Lead", func() {

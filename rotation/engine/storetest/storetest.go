@@ -1,5 +1,5 @@
-// Package storetest holds a store to the contract of package store, sentence by
-// sentence: every store's tests call [Run].
+// Package storetest checks a store against the contract of package store. The tests
+// of every store call [Run].
 package storetest
 
 import (
@@ -16,16 +16,16 @@ import (
 	"cvvrotation/servicecode"
 )
 
-// Harness is how the suite gets at stores.
+// Harness opens stores for the suite.
 type Harness struct {
-	// Open returns an empty store, whose time is the clock's: always, and not
-	// only when it was opened, since tests set the clock. The second result
-	// opens the same database again, after the store was closed; it is nil
-	// where nothing survives. The suite closes what it opens; the harness has
-	// what else there is to clean up in t.Cleanup, which comes later.
+	// Open returns an empty store whose time is always the clock's, even after
+	// a test has set the clock. The second result reopens the database after
+	// the store was closed; it is nil if nothing survives. The suite closes
+	// the stores; Open registers any other cleanup with t.Cleanup, which runs
+	// later.
 	//
-	// Open is called some forty times: tests that need no empty store share
-	// one, with cards of their own.
+	// The suite calls Open about forty times: tests that need no empty store
+	// share one, with cards of their own.
 	Open func(t *testing.T, clk clock.Clock) (s store.Store, reopen func() store.Store)
 }
 
@@ -40,7 +40,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("claims", func(t *testing.T) { alone(t, h, claimTests) })
 	t.Run("lists", func(t *testing.T) { alone(t, h, listTests) })
 	t.Run("outbox", func(t *testing.T) { alone(t, h, outboxTests) })
-	t.Run("life", func(t *testing.T) { alone(t, h, lifeTests) })
+	t.Run("close and reopen", func(t *testing.T) { alone(t, h, closeTests) })
 	t.Run("random histories", func(t *testing.T) { histories(t, h) })
 }
 
@@ -141,7 +141,7 @@ func (f *fixture) equal(what string, got, want any) {
 }
 
 // report reports the error of a call in a goroutine, and whether there was one.
-// When the test has been given up, nobody wants to know.
+// Errors after the test has ended are ignored.
 func (f *fixture) report(err error) bool {
 	f.Helper()
 	if err != nil && f.Context().Err() == nil {
@@ -150,7 +150,7 @@ func (f *fixture) report(err error) bool {
 	return err != nil
 }
 
-// promptly fails the test if f does not return: something waits for ever.
+// promptly fails the test if call does not return within 20 s.
 func (f *fixture) promptly(what string, call func()) {
 	f.Helper()
 	done := make(chan struct{})

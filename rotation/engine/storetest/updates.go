@@ -101,7 +101,7 @@ var updateTests = []test{
 		}
 	}},
 
-	{"an error of fn is returned as it is, and nothing is stored", func(f *fixture) {
+	{"an error of fn is returned unchanged, and nothing is stored", func(f *fixture) {
 		want := full(f.id())
 		f.put(want)
 		none := f.id()
@@ -131,7 +131,7 @@ var updateTests = []test{
 		}
 	}},
 
-	{"a panic of fn reaches the caller, nothing is stored and nothing stays locked", func(f *fixture) {
+	{"a panic of fn reaches the caller, nothing is stored, and the lock is released", func(f *fixture) {
 		want := full(f.id())
 		f.put(want)
 		f.promptly("update that panics", func() {

@@ -33,14 +33,14 @@ func histories(t *testing.T, h Harness) {
 		m.start = m.lastPosition()
 		defer m.tidy()
 		actions := map[string]func(*rapid.T){
-			"update": m.update, "claim": m.claim, "clock": m.clock, "settle": m.settle,
-			"replay": m.replay, "prune": m.prune, "expire": m.expire, "look": m.look, "leases": m.lead,
+			"update": m.update, "claim": m.claim, "clock": m.clock, "record deliveries": m.recordDeliveries,
+			"requeue": m.requeue, "delete expired": m.deleteExpired, "delete undelivered": m.deleteUndelivered, "compare": m.compare, "leases": m.acquireLease,
 		}
 		if f.reopen != nil {
-			actions["open again"] = m.openAgain
+			actions["reopen"] = m.reopenStore
 		}
 		rt.Repeat(actions)
-		m.look(rt)
+		m.compare(rt)
 	})
 }
 
@@ -216,7 +216,7 @@ func (m *model) clock(rt *rapid.T) {
 	m.clk.Set(m.clk.Now().Add(step))
 }
 
-func (m *model) settle(rt *rapid.T) {
+func (m *model) recordDeliveries(rt *rapid.T) {
 	m.learn()
 	var results []store.Delivery
 	for _, e := range m.events {
@@ -239,7 +239,7 @@ func (m *model) settle(rt *rapid.T) {
 	m.must(m.RecordDeliveries(m.ctx, results))
 }
 
-func (m *model) replay(rt *rapid.T) {
+func (m *model) requeue(rt *rapid.T) {
 	m.learn()
 	if len(m.events) == 0 {
 		return
@@ -259,7 +259,7 @@ func (m *model) replay(rt *rapid.T) {
 	m.same("number replayed", n, want)
 }
 
-func (m *model) prune(rt *rapid.T) {
+func (m *model) deleteExpired(rt *rapid.T) {
 	m.learn()
 	before := m.now().Add(rapid.SampledFrom([]time.Duration{-time.Hour, 0, 1}).Draw(rt, "before"))
 	want := 0
@@ -281,7 +281,7 @@ func (m *model) prune(rt *rapid.T) {
 	m.same("number pruned", n, want)
 }
 
-func (m *model) expire(rt *rapid.T) {
+func (m *model) deleteUndelivered(rt *rapid.T) {
 	m.learn()
 	before := m.now().Add(rapid.SampledFrom([]time.Duration{-time.Hour, 0, 1}).Draw(rt, "before"))
 	limit := rapid.SampledFrom([]int{1, 3, 1000}).Draw(rt, "limit")
@@ -302,7 +302,7 @@ func (m *model) expire(rt *rapid.T) {
 	m.same("number expired", n, want)
 }
 
-func (m *model) lead(rt *rapid.T) {
+func (m *model) acquireLease(rt *rapid.T) {
 	lease, err := m.AcquireLease(m.ctx)
 	m.must(err)
 	if _, err := m.AcquireLease(m.ctx); !errors.Is(err, store.ErrLeaseHeld) {
@@ -311,7 +311,7 @@ func (m *model) lead(rt *rapid.T) {
 	lease.Release()
 }
 
-func (m *model) openAgain(rt *rapid.T) {
+func (m *model) reopenStore(rt *rapid.T) {
 	if rapid.IntRange(0, 9).Draw(rt, "open again") < 9 {
 		return
 	}

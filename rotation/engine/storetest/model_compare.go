@@ -42,8 +42,8 @@ func (m *model) ids() []string {
 	return ids
 }
 
-// look compares what the store shows with the model.
-func (m *model) look(rt *rapid.T) {
+// compare compares what the store shows with the model.
+func (m *model) compare(rt *rapid.T) {
 	m.learn()
 	now := m.now()
 	want := store.Stats{}

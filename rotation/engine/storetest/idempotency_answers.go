@@ -73,7 +73,7 @@ var answerTests = []test{
 		f.equal("prior", f.ask(id, "key"), &want)
 	}},
 
-	{"a later answer takes an earlier one's place", func(f *fixture) {
+	{"a later answer replaces an earlier one", func(f *fixture) {
 		id := f.id()
 		f.put(full(id))
 		f.answer(id, "key", answerOf("first"))

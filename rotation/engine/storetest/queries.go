@@ -8,7 +8,7 @@ import (
 )
 
 var listTests = []test{
-	{"Cards pages through all cards in the order of ids, after the one given", func(f *fixture) {
+	{"ListCards pages through all cards in the order of ids, after the given one", func(f *fixture) {
 		list := func(after string, limit int) []string {
 			f.Helper()
 			cards, err := f.ListCards(f.Context(), after, limit)
@@ -30,7 +30,7 @@ var listTests = []test{
 		f.equal("after the last", list("c.1", 2), []string{})
 	}},
 
-	{"Ahead lists cards whose Next is more than an Interval after the store's time", func(f *fixture) {
+	{"IDsTooFarAhead lists cards whose Next is more than an Interval after the store's time", func(f *fixture) {
 		card := func(id string, next time.Time, interval time.Duration) {
 			f.put(store.Card{
 				ID: id, Account: "a", Version: 1, State: []byte("s"), Created: epoch,
@@ -60,7 +60,7 @@ var listTests = []test{
 		f.equal("a nanosecond before", ahead("", 10), []string{"A-more", "b-more", "c-far", "exactly"})
 	}},
 
-	{"Failing lists cards with Failures, in the order of ids", func(f *fixture) {
+	{"ListFailingCards lists cards with Failures, in the order of ids", func(f *fixture) {
 		for i, id := range []string{"c", "b", "a", "B"} {
 			c := full(id)
 			c.Failures = i
@@ -82,7 +82,7 @@ var listTests = []test{
 		f.equal("one recovered", failing(10), []string{"B", "b"})
 	}},
 
-	{"DueCounts counts each step with its beginning and without its end", func(f *fixture) {
+	{"CountDue counts each step with its start and without its end", func(f *fixture) {
 		const step = time.Minute
 		for i, at := range []time.Time{
 			epoch.Add(-1), epoch, epoch.Add(step - 1), // the first is before
@@ -107,7 +107,7 @@ var listTests = []test{
 		f.equal("far from all", counts(epoch.Add(time.Hour), step, 2), []int64{0, 0})
 	}},
 
-	{"Stats tells the size of things", func(f *fixture) {
+	{"Stats counts cards, due cards and events", func(f *fixture) {
 		stats := func() store.Stats {
 			f.Helper()
 			st, err := f.Stats(f.Context())
@@ -145,7 +145,7 @@ var listTests = []test{
 		f.equal("after delivery", stats(), want)
 	}},
 
-	{"Prune deletes what has expired and what was delivered before, up to limit of each", func(f *fixture) {
+	{"DeleteExpired deletes expired answers and events delivered before, up to limit of each", func(f *fixture) {
 		f.put(full("a"))
 		for i, key := range []string{"1", "2", "3", "at the instant", "later"} {
 			a := answerOf(key)

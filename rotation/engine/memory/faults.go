@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// ErrInjected is an error to inject; no real one matches it.
+// ErrInjected is an error to inject; no real error matches it.
 var ErrInjected = errors.New("injected fault")
 
 // Call is a method of the store.
@@ -32,41 +32,41 @@ const (
 	CallListEvents
 )
 
-// Op is a call that is about to be made.
+// Op is a call that is about to begin.
 type Op struct {
 	Call Call
 	Card string // of Update and Card
 	Key  string // of Update
 }
 
-// Fault is what goes wrong with a call. The zero value is nothing.
+// Fault is what fails in a call. The zero value is no fault.
 type Fault struct {
-	// Stall holds the call up, before it has done anything, until the channel
-	// is closed or the call's context ends; then that is the error.
+	// Stall blocks the call at its start until the channel is closed or the
+	// call's context ends, whose error it then returns.
 	Stall <-chan struct{}
 
 	// Race runs without a lock, and may call the store: of a Claim, after the
 	// cards were found and before they are locked; of an Update, before the
-	// card is locked. Other calls have no use for it.
+	// card is locked. Other calls ignore it.
 	Race func()
 
-	// Again calls the functions of Update and Claim once more than what counts,
-	// as when a transaction is tried again. What the first try asks for, or
-	// its error, is forgotten. In an Update, Race runs between the two.
+	// Again calls the functions of Update and Claim twice, as a database does
+	// that retries a transaction. The result of the first call is discarded.
+	// In an Update, Race runs between the two.
 	Again bool
 
 	// Before is the error with which the call fails before its commit: nothing
 	// is stored.
 	Before error
 
-	// After is the error that comes back from a call that is done: the reply
-	// was lost. What else the call returns means nothing then.
+	// After is the error that a call returns after its commit: the reply was
+	// lost. Its other results are then undefined.
 	After error
 }
 
-// SetFaults has f asked before each call what is to go wrong with it; nil ends
-// that. It is called without a lock, by the goroutine that calls the store, so a
-// deterministic test gets deterministic questions.
+// SetFaults makes the store call f before each call for the fault to inject; nil
+// ends that. The store calls f without a lock, in the goroutine of the caller, so
+// that a deterministic test stays deterministic.
 func (s *Store) SetFaults(f func(Op) Fault) {
 	if f == nil {
 		s.faults.Store(nil)

@@ -52,7 +52,7 @@ var calls = []struct {
 	{"Requeue", true, func(ctx context.Context, s store.Store) error { _, err := s.Requeue(ctx, 1, 10); return err }},
 }
 
-// change changes all that a Tx can.
+// change changes all that a Change can.
 func change(tx *store.Change) error {
 	tx.Card.Version++
 	tx.Event = event(tx, "changed")
@@ -88,7 +88,7 @@ func (f *fixture) content() string {
 	return fmt.Sprintf("cards %+v\nlog %+v\npending %+v\nnext due %v %t\nanswer %+v", cards, log, pending, next, ok, f.ask("b", "key"))
 }
 
-var lifeTests = []test{
+var closeTests = []test{
 	{"after Close every call is ErrClosed", func(f *fixture) {
 		f.furnish()
 		f.must(f.Close())
@@ -160,7 +160,7 @@ var lifeTests = []test{
 		}
 	}},
 
-	{"Close ends the lease, and the next process may lead", func(f *fixture) {
+	{"Close ends the lease, and the next process can acquire it", func(f *fixture) {
 		lease, err := f.AcquireLease(f.Context())
 		f.must(err)
 		f.promptly("Close", func() { f.must(f.Close()) })
@@ -175,7 +175,7 @@ var lifeTests = []test{
 		lease.Release()
 	}},
 
-	{"what a method reports as done is there when the store is opened again", func(f *fixture) {
+	{"what a method reports as done is there after the store is reopened", func(f *fixture) {
 		if f.reopen == nil {
 			f.Skip("nothing survives this store")
 		}
@@ -188,7 +188,7 @@ var lifeTests = []test{
 		f.equal("replayed", f.replay(0, 100), int64(2))
 	}},
 
-	{"positions are never used again, even when all events are pruned and the store is opened again", func(f *fixture) {
+	{"positions are never reused, even after all events are deleted and the store is reopened", func(f *fixture) {
 		if f.reopen == nil {
 			f.Skip("nothing survives this store")
 		}
