@@ -7,10 +7,9 @@ import (
 	"cvvrotation/rotation"
 )
 
-// table is the rules' table (docs/rules.md) once more, in a shape that can be
-// wrong in one place at a time: with the deviation right it agrees with package
-// rotation on every event, which the tests prove, and with any other it differs
-// from that in what the deviation's line below says.
+// table implements the rules' table (docs/rules.md) again, with one optional
+// mistake. With the deviation right it agrees with package rotation on every event,
+// as the tests prove. With another one it is the shipped bug of that name.
 type table struct {
 	guard int64
 	wrong deviation
@@ -19,7 +18,7 @@ type table struct {
 func (t table) Guard() int64  { return t.guard }
 func (t table) NewCard() Card { return &tableCard{table: t} }
 
-// deviation is one way to get the rules wrong.
+// deviation is one mistake in the rules.
 type deviation uint8
 
 const (
@@ -82,7 +81,7 @@ const (
 	storedInSeconds
 )
 
-// slotOrder is the order in which R11 to R14 are asked, and which of them.
+// slotOrder is the order in which R11 to R14 are checked, and which of them are.
 func (t table) slotOrder() [4]rotation.Rule {
 	switch t.wrong {
 	case earlyRotates:
@@ -210,7 +209,7 @@ func (c *tableCard) rule(e Event, held bool) rotation.Rule {
 	return rotation.R7
 }
 
-// slotSays reports whether the row r, of R11 to R14, is the slot's.
+// slotSays reports whether the row r, of R11 to R14, applies to the slot.
 func (c *tableCard) slotSays(r rotation.Rule, e Event, held bool) bool {
 	other := e.Slot != c.v.Next
 	switch r {
@@ -230,7 +229,7 @@ func (c *tableCard) slotSays(r rotation.Rule, e Event, held bool) bool {
 	return false
 }
 
-// move does to the schedule and to the newest slot served what the rule says.
+// move changes the schedule and the newest slot served as the rule says.
 func (c *tableCard) move(e Event, out *Outcome) {
 	interval := c.v.Interval
 	switch out.Rule {

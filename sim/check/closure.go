@@ -28,8 +28,8 @@ import (
 // than the guard and an interval, no event is near both, and an event near the
 // later one asks of the earlier only how many whole intervals ago it was, modulo
 // one (to keep the phase). Such a distance is therefore cut by whole intervals
-// (missed, the one number that counts them, is judged on each transition as it
-// is). A distance that has been cut stands for all that are longer by whole
+// (missed, the one number that counts them, is checked on each transition
+// uncut). A distance that has been cut stands for all that are longer by whole
 // intervals: each state is tried both as it is and with an interval more, so
 // that an event which moves the guard's start towards the other instants finds
 // the distance cut again, as it would from further away. With rotation off no
@@ -54,12 +54,12 @@ func LargeClosure(s System) Closure {
 	return Closure{System: s, Ticks: 3, Intervals: [2]int64{7, 5}}
 }
 
-// ClosureResult is what a closure came to.
+// ClosureResult is the result of a closure.
 type ClosureResult struct {
 	States      int
 	Transitions int64
-	Rounds      int      // until no new state came
-	Closed      bool     // it did come to an end
+	Rounds      int      // until there was no new state
+	Closed      bool     // all reachable states were visited
 	Failure     *Failure // a transition that breaks an invariant, or nil
 	Elapsed     time.Duration
 }
@@ -77,8 +77,8 @@ func compareRelative(a, b relative) int {
 		cmp.Compare(a.guard, b.guard), cmp.Compare(a.served, b.served))
 }
 
-// closureOrigin is where states are put back into time: far from both ends of
-// it.
+// closureOrigin is the instant at which relative states are placed, far from both
+// ends of the allowed time.
 const closureOrigin = startOfRuns
 
 func (c Closure) tick() int64 { return c.System.Guard() / c.Ticks }

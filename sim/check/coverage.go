@@ -136,7 +136,7 @@ func (g goal) sentence() string {
 // coverage counts how often each goal was met.
 type coverage [numGoals]uint64
 
-// meet counts the situations that one event is.
+// count counts the goals that one event meets.
 func (c *coverage) count(o *occurrence, out Outcome) {
 	if out.Refused != 0 {
 		c[goalRefused+goal(out.Refused-RefusedKind)]++

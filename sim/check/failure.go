@@ -12,11 +12,11 @@ type Failure struct {
 	Invariant Invariant
 	Also      []Invariant // what the same event breaks as well
 	Seed      uint64      // of the run; 0 when no campaign found it
-	Options   string      // what is left of the run's options where it needs the host, else all that was drawn
+	Options   string      // what was drawn for the run; with NeedsHost, what is left after shrinking
 	Found     int         // the card's events up to the failure, before shrinking
 	Events    []Event     // one card; the last event breaks the invariant
 	Outcome   Outcome     // what the system answered to that
-	NeedsHost bool        // the events alone do not break it: it is what the host did about them
+	NeedsHost bool        // the events alone do not break it: the mistake is in the host
 	Journal   []string    // with NeedsHost: what the host did, in order
 	FromState bool        // the one event starts from a state that the closure had reached, not from a new card
 
@@ -26,7 +26,7 @@ type Failure struct {
 	want   model.Outcome // the reference model's answer
 	refErr error
 	state  model.State
-	left   View // what the event before had left of the card
+	left   View // the card after the previous event
 }
 
 // shrink returns the failure of a run, shrunk: its events alone if they break the

@@ -8,8 +8,8 @@ import (
 )
 
 // startOfRuns is 2026-11-22T12:00:00Z, the true time at which every run starts;
-// endOfRuns ends its safety phase, so that neither a jump nor an interval of
-// ten years leads out of the instants that R22 accepts.
+// endOfRuns ends its safety phase, so that neither a clock step nor an
+// interval of ten years leaves the instants that R22 accepts.
 const (
 	startOfRuns = 1_795_348_800 * int64(time.Second)
 	endOfRuns   = startOfRuns + 60*year
@@ -28,7 +28,7 @@ type host struct {
 
 	now     int64 // true time
 	queue   queue
-	retries []caller // calls that come again
+	retries []caller // calls to be retried
 	nodes   []node
 	cards   []hostCard
 	calm    bool // the liveness phase: nothing goes wrong any more
@@ -40,7 +40,7 @@ type host struct {
 	traces   [][]traced // likewise
 	hash     uint64
 	failure  *runFailure
-	journal  *journal // nil: nobody reads it
+	journal  *journal // nil: not recorded
 }
 
 // hostCard is a card as the host and its callers see it.
@@ -146,8 +146,8 @@ func (h *host) setUpCards(seed uint64) {
 	}
 }
 
-// step lets the next thing happen; false when there is none, or something is
-// broken.
+// step runs the next entry of the queue; false when there is none, or an invariant
+// is broken.
 func (h *host) step() bool {
 	e, ok := h.queue.take()
 	if !ok || h.failure != nil {
@@ -187,7 +187,8 @@ func (h *host) step() bool {
 	return h.failure == nil
 }
 
-// replay holds a card's trace against a card that no host has come near.
+// replay compares a card's trace with a card that gets the same events without a
+// host.
 func (h *host) replay(i int) {
 	card := h.system.NewCard()
 	trace := h.cards[i].trace

@@ -6,7 +6,7 @@ import (
 	"cvvrotation/rotation"
 )
 
-// call has a caller call, and decides when the card's next call is.
+// call makes a call, and draws the time of the card's next call.
 func (h *host) call(e entry) {
 	if h.calm {
 		return
@@ -76,15 +76,14 @@ func (h *host) drawInterval(s *stream) caller {
 	return call
 }
 
-// drawStale draws a timer for a slot of some time ago, as a queue may deliver
-// that was thought to be empty.
+// drawStale draws a timer for an old slot, as a queue may deliver it long after.
 func (h *host) drawStale(c *hostCard) caller {
 	v := c.oracle.view
 	slot := pick(&c.calls, []int64{c.slots[0], c.slots[1], c.slots[2], c.slots[3], v.Served, v.Served + 1, v.Next - 1, v.Next, v.Next - v.Interval})
 	return caller{event: Event{Kind: rotation.KindAuto, HasSlot: true, Slot: max(slot, 0)}}
 }
 
-// drawWrong draws a request that R22 refuses, or all but refuses.
+// drawWrong draws a request that R22 refuses or just accepts.
 func (h *host) drawWrong(s *stream, v View) caller {
 	e := Event{Kind: rotation.KindSetInterval, Interval: int64(time.Hour)}
 	switch s.Below(7) {
@@ -132,7 +131,7 @@ func (h *host) aim(c *hostCard, n int) int64 {
 	return h.now + s.Below(2*h.guard)
 }
 
-// caller is what a call asks for; a retry asks for the same again.
+// caller is the request of a call; a retry repeats it.
 type caller struct {
 	event    Event // its instant is that of the node that gets it
 	relative bool  // the first slot it gives is a distance from that

@@ -8,8 +8,8 @@ import (
 	"cvvrotation/sim/internal/splitmix"
 )
 
-// decide has a node decide an event, with all that may go wrong about it. The
-// entry is what to put into the queue again when it has to be tried again.
+// decide lets a node decide an event, with the faults drawn for it. If the event
+// has to be retried, the entry again goes back into the queue.
 func (h *host) decide(card, n int, call caller, again entry) {
 	c := &h.cards[card]
 	h.disturbClock(n)

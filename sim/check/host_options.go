@@ -15,8 +15,8 @@ type options struct {
 	events    int              // when the safety phase ends
 	weights   [numFaults]uint8 // how often a fault happens, in 256; 0: never
 	intervals []int64
-	without   [maxCards]bool // cards that shrinking took out
-	again     uint64         // shrinking drew the run again, so many times; 0: as the seed draws it
+	without   [maxCards]bool // cards that shrinking removed
+	again     uint64         // which of its redrawn runs shrinking chose; 0: the run of the seed
 }
 
 const (
@@ -29,9 +29,9 @@ var someIntervals = []int64{
 	int64(24 * time.Hour), int64(7 * 24 * time.Hour), int64(rotation.MaxInterval),
 }
 
-// drawOptions is the swarm: a third of the faults do not happen at all in a
-// run, and the others as often as it takes their fancy. So each fault also gets
-// runs in which the ones that would hide it are missing.
+// drawOptions draws the options of a run (swarm testing): a third of the faults do
+// not happen at all, and each other one has a random weight. So each fault also gets
+// runs without the faults that would hide it.
 func drawOptions(seed uint64) (o options) {
 	s := newStream(seed, 0, streamOptions)
 	o.cards = 1 + int(s.Below(maxCards))

@@ -2,12 +2,12 @@ package check
 
 import "math"
 
-// entry is something that is to happen in a host.
+// entry is a future event in a host.
 type entry struct {
 	at   int64 // true time
 	seq  int64 // of two at one time the one that was put first comes first
 	slot int64 // timer
-	call int   // call: 1 + the goal in host.retries of what is called; 0 when that is still to be drawn
+	call int   // call: 1 + the place in host.retries of what is called; 0 when that is still to be drawn
 	card int
 	node int
 	gen  int // timer: the card's generation when it was armed
@@ -15,7 +15,7 @@ type entry struct {
 	what what
 }
 
-// what says what an entry is.
+// what is the kind of an entry.
 type what uint8
 
 const (
@@ -24,12 +24,12 @@ const (
 	entryNodeUp
 	entryRearm    // the host finds that a card has no timer
 	entryDeadline // of the liveness phase
-	entryHeal     // of the liveness phase: the event that heals a card whose clock was ahead
+	entryHeal     // of the liveness phase: the event after which a card recovers from a clock that was ahead
 	entryRestart  // of the liveness phase: in order, as deployments are
 )
 
 // queue holds entries in the order in which they happen. Each card's timer and
-// next call, of which there is one, have coverage of their own; the rest is a
+// next call, of which there is one, have places of their own; the rest is a
 // binary heap.
 type queue struct {
 	own     [2 * maxCards]entry // at is never when there is none
@@ -39,7 +39,7 @@ type queue struct {
 
 const never = math.MaxInt64
 
-// The coverage of a card's own entries.
+// The places of a card's own entries.
 func ownTimer(card int) int { return 2 * card }
 func ownCall(card int) int  { return 2*card + 1 }
 
@@ -51,14 +51,14 @@ func (q *queue) reset() {
 	}
 }
 
-// set puts e in a goal of its own, instead of what is there.
-func (q *queue) set(goal int, e entry) {
+// set puts e in a card's own place and replaces the entry there.
+func (q *queue) set(place int, e entry) {
 	q.seq++
 	e.seq = q.seq
-	q.own[goal] = e
+	q.own[place] = e
 }
 
-// all takes everything out, in no order that matters.
+// all removes and returns all entries, in no particular order.
 func (q *queue) all() (all []entry) {
 	for _, e := range q.own {
 		if e.at != never {
@@ -92,15 +92,15 @@ func (q *queue) put(e entry) {
 	q.entries[i] = e
 }
 
-// take takes out what happens first; false when there is nothing.
+// take removes and returns the earliest entry; false when there is none.
 func (q *queue) take() (first entry, ok bool) {
-	goal := 0
+	place := 0
 	for i := range q.own {
-		if earlier(&q.own[i], &q.own[goal]) {
-			goal = i
+		if earlier(&q.own[i], &q.own[place]) {
+			place = i
 		}
 	}
-	own := &q.own[goal]
+	own := &q.own[place]
 	if len(q.entries) > 0 && (own.at == never || earlier(&q.entries[0], own)) {
 		return q.pop(), true
 	}
@@ -109,7 +109,7 @@ func (q *queue) take() (first entry, ok bool) {
 	return first, first.at != never
 }
 
-// pop takes out what happens first of the heap.
+// pop removes and returns the earliest entry of the heap.
 func (q *queue) pop() (first entry) {
 	first = q.entries[0]
 	last := len(q.entries) - 1

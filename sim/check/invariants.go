@@ -4,12 +4,12 @@ import (
 	"math/bits"
 )
 
-// Invariant is something that must hold in every timeline. The zero value is
-// none.
+// Invariant is a statement that must hold in every timeline. The zero value is no
+// invariant.
 type Invariant uint8
 
-// The invariants, the most telling first: of several that an event breaks, the
-// first names the failure.
+// The invariants, the most specific first: if an event breaks several, the first
+// names the failure.
 const (
 	durable Invariant = iota + 1
 	persisted
@@ -96,7 +96,7 @@ func (i Invariant) Rule() string { return descriptions[i].rule }
 // Sentence returns what must hold.
 func (i Invariant) Sentence() string { return descriptions[i].sentence }
 
-// Invariants returns all of them, the most telling first.
+// Invariants returns all invariants, the most specific first.
 func Invariants() []Invariant {
 	all := make([]Invariant, 0, numInvariants-1)
 	for i := Invariant(1); i < numInvariants; i++ {
@@ -114,7 +114,7 @@ func (b *broken) unless(holds bool, i Invariant) {
 	}
 }
 
-// first returns the most telling one, 0 when the set is empty.
+// first returns the most specific one, 0 when the set is empty.
 func (b broken) first() Invariant {
 	if b == 0 {
 		return 0

@@ -4,9 +4,8 @@ import (
 	"cvvrotation/rotation"
 )
 
-// transition returns what a single event breaks, judged from the state before,
-// the answer and the state after alone. It has no memory: the closure relies on
-// that.
+// transition returns the invariants that a single event breaks. It depends on the
+// state before, the answer and the state after alone: the closure relies on that.
 func transition(o *occurrence, out Outcome, after View) (b broken) {
 	before, e := &o.before, &o.e
 	b.unless(out.Next == after.Next, answer)
@@ -39,7 +38,8 @@ func transition(o *occurrence, out Outcome, after View) (b broken) {
 	return b
 }
 
-// occurrence is what an event meets, in the words of docs/rules.md.
+// occurrence is an event together with the state that it meets, in the terms of
+// docs/rules.md.
 type occurrence struct {
 	guard  int64
 	before View
@@ -54,7 +54,7 @@ type occurrence struct {
 	same   bool // it sets the interval in force
 }
 
-// set makes o what the event e meets on a card in the state before.
+// set sets o to the event e on a card in the state before.
 func (o *occurrence) set(guard int64, before *View, e *Event) {
 	*o = occurrence{guard: guard, before: *before, e: *e, on: before.Interval != 0}
 	if before.GuardKind != 0 {
@@ -160,7 +160,7 @@ func (o *occurrence) auto(b *broken, out Outcome, after View) {
 	o.healed(b, after)
 }
 
-// healed is for rotations that the guard did not hold.
+// healed checks a rotation outside the guard after a clock stepped back.
 func (o *occurrence) healed(b *broken, after View) {
 	if o.gap < 0 {
 		b.unless(after.Next > o.e.At && after.Next <= o.e.At+o.before.Interval, heals)
@@ -178,7 +178,7 @@ func (o *occurrence) interval(b *broken, out Outcome, after View) {
 	if e.HasFirst {
 		want.Next = e.First
 	}
-	want.GuardStart, want.GuardKind = after.GuardStart, after.GuardKind // guard-start oracles these
+	want.GuardStart, want.GuardKind = after.GuardStart, after.GuardKind // guard-start checks these
 	b.unless(after == want && !out.Rotated && out.Rescheduled, setInterval)
 	b.unless(after.Next > e.At, nextAhead)
 }

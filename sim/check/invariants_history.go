@@ -4,7 +4,7 @@ import (
 	"cvvrotation/rotation"
 )
 
-// memory is what the invariants that span events remember.
+// memory is what the invariants that span events need from earlier events.
 type memory struct {
 	now        int64 // of the last event, while seen
 	seen       bool
@@ -13,7 +13,7 @@ type memory struct {
 	lastForced int64 // the last forced one
 	phase      int64 // a slot of the last scheduling that set a phase, or 0
 	passed     slotRange
-	rotated    [16]int64 // slots that rotated, the latest ones; a slot that is next again is taken out
+	rotated    [16]int64 // slots that rotated, the latest ones; a slot that is next again is removed
 	oldest     int       // the place in rotated to be overwritten next
 }
 
@@ -24,7 +24,7 @@ func (r slotRange) has(slot int64) bool {
 	return r.every != 0 && r.from <= slot && slot <= r.to && (slot-r.from)%r.every == 0
 }
 
-// event returns what the event breaks beside what [transition] finds.
+// event returns the invariants that the event breaks, except those of [transition].
 func (m *memory) event(o *occurrence, out Outcome, after View) (b broken) {
 	e := &o.e
 	if out.Refused != 0 {
@@ -57,7 +57,7 @@ func (m *memory) event(o *occurrence, out Outcome, after View) (b broken) {
 	return b
 }
 
-// slots is for the slot of an automatic event.
+// slots checks the slot of an automatic event.
 func (m *memory) slots(b *broken, o *occurrence, out Outcome) {
 	slot := o.e.Armed
 	if o.e.HasSlot {
@@ -79,7 +79,7 @@ func (m *memory) slots(b *broken, o *occurrence, out Outcome) {
 	}
 }
 
-// schedule is for where the event leaves next.
+// schedule checks the next slot after the event.
 func (m *memory) schedule(b *broken, o *occurrence, out Outcome, after View) {
 	e := &o.e
 	if after.Interval == 0 {

@@ -7,9 +7,8 @@ import (
 	"cvvrotation/sim/model"
 )
 
-// judge holds one card against every invariant, event by event. It remembers
-// what the invariants speak of by itself, so that no system is asked whether it
-// is right.
+// oracle checks one card against every invariant, event by event. It keeps its own
+// record of the card, so it does not depend on the system under test.
 type oracle struct {
 	guard  int64
 	card   Card
@@ -30,7 +29,7 @@ func newOracle(s System) *oracle {
 	return j
 }
 
-// reset makes the card one that nothing has happened to.
+// reset returns the card to its state before any event.
 func (j *oracle) reset() {
 	j.stored = append(j.stored[:0], j.fresh...)
 	// The guard of a system is never negative, and nothing else is an error.
@@ -38,8 +37,8 @@ func (j *oracle) reset() {
 	j.view, j.memory = View{}, memory{}
 }
 
-// step delivers an event to the card as it is stored, and returns the answer
-// and what is broken by now. The stored form that it leaves is j.stored.
+// step applies an event to the card as stored, and returns the answer and the
+// broken invariants. The new stored form is j.stored.
 func (j *oracle) step(stored []byte, e Event) (out Outcome, b broken) {
 	if !bytes.Equal(stored, j.stored) {
 		b.unless(false, durable)

@@ -15,7 +15,7 @@ type Sequences struct {
 	Depth  int
 }
 
-// SequencesResult is what the sequences came to.
+// SequencesResult is the result of the sequences.
 type SequencesResult struct {
 	Sequences int64 // of the full depth
 	Events    int64
@@ -27,7 +27,7 @@ type SequencesResult struct {
 // sequencesInterval is so short that two guards exceed it.
 const sequencesInterval = int64(3 * time.Minute)
 
-// Run tries them, in order, until one fails or ctx ends.
+// Run tries the sequences in order, until one fails or ctx ends.
 func (q Sequences) Run(ctx context.Context) SequencesResult {
 	started := time.Now()
 	w := &walker{ctx: ctx, system: q.System, oracles: make([]*oracle, q.Depth+1), path: make([]Event, q.Depth), edges: make([][]Event, q.Depth)}
@@ -79,14 +79,14 @@ func (w *walker) walk(depth int) bool {
 	return true
 }
 
-// fork makes the judge's card what another's is.
+// fork copies the card and the memory of another oracle.
 func (j *oracle) fork(from *oracle) {
 	j.stored = append(j.stored[:0], from.stored...)
 	j.ref, j.view, j.memory = from.ref, from.view, from.memory
 }
 
 // events returns what to try on the card: at the edges of its guard and of its
-// schedule, with the slots that tell the rules apart.
+// schedule, with the slots at which the rules differ.
 func (w *walker) events(depth int, j *oracle) []Event {
 	events := w.edges[depth][:0]
 	v, guard := j.view, j.guard

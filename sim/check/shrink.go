@@ -8,7 +8,7 @@ import (
 	"cvvrotation/sim/check/campaign"
 )
 
-// verdict is how a card's events came out, one after the other without a host.
+// verdict is the result of a card's events without a host.
 type verdict struct {
 	broken  broken
 	at      int     // the event that broke it
@@ -32,7 +32,7 @@ func openLoop(s System, events []Event) (v verdict) {
 	return v
 }
 
-// shrinker makes the events of one card fewer and plainer while the same
+// shrinker makes the events of one card fewer and simpler while the same
 // invariant breaks first.
 type shrinker struct {
 	system System
@@ -58,7 +58,7 @@ func shrink(s System, events []Event, name Invariant) ([]Event, bool) {
 	}
 }
 
-// accept takes the events over if the invariant breaks, up to where it does.
+// accept keeps the events if they break the invariant, up to the one that does.
 func (k *shrinker) accept(events []Event) bool {
 	if len(events) == 0 {
 		return false
@@ -95,7 +95,7 @@ func (k *shrinker) drop() {
 	})
 }
 
-// plain makes single events plainer.
+// plain makes single events simpler.
 func (k *shrinker) plain() {
 	for i := range k.events {
 		for _, change := range []func(*Event){
@@ -139,7 +139,7 @@ func (k *shrinker) plain() {
 	}
 }
 
-// gaps returns the distance of each event from the one before; that of the
+// gaps returns the distance of each event from the previous one; that of the
 // first is its instant.
 func (k *shrinker) gaps() []int64 {
 	gaps := make([]int64, len(k.events))
@@ -150,8 +150,8 @@ func (k *shrinker) gaps() []int64 {
 	return gaps
 }
 
-// snap starts the timeline at 3 PM and moves each event to the plainest
-// distance from the one before that will do: to the edges of the rules first.
+// snap starts the timeline at 3 PM and gives each event the simplest distance from
+// the previous one that still fails, edges of the rules first.
 func (k *shrinker) snap() {
 	start := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC).UnixNano()
 	k.try(0, start)
@@ -165,7 +165,7 @@ func (k *shrinker) snap() {
 	}
 }
 
-// plainGaps returns the distances to try for event i, the plainest first.
+// plainGaps returns the distances to try for event i, the simplest first.
 func (k *shrinker) plainGaps(i int, gap int64) []int64 {
 	guard := k.system.Guard()
 	gaps := []int64{guard / 2, 0, guard, guard - 1, int64(time.Second), 1}
@@ -184,18 +184,18 @@ func (k *shrinker) plainGaps(i int, gap int64) []int64 {
 	return gaps
 }
 
-// try gives event i another distance from the one before, and lets the later
-// ones follow.
+// try changes the distance of event i from the previous one and moves all later
+// events along.
 func (k *shrinker) try(i int, gap int64) bool {
 	gaps := k.gaps()
 	gaps[i] = gap
 	return k.accept(k.retimed(k.events, slices.Clone(k.events), gaps))
 }
 
-// retimed gives the events, which were others by the same number, new distances.
-// What one says of instants moves with them: a slot that was next after some
-// event is what is next after that event now, another keeps its distance from
-// its own event, and so does a first slot.
+// retimed returns the events with new gaps; len(gaps) == len(events) == len(was).
+// Slots move along: a slot that was next after some event becomes the slot that is
+// next after that event now. Other slots, and first slots, keep their distance from
+// their own event.
 func (k *shrinker) retimed(was, events []Event, gaps []int64) []Event {
 	before, after := table{guard: k.system.Guard()}.NewCard(), table{guard: k.system.Guard()}.NewCard()
 	slots := make(map[int64]int64) // what was next, and what is next instead

@@ -9,8 +9,8 @@ import (
 )
 
 // The stored form is that of rotation.State: version, presence, eight bytes a
-// field, CRC-32C. It is written out here once more because the closure has to
-// put a card into a state that it has not watched it get to.
+// field, CRC-32C. The closure encodes states itself, because it puts cards into
+// states without the events that lead there.
 
 const (
 	storedVersion  = 1

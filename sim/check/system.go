@@ -7,11 +7,11 @@ import (
 	"cvvrotation/rotation"
 )
 
-// A System is what is hunted for mistakes.
+// A System decides the events of cards. The searches look for its mistakes.
 type System interface {
-	// Guard returns the guard that the system is set to, in nanoseconds.
+	// Guard returns the length of the system's guard, in nanoseconds.
 	Guard() int64
-	// NewCard returns a card that nothing has happened to.
+	// NewCard returns a card without any event.
 	NewCard() Card
 }
 
@@ -22,10 +22,10 @@ type Card interface {
 	Apply(e Event) Outcome
 	// View returns what the rules remember of the card.
 	View() View
-	// AppendStored appends what has to be stored of the card to b. Two cards
-	// with the same stored form are the same card.
+	// AppendStored appends the stored form of the card to b. Two cards with the
+	// same stored form are equal.
 	AppendStored(b []byte) []byte
-	// Restore makes the card what AppendStored wrote, whatever it was before.
+	// Restore replaces the card by the one that AppendStored wrote.
 	Restore(stored []byte) error
 }
 
@@ -39,10 +39,10 @@ type Event struct {
 	Slot     int64 // auto, with HasSlot
 	Interval int64 // set_interval
 	First    int64 // set_interval, with HasFirst
-	Armed    int64 // the slot that a timer was armed for though it does not say so, or 0; no timeline shows it
+	Armed    int64 // the slot of a timer that does not name it, or 0; not part of a timeline
 }
 
-// Rotation returns the event in the words of package rotation.
+// Rotation returns the event as one of package rotation.
 func (e Event) Rotation() rotation.Event {
 	at := time.Unix(0, e.At)
 	switch {
@@ -71,7 +71,7 @@ type Outcome struct {
 	Rescheduled bool
 	Scenario    int
 	Missed      int64
-	Next        int64 // the next slot as the caller is told it; 0 when there is none
+	Next        int64 // the next slot in the answer; 0 when there is none
 }
 
 // Refusal is the field at fault in an event that R22 refuses.
@@ -95,7 +95,7 @@ type View struct {
 	HasServed  bool
 }
 
-// Rules returns the system that package rotation is.
+// Rules returns package rotation as a system.
 func Rules(r rotation.Rules) System { return rulesSystem{r} }
 
 type rulesSystem struct{ rules rotation.Rules }
