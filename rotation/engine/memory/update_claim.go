@@ -136,7 +136,7 @@ func (s *Store) commitTxs(fault Fault, key string, txs ...*store.Change) error {
 	return fault.After
 }
 
-// put stores c, which nobody else refers to. The mutex is held.
+// put stores c, which no other code refers to. The mutex is held.
 func (s *Store) put(c store.Card) {
 	r := s.rows[c.ID]
 	if r == nil {
