@@ -8,6 +8,18 @@ import (
 	"cvvrotation/rotation/service/auth"
 )
 
+// The scopes that operations require.
+const (
+	ScopeRotate     = "cvv:rotate"     // force a rotation
+	ScopeSchedule   = "cvv:schedule"   // set or delete the interval
+	ScopeRead       = "cvv:read"       // read the schedule
+	ScopeReveal     = "cvv:reveal"     // read the CVV
+	ScopeVerify     = "cvv:verify"     // verify a CVV that was presented
+	ScopeUnlock     = "cvv:unlock"     // unlock a card after too many wrong CVVs
+	ScopeRegister   = "cards:register" // register a card
+	ScopeAnyAccount = "accounts:any"   // use the other scopes for cards of every account
+)
+
 // authorize authenticates the caller and checks the rate limits, the scope and the
 // card's id. The engine checks that the card belongs to the caller's account.
 func (h *handler) authorize(c *call) error {

@@ -1,6 +1,6 @@
 package campaign
 
-// Shorten shrinks a list: it offers ranges to remove, halves first, then ever
+// Shorten shrinks a list: it offers ranges to remove, halves first, then always
 // shorter ones, each from the end of the list, and repeats a length while it
 // helps. remove reports whether it removed the range, because the failure is still
 // there without it.
