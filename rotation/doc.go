@@ -18,16 +18,18 @@
 // wake when [State.Next] has come, and draw the new CVV (package cvvgen).
 // A service that polls does all of it in the loop of Example_poll:
 //
-//	for id, c := range cards { // SELECT … WHERE next_at <= now FOR UPDATE SKIP LOCKED
-//		if event, due := c.state.Due(now); due {
+//	for id, c := range cards { // SELECT … WHERE next_at <= now() FOR UPDATE SKIP LOCKED
+//		if event, due := c.state.Due(now()); due { // read the clock under the lock
 //			state, decision, err := rules.Decide(c.state, event)
 //			if err != nil {
-//				log.Fatal(err) // the card is unchanged
+//				log.Printf("card %s: %v", id, err) // the card is unchanged
+//				continue
 //			}
 //			if decision.Rotate() {
 //				c.cvv = random.Next(c.cvv) // never the previous value
 //			}
-//			cards[id] = stored{state, c.cvv} // commit it, with next_at, BEFORE you answer or publish
+//			nextAt, on := state.Next()
+//			cards[id] = row{state, c.cvv, nextAt, on} // commit BEFORE you answer or publish
 //		}
 //	}
 //

@@ -9,13 +9,16 @@ import (
 	"cvvrotation/rotation"
 )
 
-type stored struct {
-	state rotation.State
-	cvv   cvvgen.CVV
+// row is a row of the service's own table.
+type row struct {
+	state  rotation.State
+	cvv    cvvgen.CVV
+	nextAt time.Time // State.Next, for the index
+	on     bool      // nextAt is NULL unless on
 }
 
 // A service rotates the cards that are due. The map stands for a table with an
-// index on next_at, which holds State.Next.
+// index on next_at.
 func Example_poll() {
 	var rules rotation.Rules // the zero value: a guard of 2 minutes
 	var random cvvgen.Random // the zero value: 3 digits
@@ -24,19 +27,21 @@ func Example_poll() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cards := map[string]stored{"card-1": {state: daily}}
+	cards := map[string]row{"card-1": {state: daily}}
+	now := func() time.Time { return threePM.Add(24*time.Hour + 3*time.Second) }
 
-	now := threePM.Add(24*time.Hour + 3*time.Second)
-	for id, c := range cards { // SELECT … WHERE next_at <= now FOR UPDATE SKIP LOCKED
-		if event, due := c.state.Due(now); due {
+	for id, c := range cards { // SELECT … WHERE next_at <= now() FOR UPDATE SKIP LOCKED
+		if event, due := c.state.Due(now()); due { // read the clock under the lock
 			state, decision, err := rules.Decide(c.state, event)
 			if err != nil {
-				log.Fatal(err) // the card is unchanged
+				log.Printf("card %s: %v", id, err) // the card is unchanged
+				continue
 			}
 			if decision.Rotate() {
 				c.cvv = random.Next(c.cvv) // never the previous value
 			}
-			cards[id] = stored{state, c.cvv} // commit it, with next_at, BEFORE you answer or publish
+			nextAt, on := state.Next()
+			cards[id] = row{state, c.cvv, nextAt, on} // commit BEFORE you answer or publish
 		}
 	}
 

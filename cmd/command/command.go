@@ -46,6 +46,7 @@ func (p *Program) Root(commands ...*cobra.Command) *cobra.Command {
 	hint := fmt.Sprintf("run %s --help for the list of commands", p.Name)
 	root := &cobra.Command{
 		Use:               p.Name,
+		Version:           Version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
@@ -60,6 +61,7 @@ func (p *Program) Root(commands ...*cobra.Command) *cobra.Command {
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetUsageFunc(func(cmd *cobra.Command) error {
 		_, err := io.WriteString(cmd.OutOrStderr(), p.helpText(cmd))
 		return err

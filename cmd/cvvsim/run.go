@@ -41,8 +41,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 func (c *cli) root() *cobra.Command {
 	root := c.Root(c.replayCommand(), c.verifyCommand(), c.scenariosCommand(), c.checkCommand(), c.fleetCommand())
-	root.Version = command.Version()
-	root.SetVersionTemplate("cvvsim {{.Version}}\n")
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		fmt.Fprint(c.Stderr, cmd.UsageString())
 		return command.Hint(errors.New("a command is needed"), "cvvsim scenarios shows what this is about")

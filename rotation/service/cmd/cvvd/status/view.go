@@ -70,7 +70,7 @@ func (v *view) warn(format string, args ...any) {
 
 func (v *view) addRecent(h telemetry.Hour) {
 	rotations := tile{Label: "Rotations, last hour", Value: number(h.Total), Detail: number(h.Automatic) + " automatic, " + number(h.Total-h.Automatic) + " forced"}
-	late := tile{Label: "Lateness, last hour", Value: "–", Detail: "no automatic rotation"}
+	late := tile{Label: "Lateness, last hour", Value: "–", Detail: "no automatic rotation in the last hour"}
 	if h.Automatic > 0 {
 		late.Value, late.Detail = duration(h.P99), "99th percentile; median "+duration(h.P50)
 	}
