@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 )
 
 // ErrNotLines is returned by Open for an exclusive file that does not end with a
@@ -28,9 +29,9 @@ type Options struct {
 	Create bool
 	// Exclusive says that no other process appends to the file. A write is
 	// then synced, and complete or undone; Open removes an incomplete last
-	// line. A shared file is written with one system call a write and not
-	// synced; an incomplete line, of any process, is ended before the next
-	// one.
+	// line. Processes that share a file lock it (flock) for each write, which
+	// is not synced. A write first ends an incomplete last line of any process,
+	// if this process may read the file.
 	Exclusive bool
 }
 
@@ -39,9 +40,10 @@ type File struct {
 	path string
 	o    Options
 
-	mu    sync.Mutex
-	file  *os.File // nil: closed
-	lines Lines    // of a shared file
+	mu     sync.Mutex
+	file   *os.File // nil: closed
+	shared Lines    // writes to file
+	locks  bool     // file can be read and locked
 }
 
 // Open opens a file.
@@ -65,14 +67,23 @@ func (f *File) Reopen() error {
 }
 
 func (f *File) open() error {
-	flags := os.O_APPEND | os.O_WRONLY
-	if f.o.Exclusive {
-		flags = os.O_APPEND | os.O_RDWR
-	}
+	flags := os.O_APPEND
 	if f.o.Create {
 		flags |= os.O_CREATE
 	}
-	file, err := os.OpenFile(f.path, flags, 0o600)
+	locks := true
+	if info, err := os.Stat(f.path); err == nil && !f.o.Exclusive {
+		locks = info.Mode().IsRegular() // a pipe opened for reading would never break
+	}
+	var file *os.File
+	err := error(fs.ErrPermission)
+	if locks {
+		file, err = os.OpenFile(f.path, flags|os.O_RDWR, 0o600)
+	}
+	if errors.Is(err, fs.ErrPermission) && !f.o.Exclusive {
+		locks = false
+		file, err = os.OpenFile(f.path, flags|os.O_WRONLY, 0o600)
+	}
 	if err != nil {
 		return err
 	}
@@ -85,7 +96,7 @@ func (f *File) open() error {
 	if f.file != nil {
 		f.file.Close()
 	}
-	f.file, f.lines = file, Lines{W: file, torn: !f.o.Exclusive && torn(f.path)}
+	f.file, f.shared, f.locks = file, Lines{W: file}, locks
 	return nil
 }
 
@@ -104,7 +115,7 @@ func (f *File) Write(b []byte) (int, error) {
 		}
 	}
 	if !f.o.Exclusive {
-		return f.lines.Write(b)
+		return f.writeShared(b)
 	}
 	info, err := f.file.Stat()
 	if err != nil {
@@ -117,6 +128,27 @@ func (f *File) Write(b []byte) (int, error) {
 		return 0, errors.Join(err, f.file.Truncate(info.Size()))
 	}
 	return len(b), nil
+}
+
+// writeShared checks the file's end and writes under a lock, because the end is
+// also incomplete while another process writes. Where the file system has no locks,
+// it writes all the same: a blank line is better than a lost record.
+func (f *File) writeShared(b []byte) (int, error) {
+	if f.locks {
+		if flock(f.file, syscall.LOCK_EX) == nil {
+			defer flock(f.file, syscall.LOCK_UN)
+		}
+		f.shared.torn = torn(f.file)
+	}
+	return f.shared.Write(b)
+}
+
+func flock(file *os.File, how int) error {
+	for {
+		if err := syscall.Flock(int(file.Fd()), how); err != syscall.EINTR {
+			return err
+		}
+	}
 }
 
 // Close closes the file.
@@ -151,16 +183,10 @@ func (l *Lines) Write(b []byte) (int, error) {
 	return max(n-extra, 0), err
 }
 
-// torn reports whether the file's last line is incomplete. It reports false for a
-// file that is not regular or cannot be read.
-func torn(path string) bool {
-	file, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer file.Close()
+// torn reports whether the file's last line is incomplete.
+func torn(file *os.File) bool {
 	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+	if err != nil || info.Size() == 0 {
 		return false
 	}
 	var last [1]byte

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -203,6 +204,83 @@ func TestWrite_FullDisk(t *testing.T) {
 		write(t, f, "4\n")
 		expect(t, path, first+left+"4\n")
 	})
+}
+
+func TestWrite_EndsLineThatAnotherWriterLeftIncomplete(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lines")
+	a, b := open(t, path, shared), open(t, path, shared)
+	write(t, a, "1\n22")
+	write(t, b, "3\n")
+	write(t, a, "4\n")
+	expect(t, path, "1\n22\n3\n4\n")
+}
+
+// TestWrite_SharedFileKeepsLinesWhole opens the file again and again while others
+// write lines long enough that a reader can see half of one.
+func TestWrite_SharedFileKeepsLinesWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lines")
+	put(t, path, "")
+	const writers, lines = 4, 100
+	line := strings.Repeat("x", 100_000) + "\n"
+	var wait sync.WaitGroup
+	for i := range writers {
+		wait.Go(func() {
+			var f *appendfile.File
+			for n := range lines {
+				if i%2 == 0 || n == 0 {
+					f = open(t, path, shared)
+				}
+				if _, err := f.Write([]byte(line)); err != nil {
+					t.Error(err)
+				}
+				if i%2 == 0 {
+					f.Close()
+				}
+			}
+		})
+	}
+	wait.Wait()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(text) != strings.Repeat(line, writers*lines) {
+		t.Errorf("%d lines, %d of them blank; want %d whole lines", bytes.Count(text, []byte("\n")), bytes.Count(text, []byte("\n\n")), writers*lines)
+	}
+}
+
+// TestWrite_SharedFileThatCannotBeRead needs a user other than root, who may read
+// every file.
+func TestWrite_SharedFileThatCannotBeRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lines")
+	put(t, path, "")
+	if err := os.Chmod(path, 0o200); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, path, shared)
+	write(t, f, "1\n")
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, path, "1\n")
+}
+
+func TestWrite_SharedPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string)
+	go func() {
+		text, _ := os.ReadFile(path)
+		got <- string(text)
+	}()
+	f := open(t, path, shared)
+	write(t, f, "1\n")
+	f.Close()
+	if text := <-got; text != "1\n" {
+		t.Errorf("read %q", text)
+	}
 }
 
 // TestReopen_AfterLogRotation also shows that a failure keeps the old file.
