@@ -24,7 +24,7 @@ const (
 // Finding is a verdict with its reasons.
 type Finding struct {
 	Verdict     Verdict
-	Differences []timeline.Difference // when it differs; none where no rule at all decides so
+	Differences []timeline.Difference // when it differs; empty if no rule gives the record in any state
 	Explanation string                // when it differs: the rule and a sentence
 
 	// LostPrecision is how far the slot that the entry names, or the next slot that

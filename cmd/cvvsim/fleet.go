@@ -222,7 +222,7 @@ func (c *cli) progress(what string) (report func(done, total int64), finish func
 	if !line.on {
 		return nil, func() {}
 	}
-	line.last = time.Now() // nothing is shown of what is done within a moment
+	line.last = time.Now() // no progress for a short run
 	var mu sync.Mutex
 	return func(done, total int64) {
 		mu.Lock()

@@ -58,8 +58,9 @@ func (g *panicking) Reseal(c *store.Card) (bool, error) {
 	return g.Generator.Reseal(c)
 }
 
-// TestRecover_PanicsBecomeErrorsWithoutTheirValue: whatever a generator panics with, in whatever operation, is an
-// error; nothing has happened; the log says where, and nobody is told with what.
+// TestRecover_PanicsBecomeErrorsWithoutTheirValue: a panic of the generator, in any
+// operation, becomes an error and changes nothing. The log has its place, and nothing
+// has its value.
 func TestRecover_PanicsBecomeErrorsWithoutTheirValue(t *testing.T) {
 	ctx := t.Context()
 	ref := engine.Ref{Card: "A", Account: "acme"}

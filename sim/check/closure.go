@@ -21,20 +21,20 @@ import (
 // slot served from then on (served), so none rotates twice (never-twice); and
 // the phase, kept by each event (phase-kept), is kept by all.
 //
-// The rules compare instants with each other and with nothing else. So states
-// that differ by a shift in time are one state. What else makes the number of
-// states finite: three instants matter, the next slot, the guard's start and
-// the newest slot served. Where two neighbours among them are further apart
-// than the guard and an interval, no event is near both, and an event near the
-// later one asks of the earlier only how many whole intervals ago it was, modulo
-// one (to keep the phase). Such a distance is therefore cut by whole intervals
-// (missed, the one number that counts them, is checked on each transition
-// uncut). A distance that has been cut stands for all that are longer by whole
-// intervals: each state is tried both as it is and with an interval more, so
-// that an event which moves the guard's start towards the other instants finds
-// the distance cut again, as it would from further away. With rotation off no
-// event asks for the distance at all. Events come at every instant of the grid
-// from well before the first of the three to well after the last, for every
+// Two things make the number of states finite. First, the rules compare instants
+// only with each other, so states that differ by a shift in time are one state.
+// Second, long distances are reduced. Three instants matter: the next slot, the
+// guard's start and the newest slot served. If two neighbours among them are
+// further apart than the guard and an interval, no event is near both. Only the
+// distance modulo the interval then matters, because it holds the phase. Such a
+// distance is reduced by whole intervals; missed, which counts intervals, is
+// checked on each transition before the reduction.
+//
+// A reduced distance stands for all that are longer by whole intervals. So each
+// state is tried as it is and with one interval more: an event that moves the
+// guard's start nearer then meets the longer distance, too. If rotation is off,
+// the distance does not matter. Events come at every instant of the grid, from
+// well before the first of the three instants to well after the last, for every
 // slot in the same range.
 type Closure struct {
 	System    System

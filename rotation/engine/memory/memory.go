@@ -70,9 +70,9 @@ func open(clk clock.Clock, d *disk) *Store {
 }
 
 // Reopen returns a new store with the content of s and without its faults. It
-// is what a process finds that starts after s was closed, or after the process
-// with s was killed. A nil clock is the real one. s can do nothing any more, its calls that have not
-// committed yet fail with store.ErrClosed, and its lease is lost.
+// is what a new process finds after s was closed or its process was killed. A nil
+// clock is the system clock. After Reopen, calls of s that have not committed
+// return store.ErrClosed, and its lease is lost.
 func (s *Store) Reopen(clk clock.Clock) *Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()

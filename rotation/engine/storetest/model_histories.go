@@ -19,7 +19,7 @@ import (
 // histories tries random calls, one after the other, and compares all that the
 // store shows with a model of maps and slices. The flags of rapid say how many
 // histories: -rapid.checks, -rapid.steps. They share a store, each with cards
-// of its own; what one leaves behind is never due, and delivered.
+// of its own. At its end a history leaves no card due and no event undelivered.
 func histories(t *testing.T, h Harness) {
 	f := open(t, h)
 	n := 0

@@ -5,9 +5,8 @@ import (
 )
 
 // begin starts a write transaction. It holds the writer lock while it waits for
-// SQLite's own write lock, whose waiters poll: a process that commits one transaction
-// after the other would always get it first. It cannot overtake the holder of the
-// writer lock.
+// SQLite's own write lock. Waiters for SQLite's lock poll, so without the writer lock
+// a process that commits one transaction after another would starve the others.
 func (s *Store) begin(ctx context.Context) error {
 	if err := s.writerLock.acquire(ctx); err != nil {
 		return err
