@@ -82,7 +82,7 @@ func (r Rules) Decide(s State, e Event) (State, Decision, error) {
 	if d.Rule.Reason() == ReasonGuard {
 		d.Scenario = scenario(before, e.Kind())
 	}
-	if d.Rule.Reschedules() || d.Rule.Rotates() && r.guardFrom == FromRequest { // R16
+	if d.Rule.Reschedules() || d.Rule.Rotates() && r.guardFrom == GuardFromRequest { // R16
 		s.startGuard(e.at, e.Kind())
 	}
 	return s, d, nil

@@ -41,8 +41,8 @@ func TestText_IsTheSameOnEveryRoute(t *testing.T) {
 		{"a slot outside the years", rotation.AutoSlot(start, outside), "2026-11-22T15:00:00Z auto slot=0001-01-01T00:00:00Z", "rotation.Event(%s)", rotation.ErrInstant},
 
 		{"default rules", rotation.Rules{}, "guard=2m guard_from=request", "rotation.Rules(%s)", nil},
-		{"other rules", newRules(t, 90*time.Second, rotation.FromScheduling), "guard=1m30s guard_from=scheduling", "rotation.Rules(%s)", nil},
-		{"rules without a guard", newRules(t, 0, rotation.FromRequest), "guard=0s guard_from=request", "rotation.Rules(%s)", nil},
+		{"other rules", newRules(t, 90*time.Second, rotation.GuardFromScheduling), "guard=1m30s guard_from=scheduling", "rotation.Rules(%s)", nil},
+		{"rules without a guard", newRules(t, 0, rotation.GuardFromRequest), "guard=0s guard_from=request", "rotation.Rules(%s)", nil},
 
 		{"a rule", rotation.R5, "R5", "rotation.%s", nil},
 		{"an unknown rule", rotation.Rule(15), "Rule(15)", "rotation.%s", rotation.ErrRule},
@@ -108,7 +108,7 @@ func TestEventText_RoundTrips(t *testing.T) {
 }
 
 func TestUnmarshalText_RefusesOtherSpellings(t *testing.T) {
-	event, settings := forced(0), newRules(t, time.Minute, rotation.FromScheduling)
+	event, settings := forced(0), newRules(t, time.Minute, rotation.GuardFromScheduling)
 	for _, test := range []struct {
 		receiver encoding.TextUnmarshaler
 		texts    []string

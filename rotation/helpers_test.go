@@ -156,9 +156,9 @@ func real(e model.Event) rotation.Event {
 // realRules returns the model's rules as rules of the real package.
 func realRules(t testing.TB, rules model.Rules) rotation.Rules {
 	t.Helper()
-	from := rotation.FromRequest
+	from := rotation.GuardFromRequest
 	if rules.FromScheduling {
-		from = rotation.FromScheduling
+		from = rotation.GuardFromScheduling
 	}
 	return newRules(t, rules.Guard, from)
 }

@@ -15,20 +15,20 @@ const DefaultGuard = 2 * time.Minute
 const MaxInterval = 10 * 365 * 24 * time.Hour
 
 // GuardFrom says which event starts the guard (R16). The zero value is
-// [FromRequest].
+// [GuardFromRequest].
 type GuardFrom uint8
 
 const (
-	// FromRequest measures the guard from the previous scheduling request:
+	// GuardFromRequest measures the guard from the previous scheduling request:
 	// every rotation, whether or not it got a new scheduling, and every new
 	// interval. S1, S2 and S3 hold word for word under it.
-	FromRequest GuardFrom = iota
-	// FromScheduling measures the guard from the last scheduling that took
+	GuardFromRequest GuardFrom = iota
+	// GuardFromScheduling measures the guard from the last scheduling that took
 	// place. S1, S2 and S3 can then fail for the third event of a chain.
-	FromScheduling
+	GuardFromScheduling
 )
 
-var guardFromNames = []string{FromRequest: "request", FromScheduling: "scheduling"}
+var guardFromNames = []string{GuardFromRequest: "request", GuardFromScheduling: "scheduling"}
 
 // String returns "request" or "scheduling"; an unknown value prints as
 // GuardFrom(n).

@@ -295,7 +295,7 @@ func TestR15_ForcedAlwaysRotates(t *testing.T) {
 // one; so does R8. … A host may choose instead to measure from the last
 // scheduling that took place".
 func TestR16_GuardStartsAtPreviousRequest(t *testing.T) {
-	scheduling := newRules(t, G, rotation.FromScheduling)
+	scheduling := newRules(t, G, rotation.GuardFromScheduling)
 	// No step here is two minutes after the one before, so only the first is
 	// not held; measured from the scheduling, every other one is.
 	run(t, rules, daily(t),
@@ -327,11 +327,11 @@ func TestR16_GuardStartsAtPreviousRequest(t *testing.T) {
 		)
 	}
 	// The guard's length is a setting; a guard of 0 holds nothing.
-	run(t, newRules(t, 0, rotation.FromRequest), daily(t),
+	run(t, newRules(t, 0, rotation.GuardFromRequest), daily(t),
 		step{forced(0), "R3 scheduled, rotate, reschedule; every 24h, next +24h, guard forced +0s"},
 		step{forced(0), "R3 scheduled, rotate, reschedule; every 24h, next +24h, guard forced +0s"},
 	)
-	run(t, newRules(t, time.Hour, rotation.FromRequest), daily(t),
+	run(t, newRules(t, time.Hour, rotation.GuardFromRequest), daily(t),
 		step{forced(0), "R3 scheduled, rotate, reschedule; every 24h, next +24h, guard forced +0s"},
 		step{forced(time.Hour - ns), "R2 guard, scenario 3, rotate; every 24h, next +24h, guard forced +59m59.999999999s"},
 	)
@@ -517,11 +517,11 @@ func TestR22_RefusesAndKeepsState(t *testing.T) {
 	}
 
 	for guard, want := range map[time.Duration]error{-ns: rotation.ErrGuard, -1 << 63: rotation.ErrGuard, 0: nil, 1<<63 - 1: nil} {
-		rules, err := rotation.NewRules(guard, rotation.FromScheduling)
+		rules, err := rotation.NewRules(guard, rotation.GuardFromScheduling)
 		if !errors.Is(err, want) {
 			t.Errorf("guard %v: %v, want %v", guard, err, want)
 		}
-		if err == nil && (rules.Guard() != guard || rules.GuardFrom() != rotation.FromScheduling) {
+		if err == nil && (rules.Guard() != guard || rules.GuardFrom() != rotation.GuardFromScheduling) {
 			t.Errorf("guard %v came back as %v from %v", guard, rules.Guard(), rules.GuardFrom())
 		}
 		if err != nil && rules != (rotation.Rules{}) {
@@ -531,7 +531,7 @@ func TestR22_RefusesAndKeepsState(t *testing.T) {
 	if _, err := rotation.NewRules(G, 2); !errors.Is(err, rotation.ErrGuardFrom) {
 		t.Errorf("guard from 2: %v", err)
 	}
-	if rules.Guard() != G || rules.GuardFrom() != rotation.FromRequest || rules != newRules(t, G, rotation.FromRequest) {
+	if rules.Guard() != G || rules.GuardFrom() != rotation.GuardFromRequest || rules != newRules(t, G, rotation.GuardFromRequest) {
 		t.Error("the zero Rules are not 2 minutes from the request")
 	}
 }

@@ -140,8 +140,8 @@ func TestScenarios_MayFailWhenMeasuredFromScheduling(t *testing.T) {
 		{Kind: model.Forced, At: at(150 * time.Second)},
 	}
 	for from, want := range map[rotation.GuardFrom]string{
-		rotation.FromRequest:    "",
-		rotation.FromScheduling: "S1: new scheduling",
+		rotation.GuardFromRequest:    "",
+		rotation.GuardFromScheduling: "S1: new scheduling",
 	} {
 		rules := newRules(t, G, from)
 		s := daily(t)

@@ -48,10 +48,10 @@ var golden = []struct {
 		return after(t, rules, setFirst(0, 3*time.Hour+25*time.Minute+45*time.Second+6789, 10*time.Millisecond))
 	}},
 	{"the first instant", func(t testing.TB) rotation.State {
-		return after(t, newRules(t, 0, rotation.FromRequest), rotation.SetInterval(time.Unix(0, 0), 1))
+		return after(t, newRules(t, 0, rotation.GuardFromRequest), rotation.SetInterval(time.Unix(0, 0), 1))
 	}},
 	{"served in 1970", func(t testing.TB) rotation.State {
-		return after(t, newRules(t, 0, rotation.FromRequest),
+		return after(t, newRules(t, 0, rotation.GuardFromRequest),
 			rotation.SetInterval(time.Unix(0, 0), 1), rotation.AutoSlot(time.Unix(0, 1), time.Unix(0, 1)))
 	}},
 	{"the last slot", func(t testing.TB) rotation.State {

@@ -14,7 +14,7 @@ import (
 )
 
 func drawRules(t *rapid.T) rotation.Rules {
-	rules, err := rotation.NewRules(2*time.Minute, rapid.SampledFrom([]rotation.GuardFrom{rotation.FromRequest, rotation.FromScheduling}).Draw(t, "guard from"))
+	rules, err := rotation.NewRules(2*time.Minute, rapid.SampledFrom([]rotation.GuardFrom{rotation.GuardFromRequest, rotation.GuardFromScheduling}).Draw(t, "guard from"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ type rulesFlags struct {
 func (f *rulesFlags) add(cmd *cobra.Command) {
 	f.set = cmd.Flags()
 	f.set.DurationVar(&f.guard, "guard", rotation.DefaultGuard, "")
-	f.set.TextVar(&f.guardFrom, "guard-from", rotation.FromRequest, "")
+	f.set.TextVar(&f.guardFrom, "guard-from", rotation.GuardFromRequest, "")
 	mustComplete(cmd, "guard", cobra.NoFileCompletions)
 	mustComplete(cmd, "guard-from", cobra.FixedCompletions([]cobra.Completion{"request", "scheduling"}, cobra.ShellCompDirectiveNoFileComp))
 }

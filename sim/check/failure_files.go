@@ -22,7 +22,7 @@ func (f *Failure) Timeline(comments ...string) ([]byte, error) {
 		fmt.Fprintln(&b, strings.TrimSpace("# "+line))
 	}
 	guard := time.Duration(f.system.Guard())
-	rules, err := rotation.NewRules(guard, rotation.FromRequest)
+	rules, err := rotation.NewRules(guard, rotation.GuardFromRequest)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ import (
 
 // %s: %s
 func TestFound%s(t *testing.T) {
-	rules, err := rotation.NewRules(%d, rotation.FromRequest)
+	rules, err := rotation.NewRules(%d, rotation.GuardFromRequest)
 	if err != nil {
 		t.Fatal(err)
 	}

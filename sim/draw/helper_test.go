@@ -213,7 +213,7 @@ func (p played) GoString() string {
 func timelines(maxEvents int) *rapid.Generator[played] {
 	return rapid.Custom(func(t *rapid.T) played {
 		guard := rapid.SampledFrom([]time.Duration{rotation.DefaultGuard, rotation.DefaultGuard, 0, time.Nanosecond, time.Hour}).Draw(t, "guard")
-		from := rapid.SampledFrom([]rotation.GuardFrom{rotation.FromRequest, rotation.FromScheduling}).Draw(t, "from")
+		from := rapid.SampledFrom([]rotation.GuardFrom{rotation.GuardFromRequest, rotation.GuardFromScheduling}).Draw(t, "from")
 		rules, err := rotation.NewRules(guard, from)
 		if err != nil {
 			t.Fatal(err)

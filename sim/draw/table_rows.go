@@ -45,7 +45,7 @@ const (
 
 func columnHeads(rules rotation.Rules) [numColumns]string {
 	since := "since the previous request"
-	if rules.GuardFrom() == rotation.FromScheduling {
+	if rules.GuardFrom() == rotation.GuardFromScheduling {
 		since = "since the last scheduling"
 	}
 	return [numColumns]string{"date", "time UTC", "card", "event", since, "schedule", "next rotation", ""}
@@ -186,7 +186,7 @@ func guardWords(rules rotation.Rules) string {
 	switch {
 	case rules.Guard() == 0:
 		return what + "No guard: each rotation gets a new schedule."
-	case rules.GuardFrom() == rotation.FromScheduling:
+	case rules.GuardFrom() == rotation.GuardFromScheduling:
 		return what + "Guard: no new schedule within " + guard + " of the last one."
 	default:
 		return what + "Guard: no new schedule within " + guard + " of the previous request."

@@ -233,7 +233,7 @@ func (c Config) plan() (*plan, error) {
 	case c.Detail == DetailSeconds && c.Days > MaxSecondsDays:
 		return fail("per-second", "at most %d days can be counted second by second, not %d", MaxSecondsDays, c.Days)
 	}
-	p := &plan{Config: c, end: int64(lasts), guard: int64(c.Rules.Guard()), fromRequest: c.Rules.GuardFrom() == rotation.FromRequest}
+	p := &plan{Config: c, end: int64(lasts), guard: int64(c.Rules.Guard()), fromRequest: c.Rules.GuardFrom() == rotation.GuardFromRequest}
 
 	if err := p.planMix(); err != nil {
 		return nil, err

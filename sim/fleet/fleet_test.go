@@ -28,7 +28,7 @@ import (
 // bursts at a slot or a guard's length from it.
 func small(t *rapid.T) Config {
 	guard := rapid.SampledFrom([]time.Duration{0, time.Nanosecond, time.Minute, 2 * time.Minute, 7 * time.Minute}).Draw(t, "guard")
-	from := rapid.SampledFrom([]rotation.GuardFrom{rotation.FromRequest, rotation.FromScheduling}).Draw(t, "guard from")
+	from := rapid.SampledFrom([]rotation.GuardFrom{rotation.GuardFromRequest, rotation.GuardFromScheduling}).Draw(t, "guard from")
 	rules, err := rotation.NewRules(guard, from)
 	if err != nil {
 		t.Fatal(err)
@@ -750,7 +750,7 @@ func TestRun_RefusesBadConfigs(t *testing.T) {
 	}
 }
 
-var noGuard, _ = rotation.NewRules(0, rotation.FromRequest)
+var noGuard, _ = rotation.NewRules(0, rotation.GuardFromRequest)
 
 func ExampleRun() {
 	f, err := Run(context.Background(), Config{

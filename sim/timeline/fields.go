@@ -239,7 +239,7 @@ func parseDuration(key, value string) (time.Duration, error) {
 // parseRules returns the rules of a header; an empty string stands for the
 // default.
 func parseRules(guard, guardFrom string) (rotation.Rules, error) {
-	length, from := rotation.DefaultGuard, rotation.FromRequest
+	length, from := rotation.DefaultGuard, rotation.GuardFromRequest
 	var err error
 	if guard != "" {
 		if length, err = parseDuration(keyGuard, guard); err != nil {

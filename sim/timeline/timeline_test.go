@@ -96,7 +96,7 @@ rules guard=2m
 }
 
 func TestReader_ReadsRules(t *testing.T) {
-	five, err := rotation.NewRules(5*time.Minute, rotation.FromScheduling)
+	five, err := rotation.NewRules(5*time.Minute, rotation.GuardFromScheduling)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -155,7 +155,7 @@ func TestAudit_AcceptsTheSlotsThatEventsAllow(t *testing.T) {
 // play returns what is stored of a card after its events, and what it wrote.
 func play(t *testing.T, es []rotation.Event) (c store.Card, written []store.Queued) {
 	t.Helper()
-	rules, err := rotation.NewRules(guard, rotation.FromRequest)
+	rules, err := rotation.NewRules(guard, rotation.GuardFromRequest)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func (o *orders) open() (store.Store, *engine.Engine, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	rules, err := rotation.NewRules(guard, rotation.FromRequest)
+	rules, err := rotation.NewRules(guard, rotation.GuardFromRequest)
 	if err != nil {
 		return nil, nil, err
 	}
