@@ -14,11 +14,11 @@ import (
 func operation(before time.Duration, after rotation.State, d rotation.Decision) event.Operation {
 	switch {
 	case d.Rotate():
-		return event.Rotate
+		return event.OperationRotate
 	case d.Reschedule():
-		return event.ChangeInterval
+		return event.OperationChangeInterval
 	case before != 0 && after.Interval() == 0:
-		return event.DeleteInterval
+		return event.OperationDeleteInterval
 	}
 	return ""
 }

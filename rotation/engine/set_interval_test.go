@@ -69,7 +69,7 @@ func TestDisable_ReplacesADamagedSchedule(t *testing.T) {
 		if interval != 0 {
 			want++
 			last := events[len(events)-1]
-			if last.Operation != event.DeleteInterval || last.Version != 2 || !last.At.Equal(f.clock.Now()) || last.Interval != 0 || !last.Next.IsZero() || last.Reason != rotation.ReasonRotationOff {
+			if last.Operation != event.OperationDeleteInterval || last.Version != 2 || !last.At.Equal(f.clock.Now()) || last.Interval != 0 || !last.Next.IsZero() || last.Reason != rotation.ReasonRotationOff {
 				t.Errorf("the last event: %+v", last)
 			}
 		}
@@ -122,7 +122,7 @@ func TestSetInterval_ShowsScheduleAndWritesEvents(t *testing.T) {
 	for _, ev := range f.events(t, "A") {
 		ops = append(ops, ev.Operation)
 	}
-	if diff := cmp.Diff([]event.Operation{event.ChangeInterval, event.DeleteInterval}, ops); diff != "" {
+	if diff := cmp.Diff([]event.Operation{event.OperationChangeInterval, event.OperationDeleteInterval}, ops); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }

@@ -30,7 +30,7 @@ func (c Changed) AppendJSON(b []byte) []byte {
 	b = strconv.AppendInt(b, c.Number, 10)
 	b = append(b, `,"operation_type":`...)
 	b = appendString(b, string(c.Operation))
-	if c.Operation == Rotate {
+	if c.Operation == OperationRotate {
 		b = append(b, `,"cvv_rotation_type":`...)
 		if c.Automatic {
 			b = append(b, `"AUTOMATIC"`...)
@@ -54,7 +54,7 @@ func (c Changed) AppendJSON(b []byte) []byte {
 	b = appendString(b, c.Reason.String())
 	b = append(b, `,"scenario":`...)
 	b = strconv.AppendInt(b, int64(c.Scenario), 10)
-	if c.Operation == Rotate && c.Automatic {
+	if c.Operation == OperationRotate && c.Automatic {
 		b = append(b, `,"missed":`...)
 		b = strconv.AppendInt(b, c.Missed, 10)
 	}

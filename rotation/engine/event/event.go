@@ -46,9 +46,9 @@ type Operation string
 
 // The operations. The last two have the platform's names.
 const (
-	Rotate         Operation = "ROTATE_CVV"          // a new CVV
-	ChangeInterval Operation = "CHANGE_CVV_ROTATION" // a new interval or schedule
-	DeleteInterval Operation = "DELETE_CVV_ROTATION" // automatic rotation turned off
+	OperationRotate         Operation = "ROTATE_CVV"          // a new CVV
+	OperationChangeInterval Operation = "CHANGE_CVV_ROTATION" // a new interval or schedule
+	OperationDeleteInterval Operation = "DELETE_CVV_ROTATION" // automatic rotation turned off
 )
 
 // Changed is the event. Its zero value is not valid.
@@ -59,7 +59,7 @@ type Changed struct {
 	Number    int64     // number among the card's events: 1, 2, 3 … without a gap
 	At        time.Time // when it happened
 	Operation Operation
-	Automatic bool // Rotate: on schedule, not forced
+	Automatic bool // OperationRotate: on schedule, not forced
 
 	Version     int64         // version of the current CVV
 	Next        time.Time     // the next automatic rotation; zero: none

@@ -284,12 +284,12 @@ func (p *parser) check() {
 		p.fail("id is not that of the card and event_number")
 	}
 	p.Automatic = p.kind == "AUTOMATIC"
-	rotate, change := p.Operation == Rotate, p.Operation == ChangeInterval
+	rotate, change := p.Operation == OperationRotate, p.Operation == OperationChangeInterval
 	for _, rule := range []struct {
 		ok   bool
 		what string
 	}{
-		{rotate || change || p.Operation == DeleteInterval, "operation_type is an unknown word"},
+		{rotate || change || p.Operation == OperationDeleteInterval, "operation_type is an unknown word"},
 		{rotate == (p.kind != ""), "cvv_rotation_type belongs to ROTATE_CVV"},
 		{p.kind == "" && !p.seen["cvv_rotation_type"] || p.kind == "MANUAL" || p.Automatic, "cvv_rotation_type must be AUTOMATIC or MANUAL"},
 		{p.Automatic == p.seen["missed"], "missed belongs to AUTOMATIC"},
@@ -310,11 +310,11 @@ func (p *parser) check() {
 func (p *parser) reasonFits() bool {
 	switch p.Reason {
 	case rotation.ReasonScheduled, rotation.ReasonGuard:
-		return p.Operation == Rotate
+		return p.Operation == OperationRotate
 	case rotation.ReasonRotationOff:
-		return p.Operation == DeleteInterval || p.Operation == Rotate && !p.Automatic
+		return p.Operation == OperationDeleteInterval || p.Operation == OperationRotate && !p.Automatic
 	case rotation.ReasonIntervalSet:
-		return p.Operation == ChangeInterval
+		return p.Operation == OperationChangeInterval
 	}
 	return false
 }

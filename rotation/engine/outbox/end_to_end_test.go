@@ -76,7 +76,7 @@ func TestEngineToJSONLines_InOrderAndImmediately(t *testing.T) {
 			if c.Number != before.Number+1 || c.At.Before(before.At) {
 				t.Errorf("%s comes after number %d", line, before.Number)
 			}
-			if ok && c.Version-before.Version != map[bool]int64{true: 1}[c.Operation == event.Rotate] {
+			if ok && c.Version-before.Version != map[bool]int64{true: 1}[c.Operation == event.OperationRotate] {
 				t.Errorf("%s comes after version %d", line, before.Version)
 			}
 			if c.Compromised && !c.Automatic {
@@ -84,7 +84,7 @@ func TestEngineToJSONLines_InOrderAndImmediately(t *testing.T) {
 			}
 			last[c.Card] = c
 		}
-		if n != len(s.Written(0)) || n < 5+24+12+8+6+4 || forced != 3 || last["card-1"].Operation != event.DeleteInterval {
+		if n != len(s.Written(0)) || n < 5+24+12+8+6+4 || forced != 3 || last["card-1"].Operation != event.OperationDeleteInterval {
 			t.Errorf("%d lines for %d events, %d of them forced; last of card-1 %+v", n, len(s.Written(0)), forced, last["card-1"])
 		}
 	})

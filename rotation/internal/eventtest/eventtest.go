@@ -21,35 +21,35 @@ var Start = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 func Golden() map[string]event.Changed {
 	events := map[string]event.Changed{
 		"forced": {
-			Operation: event.Rotate, Version: 2, Rescheduled: true, Reason: rotation.ReasonScheduled,
+			Operation: event.OperationRotate, Version: 2, Rescheduled: true, Reason: rotation.ReasonScheduled,
 			Next: Start.Add(24 * time.Hour), Interval: 24 * time.Hour,
 		},
 		"held": {
-			Operation: event.Rotate, Version: 3, Reason: rotation.ReasonGuard, Scenario: 3, Compromised: true,
+			Operation: event.OperationRotate, Version: 3, Reason: rotation.ReasonGuard, Scenario: 3, Compromised: true,
 			Next: Start.Add(24 * time.Hour), Interval: 24 * time.Hour,
 		},
 		"held_forced": {
-			Operation: event.Rotate, Version: 3, Reason: rotation.ReasonGuard, Scenario: 1,
+			Operation: event.OperationRotate, Version: 3, Reason: rotation.ReasonGuard, Scenario: 1,
 			Next: Start.Add(24 * time.Hour), Interval: 24 * time.Hour,
 		},
 		"held_automatic": {
-			Operation: event.Rotate, Version: 3, Automatic: true, Reason: rotation.ReasonGuard, Scenario: 2,
+			Operation: event.OperationRotate, Version: 3, Automatic: true, Reason: rotation.ReasonGuard, Scenario: 2,
 			Next: Start.Add(24 * time.Hour), Interval: 24 * time.Hour,
 		},
 		"automatic": {
-			Operation: event.Rotate, Version: 4, Automatic: true, Missed: 2, Rescheduled: true, Reason: rotation.ReasonScheduled,
+			Operation: event.OperationRotate, Version: 4, Automatic: true, Missed: 2, Rescheduled: true, Reason: rotation.ReasonScheduled,
 			Next: Start.Add(30*time.Minute + 1), Interval: 90 * time.Minute,
 		},
-		"forced_off": {Operation: event.Rotate, Version: 5, Reason: rotation.ReasonRotationOff},
+		"forced_off": {Operation: event.OperationRotate, Version: 5, Reason: rotation.ReasonRotationOff},
 		"interval": {
-			Operation: event.ChangeInterval, Version: 1, Rescheduled: true, Reason: rotation.ReasonIntervalSet,
+			Operation: event.OperationChangeInterval, Version: 1, Rescheduled: true, Reason: rotation.ReasonIntervalSet,
 			Next: Start.Add(time.Hour), Interval: time.Hour, Repaired: true,
 		},
 		"microseconds": {
-			Operation: event.ChangeInterval, Version: 1, Rescheduled: true, Reason: rotation.ReasonIntervalSet,
+			Operation: event.OperationChangeInterval, Version: 1, Rescheduled: true, Reason: rotation.ReasonIntervalSet,
 			Next: Start.Add(121 * time.Second), Interval: 121*time.Second + time.Microsecond,
 		},
-		"disabled": {Operation: event.DeleteInterval, Version: 1, Reason: rotation.ReasonRotationOff},
+		"disabled": {Operation: event.OperationDeleteInterval, Version: 1, Reason: rotation.ReasonRotationOff},
 	}
 	for name, e := range events {
 		e.Source, e.Card, e.Account, e.Number, e.At = "/cvvrotation", "card_7", "acme", 7, Start
@@ -58,7 +58,7 @@ func Golden() map[string]event.Changed {
 	events["limits"] = event.Changed{
 		Source: "https://issuer.example/cards?region=eu&name=%C3%BC", Card: "Az09_-:.Az09_-:.Az09_-:.Az09_-:.Az09_-:.Az09_-:.Az09_-:.Az09_-:.", Number: 1<<63 - 1,
 		At:        time.Date(2200, 12, 31, 23, 59, 59, 999_999_999, time.UTC),
-		Operation: event.Rotate, Version: 1<<63 - 1, Automatic: true, Missed: 1<<63 - 1, Rescheduled: true, Reason: rotation.ReasonScheduled,
+		Operation: event.OperationRotate, Version: 1<<63 - 1, Automatic: true, Missed: 1<<63 - 1, Rescheduled: true, Reason: rotation.ReasonScheduled,
 		Next: time.Date(2210, 12, 29, 23, 59, 59, 999_999_999, time.UTC), Interval: rotation.MaxInterval,
 	}
 	return events
@@ -111,12 +111,12 @@ func History(t *rapid.T) []event.Changed {
 		}
 		switch {
 		case d.Rotate():
-			e.Operation = event.Rotate
+			e.Operation = event.OperationRotate
 			e.Version++
 		case d.Reschedule():
-			e.Operation = event.ChangeInterval
+			e.Operation = event.OperationChangeInterval
 		case state.Interval() != 0 && after.Interval() == 0:
-			e.Operation = event.DeleteInterval
+			e.Operation = event.OperationDeleteInterval
 		default:
 			continue
 		}

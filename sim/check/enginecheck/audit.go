@@ -125,14 +125,14 @@ func (a *audited) event(q store.Queued) error {
 	if q.Number != a.number || c.Number != a.number || c.Card != q.Card || !c.At.Equal(q.At) {
 		return fmt.Errorf("want number %d of the card; the columns have %d, %v, the payload %d, %v", a.number, q.Number, q.At, c.Number, c.At)
 	}
-	if c.Operation == event.Rotate {
+	if c.Operation == event.OperationRotate {
 		a.version++
 	}
 	if c.Version != a.version {
 		a.version, err = c.Version, fmt.Errorf("it has version %d, but the rotations so far give %d", c.Version, a.version)
 		return err
 	}
-	if c.Operation == event.Rotate && !c.Automatic {
+	if c.Operation == event.OperationRotate && !c.Automatic {
 		a.forced[c.Version] = c
 	}
 	for _, e := range a.candidates(c) {
@@ -155,9 +155,9 @@ func (a *audited) event(q store.Queued) error {
 // served without being named, and another slot is refused unless held.
 func (a *audited) candidates(c event.Changed) []model.Event {
 	switch {
-	case c.Operation == event.DeleteInterval:
+	case c.Operation == event.OperationDeleteInterval:
 		return []model.Event{{Kind: model.Disable, At: c.At}}
-	case c.Operation == event.ChangeInterval:
+	case c.Operation == event.OperationChangeInterval:
 		return []model.Event{
 			{Kind: model.SetInterval, At: c.At, Interval: c.Interval, First: model.At(c.Next)},
 			// The event has the interval in microseconds.
@@ -172,7 +172,7 @@ func (a *audited) candidates(c event.Changed) []model.Event {
 
 // matches reports whether the event has that outcome.
 func matches(c event.Changed, out model.Outcome) bool {
-	return out.Rotate == (c.Operation == event.Rotate) && out.Reschedule == c.Rescheduled && out.Reason == c.Reason.String() &&
+	return out.Rotate == (c.Operation == event.OperationRotate) && out.Reschedule == c.Rescheduled && out.Reason == c.Reason.String() &&
 		out.Scenario == c.Scenario && out.Missed == c.Missed && out.Next.Time.Equal(c.Next)
 }
 

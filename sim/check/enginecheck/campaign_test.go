@@ -167,12 +167,12 @@ func play(t *testing.T, es []rotation.Event) (c store.Card, written []store.Queu
 			t.Fatal(err)
 		}
 		changed := event.Changed{
-			Source: "/", Card: c.ID, At: e.At(), Operation: event.ChangeInterval, Interval: s.Interval(),
+			Source: "/", Card: c.ID, At: e.At(), Operation: event.OperationChangeInterval, Interval: s.Interval(),
 			Rescheduled: d.Reschedule(), Reason: d.Reason(), Scenario: d.Scenario, Missed: d.Missed,
 		}
 		if d.Rotate() {
 			c.Version++
-			changed.Operation, changed.Automatic = event.Rotate, e.Kind() == rotation.KindAuto
+			changed.Operation, changed.Automatic = event.OperationRotate, e.Kind() == rotation.KindAuto
 		}
 		c.Events++
 		c.Interval = s.Interval()

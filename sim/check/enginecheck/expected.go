@@ -113,11 +113,11 @@ func (l *expectedCard) apply(t settings, e model.Event, compromised, repaired bo
 	operation := event.Operation("")
 	switch {
 	case o.Rotate:
-		operation = event.Rotate
+		operation = event.OperationRotate
 	case o.Reschedule:
-		operation = event.ChangeInterval
+		operation = event.OperationChangeInterval
 	case e.Kind == model.Disable && wasOn:
-		operation = event.DeleteInterval
+		operation = event.OperationDeleteInterval
 	default:
 		return o, nil, nil
 	}

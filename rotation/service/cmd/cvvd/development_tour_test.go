@@ -85,7 +85,7 @@ func TestDevelopmentTour_PrintedCommandsWork(t *testing.T) {
 		t.Error("no log message about a graceful shutdown")
 	}
 	events := readEvents(t, file)
-	if len(events) != 2 || events[0].Operation != event.ChangeInterval || events[1].Operation != event.Rotate || events[1].Version != 2 {
+	if len(events) != 2 || events[0].Operation != event.OperationChangeInterval || events[1].Operation != event.OperationRotate || events[1].Version != 2 {
 		t.Errorf("events: %+v", events)
 	}
 

@@ -79,7 +79,7 @@ func TestEventSink_DeliversToWebhookAndJetStream(t *testing.T) {
 				t.Fatal(status, body)
 			}
 			e, err := event.Parse(sink.receive())
-			if err != nil || e.Card != "a" || e.Operation != event.Rotate || e.Version != 2 {
+			if err != nil || e.Card != "a" || e.Operation != event.OperationRotate || e.Version != 2 {
 				t.Errorf("%+v, %v", e, err)
 			}
 			if err := p.end(syscall.SIGTERM); err != nil {

@@ -167,7 +167,7 @@ func TestServe_ReplicasRotateEachDueCardOnce(t *testing.T) {
 			}
 			delivered[e.Card] = max(delivered[e.Card], e.Number)
 			times[fmt.Sprint(e.Card, e.Number)]++
-			if e.Number == 2 && (e.Operation != event.Rotate || !e.Automatic || e.Version != 2) {
+			if e.Number == 2 && (e.Operation != event.OperationRotate || !e.Automatic || e.Version != 2) {
 				t.Errorf("%+v", e)
 			}
 		}
