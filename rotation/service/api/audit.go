@@ -14,7 +14,7 @@ func (c *call) audited(r *response) bool {
 	switch {
 	case c.op.audited == "" || c.caller.Subject == "" || r.status == http.StatusTooManyRequests:
 		return false
-	case c.op.audited == audit.Verify && r.status == http.StatusOK:
+	case c.op.audited == audit.OperationVerify && r.status == http.StatusOK:
 		return c.effect.Locked // every payment has a verdict; only the lock changes the card
 	}
 	return true
@@ -29,7 +29,7 @@ func (h *handler) record(c *call, r *response) *response {
 	ctx := c.r.Context()
 	from, _, _ := net.SplitHostPort(c.r.RemoteAddr)
 	record := audit.Record{
-		Operation: c.op.audited, Outcome: cmp.Or(r.problem(), audit.Done), Card: c.card, Effect: c.effect,
+		Operation: c.op.audited, Outcome: cmp.Or(r.problem(), audit.OutcomeDone), Card: c.card, Effect: c.effect,
 		By: cmp.Or(c.caller.By, "token"), Subject: c.caller.Subject, SubjectAccount: c.caller.Account, From: from, RequestID: c.requestID,
 	}
 	err := record.Write(ctx, h.options.Audit, h.clock.Now())
@@ -38,8 +38,8 @@ func (h *handler) record(c *call, r *response) *response {
 	}
 	h.log.ErrorContext(ctx, "audit log write failed; the record follows", "request_id", c.requestID, "error", err)
 	if _, ok := r.body.(revealed); ok {
-		r = (&problem{name: audit.Unavailable, retry: unavailableRetry, detail: "the CVV was not revealed: the audit log is unavailable"}).response(c.requestID)
-		record.Outcome = audit.Unavailable
+		r = (&problem{name: audit.OutcomeUnavailable, retry: unavailableRetry, detail: "the CVV was not revealed: the audit log is unavailable"}).response(c.requestID)
+		record.Outcome = audit.OutcomeUnavailable
 	}
 	record.Write(ctx, h.log, h.clock.Now())
 	return r

@@ -37,7 +37,7 @@ func (h *handler) authorize(c *call) error {
 	}
 	c.caller = caller
 	if wait := h.perCaller.take(c.caller.Subject, h.clock.Now()); wait > 0 {
-		return &problem{name: audit.TooManyRequests, retry: wait, detail: "the caller has exceeded its rate limit"}
+		return &problem{name: audit.OutcomeTooManyRequests, retry: wait, detail: "the caller has exceeded its rate limit"}
 	}
 	if !c.caller.Has(c.op.scope) {
 		return c.scopeMissing(c.op.scope, "the operation requires the scope "+c.op.scope)
@@ -50,7 +50,7 @@ func (h *handler) authorize(c *call) error {
 	}
 	// Per account too, so that one account cannot use up another's requests.
 	if wait := h.perCard.take(c.caller.Account+"/"+c.card, h.clock.Now()); wait > 0 {
-		return &problem{name: audit.TooManyRequests, retry: wait, detail: "the requests for this card have exceeded their rate limit"}
+		return &problem{name: audit.OutcomeTooManyRequests, retry: wait, detail: "the requests for this card have exceeded their rate limit"}
 	}
 	return nil
 }
@@ -58,7 +58,7 @@ func (h *handler) authorize(c *call) error {
 // scopeMissing returns a 403. Only a request with a bearer token gets a challenge:
 // a new token would not help a caller that authenticates otherwise.
 func (c *call) scopeMissing(scope, detail string) *problem {
-	p := &problem{name: audit.ScopeMissing, detail: detail}
+	p := &problem{name: audit.OutcomeScopeMissing, detail: detail}
 	if _, err := auth.BearerToken(c.r); err == nil {
 		p.challenge = auth.ScopeChallenge(scope)
 	}

@@ -53,14 +53,14 @@ type operation struct {
 }
 
 var operations = []operation{
-	{"POST", "/v1/cards/{cardId}/cvv/rotate", ScopeRotate, audit.Rotate, "", (*handler).rotate},
+	{"POST", "/v1/cards/{cardId}/cvv/rotate", ScopeRotate, audit.OperationRotate, "", (*handler).rotate},
 	{"GET", "/v1/cards/{cardId}/cvv/rotation", ScopeRead, "", "slots", (*handler).showSchedule},
-	{"PATCH", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, audit.SetInterval, "", (*handler).setSchedule},
-	{"DELETE", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, audit.Disable, "", (*handler).deleteSchedule},
-	{"GET", "/v1/cards/{cardId}/cvv", ScopeReveal, audit.Reveal, "", (*handler).reveal},
-	{"POST", "/v1/cards/{cardId}/cvv/verify", ScopeVerify, audit.Verify, "", (*handler).verify},
-	{"POST", "/v1/cards/{cardId}/cvv/unlock", ScopeUnlock, audit.Unlock, "", (*handler).unlock},
-	{"PUT", "/v1/cards/{cardId}", ScopeRegister, audit.Register, "", (*handler).register},
+	{"PATCH", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, audit.OperationSetInterval, "", (*handler).setSchedule},
+	{"DELETE", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, audit.OperationDisable, "", (*handler).deleteSchedule},
+	{"GET", "/v1/cards/{cardId}/cvv", ScopeReveal, audit.OperationReveal, "", (*handler).reveal},
+	{"POST", "/v1/cards/{cardId}/cvv/verify", ScopeVerify, audit.OperationVerify, "", (*handler).verify},
+	{"POST", "/v1/cards/{cardId}/cvv/unlock", ScopeUnlock, audit.OperationUnlock, "", (*handler).unlock},
+	{"PUT", "/v1/cards/{cardId}", ScopeRegister, audit.OperationRegister, "", (*handler).register},
 	{"GET", "/openapi.json", "", "", "", (*handler).openAPI},
 }
 
@@ -147,7 +147,7 @@ func (h *handler) respond(c *call) (r *response) {
 	defer func() {
 		if v := recover(); v != nil {
 			h.log.ErrorContext(c.r.Context(), "request handler panicked; answering 500", "request_id", c.requestID, "route", c.route(), engine.Panicked(v))
-			r = (&problem{name: audit.InternalError}).response(c.requestID)
+			r = (&problem{name: audit.OutcomeInternalError}).response(c.requestID)
 		}
 	}()
 	err := h.match(c)
@@ -168,7 +168,7 @@ func (h *handler) respond(c *call) (r *response) {
 		c.effect = e.Effect
 	}
 	p := problemOf(err)
-	if p.name == audit.InternalError {
+	if p.name == audit.OutcomeInternalError {
 		h.log.ErrorContext(c.r.Context(), "request failed; answering 500", "request_id", c.requestID, "route", c.route(), "error", err)
 	}
 	return p.response(c.requestID)
@@ -189,9 +189,9 @@ func (h *handler) match(c *call) error {
 	refusal := &statusRecorder{header: http.Header{}}
 	found.ServeHTTP(refusal, c.r)
 	if refusal.status == http.StatusMethodNotAllowed {
-		return &problem{name: audit.MethodNotAllowed, allow: refusal.header.Get("Allow")}
+		return &problem{name: audit.OutcomeMethodNotAllowed, allow: refusal.header.Get("Allow")}
 	}
-	return &problem{name: audit.NoSuchResource}
+	return &problem{name: audit.OutcomeNoSuchResource}
 }
 
 // route returns the route that the request matched, or "".

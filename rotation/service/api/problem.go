@@ -35,20 +35,20 @@ type problemType struct {
 }
 
 var problemTypes = map[audit.Outcome]problemType{
-	audit.InvalidRequest:       {400, "The request is invalid"},
-	audit.Unauthenticated:      {401, "The credentials are missing or invalid"},
-	audit.ScopeMissing:         {403, "The caller lacks a required scope"},
-	audit.OtherAccount:         {403, "The card belongs to another account"},
-	audit.NoSuchCard:           {404, "The card does not exist"},
-	audit.NoSuchResource:       {404, "The resource does not exist"},
-	audit.MethodNotAllowed:     {405, "The resource does not support this method"},
-	audit.IdempotencyKeyReused: {409, "The idempotency key was used for a different request"},
-	audit.RegisteredOtherwise:  {409, "The card is registered with different data"},
-	audit.BodyTooLarge:         {413, "The body is too large"},
-	audit.UnsupportedType:      {415, "The body is not JSON"},
-	audit.TooManyRequests:      {429, "Too many requests"},
-	audit.InternalError:        {500, "Internal error"},
-	audit.Unavailable:          {503, "The service is temporarily unavailable"},
+	audit.OutcomeInvalidRequest:       {400, "The request is invalid"},
+	audit.OutcomeUnauthenticated:      {401, "The credentials are missing or invalid"},
+	audit.OutcomeScopeMissing:         {403, "The caller lacks a required scope"},
+	audit.OutcomeOtherAccount:         {403, "The card belongs to another account"},
+	audit.OutcomeNoSuchCard:           {404, "The card does not exist"},
+	audit.OutcomeNoSuchResource:       {404, "The resource does not exist"},
+	audit.OutcomeMethodNotAllowed:     {405, "The resource does not support this method"},
+	audit.OutcomeIdempotencyKeyReused: {409, "The idempotency key was used for a different request"},
+	audit.OutcomeRegisteredOtherwise:  {409, "The card is registered with different data"},
+	audit.OutcomeBodyTooLarge:         {413, "The body is too large"},
+	audit.OutcomeUnsupportedType:      {415, "The body is not JSON"},
+	audit.OutcomeTooManyRequests:      {429, "Too many requests"},
+	audit.OutcomeInternalError:        {500, "Internal error"},
+	audit.OutcomeUnavailable:          {503, "The service is temporarily unavailable"},
 }
 
 // fieldError reports an invalid field of the request.
@@ -75,7 +75,7 @@ func invalid(fields ...fieldError) *problem {
 		}
 		b.WriteString(f.Field + ": " + f.Detail)
 	}
-	return &problem{name: audit.InvalidRequest, detail: b.String(), fields: fields}
+	return &problem{name: audit.OutcomeInvalidRequest, detail: b.String(), fields: fields}
 }
 
 // engineFields maps the field names of the engine and the rules to those of a
@@ -112,14 +112,14 @@ func problemOf(err error) *problem {
 	p := &problem{name: audit.OutcomeOf(err)}
 	switch {
 	case errors.Is(err, auth.ErrUnauthenticated):
-		p.name = audit.Unauthenticated
+		p.name = audit.OutcomeUnauthenticated
 		if e, ok := errors.AsType[challenger](err); ok {
 			p.challenge = e.Challenge()
 		}
-	case errors.Is(err, auth.ErrNotReady), p.name == audit.Unavailable:
-		p.name, p.retry = audit.Unavailable, unavailableRetry
+	case errors.Is(err, auth.ErrNotReady), p.name == audit.OutcomeUnavailable:
+		p.name, p.retry = audit.OutcomeUnavailable, unavailableRetry
 		p.detail = "the operation may have been carried out; retry with the same Idempotency-Key, if there was one"
-	case p.name == audit.IdempotencyKeyReused:
+	case p.name == audit.OutcomeIdempotencyKeyReused:
 		p.detail = "use a new key for each request, and the same key only to retry that request"
 	}
 	return p
@@ -136,7 +136,7 @@ type challenger interface {
 func fieldProblem(field, detail string) *problem {
 	f, ok := engineFields[field]
 	if !ok {
-		return &problem{name: audit.InternalError}
+		return &problem{name: audit.OutcomeInternalError}
 	}
 	f.Detail = detail
 	return invalid(f)

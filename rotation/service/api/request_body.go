@@ -73,10 +73,10 @@ func readBody(w http.ResponseWriter, r *http.Request, members ...member) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	defer clear(body)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return &problem{name: audit.BodyTooLarge, detail: fmt.Sprintf("the maximum is %d bytes", MaxBody)}
+		return &problem{name: audit.OutcomeBodyTooLarge, detail: fmt.Sprintf("the maximum is %d bytes", MaxBody)}
 	}
 	if err != nil {
-		return &problem{name: audit.InvalidRequest, detail: "the body is incomplete, or took too long"}
+		return &problem{name: audit.OutcomeInvalidRequest, detail: "the body is incomplete, or took too long"}
 	}
 	if len(body) > 0 {
 		if err := checkContentType(r.Header); err != nil {
@@ -91,7 +91,7 @@ func checkContentType(h http.Header) error {
 	charset, ok := params["charset"]
 	if err != nil || mediaType != "application/json" || ok && !strings.EqualFold(charset, "utf-8") ||
 		len(h.Values("Content-Type")) > 1 || h.Get("Content-Encoding") != "" {
-		return &problem{name: audit.UnsupportedType, detail: "send Content-Type: application/json, without Content-Encoding"}
+		return &problem{name: audit.OutcomeUnsupportedType, detail: "send Content-Type: application/json, without Content-Encoding"}
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func decodeBody(body []byte, members []member) error {
 	if len(body) > 0 {
 		dec := jsontext.NewDecoder(bytes.NewReader(body))
 		if dec.PeekKind() != '{' {
-			return &problem{name: audit.InvalidRequest, detail: "the body must be one JSON object"}
+			return &problem{name: audit.OutcomeInvalidRequest, detail: "the body must be one JSON object"}
 		}
 		if _, err := dec.ReadToken(); err != nil {
 			return syntaxProblem(err)
@@ -128,7 +128,7 @@ func decodeBody(body []byte, members []member) error {
 			return syntaxProblem(err)
 		}
 		if _, err := dec.ReadToken(); err != io.EOF {
-			return &problem{name: audit.InvalidRequest, detail: "the body must be one JSON object, with nothing after it"}
+			return &problem{name: audit.OutcomeInvalidRequest, detail: "the body must be one JSON object, with nothing after it"}
 		}
 	}
 	for _, m := range members {
@@ -171,9 +171,9 @@ func syntaxProblem(err error) *problem {
 	case ok && errors.Is(err, jsontext.ErrDuplicateName):
 		return invalid(bodyError(quotable(e.JSONPointer.LastToken()), "occurs twice"))
 	case ok:
-		return &problem{name: audit.InvalidRequest, detail: fmt.Sprintf("the body is not valid JSON (RFC 8259), after byte %d", e.ByteOffset)}
+		return &problem{name: audit.OutcomeInvalidRequest, detail: fmt.Sprintf("the body is not valid JSON (RFC 8259), after byte %d", e.ByteOffset)}
 	}
-	return &problem{name: audit.InvalidRequest, detail: "the body is not valid JSON (RFC 8259): it is incomplete"}
+	return &problem{name: audit.OutcomeInvalidRequest, detail: "the body is not valid JSON (RFC 8259): it is incomplete"}
 }
 
 // unnamed replaces a name that must not be quoted.

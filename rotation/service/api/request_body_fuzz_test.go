@@ -44,7 +44,7 @@ func FuzzBody(f *testing.F) {
 		})
 		if err != nil {
 			p, ok := errors.AsType[*problem](err)
-			if !ok || p.name != audit.InvalidRequest {
+			if !ok || p.name != audit.OutcomeInvalidRequest {
 				t.Fatalf("%T is no 400", err)
 			}
 			b, _ := json.Marshal(p.response("r").body)

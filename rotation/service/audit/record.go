@@ -13,17 +13,17 @@ type Operation string
 
 // The operations on one card, and those that only operators have.
 const (
-	Register    Operation = "register"
-	Rotate      Operation = "rotate" // a forced call
-	SetInterval Operation = "set_interval"
-	Disable     Operation = "disable" // turn automatic rotation off
-	Reveal      Operation = "reveal"
-	Verify      Operation = "verify"
-	Unlock      Operation = "unlock"
+	OperationRegister    Operation = "register"
+	OperationRotate      Operation = "rotate" // a forced call
+	OperationSetInterval Operation = "set_interval"
+	OperationDisable     Operation = "disable" // turn automatic rotation off
+	OperationReveal      Operation = "reveal"
+	OperationVerify      Operation = "verify"
+	OperationUnlock      Operation = "unlock"
 
-	Migrate      Operation = "migrate"       // update the database schema
-	Reseal       Operation = "reseal"        // re-encrypt stored secrets
-	ReplayEvents Operation = "replay_events" // requeue events
+	OperationMigrate      Operation = "migrate"       // update the database schema
+	OperationReseal       Operation = "reseal"        // re-encrypt stored secrets
+	OperationReplayEvents Operation = "replay_events" // requeue events
 )
 
 // Record is one record of the audit log. Write leaves out fields with their zero

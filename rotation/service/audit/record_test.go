@@ -19,7 +19,7 @@ func ExampleRecord_Write() {
 	var file bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&file, nil))
 	record := audit.Record{
-		Operation: audit.Rotate, Outcome: audit.OutcomeOf(nil), Card: "card-7c1e",
+		Operation: audit.OperationRotate, Outcome: audit.OutcomeOf(nil), Card: "card-7c1e",
 		Effect: engine.Effect{Account: "acme", At: now.Add(-time.Second), Before: 1, Version: 2, Changed: true},
 		By:     "operator", Subject: "alice", From: "bastion-1",
 	}
@@ -36,10 +36,10 @@ func TestWrite_OmitsUnknownFields(t *testing.T) {
 	for _, r := range []audit.Record{
 		{},
 		{
-			Operation: audit.Verify, Outcome: audit.Done, Card: "c", Detail: "d", By: "token", Subject: "s", SubjectAccount: "a", Sudo: "u", From: "f", RequestID: "r",
+			Operation: audit.OperationVerify, Outcome: audit.OutcomeDone, Card: "c", Detail: "d", By: "token", Subject: "s", SubjectAccount: "a", Sudo: "u", From: "f", RequestID: "r",
 			Effect: engine.Effect{Account: "acme", At: now, Before: 4, Version: 4, Interval: 90 * time.Minute, Changed: true, Locked: true, Replayed: true},
 		},
-		{Operation: audit.Reveal, Outcome: audit.Done, Effect: engine.Effect{Before: 3, Version: 3}},
+		{Operation: audit.OperationReveal, Outcome: audit.OutcomeDone, Effect: engine.Effect{Before: 3, Version: 3}},
 	} {
 		if err := r.Write(t.Context(), log, now); err != nil {
 			t.Fatal(err)

@@ -74,7 +74,7 @@ func (c *cli) audited(ctx context.Context, cfg *config.Config, operation audit.O
 	failed := do(&r)
 	r.Outcome = audit.OutcomeOf(failed)
 	if command.IsUsage(failed) {
-		r.Outcome = audit.InvalidRequest
+		r.Outcome = audit.OutcomeInvalidRequest
 	}
 	if err := errors.Join(r.Write(ctx, log.Logger, clock.New().Now()), log.Close()); err != nil {
 		err = fmt.Errorf("writing the audit record failed: %w", err)

@@ -43,20 +43,20 @@ type cardFlags struct {
 
 func (c *cli) cardCommand() *cobra.Command {
 	return command.Group("card",
-		c.cardDo("register", audit.Register, c.register, scheduleFlags, func(cmd *cobra.Command, f *cardFlags) {
+		c.cardDo("register", audit.OperationRegister, c.register, scheduleFlags, func(cmd *cobra.Command, f *cardFlags) {
 			cmd.Flags().StringVar(&f.account, "account", "", "")
 			cmd.Flags().StringVar(&f.code, "service-code", "", "")
 			cmd.Flags().BoolVar(&f.particulars, "particulars", false, "")
 		}),
 		c.cardDo("show", "", c.show, func(cmd *cobra.Command, f *cardFlags) { cmd.Flags().IntVar(&f.slots, "slots", 5, "") }),
-		c.cardDo("force", audit.Rotate, c.force, func(cmd *cobra.Command, f *cardFlags) {
+		c.cardDo("force", audit.OperationRotate, c.force, func(cmd *cobra.Command, f *cardFlags) {
 			cmd.Flags().StringVar(&f.code, "service-code", "", "")
 			cmd.Flags().BoolVar(&f.compromised, "compromised", false, "")
 			cmd.Flags().StringVar(&f.key, "key", "", "")
 		}),
-		c.cardDo("set", audit.SetInterval, c.set, scheduleFlags),
-		c.cardDo("disable", audit.Disable, c.disable),
-		c.cardDo("unlock", audit.Unlock, c.unlock),
+		c.cardDo("set", audit.OperationSetInterval, c.set, scheduleFlags),
+		c.cardDo("disable", audit.OperationDisable, c.disable),
+		c.cardDo("unlock", audit.OperationUnlock, c.unlock),
 	)
 }
 

@@ -107,7 +107,7 @@ func (c *cli) replayCommand() *cobra.Command {
 			}
 			return c.withStore(cmd.Context(), &f, func(cfg *config.Config, s store.Store) error {
 				var n int64
-				err := c.audited(cmd.Context(), cfg, audit.ReplayEvents, false, func(r *audit.Record) (err error) {
+				err := c.audited(cmd.Context(), cfg, audit.OperationReplayEvents, false, func(r *audit.Record) (err error) {
 					n, err = s.Requeue(cmd.Context(), from, to)
 					r.Detail = fmt.Sprintf("positions %d to %d: %s", from, to, count(n, "event"))
 					return err

@@ -26,7 +26,7 @@ func (c *cli) migrateCommand() *cobra.Command {
 				return err
 			}
 			var version int
-			err = c.audited(ctx, cfg, audit.Migrate, true, func(*audit.Record) (err error) {
+			err = c.audited(ctx, cfg, audit.OperationMigrate, true, func(*audit.Record) (err error) {
 				version, err = migrate(ctx, cfg)
 				return err
 			})

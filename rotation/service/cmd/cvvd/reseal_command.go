@@ -21,7 +21,7 @@ func (c *cli) resealCommand() *cobra.Command {
 			defer stop()
 			return c.withEngine(ctx, &f, func(cfg *config.Config, e *engine.Engine) error {
 				var resealed, failed int
-				err := c.audited(ctx, cfg, audit.Reseal, false, func(r *audit.Record) (err error) {
+				err := c.audited(ctx, cfg, audit.OperationReseal, false, func(r *audit.Record) (err error) {
 					resealed, failed, err = e.Reseal(ctx)
 					r.Detail = fmt.Sprintf("re-encrypted %s, %d failed", count(resealed, "card"), failed)
 					return err
