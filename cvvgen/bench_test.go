@@ -43,7 +43,7 @@ func BenchmarkCVV(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	local, err := NewLocal(key, YYMM, 3)
+	local, err := NewLocal(key, ExpiryOrderYYMM, 3)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func BenchmarkCVV(b *testing.B) {
 		{"derived/cached key schedules", func() { local.Derive(ctx, card, code) }},
 		{"derived/new key schedules", func() {
 			key, _ := NewCVK(pair)
-			local, _ := NewLocal(key, YYMM, 3)
+			local, _ := NewLocal(key, ExpiryOrderYYMM, 3)
 			local.Derive(ctx, card, code)
 		}},
 		{"derived/rotate", func() { Rotate(ctx, local, card, code) }},

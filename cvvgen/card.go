@@ -50,8 +50,8 @@ func (p PAN) Reveal() string { return p.digits.reveal() }
 // constant time. go-cmp uses it.
 func (p PAN) Equal(q PAN) bool { return equal(p.digits, q.digits) }
 
-// ErrExpiryOrder is the error for an [ExpiryOrder] that is neither YYMM nor
-// MMYY.
+// ErrExpiryOrder is the error for an [ExpiryOrder] that is neither ExpiryOrderYYMM
+// nor ExpiryOrderMMYY.
 var ErrExpiryOrder = errors.New("cvvgen: unknown order of the expiry date; want YYMM or MMYY")
 
 // ExpiryOrder is the order in which the expiry date is written as four digits.
@@ -62,16 +62,16 @@ type ExpiryOrder uint8
 
 // The two orders in use.
 const (
-	YYMM ExpiryOrder = iota + 1 // as on track 2 (ISO/IEC 7813): 2511 is November 2025
-	MMYY                        // as embossed on the card: 1125 is November 2025
+	ExpiryOrderYYMM ExpiryOrder = iota + 1 // as on track 2 (ISO/IEC 7813): 2511 is November 2025
+	ExpiryOrderMMYY                        // as embossed on the card: 1125 is November 2025
 )
 
 // String returns "YYMM" or "MMYY", and "ExpiryOrder(n)" for another value.
 func (o ExpiryOrder) String() string {
 	switch o {
-	case YYMM:
+	case ExpiryOrderYYMM:
 		return "YYMM"
-	case MMYY:
+	case ExpiryOrderMMYY:
 		return "MMYY"
 	}
 	return fmt.Sprintf("ExpiryOrder(%d)", uint8(o))
@@ -107,9 +107,9 @@ func ParseExpiry(order ExpiryOrder, s string) (Expiry, error) {
 	}
 	first, second := int(s[0]-'0')*10+int(s[1]-'0'), int(s[2]-'0')*10+int(s[3]-'0')
 	switch order {
-	case YYMM:
+	case ExpiryOrderYYMM:
 		return newExpiry(first, second)
-	case MMYY:
+	case ExpiryOrderMMYY:
 		return newExpiry(second, first)
 	}
 	return Expiry{}, ErrExpiryOrder
@@ -132,7 +132,7 @@ func (e Expiry) Digits(order ExpiryOrder) (string, error) {
 	if !e.IsValid() {
 		return "", fmt.Errorf("%w: expiry", ErrMissing)
 	}
-	if order != YYMM && order != MMYY {
+	if order != ExpiryOrderYYMM && order != ExpiryOrderMMYY {
 		return "", ErrExpiryOrder
 	}
 	return string(e.appendTo(nil, order)), nil
@@ -140,7 +140,7 @@ func (e Expiry) Digits(order ExpiryOrder) (string, error) {
 
 func (e Expiry) appendTo(b []byte, order ExpiryOrder) []byte {
 	first, second := e.year, e.month
-	if order == MMYY {
+	if order == ExpiryOrderMMYY {
 		first, second = e.month, e.year
 	}
 	return append(b, '0'+first/10, '0'+first%10, '0'+second/10, '0'+second%10)

@@ -258,7 +258,7 @@ func TestOperations_DoNotAllocate(t *testing.T) {
 		{"ParseCVV", func() { ParseCVV("123") }},
 		{"ParsePAN", func() { ParsePAN("4123456789012349") }},
 		{"UnmarshalText", func() { c.UnmarshalText(text) }},
-		{"ParseExpiry", func() { ParseExpiry(YYMM, "2511") }},
+		{"ParseExpiry", func() { ParseExpiry(ExpiryOrderYYMM, "2511") }},
 		{"Equal", func() { c.Equal(c) }},
 		{"Matches", func() { c.Matches(c) }},
 		{"Derive", func() { local.Derive(ctx, card, code) }},

@@ -38,7 +38,7 @@ func NewLocal(key CVK, order ExpiryOrder, digits int) (*Local, error) {
 	if !key.IsValid() {
 		return nil, fmt.Errorf("%w: CVK", ErrMissing)
 	}
-	if order != YYMM && order != MMYY {
+	if order != ExpiryOrderYYMM && order != ExpiryOrderMMYY {
 		return nil, ErrExpiryOrder
 	}
 	if digits < 3 || digits > 5 {

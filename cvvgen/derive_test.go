@@ -72,35 +72,35 @@ var vectors = []struct {
 	strictError error  // of NewCVK, nil for a key an issuer might use
 	noSuchMonth bool
 }{
-	{visaTestKey, "4123456789012345", YYMM, "8701", "101", "561", "56149820", nil, false},
-	{visaTestKey, "4123456789012", YYMM, "8701", "101", "370", "", nil, false},
-	{visaTestKey, "4123456789012345", YYMM, "8701", "111", "856", "", nil, false},
-	{visaTestKey, "4999988887777", YYMM, "9105", "111", "649", "", nil, false},
-	{visaTestKey, "4666655554444", YYMM, "9206", "120", "821", "", nil, false},
-	{visaTestKey, "4999988887777000", YYMM, "9105", "111", "245", "", nil, false},
-	{visaTestKey, "4333322221111222", YYMM, "9307", "141", "382", "", nil, false},
-	{visaTestKey, "4123456789012345", YYMM, "8701", "201", "098", "09828", nil, false},
-	{visaTestKey, "4123456789012349", YYMM, "2511", "201", "526", "52630622", nil, false},
-	{visaTestKey, "1234567890123456", YYMM, "9912", "220", "170", "", nil, false},
-	{visaTestKey, "4111111111111111", YYMM, "2512", "201", "139", "", nil, false},
-	{visaTestKey, "4111111111111111", YYMM, "2512", "999", "133", "", nil, false},
-	{visaTestKey, "4111111111111111", YYMM, "2512", "000", "765", "", nil, false},
-	{"9999999999999999 8888888888888888", "2222222222222222", YYMM, "3333", "111", "361", "", ErrKeyParity, true},
-	{"4C37C8319D76ADAB 58D9431543C2165B", "4433678298261175", MMYY, "0916", "101", "478", "", nil, false},
-	{"1234567812345678 1234567812345678", "123456789012", YYMM, "1108", "000", "204", "", ErrKeyParity, false},
-	{"1234567812345678 8765432187654321", "123456789012", YYMM, "1108", "000", "453", "", ErrKeyParity, false},
-	{"1313131313131313 1313131313131313", "4444333322221111", YYMM, "9911", "101", "662", "", ErrEqualHalves, false},
-	{"1313131313131313 1313131313131313", "4444333322221111", YYMM, "9911", "000", "114", "", ErrEqualHalves, false},
-	{"1313131313131313 1313131313131313", "4444333322221111", YYMM, "9911", "999", "163", "", ErrEqualHalves, false},
-	{"D676DCF3AFB73505 32EAF00EA253D875", "4123450990122129", MMYY, "0721", "202", "241", "2410", ErrKeyParity, false},
+	{visaTestKey, "4123456789012345", ExpiryOrderYYMM, "8701", "101", "561", "56149820", nil, false},
+	{visaTestKey, "4123456789012", ExpiryOrderYYMM, "8701", "101", "370", "", nil, false},
+	{visaTestKey, "4123456789012345", ExpiryOrderYYMM, "8701", "111", "856", "", nil, false},
+	{visaTestKey, "4999988887777", ExpiryOrderYYMM, "9105", "111", "649", "", nil, false},
+	{visaTestKey, "4666655554444", ExpiryOrderYYMM, "9206", "120", "821", "", nil, false},
+	{visaTestKey, "4999988887777000", ExpiryOrderYYMM, "9105", "111", "245", "", nil, false},
+	{visaTestKey, "4333322221111222", ExpiryOrderYYMM, "9307", "141", "382", "", nil, false},
+	{visaTestKey, "4123456789012345", ExpiryOrderYYMM, "8701", "201", "098", "09828", nil, false},
+	{visaTestKey, "4123456789012349", ExpiryOrderYYMM, "2511", "201", "526", "52630622", nil, false},
+	{visaTestKey, "1234567890123456", ExpiryOrderYYMM, "9912", "220", "170", "", nil, false},
+	{visaTestKey, "4111111111111111", ExpiryOrderYYMM, "2512", "201", "139", "", nil, false},
+	{visaTestKey, "4111111111111111", ExpiryOrderYYMM, "2512", "999", "133", "", nil, false},
+	{visaTestKey, "4111111111111111", ExpiryOrderYYMM, "2512", "000", "765", "", nil, false},
+	{"9999999999999999 8888888888888888", "2222222222222222", ExpiryOrderYYMM, "3333", "111", "361", "", ErrKeyParity, true},
+	{"4C37C8319D76ADAB 58D9431543C2165B", "4433678298261175", ExpiryOrderMMYY, "0916", "101", "478", "", nil, false},
+	{"1234567812345678 1234567812345678", "123456789012", ExpiryOrderYYMM, "1108", "000", "204", "", ErrKeyParity, false},
+	{"1234567812345678 8765432187654321", "123456789012", ExpiryOrderYYMM, "1108", "000", "453", "", ErrKeyParity, false},
+	{"1313131313131313 1313131313131313", "4444333322221111", ExpiryOrderYYMM, "9911", "101", "662", "", ErrEqualHalves, false},
+	{"1313131313131313 1313131313131313", "4444333322221111", ExpiryOrderYYMM, "9911", "000", "114", "", ErrEqualHalves, false},
+	{"1313131313131313 1313131313131313", "4444333322221111", ExpiryOrderYYMM, "9911", "999", "163", "", ErrEqualHalves, false},
+	{"D676DCF3AFB73505 32EAF00EA253D875", "4123450990122129", ExpiryOrderMMYY, "0721", "202", "241", "2410", ErrKeyParity, false},
 
 	// Found by search, for the fallback to A–F: the results have 4, 3, 2, 1 and 0
 	// decimal digits.
-	{visaTestKey, "4000000000000013", YYMM, "2511", "201", "680", "68031", nil, false},
-	{visaTestKey, "4000000000002402", YYMM, "2511", "201", "323", "32300", nil, false},
-	{visaTestKey, "4000000000003118", YYMM, "2511", "201", "411", "41141", nil, false},
-	{visaTestKey, "4000000000002930", YYMM, "2511", "201", "133", "13321", nil, false},
-	{visaTestKey, "4000000002024465", YYMM, "2511", "201", "314", "31442", nil, false},
+	{visaTestKey, "4000000000000013", ExpiryOrderYYMM, "2511", "201", "680", "68031", nil, false},
+	{visaTestKey, "4000000000002402", ExpiryOrderYYMM, "2511", "201", "323", "32300", nil, false},
+	{visaTestKey, "4000000000003118", ExpiryOrderYYMM, "2511", "201", "411", "41141", nil, false},
+	{visaTestKey, "4000000000002930", ExpiryOrderYYMM, "2511", "201", "133", "13321", nil, false},
+	{visaTestKey, "4000000002024465", ExpiryOrderYYMM, "2511", "201", "314", "31442", nil, false},
 }
 
 func TestDerive_FollowsPublishedVectors(t *testing.T) {
@@ -196,11 +196,11 @@ func TestDerive_AgreesWithTwin(t *testing.T) {
 		year := rapid.IntRange(0, 99).Draw(t, "year")
 		month := rapid.IntRange(1, 12).Draw(t, "month")
 		code := fmt.Sprintf("%03d", rapid.IntRange(0, 999).Draw(t, "service code"))
-		order := rapid.SampledFrom([]ExpiryOrder{YYMM, MMYY}).Draw(t, "order")
+		order := rapid.SampledFrom([]ExpiryOrder{ExpiryOrderYYMM, ExpiryOrderMMYY}).Draw(t, "order")
 		n := rapid.IntRange(3, 5).Draw(t, "digits")
 
 		written := fmt.Sprintf("%02d%02d", year, month)
-		if order == MMYY {
+		if order == ExpiryOrderMMYY {
 			written = fmt.Sprintf("%02d%02d", month, year)
 		}
 		want, _ := twin(pair, pan+written+code)
@@ -255,14 +255,14 @@ func TestNewLocal_Refuses(t *testing.T) {
 		digits int
 		want   error
 	}{
-		{CVK{}, YYMM, 3, ErrMissing},
+		{CVK{}, ExpiryOrderYYMM, 3, ErrMissing},
 		{key, 0, 3, ErrExpiryOrder},
 		{key, 3, 3, ErrExpiryOrder},
-		{key, YYMM, 0, ErrDigits},
-		{key, YYMM, 2, ErrDigits},
-		{key, YYMM, 6, ErrDigits},
-		{key, MMYY, 3, nil},
-		{key, YYMM, 5, nil},
+		{key, ExpiryOrderYYMM, 0, ErrDigits},
+		{key, ExpiryOrderYYMM, 2, ErrDigits},
+		{key, ExpiryOrderYYMM, 6, ErrDigits},
+		{key, ExpiryOrderMMYY, 3, nil},
+		{key, ExpiryOrderYYMM, 5, nil},
 	} {
 		if _, err := NewLocal(tt.key, tt.order, tt.digits); !errors.Is(err, tt.want) {
 			t.Errorf("NewLocal(%v, %v, %d): %v, want %v", tt.key.IsValid(), tt.order, tt.digits, err, tt.want)
@@ -305,7 +305,7 @@ func TestNewCVK_KeepsNoReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	clear(pair)
-	local, err := NewLocal(key, YYMM, 3)
+	local, err := NewLocal(key, ExpiryOrderYYMM, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +396,7 @@ func testLocal(t *testing.T, digits int) *Local {
 	if err != nil {
 		t.Fatal(err)
 	}
-	local, err := NewLocal(key, YYMM, digits)
+	local, err := NewLocal(key, ExpiryOrderYYMM, digits)
 	if err != nil {
 		t.Fatal(err)
 	}

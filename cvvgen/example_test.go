@@ -24,7 +24,7 @@ func exampleDeriver() *cvvgen.Local {
 		log.Fatal(err)
 	}
 	clear(pair)
-	local, err := cvvgen.NewLocal(key, cvvgen.YYMM, 3)
+	local, err := cvvgen.NewLocal(key, cvvgen.ExpiryOrderYYMM, 3)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func exampleCard() cvvgen.Card {
 	if err != nil {
 		log.Fatal(err)
 	}
-	expiry, err := cvvgen.ParseExpiry(cvvgen.MMYY, "1125") // as embossed
+	expiry, err := cvvgen.ParseExpiry(cvvgen.ExpiryOrderMMYY, "1125") // as embossed
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func (h hsm) Derive(ctx context.Context, card cvvgen.Card, code servicecode.Code
 	if err := ctx.Err(); err != nil {
 		return cvvgen.CVV{}, err
 	}
-	expiry, err := card.Expiry.Digits(cvvgen.YYMM)
+	expiry, err := card.Expiry.Digits(cvvgen.ExpiryOrderYYMM)
 	if err != nil {
 		return cvvgen.CVV{}, err
 	}

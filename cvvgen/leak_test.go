@@ -505,7 +505,7 @@ func unhexed(needles func([]byte) []needle) func(string) []needle {
 }
 
 func card(pan string) cvvgen.Card {
-	expiry, err := cvvgen.ParseExpiry(cvvgen.YYMM, "2511")
+	expiry, err := cvvgen.ParseExpiry(cvvgen.ExpiryOrderYYMM, "2511")
 	if err != nil {
 		panic(err)
 	}
@@ -513,7 +513,7 @@ func card(pan string) cvvgen.Card {
 }
 
 func local(pair string) *cvvgen.Local {
-	l, err := cvvgen.NewLocal(cvvgen.MustCVK(pair), cvvgen.YYMM, 3)
+	l, err := cvvgen.NewLocal(cvvgen.MustCVK(pair), cvvgen.ExpiryOrderYYMM, 3)
 	if err != nil {
 		panic(err)
 	}

@@ -213,11 +213,11 @@ func TestExpiry_RoundTripsInBothOrders(t *testing.T) {
 		month := rapid.IntRange(1, 12).Draw(t, "month")
 		yymm, mmyy := fmt.Sprintf("%02d%02d", year, month), fmt.Sprintf("%02d%02d", month, year)
 
-		e, err := ParseExpiry(YYMM, yymm)
+		e, err := ParseExpiry(ExpiryOrderYYMM, yymm)
 		if err != nil {
 			t.Fatal(err)
 		}
-		e2, err := ParseExpiry(MMYY, mmyy)
+		e2, err := ParseExpiry(ExpiryOrderMMYY, mmyy)
 		if err != nil || e2 != e {
 			t.Fatalf("MMYY gives %v, %v; want %v", e2, err, e)
 		}
@@ -225,11 +225,11 @@ func TestExpiry_RoundTripsInBothOrders(t *testing.T) {
 		if err != nil || e3 != e {
 			t.Fatalf("NewExpiry gives %v, %v; want %v", e3, err, e)
 		}
-		if got, err := e.Digits(YYMM); err != nil || got != yymm {
-			t.Fatalf("Digits(YYMM) = %s, %v", got, err)
+		if got, err := e.Digits(ExpiryOrderYYMM); err != nil || got != yymm {
+			t.Fatalf("Digits(ExpiryOrderYYMM) = %s, %v", got, err)
 		}
-		if got, err := e.Digits(MMYY); err != nil || got != mmyy {
-			t.Fatalf("Digits(MMYY) = %s, %v", got, err)
+		if got, err := e.Digits(ExpiryOrderMMYY); err != nil || got != mmyy {
+			t.Fatalf("Digits(ExpiryOrderMMYY) = %s, %v", got, err)
 		}
 		if want := fmt.Sprintf("month %02d of year %02d", month, year); e.String() != want || !e.IsValid() {
 			t.Fatalf("String = %q, want %q", e, want)
@@ -243,15 +243,15 @@ func TestExpiry_RefusesOtherText(t *testing.T) {
 		in    string
 		want  error
 	}{
-		{YYMM, "", ErrSyntax},
-		{YYMM, "251", ErrSyntax},
-		{YYMM, "25111", ErrSyntax},
-		{YYMM, "25x1", ErrSyntax},
-		{YYMM, "25/1", ErrSyntax},
-		{YYMM, "251:", ErrSyntax},
-		{YYMM, "2500", ErrSyntax},
-		{YYMM, "2513", ErrSyntax},
-		{MMYY, "2511", ErrSyntax}, // the wrong order, noticed by the month
+		{ExpiryOrderYYMM, "", ErrSyntax},
+		{ExpiryOrderYYMM, "251", ErrSyntax},
+		{ExpiryOrderYYMM, "25111", ErrSyntax},
+		{ExpiryOrderYYMM, "25x1", ErrSyntax},
+		{ExpiryOrderYYMM, "25/1", ErrSyntax},
+		{ExpiryOrderYYMM, "251:", ErrSyntax},
+		{ExpiryOrderYYMM, "2500", ErrSyntax},
+		{ExpiryOrderYYMM, "2513", ErrSyntax},
+		{ExpiryOrderMMYY, "2511", ErrSyntax}, // the wrong order, noticed by the month
 		{0, "2511", ErrExpiryOrder},
 		{3, "2511", ErrExpiryOrder},
 	} {
@@ -268,7 +268,7 @@ func TestExpiry_RefusesOtherText(t *testing.T) {
 			t.Errorf("NewExpiry(%d, %d) = %v, %v; want ErrSyntax", tt.year, tt.month, e, err)
 		}
 	}
-	if _, err := (Expiry{}).Digits(YYMM); !errors.Is(err, ErrMissing) {
+	if _, err := (Expiry{}).Digits(ExpiryOrderYYMM); !errors.Is(err, ErrMissing) {
 		t.Errorf("Digits of no expiry: %v, want ErrMissing", err)
 	}
 	if _, err := testCard().Expiry.Digits(0); !errors.Is(err, ErrExpiryOrder) {
@@ -277,7 +277,7 @@ func TestExpiry_RefusesOtherText(t *testing.T) {
 	if got := (Expiry{}).String(); got != "no expiry" {
 		t.Errorf("no expiry prints as %q", got)
 	}
-	for o, want := range map[ExpiryOrder]string{YYMM: "YYMM", MMYY: "MMYY", 0: "ExpiryOrder(0)", 77: "ExpiryOrder(77)"} {
+	for o, want := range map[ExpiryOrder]string{ExpiryOrderYYMM: "YYMM", ExpiryOrderMMYY: "MMYY", 0: "ExpiryOrder(0)", 77: "ExpiryOrder(77)"} {
 		if o.String() != want {
 			t.Errorf("order prints as %q, want %q", o, want)
 		}

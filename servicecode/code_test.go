@@ -127,23 +127,23 @@ func TestDigits_NamesMatchStandard(t *testing.T) {
 		name fmt.Stringer
 		want string
 	}{
-		{servicecode.International, twinFirst["1"]},
-		{servicecode.InternationalChip, twinFirst["2"]},
-		{servicecode.National, twinFirst["5"]},
-		{servicecode.NationalChip, twinFirst["6"]},
-		{servicecode.NoInterchange, twinFirst["7"]},
-		{servicecode.Test, twinFirst["9"]},
+		{servicecode.InterchangeInternational, twinFirst["1"]},
+		{servicecode.InterchangeInternationalChip, twinFirst["2"]},
+		{servicecode.InterchangeNational, twinFirst["5"]},
+		{servicecode.InterchangeNationalChip, twinFirst["6"]},
+		{servicecode.InterchangeNone, twinFirst["7"]},
+		{servicecode.InterchangeTest, twinFirst["9"]},
 		{servicecode.AuthorizationNormal, twinSecond["0"]},
 		{servicecode.AuthorizationByIssuer, twinSecond["2"]},
 		{servicecode.AuthorizationByIssuerExceptBilateral, twinSecond["4"]},
-		{servicecode.NoRestrictionsPINRequired, twinThird["0"]},
-		{servicecode.NoRestrictions, twinThird["1"]},
-		{servicecode.GoodsAndServices, twinThird["2"]},
-		{servicecode.ATMPINRequired, twinThird["3"]},
-		{servicecode.CashOnly, twinThird["4"]},
-		{servicecode.GoodsAndServicesPINRequired, twinThird["5"]},
-		{servicecode.NoRestrictionsPINFeasible, twinThird["6"]},
-		{servicecode.GoodsAndServicesPINFeasible, twinThird["7"]},
+		{servicecode.ServicesNoRestrictionsPINRequired, twinThird["0"]},
+		{servicecode.ServicesNoRestrictions, twinThird["1"]},
+		{servicecode.ServicesGoodsAndServices, twinThird["2"]},
+		{servicecode.ServicesATMPINRequired, twinThird["3"]},
+		{servicecode.ServicesCashOnly, twinThird["4"]},
+		{servicecode.ServicesGoodsAndServicesPINRequired, twinThird["5"]},
+		{servicecode.ServicesNoRestrictionsPINFeasible, twinThird["6"]},
+		{servicecode.ServicesGoodsAndServicesPINFeasible, twinThird["7"]},
 	} {
 		if got := tt.name.String(); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)

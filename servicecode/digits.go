@@ -9,12 +9,12 @@ type Interchange byte
 
 // The assigned first digits (ISO/IEC 7813).
 const (
-	International     Interchange = '1' // international interchange
-	InternationalChip Interchange = '2' // international interchange, chip where feasible
-	National          Interchange = '5' // national interchange only, except under bilateral agreement
-	NationalChip      Interchange = '6' // as National, chip where feasible
-	NoInterchange     Interchange = '7' // none, except under bilateral agreement
-	Test              Interchange = '9' // test card
+	InterchangeInternational     Interchange = '1' // international interchange
+	InterchangeInternationalChip Interchange = '2' // international interchange, chip where feasible
+	InterchangeNational          Interchange = '5' // national interchange only, except under bilateral agreement
+	InterchangeNationalChip      Interchange = '6' // as InterchangeNational, chip where feasible
+	InterchangeNone              Interchange = '7' // none, except under bilateral agreement
+	InterchangeTest              Interchange = '9' // test card
 )
 
 var interchangeWords = [10]string{
@@ -31,14 +31,18 @@ func (i Interchange) IsAssigned() bool { return words(&interchangeWords, byte(i)
 
 // Chip reports whether the chip is to be used where feasible, rather than the
 // magnetic stripe.
-func (i Interchange) Chip() bool { return i == InternationalChip || i == NationalChip }
+func (i Interchange) Chip() bool {
+	return i == InterchangeInternationalChip || i == InterchangeNationalChip
+}
 
 // International reports whether the card may be used outside its country.
-func (i Interchange) International() bool { return i == International || i == InternationalChip }
+func (i Interchange) International() bool {
+	return i == InterchangeInternational || i == InterchangeInternationalChip
+}
 
 // National reports whether the card may be used only in its own country, except
 // under bilateral agreement.
-func (i Interchange) National() bool { return i == National || i == NationalChip }
+func (i Interchange) National() bool { return i == InterchangeNational || i == InterchangeNationalChip }
 
 // String returns the meaning in words, such as "international".
 func (i Interchange) String() string {
@@ -84,14 +88,14 @@ type Services byte
 
 // The assigned third digits (ISO/IEC 7813).
 const (
-	NoRestrictionsPINRequired   Services = '0' // no restrictions, PIN required
-	NoRestrictions              Services = '1' // no restrictions
-	GoodsAndServices            Services = '2' // goods and services only, no cash
-	ATMPINRequired              Services = '3' // ATM only, PIN required
-	CashOnly                    Services = '4' // cash only
-	GoodsAndServicesPINRequired Services = '5' // goods and services only, PIN required
-	NoRestrictionsPINFeasible   Services = '6' // no restrictions, PIN where feasible
-	GoodsAndServicesPINFeasible Services = '7' // goods and services only, PIN where feasible
+	ServicesNoRestrictionsPINRequired   Services = '0' // no restrictions, PIN required
+	ServicesNoRestrictions              Services = '1' // no restrictions
+	ServicesGoodsAndServices            Services = '2' // goods and services only, no cash
+	ServicesATMPINRequired              Services = '3' // ATM only, PIN required
+	ServicesCashOnly                    Services = '4' // cash only
+	ServicesGoodsAndServicesPINRequired Services = '5' // goods and services only, PIN required
+	ServicesNoRestrictionsPINFeasible   Services = '6' // no restrictions, PIN where feasible
+	ServicesGoodsAndServicesPINFeasible Services = '7' // goods and services only, PIN where feasible
 )
 
 var servicesWords = [10]string{
@@ -110,19 +114,19 @@ func (s Services) IsAssigned() bool { return words(&servicesWords, byte(s)) != "
 
 // PINRequired reports whether a PIN is required.
 func (s Services) PINRequired() bool {
-	return s == NoRestrictionsPINRequired || s == ATMPINRequired || s == GoodsAndServicesPINRequired
+	return s == ServicesNoRestrictionsPINRequired || s == ServicesATMPINRequired || s == ServicesGoodsAndServicesPINRequired
 }
 
 // PINWhereFeasible reports whether a PIN is asked for wherever there is a means
 // to enter it, without being required.
 func (s Services) PINWhereFeasible() bool {
-	return s == NoRestrictionsPINFeasible || s == GoodsAndServicesPINFeasible
+	return s == ServicesNoRestrictionsPINFeasible || s == ServicesGoodsAndServicesPINFeasible
 }
 
 // Unrestricted reports whether the card pays for goods and services and also
 // gives cash.
 func (s Services) Unrestricted() bool {
-	return s == NoRestrictionsPINRequired || s == NoRestrictions || s == NoRestrictionsPINFeasible
+	return s == ServicesNoRestrictionsPINRequired || s == ServicesNoRestrictions || s == ServicesNoRestrictionsPINFeasible
 }
 
 // String returns the meaning in words, such as "cash only".

@@ -34,7 +34,7 @@ func (g *derivedGenerator) Identify(c *store.Card, p cvvgen.Card) error {
 	if !p.PAN.IsValid() {
 		return &FieldError{"pan", "is required: CVVs are derived from it here"}
 	}
-	expiry, err := p.Expiry.Digits(cvvgen.YYMM)
+	expiry, err := p.Expiry.Digits(cvvgen.ExpiryOrderYYMM)
 	if err != nil {
 		return &FieldError{"expiry", "is required: CVVs are derived from it here"}
 	}
@@ -64,7 +64,7 @@ func (g *derivedGenerator) identity(c *store.Card) (cvvgen.Card, error) {
 	if len(plain) < 4 {
 		return cvvgen.Card{}, seal.ErrOpen
 	}
-	expiry, err := cvvgen.ParseExpiry(cvvgen.YYMM, string(plain[:4]))
+	expiry, err := cvvgen.ParseExpiry(cvvgen.ExpiryOrderYYMM, string(plain[:4]))
 	if err != nil {
 		return cvvgen.Card{}, seal.ErrOpen
 	}

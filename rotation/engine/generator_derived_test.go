@@ -82,7 +82,7 @@ func derived(t *testing.T) engine.Generator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	local, err := cvvgen.NewLocal(cvk, cvvgen.YYMM, 3)
+	local, err := cvvgen.NewLocal(cvk, cvvgen.ExpiryOrderYYMM, 3)
 	if err != nil {
 		t.Fatal(err)
 	}

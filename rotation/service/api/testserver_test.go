@@ -306,7 +306,7 @@ func derived(t testing.TB) engine.Generator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	local, err := cvvgen.NewLocal(key, cvvgen.YYMM, 5)
+	local, err := cvvgen.NewLocal(key, cvvgen.ExpiryOrderYYMM, 5)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func mustDeriver() *cvvgen.Local {
 	cvk, err := cvvgen.NewInsecureTestCVK(pair)
 	if err == nil {
 		var d *cvvgen.Local
-		if d, err = cvvgen.NewLocal(cvk, cvvgen.YYMM, 3); err == nil {
+		if d, err = cvvgen.NewLocal(cvk, cvvgen.ExpiryOrderYYMM, 3); err == nil {
 			return d
 		}
 	}

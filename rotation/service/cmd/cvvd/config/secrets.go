@@ -132,4 +132,4 @@ func (c *Config) Generator(ctx context.Context, kms seal.KMS) (engine.Generator,
 	return engine.Derived(local, ring), nil
 }
 
-var expiryOrders = map[string]cvvgen.ExpiryOrder{"YYMM": cvvgen.YYMM, "MMYY": cvvgen.MMYY}
+var expiryOrders = map[string]cvvgen.ExpiryOrder{"YYMM": cvvgen.ExpiryOrderYYMM, "MMYY": cvvgen.ExpiryOrderMMYY}
