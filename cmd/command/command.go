@@ -24,16 +24,16 @@ import (
 
 // Exit statuses.
 const (
-	Done    = 0
-	Failed  = 1 // the command could not do what it was asked to
-	Misused = 2 // bad usage: nothing was tried
+	ExitDone   = 0
+	ExitFailed = 1 // the command could not do what it was asked to
+	ExitUsage  = 2 // bad usage: nothing was tried
 )
 
 // Program is a command-line program.
 type Program struct {
 	Name    string
 	Help    fs.FS // help/NAME.txt for each command; help/card_force.txt for "card force"
-	Failure int   // exit status of errors that have none of their own; 0: Failed
+	Failure int   // exit status of errors that have none of their own; 0: ExitFailed
 
 	Stdin  io.Reader
 	Stdout io.Writer

@@ -50,8 +50,8 @@ func TestExecute_RefusesBadUsageWithHint(t *testing.T) {
 	} {
 		t.Run(args, func(t *testing.T) {
 			status, stdout, stderr := call(nil, strings.Fields(args)...)
-			if status != Misused || stdout != "" || stderr != want {
-				t.Errorf("status %d, stdout %q, stderr %q; want %d, nothing, %q", status, stdout, stderr, Misused, want)
+			if status != ExitUsage || stdout != "" || stderr != want {
+				t.Errorf("status %d, stdout %q, stderr %q; want %d, nothing, %q", status, stdout, stderr, ExitUsage, want)
 			}
 		})
 	}
@@ -64,13 +64,13 @@ func TestExecute_PrintsErrorAndReturnsItsStatus(t *testing.T) {
 		status int
 		want   string
 	}{
-		"none":              {nil, Done, ""},
-		"plain":             {cause, Failed, "error: cause\n"},
-		"joined":            {errors.Join(cause, errors.New("other")), Failed, "error: cause\nerror: other\n"},
-		"with a hint":       {Hint(cause, "do this"), Failed, "error: cause\nhint: do this\n"},
-		"the inner hint":    {Hint(fmt.Errorf("outer: %w", Hint(cause, "inner")), "outer"), Failed, "error: outer: cause\nhint: inner\n"},
-		"bad usage":         {Usage(cause), Misused, "error: cause\n"},
-		"wrapped bad usage": {fmt.Errorf("x: %w", Refuse("do this", "y: %w", cause)), Misused, "error: x: y: cause\nhint: do this\n"},
+		"none":              {nil, ExitDone, ""},
+		"plain":             {cause, ExitFailed, "error: cause\n"},
+		"joined":            {errors.Join(cause, errors.New("other")), ExitFailed, "error: cause\nerror: other\n"},
+		"with a hint":       {Hint(cause, "do this"), ExitFailed, "error: cause\nhint: do this\n"},
+		"the inner hint":    {Hint(fmt.Errorf("outer: %w", Hint(cause, "inner")), "outer"), ExitFailed, "error: outer: cause\nhint: inner\n"},
+		"bad usage":         {Usage(cause), ExitUsage, "error: cause\n"},
+		"wrapped bad usage": {fmt.Errorf("x: %w", Refuse("do this", "y: %w", cause)), ExitUsage, "error: x: y: cause\nhint: do this\n"},
 		"already printed":   {fmt.Errorf("x: %w", Status(7)), 7, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestHelp_GoesToStandardOutput(t *testing.T) {
 	}
 	for _, args := range []string{"group fail --help", "group fail -h", "help group fail"} {
 		t.Run(args, func(t *testing.T) {
-			if status, stdout, stderr := call(nil, strings.Fields(args)...); status != Done || stdout != string(want) || stderr != "" {
+			if status, stdout, stderr := call(nil, strings.Fields(args)...); status != ExitDone || stdout != string(want) || stderr != "" {
 				t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
 			}
 		})
@@ -109,7 +109,7 @@ func TestHelp_GoesToStandardOutput(t *testing.T) {
 func TestCompletion_PrintsScriptForEachShell(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		t.Run(shell, func(t *testing.T) {
-			if status, stdout, stderr := call(nil, "completion", shell); status != Done || !strings.Contains(stdout, "demo") || stderr != "" {
+			if status, stdout, stderr := call(nil, "completion", shell); status != ExitDone || !strings.Contains(stdout, "demo") || stderr != "" {
 				t.Errorf("status %d, stderr %q, stdout %q", status, stderr, stdout)
 			}
 		})

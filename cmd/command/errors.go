@@ -21,7 +21,7 @@ type usage struct{ error }
 
 func (u usage) Unwrap() error { return u.error }
 
-// Usage returns err as bad usage: its exit status is Misused.
+// Usage returns err as bad usage: its exit status is ExitUsage.
 func Usage(err error) error { return usage{err} }
 
 // IsUsage reports whether err is bad usage.
@@ -42,7 +42,7 @@ func (s Status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 // report prints err and its hint, and returns its exit status.
 func (p *Program) report(err error) int {
 	if err == nil {
-		return Done
+		return ExitDone
 	}
 	var status Status
 	if errors.As(err, &status) {
@@ -59,9 +59,9 @@ func (p *Program) report(err error) int {
 	}
 	switch {
 	case IsUsage(err):
-		return Misused
+		return ExitUsage
 	case p.Failure != 0:
 		return p.Failure
 	}
-	return Failed
+	return ExitFailed
 }

@@ -56,7 +56,7 @@ func (c *helpCheck) check(cmd *cobra.Command, path []string) {
 			c.problems = append(c.problems, fmt.Errorf("%s --help: %s", name, fmt.Sprintf(format, args...)))
 		}
 	}
-	must(status == Done && errs == "", "status %d, stderr %q", status, errs)
+	must(status == ExitDone && errs == "", "status %d, stderr %q", status, errs)
 	_, again, _ := c.run(append([]string{"help"}, path...)...)
 	must(again == out, "%s help prints another text", cmd.Root().Name())
 	must(strings.Contains(out, "\nUsage:\n  "+name), "no line says how to call it")

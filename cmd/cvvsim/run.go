@@ -16,7 +16,7 @@ import (
 
 // Exit statuses, as the help tells them.
 const (
-	exitDone       = command.Done
+	exitDone       = command.ExitDone
 	exitDifference = 1 // a difference, or a broken invariant, was found
 	exitBadInput   = 2 // or usage
 )

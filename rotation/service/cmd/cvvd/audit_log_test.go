@@ -123,7 +123,7 @@ func TestAuditLog_FullDiskRevealsNothing(t *testing.T) {
 	}
 	q := start(t, env, "card", "force", "a")
 	<-q.done
-	if log := q.log.String(); exitCode(q.err) != command.Failed || !strings.Contains(log, "error: the command was executed, but writing the audit record failed: ") || q.out.String() != "" {
+	if log := q.log.String(); exitCode(q.err) != command.ExitFailed || !strings.Contains(log, "error: the command was executed, but writing the audit record failed: ") || q.out.String() != "" {
 		t.Errorf("%v: %s%s", q.err, q.out, log)
 	}
 	if !strings.Contains(operator(t, env, "card", "show", "a"), "version 3") {

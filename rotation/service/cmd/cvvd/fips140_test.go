@@ -46,7 +46,7 @@ func TestServe_DerivedCVVsAreRefusedUnderFIPS140Only(t *testing.T) {
 			p := start(t, settings(t, append(derived, fipsOnly)...), args...)
 			<-p.done
 			want := "error: cvv.kind: derived CVVs need DES, which GODEBUG=fips140=only forbids: set cvv.kind = \"random\", or start cvvd without this GODEBUG\n"
-			if log := p.log.String(); exitCode(p.err) != command.Misused || !strings.Contains(log, want) || p.out.String() != "" {
+			if log := p.log.String(); exitCode(p.err) != command.ExitUsage || !strings.Contains(log, want) || p.out.String() != "" {
 				t.Errorf("%v: %s%s", p.err, p.out, log)
 			}
 		})

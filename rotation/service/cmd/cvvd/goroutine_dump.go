@@ -23,7 +23,7 @@ func (c *cli) onAbort() (undo func()) {
 		case s := <-signals:
 			fmt.Fprintf(c.Stderr, "error: %v: exiting immediately; goroutine dump without argument values:\n", s)
 			pprof.Lookup("goroutine").WriteTo(c.Stderr, 1)
-			os.Exit(command.Failed)
+			os.Exit(command.ExitFailed)
 		case <-done:
 		}
 	}()

@@ -64,7 +64,7 @@ func TestServe_ReplicasRotateEachDueCardOnce(t *testing.T) {
 	// The daemon refuses a database without a schema, with a hint.
 	early := start(t, env, "serve")
 	<-early.done
-	if exitCode(early.err) != command.Failed || !strings.Contains(early.log.String(), "hint: run cvvd migrate") {
+	if exitCode(early.err) != command.ExitFailed || !strings.Contains(early.log.String(), "hint: run cvvd migrate") {
 		t.Fatalf("%v: %s", early.err, early.log)
 	}
 	operator(t, env, "migrate")

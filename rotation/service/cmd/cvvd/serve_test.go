@@ -166,7 +166,7 @@ func TestServe_SecondSignalOrTimeoutAbortsShutdown(t *testing.T) {
 				want = "second signal, exiting"
 			}
 			<-p.done
-			if exitCode(p.err) != command.Failed || !strings.Contains(p.log.String(), want) {
+			if exitCode(p.err) != command.ExitFailed || !strings.Contains(p.log.String(), want) {
 				t.Errorf("ended with %v", p.err)
 			}
 		})
@@ -360,7 +360,7 @@ func TestServe_SIGABRTDumpsGoroutinesWithoutValues(t *testing.T) {
 	t.Parallel()
 	p := start(t, settings(t), "serve").serving()
 	var status *exec.ExitError
-	if err := p.end(syscall.SIGABRT); !errors.As(err, &status) || status.ExitCode() != command.Failed {
+	if err := p.end(syscall.SIGABRT); !errors.As(err, &status) || status.ExitCode() != command.ExitFailed {
 		t.Error(err)
 	}
 	log := p.log.String()
@@ -407,7 +407,7 @@ func TestServe_FailsIfPortIsInUse(t *testing.T) {
 		t.Run(variable, func(t *testing.T) {
 			p := start(t, settings(t, variable+"="+l.Addr().String()), "serve")
 			<-p.done
-			if exitCode(p.err) != command.Failed || !strings.Contains(p.log.String(), "address already in use") {
+			if exitCode(p.err) != command.ExitFailed || !strings.Contains(p.log.String(), "address already in use") {
 				t.Errorf("%v: %s", p.err, p.log)
 			}
 		})
