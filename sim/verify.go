@@ -79,7 +79,7 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 	}
 	if !met {
 		v.cards[e.Card] = c
-		if e.Expect.Fields&timeline.AllFields == timeline.AllFields && len(e.Expect.Differences(timeline.Expected(d, after))) > 0 && possible(e) {
+		if e.Expect.Fields&timeline.FieldAll == timeline.FieldAll && len(e.Expect.Differences(timeline.Expected(d, after))) > 0 && possible(e) {
 			c.known = false // the log began in the middle
 		}
 	}
@@ -131,7 +131,7 @@ func lostPrecision(before, after rotation.State, e timeline.Entry) time.Duration
 // otherwise what the rules say of the state as known.
 func (v *Verifier) judgeOldSlot(c *recorded, e timeline.Entry, after rotation.State, d rotation.Decision) Finding {
 	next, _ := c.state.Next()
-	duplicate := timeline.Expect{Fields: timeline.AllFields, Reason: rotation.ReasonDuplicate, Next: next, Interval: c.state.Interval()}
+	duplicate := timeline.Expect{Fields: timeline.FieldAll, Reason: rotation.ReasonDuplicate, Next: next, Interval: c.state.Interval()}
 	f := v.compare(c, e, after, d)
 	switch asDuplicate := len(e.Expect.Differences(duplicate)) == 0; {
 	case f.Verdict == VerdictSilent || f.Verdict == VerdictAgrees && asDuplicate:

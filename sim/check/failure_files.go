@@ -38,7 +38,7 @@ func (f *Failure) Timeline(comments ...string) ([]byte, error) {
 			fmt.Fprintf(&b, "# Of a timer armed for %v, which the event does not name:\n", instant(e.Armed))
 		}
 		entry := timeline.Entry{Card: "A", Event: e.Rotation(), Expect: timeline.Expect{
-			Fields: timeline.AllFields, Rotate: want.Rotate, Reschedule: want.Reschedule,
+			Fields: timeline.FieldAll, Rotate: want.Rotate, Reschedule: want.Reschedule,
 			Scenario: int64(want.Scenario), Missed: want.Missed,
 		}}
 		if want.Next.OK {

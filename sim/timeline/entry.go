@@ -43,16 +43,16 @@ const (
 	FieldNext
 	FieldInterval
 
-	// AllFields are those that a replay writes: all but FieldInterval.
-	AllFields = FieldRotate | FieldReschedule | FieldReason | FieldScenario | FieldMissed | FieldNext
+	// FieldAll holds those that a replay writes: all but FieldInterval.
+	FieldAll = FieldRotate | FieldReschedule | FieldReason | FieldScenario | FieldMissed | FieldNext
 )
 
 // Expected returns the expectation that the decision d and the state after it
-// fulfil: [AllFields] are set, and Interval is there to be compared.
+// fulfil: the fields of [FieldAll] are set, and Interval is there to be compared.
 func Expected(d rotation.Decision, after rotation.State) Expect {
 	next, _ := after.Next()
 	return Expect{
-		Fields:     AllFields,
+		Fields:     FieldAll,
 		Rotate:     d.Rotate(),
 		Reschedule: d.Reschedule(),
 		Reason:     d.Reason(),

@@ -391,7 +391,7 @@ func entries() *rapid.Generator[timeline.Entry] {
 			e.Event = rotation.Disable(at)
 		}
 		x := &e.Expect
-		x.Fields = timeline.Field(rapid.IntRange(0, int(timeline.AllFields)).Draw(t, "fields"))
+		x.Fields = timeline.Field(rapid.IntRange(0, int(timeline.FieldAll)).Draw(t, "fields"))
 		if x.Fields&timeline.FieldRotate != 0 {
 			x.Rotate = rapid.Bool().Draw(t, "rotate")
 		}

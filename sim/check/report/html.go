@@ -81,7 +81,7 @@ func failureSteps(f *check.Failure, source string) (steps []sim.Step, err error)
 // answer returns an outcome as the expectation of a timeline.
 func answer(o check.Outcome) timeline.Expect {
 	x := timeline.Expect{
-		Fields: timeline.AllFields,
+		Fields: timeline.FieldAll,
 		Rotate: o.Rotated, Reschedule: o.Rescheduled, Reason: o.Reason,
 		Scenario: int64(o.Scenario), Missed: o.Missed,
 	}
