@@ -3,34 +3,11 @@ package engine
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"path"
-	"runtime"
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/paniclog"
 )
-
-// Panicked returns what may be logged of a panic: the type of the value, never the
-// value, which may be a secret; and the functions that were running, innermost
-// first, with file and line, but without the arguments that a stack trace shows.
-// Call it in the deferred function that has just recovered v.
-func Panicked(v any) slog.Attr {
-	const deepest = 64
-	pcs := make([]uintptr, deepest)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
-	var at []string
-	recovering := true
-	for more := true; more; {
-		var f runtime.Frame
-		f, more = frames.Next()
-		at = append(at, fmt.Sprintf("%s %s:%d", f.Function, path.Base(f.File), f.Line))
-		if recovering && f.Function == "runtime.gopanic" {
-			recovering, at = false, nil // so far it was the recovery
-		}
-	}
-	return slog.Group("panic", "type", fmt.Sprintf("%T", v), "at", at)
-}
 
 // recovered, deferred, turns a panic into an error and logs where it happened. A
 // caller further up could print the panic's value, which may be a CVV.
@@ -40,7 +17,7 @@ func (e *Engine) recovered(ctx context.Context, card string, err *error) {
 		return
 	}
 	*err = fmt.Errorf("panic (%T)", v)
-	e.log.ErrorContext(ctx, "operation panicked; returning an error and changing nothing", "card", card, Panicked(v))
+	e.log.ErrorContext(ctx, "operation panicked; returning an error and changing nothing", "card", card, paniclog.Attr(v))
 }
 
 // current is the generator's Current, outside of a transaction.

@@ -123,12 +123,12 @@ func TestRecover_PanicsBecomeErrorsWithoutTheirValue(t *testing.T) {
 				continue
 			}
 			log := f.log.String()
-			for _, want := range []string{"panic.type=", kind, ").leaveHere recover_test.go:", "engine.(*Engine)."} {
+			for _, want := range []string{"panic.type=", kind, ").leaveHere recover_panic_test.go:", "engine.(*Engine)."} {
 				if !strings.Contains(log, want) {
 					t.Errorf("%s, %s: no %q in the log", operation, kind, want)
 				}
 			}
-			for _, hidden := range []string{"48213", "bc55", "0x", "engine.Panicked"} {
+			for _, hidden := range []string{"48213", "bc55", "0x", "paniclog.Attr"} {
 				if strings.Contains(log, hidden) || strings.Contains(err.Error(), hidden) {
 					t.Errorf("%s, %s: %s in the log or in an error: %s", operation, kind, hidden, log)
 				}

@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"cvvrotation/rotation/engine/internal/cardid"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/cardid"
 )
 
 // Ref names a card and the account that it must belong to. Operators, who may act
@@ -27,7 +27,7 @@ func (r Ref) check() error {
 	if r.Account == "" {
 		return &FieldError{"account", "is required"}
 	}
-	return CheckName("account", r.Account)
+	return fieldError("account", cardid.CheckName(r.Account))
 }
 
 // checkOwner returns an error if there is no such card, or none that r may use.
@@ -44,11 +44,6 @@ func (r Ref) checkOwner(c *store.Card) error {
 // CheckCard returns a *FieldError if id cannot be the id of a card: it must be fit
 // for paths, logs and events, and therefore must not look like a PAN.
 func CheckCard(id string) error { return fieldError("card", cardid.Check(id)) }
-
-// CheckName returns a *FieldError for the field if name is not fit for paths and
-// logs: 1 to store.MaxID letters, digits and - _ : . of ASCII, without a leading
-// dot.
-func CheckName(field, name string) error { return fieldError(field, cardid.CheckName(name)) }
 
 func fieldError(field string, err error) error {
 	if err == nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"cvvrotation/rotation"
-	"cvvrotation/rotation/engine/internal/cardid"
+	"cvvrotation/rotation/internal/cardid"
 )
 
 // ErrEvent is returned by Parse for input that is not a "Card CVV changed" event

@@ -18,7 +18,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
-	"cvvrotation/rotation/engine/internal/cardid"
+	"cvvrotation/rotation/internal/cardid"
 	"cvvrotation/servicecode"
 )
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/internal/cardid"
 	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/auth"
 )
@@ -24,8 +25,8 @@ const (
 // card's id. The engine checks that the card belongs to the caller's account.
 func (h *handler) authorize(c *call) error {
 	id := c.r.PathValue("cardId")
-	wrong := checkCard(id)
-	if wrong == "" {
+	wrong := cardid.Check(id)
+	if wrong == nil {
 		c.card = id // from here on it may be logged
 	}
 	caller, err := h.auth.AuthenticateRequest(c.r)
@@ -42,11 +43,11 @@ func (h *handler) authorize(c *call) error {
 	if !c.caller.Has(c.op.scope) {
 		return c.scopeMissing(c.op.scope, "the operation requires the scope "+c.op.scope)
 	}
-	if !c.anyAccount() && checkName(c.caller.Account) != "" {
+	if !c.anyAccount() && cardid.CheckName(c.caller.Account) != nil {
 		return c.scopeMissing(ScopeAnyAccount, "the caller has no account and lacks the scope "+ScopeAnyAccount)
 	}
-	if wrong != "" {
-		return invalid(fieldError{Field: "cardId", In: "path", Detail: wrong})
+	if wrong != nil {
+		return invalid(fieldError{Field: "cardId", In: "path", Detail: wrong.Error()})
 	}
 	// Per account too, so that one account cannot use up another's requests.
 	if wait := h.perCard.take(c.caller.Account+"/"+c.card, h.clock.Now()); wait > 0 {
@@ -73,18 +74,4 @@ func (c *call) ref() engine.Ref {
 		return engine.AnyAccount(c.card)
 	}
 	return engine.Ref{Card: c.card, Account: c.caller.Account}
-}
-
-// checkCard returns what is wrong with a card's id, or "". The engine checks it
-// again; this check decides whether the id may be logged.
-func checkCard(id string) string { return fieldDetail(engine.CheckCard(id)) }
-
-// checkName returns what is wrong with a name that is stored and logged, or "".
-func checkName(name string) string { return fieldDetail(engine.CheckName("", name)) }
-
-func fieldDetail(err error) string {
-	if e, ok := errors.AsType[*engine.FieldError](err); ok {
-		return e.Detail
-	}
-	return ""
 }

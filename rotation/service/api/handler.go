@@ -15,6 +15,7 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/internal/paniclog"
 	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/auth"
 )
@@ -146,7 +147,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *handler) respond(c *call) (r *response) {
 	defer func() {
 		if v := recover(); v != nil {
-			h.log.ErrorContext(c.r.Context(), "request handler panicked; answering 500", "request_id", c.requestID, "route", c.route(), engine.Panicked(v))
+			h.log.ErrorContext(c.r.Context(), "request handler panicked; answering 500", "request_id", c.requestID, "route", c.route(), paniclog.Attr(v))
 			r = (&problem{name: audit.OutcomeInternalError}).response(c.requestID)
 		}
 	}()

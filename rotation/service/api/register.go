@@ -7,6 +7,7 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/internal/cardid"
 )
 
 // monthMember reads a year and a month, as in 2027-11. Cards print 11/27, and card
@@ -69,8 +70,8 @@ type accountID string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (n *accountID) UnmarshalText(text []byte) error {
-	if wrong := checkName(string(text)); wrong != "" {
-		return errors.New(wrong)
+	if err := cardid.CheckName(string(text)); err != nil {
+		return err
 	}
 	*n = accountID(text)
 	return nil
