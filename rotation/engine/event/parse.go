@@ -34,7 +34,10 @@ func Parse(b []byte) (Changed, error) { return parse(b, false) }
 func ParseStrict(b []byte) (Changed, error) { return parse(b, true) }
 
 func parse(b []byte, strict bool) (Changed, error) {
-	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(b)), strict: strict}
+	p := parser{
+		dec: jsontext.NewDecoder(bytes.NewReader(b)), strict: strict,
+		attributes: make(map[string]bool, 12), data: make(map[string]bool, 16),
+	}
 	p.object(p.attribute)
 	if p.err == nil {
 		if _, err := p.dec.ReadToken(); err != io.EOF {
@@ -57,16 +60,20 @@ type parser struct {
 	err    error
 	strict bool
 
-	seen map[string]bool
-	id   string
-	kind string // cvv_rotation_type; empty: not there
+	attributes map[string]bool // the known members of the envelope that are there
+	data       map[string]bool // and those of data
+	id         string
+	kind       string // cvv_rotation_type; empty: not there
 }
 
-var required = []string{
-	"specversion", "id", "source", "type", "subject", "partitionkey", "time", "datacontenttype", "data",
-	"card_id", "account_id", "event_number", "operation_type", "cvv_version", "cvv_next_rotation_date",
-	"cvv_rotation_interval_hours", "rescheduled", "reason", "scenario",
-}
+// What an event must have.
+var (
+	requiredAttributes = []string{"specversion", "id", "source", "type", "subject", "partitionkey", "time", "datacontenttype", "data"}
+	requiredData       = []string{
+		"card_id", "account_id", "event_number", "operation_type", "cvv_version", "cvv_next_rotation_date",
+		"cvv_rotation_interval_hours", "rescheduled", "reason", "scenario",
+	}
+)
 
 func (p *parser) fail(format string, args ...any) {
 	if p.err == nil {
@@ -133,8 +140,9 @@ func (p *parser) attribute(name string) {
 		p.object(p.datum)
 	default:
 		p.unknown("the envelope", name, lowerCase) // as CloudEvents requires
+		return
 	}
-	p.see(name)
+	p.attributes[name] = true
 }
 
 // unknown skips a member that this version does not know. letters are those that
@@ -193,15 +201,9 @@ func (p *parser) datum(name string) {
 		p.Repaired = p.bool(name)
 	default:
 		p.unknown("data", name, lowerCase+"_")
+		return
 	}
-	p.see(name)
-}
-
-func (p *parser) see(name string) {
-	if p.seen == nil {
-		p.seen = make(map[string]bool, 24)
-	}
-	p.seen[name] = true
+	p.data[name] = true
 }
 
 func (p *parser) text(name string) string {
@@ -275,9 +277,14 @@ func (p *parser) hours(name string) time.Duration {
 
 // check finds what is missing and what contradicts itself.
 func (p *parser) check() {
-	for _, name := range required {
-		if !p.seen[name] {
+	for _, name := range requiredAttributes {
+		if !p.attributes[name] {
 			p.fail("%s is missing", name)
+		}
+	}
+	for _, name := range requiredData {
+		if !p.data[name] {
+			p.fail("%s is missing in data", name)
 		}
 	}
 	if p.id != p.Card+"."+strconv.FormatInt(p.Number, 10) {
@@ -291,10 +298,10 @@ func (p *parser) check() {
 	}{
 		{rotate || change || p.Operation == OperationDeleteInterval, "operation_type is an unknown word"},
 		{rotate == (p.kind != ""), "cvv_rotation_type belongs to ROTATE_CVV"},
-		{p.kind == "" && !p.seen["cvv_rotation_type"] || p.kind == "MANUAL" || p.Automatic, "cvv_rotation_type must be AUTOMATIC or MANUAL"},
-		{p.Automatic == p.seen["missed"], "missed belongs to AUTOMATIC"},
-		{p.Compromised == p.seen["compromised"] && (!p.Compromised || p.kind == "MANUAL"), "compromised is true and belongs to MANUAL"},
-		{p.Repaired == p.seen["repaired"] && (!p.Repaired || change), "repaired is true and belongs to CHANGE_CVV_ROTATION"},
+		{p.kind == "" && !p.data["cvv_rotation_type"] || p.kind == "MANUAL" || p.Automatic, "cvv_rotation_type must be AUTOMATIC or MANUAL"},
+		{p.Automatic == p.data["missed"], "missed belongs to AUTOMATIC"},
+		{p.Compromised == p.data["compromised"] && (!p.Compromised || p.kind == "MANUAL"), "compromised is true and belongs to MANUAL"},
+		{p.Repaired == p.data["repaired"] && (!p.Repaired || change), "repaired is true and belongs to CHANGE_CVV_ROTATION"},
 		{p.Scenario <= 3 && (p.Scenario == 0 || p.Reason == rotation.ReasonGuard), "scenario is 1 to 3 with the reason guard, else 0"},
 		{p.reasonFits(), "reason does not fit the operation"},
 		{p.Rescheduled == (p.Reason == rotation.ReasonScheduled || p.Reason == rotation.ReasonIntervalSet), "rescheduled does not fit the reason"},
