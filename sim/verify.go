@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"time"
 
 	"cvvrotation/rotation"
@@ -83,20 +84,27 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 			c.known = false // the log began in the middle
 		}
 	}
+	lost := c.lostPrecision(after, e)
+	f := v.judge(c, e, after, d)
+	f.LostPrecision = lost
+	return f, nil
+}
+
+// judge judges an entry and moves the card's state on.
+func (v *Verifier) judge(c *recorded, e timeline.Entry, after rotation.State, d rotation.Decision) Finding {
 	switch {
 	case !c.known:
-		return v.learn(c, e), nil
+		return v.learn(c, e)
 	case c.oldSlots && (d.Rule == rotation.R13 || d.Rule == rotation.R14):
-		return v.judgeOldSlot(c, e, after, d), nil
+		return v.judgeOldSlot(c, e, after, d)
 	}
 	f := v.compare(c, e, after, d)
-	f.LostPrecision = lostPrecision(c.state, after, e)
 	c.state = after
 	c.oldSlots = c.oldSlots && d.Rule != rotation.R5 // by R19, the newest is known now
 	if f.Verdict == VerdictDiffers && c.learned {
 		*c = recorded{} // what was learned is in doubt
 	}
-	return f, nil
+	return f
 }
 
 // compare judges an entry of a card whose state is known.
@@ -112,18 +120,27 @@ func (v *Verifier) compare(c *recorded, e timeline.Entry, after rotation.State, 
 }
 
 // lostPrecision returns the gap between the slot that e names and the next slot
-// before it, or else between the next slot that e records and that after it.
-func lostPrecision(before, after rotation.State, e timeline.Entry) time.Duration {
-	limit := func(s rotation.State) time.Duration { return min(time.Second, s.Interval()/2) }
-	if slot, named := e.Event.Slot(); named {
-		if next, on := before.Next(); on && slot.Sub(next).Abs() < limit(before) && !slot.Equal(next) {
-			return slot.Sub(next)
+// before it, or else between the next slot that e records and that after it. Of a
+// card whose state is not known, the next slot is that of the previous record, or
+// of e itself if nothing rotated.
+func (c *recorded) lostPrecision(after rotation.State, e timeline.Entry) time.Duration {
+	gap := func(at, next time.Time, interval time.Duration) time.Duration {
+		if d := at.Sub(next); !at.IsZero() && !next.IsZero() && d.Abs() < min(time.Second, interval/2) {
+			return d
 		}
+		return 0
 	}
-	if next, on := after.Next(); on && !e.Expect.Next.IsZero() && e.Expect.Next.Sub(next).Abs() < limit(after) {
-		return e.Expect.Next.Sub(next)
+	slot, _ := e.Event.Slot()
+	if !c.known {
+		next := c.next
+		if says := e.Expect.Fields; says&timeline.FieldNext != 0 && says&timeline.FieldRotate != 0 && !e.Expect.Rotate {
+			next = e.Expect.Next
+		}
+		return gap(slot, next, rotation.MaxInterval)
 	}
-	return 0
+	before, _ := c.state.Next()
+	next, _ := after.Next()
+	return cmp.Or(gap(slot, before, c.state.Interval()), gap(e.Expect.Next, next, after.Interval()))
 }
 
 // judgeOldSlot judges the delivery of a slot that the schedule has left and that

@@ -87,7 +87,7 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 			fmt.Fprintln(c.Stderr, "note: nothing was judged: no event carries an expectation")
 		}
 		if total.imprecise > 0 {
-			fmt.Fprintf(c.Stderr, "warning: %d events have a slot or next less than a second from the right one (first: %s): a column or a message has rounded it. "+
+			fmt.Fprintf(c.Stderr, "warning: a slot or next is less than a second from the right one (%d times, first: %s): a column or a message may have rounded it. "+
 				"Deliver what State.Due returns for the stored state.\n", total.imprecise, total.firstImprecise)
 		}
 		if skipped > 0 {
