@@ -93,13 +93,3 @@ func encodeState(c *store.Card, s rotation.State) bool {
 	c.State, c.Next, c.Interval, c.Due = state, next, s.Interval(), next
 	return changed
 }
-
-// committed reports a change that is stored: to the observer, to the relay, and
-// to Run, which may sleep for too long.
-func (e *Engine) committed(out outcome) {
-	e.observer.Decided(out.Observation)
-	if out.wrote {
-		e.options.Written()
-	}
-	e.wakeFor(out.due)
-}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -13,6 +14,38 @@ const KeyLifetime = 24 * time.Hour
 
 // MaxKey is the maximum length of an idempotency key, in bytes.
 const MaxKey = 255
+
+// once changes a card and keeps the result under the key, or returns the result
+// that an earlier call has kept there. The empty key keeps nothing.
+func (e *Engine) once(ctx context.Context, ref Ref, key string, request [32]byte, fn func(*store.Change) (outcome, error)) (Rotation, error) {
+	if err := checkKey(key); err != nil {
+		return Rotation{}, err
+	}
+	var result Rotation
+	var out outcome
+	effect, err := e.update(ctx, ref, key, func(change *store.Change) (err error) {
+		if change.Prior != nil {
+			result, err = replay(change.Prior, request)
+			return err
+		}
+		if out, err = fn(change); err != nil {
+			return err
+		}
+		result = rotationOf(change, out.Decision)
+		if key != "" {
+			change.Answer, err = keep(result, request, change.Now)
+		}
+		return err
+	})
+	if err != nil {
+		return Rotation{}, err
+	}
+	result.Effect = effect
+	if !result.Replayed {
+		e.committed(out)
+	}
+	return result, nil
+}
 
 func checkKey(key string) error {
 	if len(key) > MaxKey {
