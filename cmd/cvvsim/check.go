@@ -284,7 +284,7 @@ func (c *cli) exhaustive(ctx context.Context, o *checkOptions, s size, system ch
 	line := c.statusLine()
 	defer line.clear()
 	line.show("every sequence of %d events", s.depth)
-	r.AddSequences(s.depth, check.Sequences{System: system, Depth: s.depth}.Run(ctx))
+	r.AddSequences(s.depth, check.Sequences(ctx, system, s.depth))
 	if s.closure == nil || !r.Open() || ctx.Err() != nil {
 		return
 	}

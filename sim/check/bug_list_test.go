@@ -31,7 +31,7 @@ func TestBugs_AreFoundAndShrunk(t *testing.T) {
 			by := "in the host"
 			if !b.InHost() {
 				by = "not found"
-				if q := (Sequences{System: b.System(), Depth: 3}).Run(context.Background()); q.Failure != nil {
+				if q := Sequences(context.Background(), b.System(), 3); q.Failure != nil {
 					by = fmt.Sprintf("%v after %d", q.Failure.Invariant, q.Events)
 				}
 			}

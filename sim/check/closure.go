@@ -36,22 +36,26 @@ import (
 // the distance does not matter. Events come at every instant of the grid, from
 // well before the first of the three instants to well after the last, for every
 // slot in the same range.
+//
+// [SmallClosure] and [LargeClosure] return one.
 type Closure struct {
-	System    System
-	Ticks     int64    // of the grid in one guard
-	Intervals [2]int64 // in ticks, each longer than the guard
-	Workers   int      // goroutines; 0: one for each processor
+	Workers int // goroutines; 0: one for each processor
+
+	system    System
+	ticks     int64    // of the grid in one guard
+	intervals [2]int64 // in ticks, each longer than the guard
 }
 
-// SmallClosure is the grid of one minute: a guard of two ticks, so that an edge
-// and its neighbours are on it, and intervals of three and five.
+// SmallClosure returns the closure of a system on the grid of one minute: a guard
+// of two ticks, so that an edge and its neighbours are on it, and intervals of
+// three and five.
 func SmallClosure(s System) Closure {
-	return Closure{System: s, Ticks: 2, Intervals: [2]int64{5, 3}}
+	return Closure{system: s, ticks: 2, intervals: [2]int64{5, 3}}
 }
 
-// LargeClosure has three ticks in a guard.
+// LargeClosure returns the closure with three ticks in a guard.
 func LargeClosure(s System) Closure {
-	return Closure{System: s, Ticks: 3, Intervals: [2]int64{7, 5}}
+	return Closure{system: s, ticks: 3, intervals: [2]int64{7, 5}}
 }
 
 // ClosureResult is the result of a closure.
@@ -81,10 +85,10 @@ func compareRelative(a, b relative) int {
 // ends of the allowed time.
 const closureOrigin = startOfRuns
 
-func (c Closure) tick() int64 { return c.System.Guard() / c.Ticks }
+func (c Closure) tick() int64 { return c.system.Guard() / c.ticks }
 
 // limit is the distance beyond which instants are cut: see [Closure].
-func (c Closure) limit(interval int64) int64 { return c.Ticks + interval }
+func (c Closure) limit(interval int64) int64 { return c.ticks + interval }
 
 // Run visits the states.
 func (c Closure) Run(ctx context.Context) ClosureResult {
@@ -150,7 +154,7 @@ type explorer struct {
 }
 
 func newExplorer(c Closure) *explorer {
-	return &explorer{Closure: c, card: c.System.NewCard(), found: make(map[relative]bool)}
+	return &explorer{Closure: c, card: c.system.NewCard(), found: make(map[relative]bool)}
 }
 
 // explore tries every event on the state, number index of its round.
@@ -247,7 +251,7 @@ func (c Closure) abstract(v View) relative {
 // events yields every event that a card in state v is to be tried with.
 func (x *explorer) events(v View, yield func(Event) bool) {
 	tick := x.tick()
-	longest := max(x.Intervals[0], x.Intervals[1])
+	longest := max(x.intervals[0], x.intervals[1])
 	reach := (x.limit(longest) + longest) * tick
 	from, to := int64(closureOrigin), int64(closureOrigin)
 	if marks := landmarks(v); len(marks) > 0 {
@@ -259,7 +263,7 @@ func (x *explorer) events(v View, yield func(Event) bool) {
 			!yield(Event{Kind: rotation.KindDisable, At: at}) {
 			return
 		}
-		for _, interval := range x.Intervals {
+		for _, interval := range x.intervals {
 			interval *= tick
 			if !yield(Event{Kind: rotation.KindSetInterval, At: at, Interval: interval}) {
 				return
@@ -287,11 +291,11 @@ func (x *explorer) transition(index int, v View, e Event) {
 	out := x.card.Apply(e)
 	after := x.card.View()
 	var o occurrence
-	o.set(x.System.Guard(), &v, &e)
+	o.set(x.system.Guard(), &v, &e)
 	b |= transition(&o, out, after)
 	x.stored = x.card.AppendStored(x.stored[:0])
 	b.unless(x.card.Restore(x.stored) == nil && x.card.View() == after, persisted)
-	ref, _ := model.Resume(model.Rules{Guard: time.Duration(x.System.Guard())}, modelState(v))
+	ref, _ := model.Resume(model.Rules{Guard: time.Duration(x.system.Guard())}, modelState(v))
 	refOut, err := ref.Step(modelEvent(e))
 	state := ref.State()
 	b.unless(agrees(&refOut, err, &state, &out, &after), reference)
@@ -299,7 +303,7 @@ func (x *explorer) transition(index int, v View, e Event) {
 		x.failedAt = index
 		x.failure = &Failure{
 			Invariant: b.first(), Also: b.list()[1:], FromState: true, Events: []Event{e}, Outcome: out,
-			system: x.System, last: o, after: after, want: refOut, refErr: err, state: state,
+			system: x.system, last: o, after: after, want: refOut, refErr: err, state: state,
 		}
 		return
 	}

@@ -40,7 +40,7 @@ func TestSequences_RulesHold(t *testing.T) {
 	if testing.Short() {
 		depth = 3
 	}
-	r := Sequences{System: twin{theRules}, Depth: depth}.Run(context.Background())
+	r := Sequences(context.Background(), twin{theRules}, depth)
 	if r.Failure != nil {
 		t.Fatal(r.Failure.Paragraph())
 	}
@@ -94,7 +94,7 @@ func TestClosure_HoldsEveryReachableState(t *testing.T) {
 	tick := c.tick()
 	for seed := range uint64(100) {
 		s := newStream(seed, 0, streamCalls)
-		card := c.System.NewCard()
+		card := c.system.NewCard()
 		now := int64(closureOrigin)
 		for range 2000 {
 			v := card.View()
@@ -112,7 +112,7 @@ func TestClosure_HoldsEveryReachableState(t *testing.T) {
 					e.Slot = near()
 				}
 			case rotation.KindSetInterval:
-				e.Interval = c.Intervals[s.Below(2)] * tick
+				e.Interval = c.intervals[s.Below(2)] * tick
 				if e.HasFirst = s.Below(2) == 0; e.HasFirst {
 					e.First = e.At + (1+s.Below(e.Interval/tick))*tick
 				}
@@ -146,7 +146,7 @@ func TestClosure_AbstractUndoesConcrete(t *testing.T) {
 func TestExhaustiveSearches_StopWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if q := (Sequences{System: theRules, Depth: 6}).Run(ctx); q.Done {
+	if q := Sequences(ctx, theRules, 6); q.Done {
 		t.Errorf("the sequences continued: %+v", q)
 	}
 	if c := SmallClosure(theRules).Run(ctx); c.Closed {

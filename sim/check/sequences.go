@@ -8,14 +8,7 @@ import (
 	"cvvrotation/rotation"
 )
 
-// Sequences tries every sequence of events on a new card, up to a depth: each
-// kind of event, at each edge that the card then has, to the nanosecond.
-type Sequences struct {
-	System System
-	Depth  int
-}
-
-// SequencesResult is the result of the sequences.
+// SequencesResult is the result of [Sequences].
 type SequencesResult struct {
 	Sequences int64 // of the full depth
 	Events    int64
@@ -27,12 +20,14 @@ type SequencesResult struct {
 // sequencesInterval is so short that two guards exceed it.
 const sequencesInterval = int64(3 * time.Minute)
 
-// Run tries the sequences in order, until one fails or ctx ends.
-func (q Sequences) Run(ctx context.Context) SequencesResult {
+// Sequences tries every sequence of events on a new card of the system, up to a
+// depth: each kind of event, at each edge that the card then has, to the
+// nanosecond. It tries them in order, until one fails or ctx ends.
+func Sequences(ctx context.Context, s System, depth int) SequencesResult {
 	started := time.Now()
-	w := &walker{ctx: ctx, system: q.System, oracles: make([]*oracle, q.Depth+1), path: make([]Event, q.Depth), edges: make([][]Event, q.Depth)}
+	w := &walker{ctx: ctx, system: s, oracles: make([]*oracle, depth+1), path: make([]Event, depth), edges: make([][]Event, depth)}
 	for i := range w.oracles {
-		w.oracles[i] = newOracle(q.System)
+		w.oracles[i] = newOracle(s)
 	}
 	w.result.Done = w.walk(0)
 	w.result.Elapsed = time.Since(started)

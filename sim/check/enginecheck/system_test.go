@@ -19,7 +19,7 @@ func TestSystem_LeavesTheTraceOfTheRules(t *testing.T) {
 	if got.Hash != want.Hash || got.Events != want.Events {
 		t.Errorf("hash %x, %d events; the rules: %x, %d", got.Hash, got.Events, want.Hash, want.Events)
 	}
-	q := check.Sequences{System: System(), Depth: 3}.Run(context.Background())
+	q := check.Sequences(context.Background(), System(), 3)
 	if q.Failure != nil || !q.Done {
 		t.Fatal(q.Failure.Paragraph())
 	}
