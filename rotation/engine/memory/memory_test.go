@@ -10,14 +10,12 @@ import (
 	"cvvrotation/rotation/engine/storetest"
 )
 
-func TestContract(t *testing.T) {
-	storetest.Run(t, storetest.Harness{
-		Open: func(_ *testing.T, clk clock.Clock) (store.Store, func() store.Store) {
-			s := memory.New(clk)
-			return s, func() store.Store {
-				s = s.Reopen(clk)
-				return s
-			}
-		},
+func TestStore_MeetsTheContract(t *testing.T) {
+	storetest.Run(t, func(_ *testing.T, clk clock.Clock) (store.Store, func() store.Store) {
+		s := memory.New(clk)
+		return s, func() store.Store {
+			s = s.Reopen(clk)
+			return s
+		}
 	})
 }

@@ -20,8 +20,8 @@ import (
 // store shows with a model of maps and slices. The flags of rapid say how many
 // histories: -rapid.checks, -rapid.steps. They share a store, each with cards
 // of its own. At its end a history leaves no card due and no event undelivered.
-func histories(t *testing.T, h Harness) {
-	f := open(t, h)
+func histories(t *testing.T, open Open) {
+	f := newFixture(t, open)
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++

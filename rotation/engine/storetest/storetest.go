@@ -16,32 +16,28 @@ import (
 	"cvvrotation/servicecode"
 )
 
-// Harness opens stores for the suite.
-type Harness struct {
-	// Open returns an empty store whose time is always the clock's, even after
-	// a test has set the clock. The second result reopens the database after
-	// the store was closed; it is nil if nothing survives. The suite closes
-	// the stores; Open registers any other cleanup with t.Cleanup, which runs
-	// later.
-	//
-	// The suite calls Open about forty times: tests that need no empty store
-	// share one, with cards of their own.
-	Open func(t *testing.T, clk clock.Clock) (s store.Store, reopen func() store.Store)
-}
+// Open returns an empty store whose time is always the clock's, even after a test
+// has set the clock. The second result reopens the database after the store was
+// closed; it is nil if nothing survives. The suite closes the stores; an Open
+// registers any other cleanup with t.Cleanup, which runs later.
+//
+// The suite calls Open about forty times: tests that need no empty store share
+// one, with cards of their own.
+type Open func(t *testing.T, clk clock.Clock) (s store.Store, reopen func() store.Store)
 
-// Run runs the suite. Tests are named by the sentence that they check.
+// Run runs the suite on stores from open. Tests are named by the sentence that they check.
 //
 // Functions given to the store here never call t.FailNow, so a store may call
 // them in a goroutine of its own.
-func Run(t *testing.T, h Harness) {
-	t.Run("cards", func(t *testing.T) { share(t, h, cardTests) })
-	t.Run("updates", func(t *testing.T) { share(t, h, updateTests) })
-	t.Run("answers", func(t *testing.T) { share(t, h, answerTests) })
-	t.Run("claims", func(t *testing.T) { alone(t, h, claimTests) })
-	t.Run("lists", func(t *testing.T) { alone(t, h, listTests) })
-	t.Run("outbox", func(t *testing.T) { alone(t, h, outboxTests) })
-	t.Run("close and reopen", func(t *testing.T) { alone(t, h, closeTests) })
-	t.Run("random histories", func(t *testing.T) { histories(t, h) })
+func Run(t *testing.T, open Open) {
+	t.Run("cards", func(t *testing.T) { share(t, open, cardTests) })
+	t.Run("updates", func(t *testing.T) { share(t, open, updateTests) })
+	t.Run("answers", func(t *testing.T) { share(t, open, answerTests) })
+	t.Run("claims", func(t *testing.T) { alone(t, open, claimTests) })
+	t.Run("lists", func(t *testing.T) { alone(t, open, listTests) })
+	t.Run("outbox", func(t *testing.T) { alone(t, open, outboxTests) })
+	t.Run("close and reopen", func(t *testing.T) { alone(t, open, closeTests) })
+	t.Run("random histories", func(t *testing.T) { histories(t, open) })
 }
 
 // test is one sentence of the contract.
@@ -51,8 +47,8 @@ type test struct {
 }
 
 // share runs tests that share a store, and so need cards of their own.
-func share(t *testing.T, h Harness, tests []test) {
-	f := open(t, h)
+func share(t *testing.T, open Open, tests []test) {
+	f := newFixture(t, open)
 	for _, tt := range tests {
 		t.Run(tt.sentence, func(t *testing.T) {
 			shared := *f
@@ -63,9 +59,9 @@ func share(t *testing.T, h Harness, tests []test) {
 }
 
 // alone runs tests with an empty store each.
-func alone(t *testing.T, h Harness, tests []test) {
+func alone(t *testing.T, open Open, tests []test) {
 	for _, tt := range tests {
-		t.Run(tt.sentence, func(t *testing.T) { tt.run(open(t, h)) })
+		t.Run(tt.sentence, func(t *testing.T) { tt.run(newFixture(t, open)) })
 	}
 }
 
@@ -80,12 +76,12 @@ type fixture struct {
 	reopen func() store.Store
 }
 
-func open(t *testing.T, h Harness) *fixture {
+func newFixture(t *testing.T, open Open) *fixture {
 	t.Helper()
 	clk := clock.NewMock()
 	clk.Set(epoch)
 	f := &fixture{T: t, clk: clk}
-	f.Store, f.reopen = h.Open(t, clk)
+	f.Store, f.reopen = open(t, clk)
 	t.Cleanup(func() { f.Store.Close() })
 	return f
 }

@@ -12,11 +12,9 @@ import (
 
 func TestStore_MeetsTheContract(t *testing.T) {
 	database := pgtest.Start(t)
-	storetest.Run(t, storetest.Harness{
-		Open: func(t *testing.T, clk clock.Clock) (store.Store, func() store.Store) {
-			url := migrated(t, database)
-			reopen := func() store.Store { return open(t, url, Options{Clock: clk}) }
-			return reopen(), reopen
-		},
+	storetest.Run(t, func(t *testing.T, clk clock.Clock) (store.Store, func() store.Store) {
+		url := migrated(t, database)
+		reopen := func() store.Store { return open(t, url, Options{Clock: clk}) }
+		return reopen(), reopen
 	})
 }

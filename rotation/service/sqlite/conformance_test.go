@@ -11,9 +11,9 @@ import (
 )
 
 func TestStore_MeetsTheContract(t *testing.T) {
-	storetest.Run(t, storetest.Harness{Open: func(t *testing.T, clk clock.Clock) (store.Store, func() store.Store) {
+	storetest.Run(t, func(t *testing.T, clk clock.Clock) (store.Store, func() store.Store) {
 		path := filepath.Join(t.TempDir(), "cards.db")
 		reopen := func() store.Store { return mustOpen(t, path, clk) }
 		return reopen(), reopen
-	}})
+	})
 }
