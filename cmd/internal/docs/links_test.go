@@ -53,7 +53,7 @@ var (
 	fence     = regexp.MustCompile("(?ms)^```.*?^```$")
 	indented  = regexp.MustCompile(`(?m)^    .*$`)
 	codeSpan  = regexp.MustCompile("`[^`\n]*`")
-	link      = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	link      = regexp.MustCompile(`(?m)(?:\]\(|^\[[^\]]+\]: +|(?:href|src)=")([^)\s"]+)`)
 	heading   = regexp.MustCompile(`(?m)^#+ (.+)$`)
 	id        = regexp.MustCompile(`<a id="([^"]+)">`)
 	notInSlug = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
@@ -81,6 +81,9 @@ func broken(t *testing.T, from, target string) string {
 	path, anchor, hasAnchor := strings.Cut(target, "#")
 	if path = filepath.Join(filepath.Dir(from), path); strings.HasPrefix(target, "#") {
 		path = from
+	}
+	if !filepath.IsLocal(path) {
+		return "a path outside the repository: " + path
 	}
 	if _, err := os.Stat(filepath.Join(root, path)); err != nil {
 		return "no file " + path

@@ -101,6 +101,9 @@ func fillMarkdown(text string) (string, error) {
 		b.WriteString(lines[i])
 		m := marker.FindStringSubmatch(strings.TrimSpace(lines[i]))
 		if m == nil {
+			if strings.HasPrefix(strings.TrimSpace(lines[i]), "<!--") {
+				return "", fmt.Errorf("line %d: a comment that is no marker of example, output, run or file", i+1)
+			}
 			continue
 		}
 		content, err := source(m[1], m[2])
