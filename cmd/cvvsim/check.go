@@ -258,11 +258,11 @@ func (c *cli) finish(ctx context.Context, o *checkOptions, out *bufio.Writer, r 
 	var err error
 	switch o.output {
 	case "json":
-		err = r.JSON(out)
+		err = r.WriteJSON(out)
 	case "html":
-		err = r.HTML(out)
+		err = r.WriteHTML(out)
 	default:
-		r.Text(out)
+		err = r.WriteText(out)
 	}
 	if err := errors.Join(err, out.Flush()); err != nil {
 		return err

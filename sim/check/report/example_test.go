@@ -19,7 +19,9 @@ func Example() {
 	if err := r.Finish(context.Background(), ".", false); err != nil {
 		fmt.Println(err)
 	}
-	r.Text(os.Stdout)
+	if err := r.WriteText(os.Stdout); err != nil {
+		fmt.Println(err)
+	}
 	// Output:
 	// system      the rules (package rotation)
 	// campaign    10 runs (seeds 1-10), 2,243 events, trace hash 0ca150991a97ceed

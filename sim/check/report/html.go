@@ -13,10 +13,10 @@ import (
 	"cvvrotation/sim/timeline"
 )
 
-// HTML writes the report as a page. It shows what the text shows and draws the
+// WriteHTML writes the report as a page. It shows what the text shows and draws the
 // events of a failure: what the rules decide of each, and what the system under
 // test answered to the last.
-func (r *Report) HTML(w io.Writer) error {
+func (r *Report) WriteHTML(w io.Writer) error {
 	page := draw.Report{Title: "cvvsim check: " + string(r.Result), Other: "The system answered"}
 	fact := func(name, value string) {
 		if value != "" {

@@ -311,8 +311,8 @@ func (r *Report) writeFiles(f *check.Failure, dir string, goTest bool) error {
 	return os.WriteFile(x.GoTest, source, 0o644)
 }
 
-// JSON writes the report as one object.
-func (r *Report) JSON(w io.Writer) error {
+// WriteJSON writes the report as one object.
+func (r *Report) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")

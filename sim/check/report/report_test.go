@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -20,11 +22,32 @@ func finished(t *testing.T, r *Report) string {
 		t.Fatal(err)
 	}
 	var text, object bytes.Buffer
-	r.Text(&text)
-	if err := r.JSON(&object); err != nil || !json.Valid(object.Bytes()) {
+	if err := r.WriteText(&text); err != nil {
+		t.Error(err)
+	}
+	if err := r.WriteJSON(&object); err != nil || !json.Valid(object.Bytes()) {
 		t.Errorf("JSON: %v\n%s", err, object.String())
 	}
 	return text.String()
+}
+
+type fullDisk struct{ error }
+
+func (d fullDisk) Write([]byte) (int, error) { return 0, d.error }
+
+func TestWrite_ReturnsTheWritersError(t *testing.T) {
+	r := New(Options{})
+	if err := r.Finish(t.Context(), t.TempDir(), false); err != nil {
+		t.Fatal(err)
+	}
+	full := fullDisk{errors.New("no space left on device")}
+	for name, write := range map[string]func(io.Writer) error{"text": r.WriteText, "JSON": r.WriteJSON, "HTML": r.WriteHTML} {
+		t.Run(name, func(t *testing.T) {
+			if err := write(full); !errors.Is(err, full.error) {
+				t.Errorf("got %v, want %v", err, full.error)
+			}
+		})
+	}
 }
 
 func TestFinish_DecidesTheResult(t *testing.T) {

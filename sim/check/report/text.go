@@ -8,21 +8,24 @@ import (
 	"strings"
 )
 
-// Text writes the report for a person. It does not depend on the time, or on the
-// number of workers.
-func (r *Report) Text(w io.Writer) {
+// WriteText writes the report for a person. It does not depend on the time, or on
+// the number of workers.
+func (r *Report) WriteText(w io.Writer) error {
+	var b strings.Builder
 	for _, row := range r.overview() {
-		fmt.Fprintf(w, "%-11s %s\n", row[0], row[1])
+		fmt.Fprintf(&b, "%-11s %s\n", row[0], row[1])
 	}
-	fmt.Fprintln(w)
+	fmt.Fprintln(&b)
 	switch {
 	case r.Failure == nil:
-		fmt.Fprintln(w, r.conclusion())
+		fmt.Fprintln(&b, r.conclusion())
 	case r.found == nil:
-		r.replicasFailure(w)
+		r.replicasFailure(&b)
 	default:
-		r.cardFailure(w)
+		r.cardFailure(&b)
 	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // overview returns what was done, a name and its value in each row.
