@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestCheckUsage(t *testing.T) {
+func TestCheck_RefusesBadUsage(t *testing.T) {
 	for _, test := range []struct {
 		args string
 		want string
@@ -40,15 +40,16 @@ func TestCheckUsage(t *testing.T) {
 		{"--list-bugs --list-invariants", "one list at a time"},
 		{"--no-such-flag", "unknown flag"},
 	} {
-		status, out, errs := call("", append([]string{"check"}, strings.Fields(test.args)...)...)
-		if status != exitBadInput || out != "" || !strings.Contains(errs, test.want) || !strings.Contains(errs, "\nhint: ") {
-			t.Errorf("check %s: status %d, stdout %q, stderr %q; want %q and a hint", test.args, status, out, errs, test.want)
-		}
+		t.Run(test.args, func(t *testing.T) {
+			status, out, errs := call("", append([]string{"check"}, strings.Fields(test.args)...)...)
+			if status != exitBadInput || out != "" || !strings.Contains(errs, test.want) || !strings.Contains(errs, "\nhint: ") {
+				t.Errorf("status %d, stdout %q, stderr %q; want %q and a hint", status, out, errs, test.want)
+			}
+		})
 	}
 }
 
-// Interrupting it is not passing.
-func TestCheckInterrupted(t *testing.T) {
+func TestCheck_InterruptedIsNoSuccess(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	var out, errs bytes.Buffer
@@ -59,7 +60,7 @@ func TestCheckInterrupted(t *testing.T) {
 }
 
 // What is printed does not depend on the number of workers, a failure included.
-func TestCheckWorkers(t *testing.T) {
+func TestCheck_OutputDoesNotDependOnWorkers(t *testing.T) {
 	want := ""
 	for _, workers := range []string{"1", "2", "3"} {
 		status, out, _ := call("", "check", "--bug", "missed-lost-by-guard", "--workers", workers, "--out", t.TempDir())
@@ -67,8 +68,10 @@ func TestCheckWorkers(t *testing.T) {
 		if want == "" {
 			want = out
 		}
-		if status != exitDifference || out != want {
-			t.Errorf("%s workers: status %d\n%s\nwant\n%s", workers, status, out, want)
-		}
+		t.Run(workers, func(t *testing.T) {
+			if status != exitDifference || out != want {
+				t.Errorf("status %d\n%s\nwant\n%s", status, out, want)
+			}
+		})
 	}
 }

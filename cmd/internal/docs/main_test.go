@@ -30,7 +30,7 @@ func Example_loop() {
 }
 `
 
-func TestFill(t *testing.T) {
+func TestFill_WritesSnippetsAndReportsErrors(t *testing.T) {
 	folder := t.TempDir()
 	if err := os.WriteFile(filepath.Join(folder, "sample_test.go"), []byte(sample), 0o600); err != nil {
 		t.Fatal(err)

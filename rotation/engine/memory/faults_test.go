@@ -56,7 +56,7 @@ func expect(t *testing.T, s *memory.Store, rotations int64) {
 	}
 }
 
-func TestFaultBeforeCommitStoresNothing(t *testing.T) {
+func TestFault_BeforeCommitStoresNothing(t *testing.T) {
 	s, _ := oneCard()
 	s.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Before: memory.ErrInjected} })
 	called := 0
@@ -76,7 +76,7 @@ func TestFaultBeforeCommitStoresNothing(t *testing.T) {
 	expect(t, s, 0)
 }
 
-func TestFaultAfterCommitLosesTheReplyOnly(t *testing.T) {
+func TestFault_AfterCommitLosesOnlyTheReply(t *testing.T) {
 	s, clk := oneCard()
 	s.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{After: memory.ErrInjected} })
 	if err := s.Update(t.Context(), "a", "key", rotate); !errors.Is(err, memory.ErrInjected) {
@@ -87,25 +87,25 @@ func TestFaultAfterCommitLosesTheReplyOnly(t *testing.T) {
 		t.Errorf("Claim: %d, %v", n, err)
 	}
 	if err := s.RecordDeliveries(t.Context(), []store.Delivery{{Position: 1, Status: store.StatusDelivered}}); !errors.Is(err, memory.ErrInjected) {
-		t.Errorf("Settle: %v", err)
+		t.Errorf("RecordDeliveries: %v", err)
 	}
 	if lease, err := s.AcquireLease(t.Context()); !errors.Is(err, memory.ErrInjected) || lease != nil {
-		t.Errorf("Lead: %v, %v", lease, err)
+		t.Errorf("AcquireLease: %v, %v", lease, err)
 	}
 	expect(t, s, 2)
 	if events, err := s.ListWaiting(t.Context(), 10, nil); err != nil || len(events) != 1 {
 		t.Errorf("%d events wait, %v; want 1", len(events), err)
 	}
 	if _, err := s.AcquireLease(t.Context()); err != nil {
-		t.Errorf("Lead after a reply that was lost: %v", err)
+		t.Errorf("AcquireLease after a lost reply: %v", err)
 	}
 }
 
-func TestFaultAgainForgetsTheFirstTry(t *testing.T) {
+func TestFault_AgainForgetsTheFirstTry(t *testing.T) {
 	s, clk := oneCard()
 	s.SetFaults(on(memory.CallUpdate, memory.Fault{
 		Again: true,
-		Race: func() { // an update of somebody else, between the tries
+		Race: func() { // another caller's update, between the tries
 			s.SetFaults(nil)
 			if err := s.Update(t.Context(), "a", "", rotate); err != nil {
 				t.Error(err)
@@ -137,7 +137,7 @@ func TestFaultAgainForgetsTheFirstTry(t *testing.T) {
 	expect(t, s, 3)
 }
 
-func TestFaultRaceMovesACardThatWasFound(t *testing.T) {
+func TestFault_RaceMovesACardThatWasFound(t *testing.T) {
 	s, clk := oneCard()
 	slot := clk.Now()
 	s.SetFaults(on(memory.CallClaim, memory.Fault{Race: func() {
@@ -157,7 +157,7 @@ func TestFaultRaceMovesACardThatWasFound(t *testing.T) {
 	expect(t, s, 1)
 }
 
-func TestFaultStallEndsWithItsChannelOrTheContext(t *testing.T) {
+func TestFault_StallEndsWithItsChannelOrTheContext(t *testing.T) {
 	s, _ := oneCard()
 	stall, stalled := make(chan struct{}), make(chan struct{}, 2)
 	s.SetFaults(func(memory.Op) memory.Fault {
@@ -181,7 +181,7 @@ func TestFaultStallEndsWithItsChannelOrTheContext(t *testing.T) {
 	expect(t, s, 1)
 }
 
-func TestCloseWaitsForStalledCalls(t *testing.T) {
+func TestClose_WaitsForStalledCalls(t *testing.T) {
 	s, clk := oneCard()
 	stall, stalled := make(chan struct{}), make(chan struct{})
 	s.SetFaults(on(memory.CallUpdate, memory.Fault{Race: func() {
@@ -207,7 +207,7 @@ func TestCloseWaitsForStalledCalls(t *testing.T) {
 	expect(t, s.Reopen(clk), 1)
 }
 
-func TestReopenIsACrash(t *testing.T) {
+func TestReopen_ActsAsACrash(t *testing.T) {
 	s, clk := oneCard()
 	lease, err := s.AcquireLease(t.Context())
 	if err != nil {
@@ -231,7 +231,7 @@ func TestReopenIsACrash(t *testing.T) {
 		t.Errorf("a later call of the process that was killed: %v", err)
 	}
 	if _, err := next.AcquireLease(t.Context()); err != nil {
-		t.Errorf("Lead of the next process: %v", err)
+		t.Errorf("AcquireLease of the next process: %v", err)
 	}
 	if err := s.Close(); err != nil { // which is not the next one's
 		t.Error(err)
@@ -242,9 +242,9 @@ func TestReopenIsACrash(t *testing.T) {
 	expect(t, next, 1)
 }
 
-func TestLoseLease(t *testing.T) {
+func TestLoseLease_EndsTheLeaseAndFreesIt(t *testing.T) {
 	s, _ := oneCard()
-	s.LoseLease() // nobody leads
+	s.LoseLease() // no lease is held
 	lease, err := s.AcquireLease(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -257,7 +257,7 @@ func TestLoseLease(t *testing.T) {
 	}
 }
 
-func TestWrittenKeepsWhatIsPruned(t *testing.T) {
+func TestWritten_KeepsDeletedEvents(t *testing.T) {
 	s, clk := oneCard()
 	for range 3 {
 		if err := s.Update(t.Context(), "a", "", rotate); err != nil {
