@@ -27,9 +27,11 @@ import (
 )
 
 // fleetOptions are the flags of the fleet command; those that need no reading
-// go straight into the Config.
+// go straight into the Options.
 type fleetOptions struct {
-	fleet.Config
+	fleet.Options
+	cards       int64
+	days        int
 	rules       rulesFlags
 	start       instantFlag
 	mix         mixFlag
@@ -55,11 +57,11 @@ func (c *cli) fleetCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return c.fleet(cmd, &o, args) },
 	}
 	o.rules.add(cmd)
-	o.mix = mixFlag{{Interval: 24 * time.Hour, Part: 1}}
+	o.mix = mixFlag{{Interval: 24 * time.Hour, Ratio: 1}}
 	o.burstShare = 1
 	flags := cmd.Flags()
-	flags.Int64Var(&o.Cards, "cards", 1_000_000, "")
-	flags.IntVar(&o.Days, "days", 30, "")
+	flags.Int64Var(&o.cards, "cards", 1_000_000, "")
+	flags.IntVar(&o.days, "days", 30, "")
 	flags.Var(&o.start, "start", "")
 	flags.Var(&o.mix, "interval", "")
 	flags.DurationVar(&o.Spread, "spread", 0, "")
@@ -108,7 +110,7 @@ func (c *cli) fleet(cmd *cobra.Command, o *fleetOptions, args []string) error {
 	var refused *fleet.FieldError
 	switch {
 	case errors.As(err, &refused):
-		return command.Hint(fmt.Errorf("--%s: %s", refused.Field, refused.Problem), advice)
+		return command.Hint(fmt.Errorf("--%s: %s", refused.Field, refused.Detail), advice)
 	case ctx.Err() != nil:
 		return errors.New("interrupted; nothing was written")
 	case err != nil:
@@ -138,7 +140,7 @@ func (c *cli) fleet(cmd *cobra.Command, o *fleetOptions, args []string) error {
 	return err
 }
 
-// check fills in the Config, as far as the flags alone can tell.
+// check fills in the Options, as far as the flags alone can tell.
 func (o *fleetOptions) check(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return fmt.Errorf("%q: no argument is expected, only flags", args[0])
@@ -179,7 +181,7 @@ func (o *fleetOptions) check(cmd *cobra.Command, args []string) error {
 		o.Start = fleet.DefaultStart
 	}
 	if set("burst") {
-		o.Burst.At, o.Burst.Part = o.burst.after(o.Start), float64(o.burstShare)
+		o.Burst.At, o.Burst.Ratio = o.burst.after(o.Start), float64(o.burstShare)
 	} else {
 		o.Burst.Within = 0
 	}
@@ -194,22 +196,22 @@ const affordable = 2 * time.Second
 
 // forecast runs the forecast, and the comparison where it is wanted.
 func (c *cli) forecast(ctx context.Context, o *fleetOptions) (*fleet.Forecast, error) {
-	bySecond := o.Config
+	bySecond := o.Options
 	bySecond.Detail = fleet.DetailSeconds
-	if o.perSecond == "always" || o.perSecond == "auto" && o.Days <= 31 && bySecond.Cost() <= affordable {
-		o.Config = bySecond
+	if o.perSecond == "always" || o.perSecond == "auto" && o.days <= 31 && fleet.Cost(o.cards, o.days, bySecond) <= affordable {
+		o.Options = bySecond
 	}
-	compare := o.compare == "always" || o.compare == "auto" && o.Cost() <= affordable
+	compare := o.compare == "always" || o.compare == "auto" && fleet.Cost(o.cards, o.days, o.Options) <= affordable
 
 	progress, finish := c.progress("forecast")
 	o.Progress = progress
-	f, err := fleet.Run(ctx, o.Config)
+	f, err := fleet.Run(ctx, o.cards, o.days, o.Options)
 	finish()
 	if err != nil || !compare {
 		return f, err
 	}
 	progress, finish = c.progress("comparison")
-	f.Config.Progress = progress
+	f.Options.Progress = progress
 	err = fleet.CompareSpread(ctx, f)
 	finish()
 	return f, err
@@ -321,7 +323,7 @@ func (f *shareFlag) Set(s string) error {
 }
 
 // mixFlag is an interval, or several with their shares: 24h:0.7,1h:0.3.
-type mixFlag []fleet.Share
+type mixFlag []fleet.IntervalRatio
 
 func (f *mixFlag) String() string { return "" }
 func (f *mixFlag) Type() string   { return "mix" }
@@ -340,7 +342,7 @@ func (f *mixFlag) Set(s string) error {
 				return fmt.Errorf("%s: %w", rotation.FormatDuration(d), err)
 			}
 		}
-		mix = append(mix, fleet.Share{Interval: d, Part: float64(whole)})
+		mix = append(mix, fleet.IntervalRatio{Interval: d, Ratio: float64(whole)})
 	}
 	*f = mix
 	return nil

@@ -20,8 +20,8 @@ import (
 // by the same code; the slow ones have fewer cards. The variants run are whole
 // forecasts of more cards on all cores.
 func BenchmarkFleet(b *testing.B) {
-	config := func(cards int64, m Mode, d Detail) Config {
-		return Config{Cards: cards, Days: 30, Mix: []Share{{time.Hour, 1}}, Spread: time.Hour, Forced: Forced{PerDay: 1}, Mode: m, Detail: d}
+	config := func(cards int64, m Mode, d Detail) fleet {
+		return fleet{cards, 30, Options{Mix: []IntervalRatio{{time.Hour, 1}}, Spread: time.Hour, Forced: Forced{PerDay: 1}, Mode: m, Detail: d}}
 	}
 	// perRotation runs simulate over and over; it returns the rotations made.
 	perRotation := func(b *testing.B, simulate func() int64) {
@@ -32,7 +32,7 @@ func BenchmarkFleet(b *testing.B) {
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(rotations), "ns/rotation")
 	}
 	made := func(t tally) int64 { return t.autoScheduled + t.autoHeld + t.forcedScheduled + t.forcedHeld }
-	plan := func(b *testing.B, c Config) *plan {
+	plan := func(b *testing.B, c fleet) *plan {
 		p, err := c.plan()
 		if err != nil {
 			b.Fatal(err)
@@ -90,13 +90,13 @@ func BenchmarkFleet(b *testing.B) {
 	for _, v := range []struct {
 		name  string
 		cards int64
-		c     Config
+		c     fleet
 	}{
 		{"run=closed", 1_000_000, config(1_000_000, ModeClosed, DetailTotals)},
 		{"run=closed+minutes", 1_000_000, config(1_000_000, ModeClosed, DetailMinutes)},
 		{"run=closed+seconds", 100_000, config(100_000, ModeClosed, DetailSeconds)},
 		{"run=event+minutes", 100_000, config(100_000, ModeEvent, DetailMinutes)},
-		{"run=queue+minutes", 10_000, func() Config {
+		{"run=queue+minutes", 10_000, func() fleet {
 			c := config(10_000, ModeEvent, DetailMinutes)
 			c.Capacity = 4 // of the 2.8 a second on average
 			return c
@@ -104,7 +104,7 @@ func BenchmarkFleet(b *testing.B) {
 	} {
 		b.Run(v.name, func(b *testing.B) {
 			perRotation(b, func() int64 {
-				f, err := Run(context.Background(), v.c)
+				f, err := Run(context.Background(), v.c.Cards, v.c.Days, v.c.Options)
 				if err != nil {
 					b.Fatal(err)
 				}

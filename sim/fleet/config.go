@@ -73,15 +73,13 @@ const (
 	DetailTotals                // not at all
 )
 
-// Config says what to forecast. The zero value of each field but Cards and Days
-// is ready to use.
-type Config struct {
-	Cards int64     // 1 to MaxCards
-	Days  int       // of 24 hours, 1 to MaxDays
+// Options says how a fleet is enrolled, forced and served. The zero value is ready
+// to use.
+type Options struct {
 	Start time.Time // when all cards are enrolled, a whole minute; the zero time is DefaultStart
 
-	Mix    []Share       // the cards' intervals; empty: 24 hours for all
-	Spread time.Duration // over which first slots are spread, at most a card's interval; 0: all at one instant
+	Mix    []IntervalRatio // the cards' intervals; empty: 24 hours for all
+	Spread time.Duration   // over which first slots are spread, at most a card's interval; 0: all at one instant
 	Rules  rotation.Rules
 
 	Forced Forced // regular forced calls; zero: none
@@ -101,10 +99,17 @@ type Config struct {
 	Progress func(done, total int64)
 }
 
-// Share is the part of the fleet that has an interval.
-type Share struct {
+// fleet says what to forecast.
+type fleet struct {
+	Cards int64 // 1 to MaxCards
+	Days  int   // of 24 hours, 1 to MaxDays
+	Options
+}
+
+// IntervalRatio is the ratio of the fleet's cards that have an interval.
+type IntervalRatio struct {
 	Interval time.Duration // longer than the guard, from MinInterval to rotation.MaxInterval
-	Part     float64       // of the cards, over 0 up to 1; the parts of a mix add up to 1
+	Ratio    float64       // of the cards, over 0 up to 1; the ratios of a mix add up to 1
 }
 
 // Forced says how often a card is forced to rotate, day in, day out.
@@ -118,7 +123,7 @@ type Forced struct {
 type Burst struct {
 	At     time.Duration // when it begins, after Start
 	Within time.Duration // how long it takes
-	Part   float64       // of the cards, up to 1; 0: there is no burst
+	Ratio  float64       // of the cards, up to 1; 0: there is no burst
 }
 
 // Outage is a while in which the host serves no automatic rotation.
@@ -127,16 +132,16 @@ type Outage struct {
 	For  time.Duration // how long it lasts; 0: there is no outage
 }
 
-// FieldError says what is wrong with a field of a Config.
+// FieldError says what is wrong with a parameter or option.
 type FieldError struct {
-	Field   string // as the command's flags spell it, such as outage-from
-	Problem string // what is wrong and what would do
+	Field  string // as the command's flags spell it, such as outage-from
+	Detail string // what is wrong and what would do
 }
 
-// Error returns "FIELD: PROBLEM".
-func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }
+// Error returns "FIELD: DETAIL".
+func (e *FieldError) Error() string { return e.Field + ": " + e.Detail }
 
-// quotaBits are the fraction bits of the burst's part.
+// quotaBits are the fraction bits of the burst's ratio.
 const quotaBits = 32
 
 // group is a run of cards with one interval.
@@ -146,9 +151,9 @@ type group struct {
 	spread       int64 // at most interval
 }
 
-// plan is a Config that has been checked, with instants in ns since the start.
+// plan is a fleet that has been checked, with instants in ns since the start.
 type plan struct {
-	Config
+	fleet
 	end         int64 // the last instant
 	guard       int64
 	fromRequest bool
@@ -156,24 +161,25 @@ type plan struct {
 	forcedEvery int64 // ns between regular calls on average; 0: none
 	burstAt     int64
 	burstWithin int64
-	burstQuota  uint64 // part of the cards << quotaBits
+	burstQuota  uint64 // ratio of the cards << quotaBits
 	outageFrom  int64
 	outageUntil int64 // outageFrom when there is none
 }
 
-// Events returns about how many events a timeline of the forecast would have:
+// events returns about how many events a timeline of the forecast would have:
 // an upper estimate, without the burst's share of chance.
-func (c Config) Events() float64 {
+func (c fleet) events() float64 {
 	rotations := c.Forced.PerDay * float64(c.Days)
 	for _, s := range c.mix() {
-		rotations += s.Part * float64(c.Days) * 24 * float64(time.Hour) / float64(s.Interval)
+		rotations += s.Ratio * float64(c.Days) * 24 * float64(time.Hour) / float64(s.Interval)
 	}
-	return float64(c.Cards) * (1 + rotations + c.Burst.Part)
+	return float64(c.Cards) * (1 + rotations + c.Burst.Ratio)
 }
 
-// Cost returns roughly how long a forecast keeps one core busy. It depends on c
-// alone, so that what is decided by it is the same everywhere.
-func (c Config) Cost() time.Duration {
+// Cost returns roughly how long [Run] keeps one core busy. It depends on the
+// parameters alone, so that what is decided by it is the same everywhere.
+func Cost(cards int64, days int, o Options) time.Duration {
+	c := fleet{cards, days, o}
 	call, event := 15.0, 0.0 // ns
 	switch {
 	case c.Capacity > 0:
@@ -186,19 +192,19 @@ func (c Config) Cost() time.Duration {
 	case c.Detail == DetailSeconds:
 		call = 250
 	}
-	calls := float64(c.Cards) * (1 + c.Forced.PerDay*float64(c.Days) + c.Burst.Part)
-	return time.Duration(calls*call + c.Events()*event)
+	calls := float64(c.Cards) * (1 + c.Forced.PerDay*float64(c.Days) + c.Burst.Ratio)
+	return time.Duration(calls*call + c.events()*event)
 }
 
-func (c Config) mix() []Share {
+func (c fleet) mix() []IntervalRatio {
 	if len(c.Mix) == 0 {
-		return []Share{{24 * time.Hour, 1}}
+		return []IntervalRatio{{24 * time.Hour, 1}}
 	}
 	return c.Mix
 }
 
 // plan checks c. The error is a *FieldError.
-func (c Config) plan() (*plan, error) {
+func (c fleet) plan() (*plan, error) {
 	fail := func(field, format string, args ...any) (*plan, error) {
 		return nil, &FieldError{field, fmt.Sprintf(format, args...)}
 	}
@@ -233,7 +239,7 @@ func (c Config) plan() (*plan, error) {
 	case c.Detail == DetailSeconds && c.Days > MaxSecondsDays:
 		return fail("per-second", "at most %d days can be counted second by second, not %d", MaxSecondsDays, c.Days)
 	}
-	p := &plan{Config: c, end: int64(lasts), guard: int64(c.Rules.Guard()), fromRequest: c.Rules.GuardFrom() == rotation.GuardFromRequest}
+	p := &plan{fleet: c, end: int64(lasts), guard: int64(c.Rules.Guard()), fromRequest: c.Rules.GuardFrom() == rotation.GuardFromRequest}
 
 	if err := p.planMix(); err != nil {
 		return nil, err
@@ -245,17 +251,17 @@ func (c Config) plan() (*plan, error) {
 	default:
 		p.forcedEvery = int64(math.Round(float64(24*time.Hour) / rate))
 	}
-	if b := c.Burst; b.Part != 0 {
+	if b := c.Burst; b.Ratio != 0 {
 		switch {
-		case !(b.Part > 0 && b.Part <= 1):
-			return fail("burst-share", "%v is not over 0 and up to 1, the whole fleet", b.Part)
+		case !(b.Ratio > 0 && b.Ratio <= 1):
+			return fail("burst-share", "%v is not over 0 and up to 1, the whole fleet", b.Ratio)
 		case b.At < 0 || b.At > lasts:
 			return fail("burst", "%s after the start is not within the %d days", short(b.At), c.Days)
 		case b.Within <= 0 || b.Within > lasts:
 			return fail("burst-within", "%s is not over 0 and up to the %d days", short(b.Within), c.Days)
 		}
 		p.burstAt, p.burstWithin = int64(b.At), int64(b.Within)
-		p.burstQuota = uint64(math.Round(b.Part * (1 << quotaBits)))
+		p.burstQuota = uint64(math.Round(b.Ratio * (1 << quotaBits)))
 	}
 	if o := c.Outage; o.For != 0 {
 		switch {
@@ -287,8 +293,8 @@ func (p *plan) planMix() error {
 	for i, s := range p.mix() {
 		interval := short(s.Interval)
 		switch {
-		case !(s.Part > 0 && s.Part <= 1):
-			return fail("interval", "%s has the share %v; over 0 and up to 1 is needed", interval, s.Part)
+		case !(s.Ratio > 0 && s.Ratio <= 1):
+			return fail("interval", "%s has the share %v; over 0 and up to 1 is needed", interval, s.Ratio)
 		case int64(s.Interval) <= p.guard:
 			return fail("interval", "%s is not longer than the guard of %s", interval, short(p.Rules.Guard()))
 		case s.Interval < MinInterval:
@@ -301,7 +307,7 @@ func (p *plan) planMix() error {
 				return fail("interval", "%s is given twice", interval)
 			}
 		}
-		sum += s.Part
+		sum += s.Ratio
 		last := int64(math.Round(math.Min(sum, 1) * float64(p.Cards)))
 		p.groups = append(p.groups, group{first, last - first, int64(s.Interval), min(int64(p.Spread), int64(s.Interval))})
 		first = last
@@ -331,8 +337,8 @@ func (p *plan) planMode() error {
 		why = "an outage needs the events"
 	}
 	switch {
-	case p.Record && p.Events() > MaxEvents:
-		return &FieldError{"write-timeline", fmt.Sprintf("about %.3g events, and at most %d can be written: fewer cards or days, or longer intervals, will do", p.Events(), MaxEvents)}
+	case p.Record && p.events() > MaxEvents:
+		return &FieldError{"write-timeline", fmt.Sprintf("about %.3g events, and at most %d can be written: fewer cards or days, or longer intervals, will do", p.events(), MaxEvents)}
 	case p.Mode == ModeAuto && why == "":
 		p.Mode = ModeClosed
 	case p.Mode == ModeAuto:
@@ -346,7 +352,7 @@ func (p *plan) planMode() error {
 // busiestMinute returns how many rotations one minute can hold, twice what is
 // likely of forced calls.
 func (p *plan) busiestMinute() float64 {
-	per := 2*p.Forced.PerDay/1440 + p.Burst.Part
+	per := 2*p.Forced.PerDay/1440 + p.Burst.Ratio
 	for _, g := range p.groups {
 		per += float64(g.cards) / float64(p.Cards) * (math.Floor(float64(time.Minute)/float64(g.interval)) + 1)
 	}

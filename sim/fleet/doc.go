@@ -5,15 +5,15 @@
 //
 // The forecast is exact, not sampled: each event of each card is decided as
 // rotation.Rules.Decide does, and a small fleet's events can be had as a
-// timeline (Config.Record), which replayed gives the same totals.
+// timeline (Options.Record), which replayed gives the same totals.
 //
 // # What happens in a forecast
 //
 // All cards get their interval at the start. Their first slot is one interval
-// later, or earlier by up to Config.Spread. Then automatic rotations come at
+// later, or earlier by up to Options.Spread. Then automatic rotations come at
 // their slots and forced calls when they are made, automatic before forced at
-// one instant, up to and including the end, Config.Days times 24 hours after
-// the start.
+// one instant, up to and including the end, as many times 24 hours after the start
+// as there are days.
 //
 // The host works from the cards' states, as duty 4 of package rotation asks: a
 // card whose next slot has passed is overdue and is served once, naming that

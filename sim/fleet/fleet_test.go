@@ -26,7 +26,7 @@ import (
 // small draws a fleet of a few cards for a day or two in which much happens at
 // once, often at the very boundary: intervals just longer than the guard, and
 // bursts at a slot or a guard's length from it.
-func small(t *rapid.T) Config {
+func small(t *rapid.T) fleet {
 	guard := rapid.SampledFrom([]time.Duration{0, time.Nanosecond, time.Minute, 2 * time.Minute, 7 * time.Minute}).Draw(t, "guard")
 	from := rapid.SampledFrom([]rotation.GuardFrom{rotation.GuardFromRequest, rotation.GuardFromScheduling}).Draw(t, "guard from")
 	rules, err := rotation.NewRules(guard, from)
@@ -37,27 +37,29 @@ func small(t *rapid.T) Config {
 		{time.Hour}, {10 * time.Minute}, {max(guard, 5*time.Minute) + 1}, {12*time.Minute + 30*time.Second}, {10*time.Minute + 500*time.Millisecond},
 		{24 * time.Hour, time.Hour}, {90 * time.Minute, 8 * time.Minute, 47*time.Minute + 13*time.Second}, {11 * time.Minute, 30 * time.Hour},
 	}).Draw(t, "intervals")
-	c := Config{
-		Cards:   rapid.Int64Range(1, 9).Draw(t, "cards"),
-		Days:    rapid.IntRange(1, 2).Draw(t, "days"),
-		Rules:   rules,
-		Spread:  rapid.SampledFrom([]time.Duration{0, 0, time.Minute, 20 * time.Minute, time.Hour, 48 * time.Hour}).Draw(t, "spread"),
-		Seed:    rapid.Uint64().Draw(t, "seed"),
-		Workers: rapid.IntRange(1, 3).Draw(t, "workers"),
-		Detail:  rapid.SampledFrom([]Detail{DetailMinutes, DetailMinutes, DetailMinutes, DetailSeconds}).Draw(t, "detail"),
-		Forced: Forced{
-			PerDay: rapid.SampledFrom([]float64{0, 0.5, 3, 48, 1000}).Draw(t, "forced"),
-			Steady: rapid.Bool().Draw(t, "steady"),
+	c := fleet{
+		Cards: rapid.Int64Range(1, 9).Draw(t, "cards"),
+		Days:  rapid.IntRange(1, 2).Draw(t, "days"),
+		Options: Options{
+			Rules:   rules,
+			Spread:  rapid.SampledFrom([]time.Duration{0, 0, time.Minute, 20 * time.Minute, time.Hour, 48 * time.Hour}).Draw(t, "spread"),
+			Seed:    rapid.Uint64().Draw(t, "seed"),
+			Workers: rapid.IntRange(1, 3).Draw(t, "workers"),
+			Detail:  rapid.SampledFrom([]Detail{DetailMinutes, DetailMinutes, DetailMinutes, DetailSeconds}).Draw(t, "detail"),
+			Forced: Forced{
+				PerDay: rapid.SampledFrom([]float64{0, 0.5, 3, 48, 1000}).Draw(t, "forced"),
+				Steady: rapid.Bool().Draw(t, "steady"),
+			},
 		},
 	}
 	for _, i := range intervals {
-		c.Mix = append(c.Mix, Share{i, 1 / float64(len(intervals))})
+		c.Mix = append(c.Mix, IntervalRatio{i, 1 / float64(len(intervals))})
 	}
 	if rapid.Bool().Draw(t, "burst") {
 		c.Burst = Burst{
 			At:     nearSlot(t, c, "burst"),
 			Within: rapid.SampledFrom([]time.Duration{1, 1, time.Minute, 10 * time.Minute}).Draw(t, "burst within"),
-			Part:   rapid.SampledFrom([]float64{0.3, 1}).Draw(t, "burst part"),
+			Ratio:  rapid.SampledFrom([]float64{0.3, 1}).Draw(t, "burst part"),
 		}
 	}
 	return c
@@ -65,7 +67,7 @@ func small(t *rapid.T) Config {
 
 // nearSlot draws a time after the start that is at a slot of unspread cards or
 // a boundary near it.
-func nearSlot(t *rapid.T, c Config, what string) time.Duration {
+func nearSlot(t *rapid.T, c fleet, what string) time.Duration {
 	slot := c.Mix[0].Interval * time.Duration(rapid.IntRange(0, 20).Draw(t, what+" slot"))
 	at := slot + rapid.SampledFrom([]time.Duration{
 		0, 0, 0, 1, -1, c.Rules.Guard(), c.Rules.Guard() - 1, -c.Rules.Guard(), 300 * time.Millisecond, 61 * time.Second,
@@ -74,7 +76,7 @@ func nearSlot(t *rapid.T, c Config, what string) time.Duration {
 }
 
 // withFaults adds an outage, a capacity, or both.
-func withFaults(t *rapid.T, c Config) Config {
+func withFaults(t *rapid.T, c fleet) fleet {
 	if rapid.Bool().Draw(t, "outage") {
 		from := nearSlot(t, c, "outage")
 		lasts := rapid.SampledFrom([]time.Duration{
@@ -89,9 +91,9 @@ func withFaults(t *rapid.T, c Config) Config {
 func mustRun(t interface {
 	Helper()
 	Fatal(...any)
-}, c Config) *Forecast {
+}, c fleet) *Forecast {
 	t.Helper()
-	f, err := Run(context.Background(), c)
+	f, err := Run(context.Background(), c.Cards, c.Days, c.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +104,7 @@ func mustRun(t interface {
 // compute one.
 func sameResults(a, b *Forecast) string {
 	bare := func(f Forecast) Forecast {
-		f.Config, f.Mode, f.ElapsedSeconds, f.records = Config{}, ModeAuto, 0, nil
+		f.Options, f.Mode, f.ElapsedSeconds, f.records = Options{}, ModeAuto, 0, nil
 		return f
 	}
 	if reflect.DeepEqual(bare(*a), bare(*b)) {
@@ -410,7 +412,7 @@ func TestRun_CapacityQueueAgreesWithNaiveQueue(t *testing.T) {
 // TestRun_RandomNumbersDependOnTheCardAlone: a card's events are the same in any fleet,
 // and its regular calls the same without the burst.
 func TestRun_RandomNumbersDependOnTheCardAlone(t *testing.T) {
-	byCard := func(c Config) map[string][]timeline.Entry {
+	byCard := func(c fleet) map[string][]timeline.Entry {
 		c.Record = true
 		events := map[string][]timeline.Entry{}
 		for e := range mustRun(t, c).Timeline() {
@@ -426,13 +428,13 @@ func TestRun_RandomNumbersDependOnTheCardAlone(t *testing.T) {
 		}
 		return at
 	}
-	c := Config{Cards: 15, Days: 2, Spread: 24 * time.Hour, Forced: Forced{PerDay: 5}, Seed: 7}
+	c := fleet{15, 2, Options{Spread: 24 * time.Hour, Forced: Forced{PerDay: 5}, Seed: 7}}
 	some := byCard(c)
 	c.Cards = 20
 	if more := byCard(c); !slices.Equal(some["card-03"], more["card-03"]) {
 		t.Errorf("a card among 15 and among 20:\n%v\n%v", some["card-03"], more["card-03"])
 	}
-	c.Burst = Burst{At: time.Hour, Within: time.Minute, Part: 1}
+	c.Burst = Burst{At: time.Hour, Within: time.Minute, Ratio: 1}
 	with := forcedAt(byCard(c)["card-03"])
 	without := slices.DeleteFunc(with, func(at time.Time) bool {
 		return !at.Before(DefaultStart.Add(time.Hour)) && at.Before(DefaultStart.Add(time.Hour+time.Minute))
@@ -448,16 +450,16 @@ func TestRun_RandomNumbersDependOnTheCardAlone(t *testing.T) {
 
 // TestRun_AgreesWithCountsByHand: totals that a pencil gives.
 func TestRun_AgreesWithCountsByHand(t *testing.T) {
-	hour := []Share{{time.Hour, 1}}
+	hour := []IntervalRatio{{time.Hour, 1}}
 	at := func(d time.Duration) time.Time { return DefaultStart.Add(d) }
 	tests := []struct {
 		name   string
-		config Config
+		config fleet
 		check  func(f *Forecast) (got, want any)
 	}{
 		{
 			"hourly, all at one instant: 720 slots each, at the full hour",
-			Config{Cards: 1000, Days: 30, Mix: hour, Detail: DetailSeconds},
+			fleet{1000, 30, Options{Mix: hour, Detail: DetailSeconds}},
 			func(f *Forecast) (any, any) {
 				return []any{f.Automatic, f.Scheduled, f.Held, *f.PerMinute, *f.PerSecond},
 					[]any{
@@ -469,34 +471,34 @@ func TestRun_AgreesWithCountsByHand(t *testing.T) {
 		},
 		{
 			"spread over the interval: as many, since the end counts and the start does not",
-			Config{Cards: 1000, Days: 30, Mix: hour, Spread: time.Hour},
+			fleet{1000, 30, Options{Mix: hour, Spread: time.Hour}},
 			func(f *Forecast) (any, any) { return f.Automatic, int64(720_000) },
 		},
 		{
 			"a mix is exact: 7 cards daily, 3 hourly",
-			Config{Cards: 10, Days: 30, Mix: []Share{{24 * time.Hour, 0.7}, {time.Hour, 0.3}}},
+			fleet{10, 30, Options{Mix: []IntervalRatio{{24 * time.Hour, 0.7}, {time.Hour, 0.3}}}},
 			func(f *Forecast) (any, any) {
 				return []any{f.Automatic, f.Intervals}, []any{int64(7*30 + 3*720), []Interval{{"24h", 7}, {"1h", 3}}}
 			},
 		},
 		{
 			"a mix of halves: the odd card has the first interval",
-			Config{Cards: 3, Days: 1, Mix: []Share{{24 * time.Hour, 0.5}, {time.Hour, 0.5}}},
+			fleet{3, 1, Options{Mix: []IntervalRatio{{24 * time.Hour, 0.5}, {time.Hour, 0.5}}}},
 			func(f *Forecast) (any, any) { return f.Intervals, []Interval{{"24h", 2}, {"1h", 1}} },
 		},
 		{
 			"a burst exactly the guard after a slot is not held",
-			Config{Cards: 100, Days: 1, Mix: hour, Burst: Burst{At: 62 * time.Minute, Within: 1, Part: 1}},
+			fleet{100, 1, Options{Mix: hour, Burst: Burst{At: 62 * time.Minute, Within: 1, Ratio: 1}}},
 			func(f *Forecast) (any, any) { return []any{f.Automatic, f.Held}, []any{int64(2300), int64(0)} },
 		},
 		{
 			"an interval longer than the forecast",
-			Config{Cards: 10, Days: 1, Mix: []Share{{25 * time.Hour, 1}}},
+			fleet{10, 1, Options{Mix: []IntervalRatio{{25 * time.Hour, 1}}}},
 			func(f *Forecast) (any, any) { return f.Rotations, int64(0) },
 		},
 		{
 			"everything forced 30 minutes in, at one instant: the phase moves to half past, and one slot is lost",
-			Config{Cards: 100, Days: 1, Mix: hour, Burst: Burst{At: 30 * time.Minute, Within: 1, Part: 1}},
+			fleet{100, 1, Options{Mix: hour, Burst: Burst{At: 30 * time.Minute, Within: 1, Ratio: 1}}},
 			func(f *Forecast) (any, any) {
 				return []any{f.Automatic, f.Forced, f.Scheduled, f.PerMinute.MaxAt},
 					[]any{int64(2300), int64(100), int64(2400), at(30 * time.Minute)}
@@ -504,24 +506,24 @@ func TestRun_AgreesWithCountsByHand(t *testing.T) {
 		},
 		{
 			"a burst one minute after a slot is scenario 1; the schedule stays",
-			Config{Cards: 100, Days: 1, Mix: hour, Burst: Burst{At: 61 * time.Minute, Within: 1, Part: 0.25}},
+			fleet{100, 1, Options{Mix: hour, Burst: Burst{At: 61 * time.Minute, Within: 1, Ratio: 0.25}}},
 			func(f *Forecast) (any, any) {
-				return []any{f.Automatic, f.Forced, f.Scenario, f.HeldShare}, []any{int64(2400), int64(25), map[string]int64{"1": 25, "2": 0, "3": 0}, 25.0 / 2425}
+				return []any{f.Automatic, f.Forced, f.Scenario, f.HeldRatio}, []any{int64(2400), int64(25), map[string]int64{"1": 25, "2": 0, "3": 0}, 25.0 / 2425}
 			},
 		},
 		{
 			"a burst one minute before a slot moves the phase away: no scenario",
-			Config{Cards: 100, Days: 1, Mix: hour, Burst: Burst{At: 59 * time.Minute, Within: 1, Part: 1}},
+			fleet{100, 1, Options{Mix: hour, Burst: Burst{At: 59 * time.Minute, Within: 1, Ratio: 1}}},
 			func(f *Forecast) (any, any) { return []any{f.Automatic, f.Held}, []any{int64(2300), int64(0)} },
 		},
 		{
 			"steady calls every two hours to the card: each moves the schedule, and a slot follows it an hour later",
-			Config{Cards: 1, Days: 10, Mix: hour, Forced: Forced{PerDay: 12, Steady: true}},
+			fleet{1, 10, Options{Mix: hour, Forced: Forced{PerDay: 12, Steady: true}}},
 			func(f *Forecast) (any, any) { return f.Forced, int64(120) },
 		},
 		{
 			"an outage of 5 h 30 over the slots 3:00 to 7:00: served once when it is over, at 8:00",
-			Config{Cards: 100, Days: 1, Mix: hour, Outage: Outage{150 * time.Minute, 330 * time.Minute}},
+			fleet{100, 1, Options{Mix: hour, Outage: Outage{150 * time.Minute, 330 * time.Minute}}},
 			func(f *Forecast) (any, any) {
 				back, first := at(8*time.Hour), at(3*time.Hour)
 				return []any{f.Automatic, f.Missed, *f.Backlog},
@@ -531,21 +533,21 @@ func TestRun_AgreesWithCountsByHand(t *testing.T) {
 		},
 		{
 			"a late rotation exactly the guard before the next slot does not hold it",
-			Config{Cards: 100, Days: 1, Mix: hour, Outage: Outage{178 * time.Minute, time.Hour}},
+			fleet{100, 1, Options{Mix: hour, Outage: Outage{178 * time.Minute, time.Hour}}},
 			func(f *Forecast) (any, any) {
 				return []any{f.Automatic, f.Held, f.Missed}, []any{int64(2400), int64(0), int64(0)}
 			},
 		},
 		{
 			"one a nanosecond later does, without a scenario",
-			Config{Cards: 100, Days: 1, Mix: hour, Outage: Outage{178 * time.Minute, time.Hour + 1}},
+			fleet{100, 1, Options{Mix: hour, Outage: Outage{178 * time.Minute, time.Hour + 1}}},
 			func(f *Forecast) (any, any) {
 				return []any{f.Automatic, f.Held, f.Scenario}, []any{int64(2400), int64(100), map[string]int64{"1": 0, "2": 0, "3": 0}}
 			},
 		},
 		{
 			"an outage up to the last instant, in which all is worked off",
-			Config{Cards: 100, Days: 1, Mix: hour, Outage: Outage{22*time.Hour + time.Minute, 119 * time.Minute}},
+			fleet{100, 1, Options{Mix: hour, Outage: Outage{22*time.Hour + time.Minute, 119 * time.Minute}}},
 			func(f *Forecast) (any, any) {
 				end, first := at(24*time.Hour), at(23*time.Hour)
 				return []any{f.Automatic, f.Missed, *f.Backlog}, []any{int64(2300), int64(100), Backlog{100, &first, &end, 100, 100, &end, 3600}}
@@ -553,7 +555,7 @@ func TestRun_AgreesWithCountsByHand(t *testing.T) {
 		},
 		{
 			"100 due at once at 10 a second: worked off in ten seconds",
-			Config{Cards: 100, Days: 1, Capacity: 10, Detail: DetailSeconds},
+			fleet{100, 1, Options{Capacity: 10, Detail: DetailSeconds}},
 			func(f *Forecast) (any, any) {
 				// The daily slot is the forecast's last instant: the rest wait beyond it.
 				first := at(24 * time.Hour)
@@ -562,7 +564,7 @@ func TestRun_AgreesWithCountsByHand(t *testing.T) {
 		},
 		{
 			"the same at 13:00",
-			Config{Cards: 100, Days: 1, Mix: []Share{{13 * time.Hour, 1}}, Capacity: 10, Detail: DetailSeconds},
+			fleet{100, 1, Options{Mix: []IntervalRatio{{13 * time.Hour, 1}}, Capacity: 10, Detail: DetailSeconds}},
 			func(f *Forecast) (any, any) {
 				due, clear := at(13*time.Hour), at(13*time.Hour+9*time.Second)
 				return []any{f.Automatic, f.PerSecond.Max, *f.Backlog}, []any{int64(100), int64(10), Backlog{90, &due, &clear, 90, 0, nil, 9}}
@@ -629,7 +631,7 @@ func TestExponential_HasItsMean(t *testing.T) {
 // TestDraw_IsUniform: means and spreads that a bias of the draws would move. The
 // seed is fixed, so it can't fail by chance.
 func TestDraw_IsUniform(t *testing.T) {
-	f := mustRun(t, Config{Cards: 10_000, Days: 100, Mix: []Share{{time.Hour, 1}}, Forced: Forced{PerDay: 1}, Spread: time.Hour})
+	f := mustRun(t, fleet{10_000, 100, Options{Mix: []IntervalRatio{{time.Hour, 1}}, Forced: Forced{PerDay: 1}, Spread: time.Hour}})
 	// A million calls: the standard deviation is 1000.
 	if math.Abs(float64(f.Forced)-1e6) > 3000 {
 		t.Errorf("%d forced calls, want a million", f.Forced)
@@ -650,7 +652,7 @@ func TestDraw_IsUniform(t *testing.T) {
 }
 
 func TestCompareSpread_ShowsWhatSpreadingSaves(t *testing.T) {
-	c := Config{Cards: 1440, Days: 2}
+	c := fleet{1440, 2, Options{}}
 	f := mustRun(t, c)
 	if err := CompareSpread(context.Background(), f); err != nil {
 		t.Fatal(err)
@@ -669,80 +671,80 @@ func TestCompareSpread_ShowsWhatSpreadingSaves(t *testing.T) {
 }
 
 func TestCompareSpread_NeedsTheLoad(t *testing.T) {
-	f := mustRun(t, Config{Cards: 1, Days: 1, Detail: DetailTotals})
+	f := mustRun(t, fleet{1, 1, Options{Detail: DetailTotals}})
 	if err := CompareSpread(context.Background(), f); err == nil {
 		t.Error("compared a forecast that did not count load")
 	}
 }
 
 func TestRun_StopsWithItsContext(t *testing.T) {
-	for _, c := range []Config{
-		{Cards: MaxCards, Days: 30, Forced: Forced{PerDay: 1}},
-		{Cards: MaxCards / 10, Days: 30, Mix: []Share{{time.Hour, 1}}, Mode: ModeEvent},
-		{Cards: 1_000_000, Days: 30, Mix: []Share{{time.Hour, 1}}, Capacity: 10},
+	for _, c := range []fleet{
+		{MaxCards, 30, Options{Forced: Forced{PerDay: 1}}},
+		{MaxCards / 10, 30, Options{Mix: []IntervalRatio{{time.Hour, 1}}, Mode: ModeEvent}},
+		{1_000_000, 30, Options{Mix: []IntervalRatio{{time.Hour, 1}}, Capacity: 10}},
 	} {
 		ctx, cancel := context.WithCancel(context.Background())
 		c.Progress = func(int64, int64) { cancel() }
-		if _, err := Run(ctx, c); !errors.Is(err, context.Canceled) {
+		if _, err := Run(ctx, c.Cards, c.Days, c.Options); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, want context.Canceled", err)
 		}
 	}
 }
 
-func TestRun_RefusesBadConfigs(t *testing.T) {
-	good := Config{Cards: 1, Days: 1}
+func TestRun_RefusesBadOptions(t *testing.T) {
+	good := fleet{1, 1, Options{}}
 	for _, tt := range []struct {
 		field string
-		spoil func(c *Config)
+		spoil func(c *fleet)
 	}{
-		{"cards", func(c *Config) { c.Cards = 0 }},
-		{"cards", func(c *Config) { c.Cards = MaxCards + 1 }},
-		{"cards", func(c *Config) { c.Cards, c.Mix, c.Rules = MaxCards, []Share{{time.Second, 1}}, noGuard }},
-		{"days", func(c *Config) { c.Days = 0 }},
-		{"days", func(c *Config) { c.Days = math.MaxInt }},
-		{"start", func(c *Config) { c.Start = DefaultStart.Add(time.Second) }},
-		{"start", func(c *Config) { c.Start = time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC) }},
-		{"start", func(c *Config) { c.Start, c.Days = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), 366 }},
-		{"start", func(c *Config) {
-			c.Start, c.Mix = time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC), []Share{{rotation.MaxInterval, 1}}
+		{"cards", func(c *fleet) { c.Cards = 0 }},
+		{"cards", func(c *fleet) { c.Cards = MaxCards + 1 }},
+		{"cards", func(c *fleet) { c.Cards, c.Mix, c.Rules = MaxCards, []IntervalRatio{{time.Second, 1}}, noGuard }},
+		{"days", func(c *fleet) { c.Days = 0 }},
+		{"days", func(c *fleet) { c.Days = math.MaxInt }},
+		{"start", func(c *fleet) { c.Start = DefaultStart.Add(time.Second) }},
+		{"start", func(c *fleet) { c.Start = time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC) }},
+		{"start", func(c *fleet) { c.Start, c.Days = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), 366 }},
+		{"start", func(c *fleet) {
+			c.Start, c.Mix = time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC), []IntervalRatio{{rotation.MaxInterval, 1}}
 		}},
-		{"spread", func(c *Config) { c.Spread = -1 }},
-		{"capacity", func(c *Config) { c.Capacity = -1 }},
-		{"capacity", func(c *Config) { c.Capacity, c.Days = 1, 367 }},
-		{"outage-for", func(c *Config) { c.Outage, c.Days = Outage{0, 1}, 367 }},
-		{"interval", func(c *Config) {
+		{"spread", func(c *fleet) { c.Spread = -1 }},
+		{"capacity", func(c *fleet) { c.Capacity = -1 }},
+		{"capacity", func(c *fleet) { c.Capacity, c.Days = 1, 367 }},
+		{"outage-for", func(c *fleet) { c.Outage, c.Days = Outage{0, 1}, 367 }},
+		{"interval", func(c *fleet) {
 			for i := range time.Duration(MaxIntervals + 1) {
-				c.Mix = append(c.Mix, Share{time.Hour + i, 1.0 / (MaxIntervals + 1)})
+				c.Mix = append(c.Mix, IntervalRatio{time.Hour + i, 1.0 / (MaxIntervals + 1)})
 			}
 		}},
-		{"per-second", func(c *Config) { c.Detail, c.Days = DetailSeconds, 367 }},
-		{"detail", func(c *Config) { c.Detail = 3 }},
-		{"workers", func(c *Config) { c.Workers = -1 }},
-		{"mode", func(c *Config) { c.Mode = 3 }},
-		{"mode", func(c *Config) { c.Mode, c.Capacity = ModeClosed, 1 }},
-		{"mode", func(c *Config) { c.Mode, c.Outage = ModeClosed, Outage{0, 1} }},
-		{"mode", func(c *Config) { c.Mode, c.Record = ModeClosed, true }},
-		{"interval", func(c *Config) { c.Mix = []Share{{2 * time.Minute, 1}} }},
-		{"interval", func(c *Config) { c.Mix, c.Rules = []Share{{time.Second - 1, 1}}, noGuard }},
-		{"interval", func(c *Config) { c.Mix = []Share{{rotation.MaxInterval + 1, 1}} }},
-		{"interval", func(c *Config) { c.Mix = []Share{{time.Hour, 0.9}} }},
-		{"interval", func(c *Config) { c.Mix = []Share{{time.Hour, -1}, {2 * time.Hour, 2}} }},
-		{"interval", func(c *Config) { c.Mix = []Share{{time.Hour, math.NaN()}} }},
-		{"interval", func(c *Config) { c.Mix = []Share{{time.Hour, 0.5}, {time.Hour, 0.5}} }},
-		{"forced", func(c *Config) { c.Forced.PerDay = -1 }},
-		{"forced", func(c *Config) { c.Forced.PerDay = 1e-9 }},
-		{"forced", func(c *Config) { c.Forced.PerDay = 1441 }},
-		{"forced", func(c *Config) { c.Forced.PerDay = math.NaN() }},
-		{"burst", func(c *Config) { c.Burst = Burst{25 * time.Hour, time.Hour, 1} }},
-		{"burst-within", func(c *Config) { c.Burst = Burst{0, 0, 1} }},
-		{"burst-share", func(c *Config) { c.Burst = Burst{0, 1, 1.1} }},
-		{"outage-from", func(c *Config) { c.Outage = Outage{-1, 1} }},
-		{"outage-for", func(c *Config) { c.Outage = Outage{0, -1} }},
-		{"write-timeline", func(c *Config) { c.Record, c.Cards = true, MaxEvents }},
+		{"per-second", func(c *fleet) { c.Detail, c.Days = DetailSeconds, 367 }},
+		{"detail", func(c *fleet) { c.Detail = 3 }},
+		{"workers", func(c *fleet) { c.Workers = -1 }},
+		{"mode", func(c *fleet) { c.Mode = 3 }},
+		{"mode", func(c *fleet) { c.Mode, c.Capacity = ModeClosed, 1 }},
+		{"mode", func(c *fleet) { c.Mode, c.Outage = ModeClosed, Outage{0, 1} }},
+		{"mode", func(c *fleet) { c.Mode, c.Record = ModeClosed, true }},
+		{"interval", func(c *fleet) { c.Mix = []IntervalRatio{{2 * time.Minute, 1}} }},
+		{"interval", func(c *fleet) { c.Mix, c.Rules = []IntervalRatio{{time.Second - 1, 1}}, noGuard }},
+		{"interval", func(c *fleet) { c.Mix = []IntervalRatio{{rotation.MaxInterval + 1, 1}} }},
+		{"interval", func(c *fleet) { c.Mix = []IntervalRatio{{time.Hour, 0.9}} }},
+		{"interval", func(c *fleet) { c.Mix = []IntervalRatio{{time.Hour, -1}, {2 * time.Hour, 2}} }},
+		{"interval", func(c *fleet) { c.Mix = []IntervalRatio{{time.Hour, math.NaN()}} }},
+		{"interval", func(c *fleet) { c.Mix = []IntervalRatio{{time.Hour, 0.5}, {time.Hour, 0.5}} }},
+		{"forced", func(c *fleet) { c.Forced.PerDay = -1 }},
+		{"forced", func(c *fleet) { c.Forced.PerDay = 1e-9 }},
+		{"forced", func(c *fleet) { c.Forced.PerDay = 1441 }},
+		{"forced", func(c *fleet) { c.Forced.PerDay = math.NaN() }},
+		{"burst", func(c *fleet) { c.Burst = Burst{25 * time.Hour, time.Hour, 1} }},
+		{"burst-within", func(c *fleet) { c.Burst = Burst{0, 0, 1} }},
+		{"burst-share", func(c *fleet) { c.Burst = Burst{0, 1, 1.1} }},
+		{"outage-from", func(c *fleet) { c.Outage = Outage{-1, 1} }},
+		{"outage-for", func(c *fleet) { c.Outage = Outage{0, -1} }},
+		{"write-timeline", func(c *fleet) { c.Record, c.Cards = true, MaxEvents }},
 	} {
 		c := good
 		tt.spoil(&c)
-		_, err := Run(context.Background(), c)
+		_, err := Run(context.Background(), c.Cards, c.Days, c.Options)
 		var refused *FieldError
 		if !errors.As(err, &refused) || refused.Field != tt.field {
 			t.Errorf("error %v, want one of %s", err, tt.field)
@@ -753,9 +755,8 @@ func TestRun_RefusesBadConfigs(t *testing.T) {
 var noGuard, _ = rotation.NewRules(0, rotation.GuardFromRequest)
 
 func ExampleRun() {
-	f, err := Run(context.Background(), Config{
-		Cards: 1000, Days: 30,
-		Mix:      []Share{{24 * time.Hour, 0.7}, {time.Hour, 0.3}},
+	f, err := Run(context.Background(), 1000, 30, Options{
+		Mix:      []IntervalRatio{{24 * time.Hour, 0.7}, {time.Hour, 0.3}},
 		Capacity: 5,
 	})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // Forecast is what a fleet does. All counts are exact.
 type Forecast struct {
-	Config Config `json:"-"` // what was forecast, with defaults filled in
+	Options Options `json:"-"` // with defaults filled in
 
 	Cards     int64      `json:"cards"`
 	Days      int        `json:"days"`
@@ -26,7 +26,7 @@ type Forecast struct {
 	Forced    int64            `json:"forced"`
 	Scheduled int64            `json:"scheduled"`  // rotations that got a new scheduling
 	Held      int64            `json:"held"`       // rotations whose scheduling the guard held
-	HeldShare float64          `json:"held_share"` // of all rotations, 0 to 1
+	HeldRatio float64          `json:"held_share"` // of all rotations, 0 to 1
 	Reasons   Reasons          `json:"reasons"`
 	Scenario  map[string]int64 `json:"scenario"` // held rotations by scenario: "1", "2", "3"
 	Missed    int64            `json:"missed"`   // slots skipped by late rotations (R17)
@@ -108,7 +108,7 @@ type Spread struct {
 func (p *plan) forecast(w *worker) *Forecast {
 	sortRecords(w.records)
 	f := &Forecast{
-		Config: p.Config, Cards: p.Cards, Days: p.Days, Start: p.Start, End: p.at(p.end),
+		Options: p.Options, Cards: p.Cards, Days: p.Days, Start: p.Start, End: p.at(p.end),
 		Reasons: Reasons{Kinds{w.autoScheduled, w.forcedScheduled}, Kinds{w.autoHeld, w.forcedHeld}},
 		Scenario: map[string]int64{
 			"1": w.scenario[1], "2": w.scenario[2], "3": w.scenario[3],
@@ -125,7 +125,7 @@ func (p *plan) forecast(w *worker) *Forecast {
 	f.Held = w.autoHeld + w.forcedHeld
 	f.Rotations = f.Automatic + f.Forced
 	if f.Rotations > 0 {
-		f.HeldShare = float64(f.Held) / float64(f.Rotations)
+		f.HeldRatio = float64(f.Held) / float64(f.Rotations)
 	}
 	automatic, forced := w.automatic, w.forced
 	if p.Detail == DetailSeconds {
@@ -231,14 +231,14 @@ func CompareSpread(ctx context.Context, f *Forecast) error {
 	if f.PerMinute == nil {
 		return errors.New("fleet: CompareSpread needs a forecast that counts load")
 	}
-	other := f.Config
+	other := f.Options
 	other.Record = false
 	other.Detail = DetailMinutes
 	other.Spread = 0
-	if f.Config.Spread == 0 {
+	if f.Options.Spread == 0 {
 		other.Spread = rotation.MaxInterval
 	}
-	g, err := Run(ctx, other)
+	g, err := Run(ctx, f.Cards, f.Days, other)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ type row struct {
 }
 
 func newReport(f *Forecast) report {
-	c := f.Config
+	c := f.Options
 	r := report{Title: fmt.Sprintf("%s for %s", plural(f.Cards, "card"), plural(int64(f.Days), "day"))}
 
 	every := make([]string, len(f.Intervals))
@@ -52,8 +52,8 @@ func newReport(f *Forecast) report {
 		}
 		r.About = append(r.About, fmt.Sprintf("forced %g times per card and day, %s", c.Forced.PerDay, kind))
 	}
-	if c.Burst.Part > 0 {
-		r.About = append(r.About, fmt.Sprintf("a burst forces %s of the cards within %s from %s", percent(c.Burst.Part), short(c.Burst.Within), instant(f.Start.Add(c.Burst.At))))
+	if c.Burst.Ratio > 0 {
+		r.About = append(r.About, fmt.Sprintf("a burst forces %s of the cards within %s from %s", percent(c.Burst.Ratio), short(c.Burst.Within), instant(f.Start.Add(c.Burst.At))))
 	}
 	if c.Outage.For > 0 {
 		r.About = append(r.About, fmt.Sprintf("an outage of %s from %s", short(c.Outage.For), instant(f.Start.Add(c.Outage.From))))
@@ -66,7 +66,7 @@ func newReport(f *Forecast) report {
 	r.answerBacklog(f)
 	r.answerSpread(f)
 	r.Answers = append(r.Answers, answer{
-		"Held by the guard", percent(f.HeldShare) + " of rotations",
+		"Held by the guard", percent(f.HeldRatio) + " of rotations",
 		fmt.Sprintf("%s got no new schedule; %s did", count(f.Held), count(f.Scheduled)),
 	})
 
@@ -126,10 +126,10 @@ func (r *report) answerBacklog(f *Forecast) {
 		cleared = fmt.Sprintf("cleared at %s, %s later", seconds(*b.Cleared), short(b.Cleared.Sub(*b.MaxAt)))
 	}
 	r.Answers = append(r.Answers, answer{"Backlog", plural(b.Max, "card"), fmt.Sprintf("most at %s; %s", seconds(*b.MaxAt), cleared)})
-	if f.Config.Outage.For > 0 {
+	if f.Options.Outage.For > 0 {
 		a := answer{"After the outage", plural(b.Outage, "card"), "overdue when it ends; not cleared by the end"}
 		if b.OutageCleared != nil {
-			back := f.Start.Add(f.Config.Outage.From + f.Config.Outage.For)
+			back := f.Start.Add(f.Options.Outage.From + f.Options.Outage.For)
 			a.Note = fmt.Sprintf("overdue when it ends; cleared at %s, %s later", seconds(*b.OutageCleared), short(max(b.OutageCleared.Sub(back), 0)))
 		}
 		r.Answers = append(r.Answers, a)
@@ -146,12 +146,12 @@ func (r *report) answerSpread(f *Forecast) {
 		return
 	}
 	what, same, ours, other := "the peak %s a minute", "the peak is %s a minute", f.PerMinute.Max, f.Spread.PerMinuteMax
-	if f.Config.Capacity > 0 {
+	if f.Options.Capacity > 0 {
 		what, same, ours, other = "%s wait at most", "%s wait at most", f.Backlog.Max, *f.Spread.BacklogMax
 	}
 	window, verb, with, without := "each card's interval", "would make", other, ours
-	if f.Config.Spread > 0 {
-		window, verb, with, without = short(f.Config.Spread), "makes", ours, other
+	if f.Options.Spread > 0 {
+		window, verb, with, without = short(f.Options.Spread), "makes", ours, other
 	}
 	a := answer{"Spread", "saves nothing", fmt.Sprintf("spreading first slots over %s %s "+what+" instead of %s", window, verb, count(with), count(without))}
 	switch less := float64(without-with) / float64(without); {

@@ -187,10 +187,10 @@ func (c *chart) bands(f *Forecast, s scale) {
 			c.Bands = append(c.Bands, band{left, math.Max(right-left, 2), name})
 		}
 	}
-	if o := f.Config.Outage; o.For > 0 {
+	if o := f.Options.Outage; o.For > 0 {
 		add("outage", o.From, o.For)
 	}
-	if b := f.Config.Burst; b.Part > 0 {
+	if b := f.Options.Burst; b.Ratio > 0 {
 		add("burst", b.At, b.Within)
 	}
 }
@@ -216,7 +216,7 @@ func (f *Forecast) loadChart() chart {
 	if f.Forced > 0 {
 		c.add("forced", "of which forced", s.steps(width.Minutes(), forced, true))
 	}
-	if limit := 60 * float64(f.Config.Capacity); limit > 0 && limit <= s.top {
+	if limit := 60 * float64(f.Options.Capacity); limit > 0 && limit <= s.top {
 		c.add("limit", "capacity", s.level(limit))
 	}
 	return c

@@ -104,13 +104,13 @@ func TestCounts_ReadableForPeople(t *testing.T) {
 // with a capacity, in the backlog.
 func TestReport_DescribesWhatSpreadingSaves(t *testing.T) {
 	for _, tt := range []struct {
-		c    Config
+		c    fleet
 		want string
 	}{
-		{Config{Cards: 1000, Days: 2}, "saves 99.40 %: spreading first slots over each card's interval would make the peak 6 a minute instead of 1,000"},
-		{Config{Cards: 1000, Days: 2, Spread: 24 * time.Hour}, "saves 99.40 %: spreading first slots over 24h makes the peak 6 a minute instead of 1,000"},
-		{Config{Cards: 1000, Days: 2, Capacity: 1}, "saves 99.90 %: spreading first slots over each card's interval would make 1 wait at most instead of 999"},
-		{Config{Cards: 1000, Days: 2, Burst: Burst{time.Hour, 1, 1}}, "saves nothing: spreading first slots over each card's interval or not, the peak is 1,000 a minute"},
+		{fleet{1000, 2, Options{}}, "saves 99.40 %: spreading first slots over each card's interval would make the peak 6 a minute instead of 1,000"},
+		{fleet{1000, 2, Options{Spread: 24 * time.Hour}}, "saves 99.40 %: spreading first slots over 24h makes the peak 6 a minute instead of 1,000"},
+		{fleet{1000, 2, Options{Capacity: 1}}, "saves 99.90 %: spreading first slots over each card's interval would make 1 wait at most instead of 999"},
+		{fleet{1000, 2, Options{Burst: Burst{time.Hour, 1, 1}}}, "saves nothing: spreading first slots over each card's interval or not, the peak is 1,000 a minute"},
 	} {
 		f := mustRun(t, tt.c)
 		if err := CompareSpread(t.Context(), f); err != nil {

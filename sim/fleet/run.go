@@ -17,7 +17,7 @@ type chunk struct {
 // chunks divides the cards so finely that a chunk takes about a millisecond.
 func (p *plan) chunks() []chunk {
 	const cards, events, chunks = 256, 1 << 19, 1 << 20 // at most, of each
-	size := int64(min(max(events*float64(p.Cards)/p.Events(), 1), cards))
+	size := int64(min(max(events*float64(p.Cards)/p.events(), 1), cards))
 	size = max(size, p.Cards/chunks)
 	var all []chunk
 	for i, g := range p.groups {
@@ -28,11 +28,12 @@ func (p *plan) chunks() []chunk {
 	return all
 }
 
-// Run computes a forecast. It stops early, with the context's error, when the
-// context ends. Any other error is a [*FieldError].
-func Run(ctx context.Context, c Config) (*Forecast, error) {
+// Run forecasts the load of 1 to [MaxCards] cards for 1 to [MaxDays] days of 24
+// hours. It stops early, with the context's error, when the context ends. Any other
+// error is a [*FieldError].
+func Run(ctx context.Context, cards int64, days int, o Options) (*Forecast, error) {
 	began := time.Now()
-	p, err := c.plan()
+	p, err := fleet{cards, days, o}.plan()
 	if err != nil {
 		return nil, err
 	}

@@ -12,19 +12,19 @@ import (
 	"cvvrotation/sim/timeline"
 )
 
-// Timeline yields the events of a forecast that was recorded (Config.Record),
+// Timeline yields the events of a forecast that was recorded (Options.Record),
 // in order of time: the cards' enrolment, then automatic rotations, each naming
 // its slot, and forced calls. Of events at one instant, automatic ones come
 // first, then the order is by card. It yields nothing when nothing was
 // recorded.
 func (f *Forecast) Timeline() iter.Seq[timeline.Entry] {
 	return func(yield func(timeline.Entry) bool) {
-		if !f.Config.Record {
+		if !f.Options.Record {
 			return
 		}
-		p, err := f.Config.plan()
+		p, err := fleet{f.Cards, f.Days, f.Options}.plan()
 		if err != nil {
-			return // a forecast's own Config is a good one
+			return // a forecast's own options are valid
 		}
 		digits := len(fmt.Sprint(p.Cards - 1))
 		name := func(id int64) string { return fmt.Sprintf("card-%0*d", digits, id) }
@@ -53,7 +53,7 @@ func (f *Forecast) Timeline() iter.Seq[timeline.Entry] {
 
 // WriteTimeline writes the events of Timeline as JSON Lines.
 func (f *Forecast) WriteTimeline(w io.Writer) error {
-	out := timeline.NewWriter(w, timeline.SpellingJSONL, f.Config.Rules)
+	out := timeline.NewWriter(w, timeline.SpellingJSONL, f.Options.Rules)
 	for e := range f.Timeline() {
 		if err := out.Write(e); err != nil {
 			return err
