@@ -10,6 +10,7 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/arguments"
 )
 
 // Options configures an Engine. Its zero value works.
@@ -65,9 +66,9 @@ type Engine struct {
 // the argument that is missing or out of range, and matches ErrInvalid.
 func New(s store.Cards, g Generator, o Options) (*Engine, error) {
 	switch {
-	case s == nil:
+	case arguments.Missing(s):
 		return nil, &FieldError{"store", "is required"}
-	case g == nil:
+	case arguments.Missing(g):
 		return nil, &FieldError{"generator", "is required"}
 	case o.Grace < 0:
 		return nil, &FieldError{"Grace", "must not be negative"}
@@ -84,7 +85,7 @@ func New(s store.Cards, g Generator, o Options) (*Engine, error) {
 		}
 	}
 	if o.Clock == nil {
-		o.Clock = clockOf(s)
+		o.Clock = arguments.ClockOf(s)
 	}
 	if o.Observer == nil {
 		o.Observer = NoObserver{}
@@ -104,14 +105,4 @@ func New(s store.Cards, g Generator, o Options) (*Engine, error) {
 		store: s, generator: g, clock: o.Clock, rules: o.Rules, options: o,
 		log: o.Logger, observer: o.Observer, wake: make(chan struct{}, 1),
 	}, nil
-}
-
-// clockOf returns the store's clock, or the real one if the store has none.
-func clockOf(s store.Cards) clock.Clock {
-	if c, ok := s.(store.Clocked); ok {
-		if clk := c.Clock(); clk != nil {
-			return clk
-		}
-	}
-	return clock.New()
 }

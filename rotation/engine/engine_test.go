@@ -4,8 +4,10 @@ import (
 	"errors"
 	"testing"
 
+	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
 )
 
@@ -19,9 +21,13 @@ func TestNew_NamesWhatIsMissing(t *testing.T) {
 		o     engine.Options
 	}{
 		{"store", nil, random, engine.Options{}},
+		{"store", (*memory.Store)(nil), random, engine.Options{}},
 		{"generator", memory.New(nil), nil, engine.Options{}},
 		{"generator", memory.New(nil), engine.Random(nil, nil), engine.Options{}},
 		{"generator", memory.New(nil), engine.Derived(nil, keyring(t, 1)), engine.Options{}},
+		{"generator", memory.New(nil), engine.Derived((*cvvgen.Local)(nil), keyring(t, 1)), engine.Options{}},
+		{"generator", memory.New(nil), engine.Derived(new(cvvgen.Local), new(seal.Keyring)), engine.Options{}},
+		{"generator", memory.New(nil), engine.Random(nil, new(seal.Keyring)), engine.Options{}},
 		{"Grace", memory.New(nil), random, engine.Options{Grace: -1}},
 		{"MaxTries", memory.New(nil), random, engine.Options{MaxTries: -1}},
 		{"Workers and Batch", memory.New(nil), random, engine.Options{Batch: -1}},

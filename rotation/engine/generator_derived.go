@@ -7,6 +7,7 @@ import (
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/arguments"
 	"cvvrotation/servicecode"
 )
 
@@ -24,8 +25,8 @@ type derivedGenerator struct {
 }
 
 func (g *derivedGenerator) check() error {
-	if g.deriver == nil || g.keys == nil {
-		return &FieldError{"generator", "needs a deriver and a keyring"}
+	if arguments.Missing(g.deriver) || !g.keys.CanSeal() {
+		return &FieldError{"generator", "needs a deriver and a keyring with a key"}
 	}
 	return nil
 }

@@ -23,8 +23,8 @@ type randomGenerator struct {
 }
 
 func (g *randomGenerator) check() error {
-	if g.keys == nil {
-		return &FieldError{"generator", "needs a keyring"}
+	if !g.keys.CanSeal() {
+		return &FieldError{"generator", "needs a keyring with a key"}
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/internal/appendfile"
+	"cvvrotation/rotation/internal/arguments"
 )
 
 // ErrNotLines is returned by Open for a file that does not end with a line of
@@ -37,7 +38,7 @@ type Sink struct {
 // delivered again. A write that blocks blocks the relay, even when it is to stop.
 // It returns an error if w is nil.
 func New(w io.Writer) (*Sink, error) {
-	if w == nil {
+	if arguments.Missing(w) {
 		return nil, errors.New("jsonl: a writer is required")
 	}
 	return &Sink{w: &appendfile.Lines{W: w}}, nil

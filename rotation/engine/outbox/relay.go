@@ -11,11 +11,14 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/arguments"
 )
 
 // Options are the settings of a Relay. The zero value is ready to use.
 type Options struct {
-	Clock  clock.Clock  // Defaults to the real clock.
+	// Clock measures durations and sleeps. Defaults to the outbox's clock if
+	// it is a store.Clocked, else to the real one.
+	Clock  clock.Clock
 	Logger *slog.Logger // Defaults to none.
 
 	// Batch is the maximum number of events in a batch. Defaults to 256.
@@ -87,7 +90,7 @@ type Relay struct {
 // that is out of range.
 func New(events store.Outbox, sink Sink, o Options) (*Relay, error) {
 	switch {
-	case events == nil || sink == nil:
+	case arguments.Missing(events) || arguments.Missing(sink):
 		return nil, errors.New("outbox: an outbox and a sink are required")
 	case min(o.Batch, o.MaxInFlight, o.MaxAttempts, o.MaxBlocked) < 0:
 		return nil, errors.New("outbox: Batch, MaxInFlight, MaxAttempts and MaxBlocked must not be negative")
@@ -109,7 +112,7 @@ func New(events store.Outbox, sink Sink, o Options) (*Relay, error) {
 		return nil, errors.New("outbox: MinBackoff must not be longer than MaxBackoff and MaxPause")
 	}
 	if o.Clock == nil {
-		o.Clock = clock.New()
+		o.Clock = arguments.ClockOf(events)
 	}
 	if o.Observe == nil {
 		o.Observe = func(Outcome) {}

@@ -377,6 +377,8 @@ func TestNew_RefusesWhatIsMissingOrOutOfRange(t *testing.T) {
 	}{
 		{"no outbox", nil, sink, outbox.Options{}},
 		{"no sink", events, nil, outbox.Options{}},
+		{"nil outbox of a type", (*memory.Store)(nil), sink, outbox.Options{}},
+		{"nil sink of a type", events, (*script)(nil), outbox.Options{}},
 		{"negative batch", events, sink, outbox.Options{Batch: -1}},
 		{"negative maximum in flight", events, sink, outbox.Options{MaxInFlight: -1}},
 		{"negative grace", events, sink, outbox.Options{Grace: -1}},
@@ -388,6 +390,44 @@ func TestNew_RefusesWhatIsMissingOrOutOfRange(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNew_TakesTheClockOfItsStore moves a mock clock by the delay after a failure:
+// the relay retries without any real time passing.
+func TestNew_TakesTheClockOfItsStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clk := clock.NewMock()
+		events := memory.New(clk)
+		write(t, events, "A", 1)
+		sink := &script{answer: func(_ store.Queued, try int) error {
+			if try == 1 {
+				return errBroken
+			}
+			return nil
+		}}
+		relay, err := outbox.New(events, sink, outbox.Options{MinBackoff: time.Hour, MaxBackoff: time.Hour, MaxPause: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() { relay.Run(ctx) })
+		tried := func() int {
+			synctest.Wait()
+			sink.mu.Lock()
+			defer sink.mu.Unlock()
+			return len(sink.tries)
+		}
+		if n := tried(); n != 1 {
+			t.Errorf("%d attempts at first, want 1", n)
+		}
+		clk.Add(time.Hour)
+		if n := tried(); n != 2 {
+			t.Errorf("%d attempts after the delay by the store's clock, want 2", n)
+		}
+		stop()
+		done.Wait()
+	})
 }
 
 func TestLog_NamesLeaseDeadLetterAndSinkState(t *testing.T) {

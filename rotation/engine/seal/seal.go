@@ -95,6 +95,10 @@ func NewKeyring(first Key, others ...Key) (*Keyring, error) {
 	return r, nil
 }
 
+// CanSeal reports whether the keyring has a key to seal with. The zero Keyring and
+// nil have none.
+func (r *Keyring) CanSeal() bool { return r != nil && r.keys[r.current].xaes != nil }
+
 // Seal returns plaintext sealed for context, [Overhead] bytes longer.
 func (r *Keyring) Seal(plaintext, context []byte) []byte {
 	b := binary.BigEndian.AppendUint32(make([]byte, 0, Overhead+len(plaintext)), r.current)

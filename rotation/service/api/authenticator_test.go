@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
 )
@@ -76,7 +77,11 @@ func TestNew_AcceptsAnotherLoginThanBearerTokens(t *testing.T) {
 func TestNew_RefusesMissingArguments(t *testing.T) {
 	s := newSite(t, setup{})
 	for name, build := range map[string]func() (http.Handler, error){
-		"no engine":        func() (http.Handler, error) { return api.New(nil, s.dev, api.Options{}) },
+		"no engine": func() (http.Handler, error) { return api.New(nil, s.dev, api.Options{}) },
+		"nil engine of a type": func() (http.Handler, error) {
+			return api.New((*engine.Engine)(nil), s.dev, api.Options{})
+		},
+		"nil verifier":     func() (http.Handler, error) { return api.New(s.engine, (*auth.Verifier)(nil), api.Options{}) },
 		"no authenticator": func() (http.Handler, error) { return api.New(s.engine, nil, api.Options{}) },
 		"negative timeout": func() (http.Handler, error) { return api.New(s.engine, s.dev, api.Options{Timeout: -1}) },
 		"no burst": func() (http.Handler, error) {

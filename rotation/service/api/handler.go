@@ -15,6 +15,7 @@ import (
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/internal/arguments"
 	"cvvrotation/rotation/internal/paniclog"
 	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/auth"
@@ -80,7 +81,7 @@ type handler struct {
 // New returns the endpoint on the engine. It returns an error if an argument is nil
 // or an option is out of range.
 func New(e Engine, a Authenticator, o Options) (http.Handler, error) {
-	if e == nil || a == nil {
+	if arguments.Missing(e) || arguments.Missing(a) {
 		return nil, errors.New("api: an Engine and an Authenticator are required")
 	}
 	if err := cmp.Or(o.PerCard.check("PerCard"), o.PerCaller.check("PerCaller")); err != nil {
