@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -196,6 +197,9 @@ func TestServerCrash_StoreRecovers(t *testing.T) {
 	}
 	if _, err := s.Stats(t.Context()); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Stats without a server: %v", err)
+	}
+	if _, err := s.AcquireLease(t.Context()); !errors.Is(err, store.ErrUnavailable) || !strings.HasPrefix(err.Error(), "postgres: acquire lease: ") {
+		t.Errorf("AcquireLease without a server: %v", err)
 	}
 	server.Start(t)
 	if c, err := s.Card(t.Context(), "card"); err != nil || c.Version != 1 {

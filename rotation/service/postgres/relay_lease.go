@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,12 +42,12 @@ func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: lead: %w", err)
+		return nil, wrapError("acquire lease", err)
 	}
 	var got bool
 	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int, "+relayLock+")", lockClass).Scan(&got); err != nil {
 		closeConn(conn)
-		return nil, fmt.Errorf("postgres: lead: %w", err)
+		return nil, wrapError("acquire lease", err)
 	}
 	if !got {
 		closeConn(conn)
