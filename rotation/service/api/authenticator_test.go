@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,9 +40,12 @@ func (s sessions) AuthenticateRequest(r *http.Request) (auth.Caller, error) {
 }
 
 func TestNew_AcceptsAnotherLoginThanBearerTokens(t *testing.T) {
+	long := strings.Repeat("a", 256)
 	s := newSite(t, setup{auth: sessions{
-		"1": {Subject: "alice", Account: "acme", Scopes: allScopes, By: "session"},
-		"2": {Subject: "bob", Account: "acme", Scopes: []string{api.ScopeRead}, By: "session"},
+		"long":      {Subject: long, Account: "acme", Scopes: allScopes},
+		"two lines": {Subject: "bob\nforged", Account: "acme", Scopes: allScopes},
+		"1":         {Subject: "alice", Account: "acme", Scopes: allScopes, By: "session"},
+		"2":         {Subject: "bob", Account: "acme", Scopes: []string{api.ScopeRead}, By: "session"},
 	}})
 	s.card("a", time.Hour)
 	rotate := func(session string) reply {
@@ -59,6 +63,8 @@ func TestNew_AcceptsAnotherLoginThanBearerTokens(t *testing.T) {
 		{"unreachable", 503, "unavailable", ""},
 		{"broken", 500, "internal-error", ""},
 		{"anonymous", 500, "internal-error", ""},
+		{"long", 500, "internal-error", ""},
+		{"two lines", 500, "internal-error", ""},
 	} {
 		t.Run(test.session, func(t *testing.T) {
 			a := rotate(test.session)
@@ -67,6 +73,9 @@ func TestNew_AcceptsAnotherLoginThanBearerTokens(t *testing.T) {
 				t.Errorf("challenge %q, want %q", got, test.challenge)
 			}
 		})
+	}
+	if log := s.log.String(); strings.Count(log, "the authenticator returned an unusable caller: auth: the subject ") != 3 || strings.Contains(log, long) || strings.Contains(log, "forged") {
+		t.Error(log)
 	}
 	records := s.audit.records(t)
 	if len(records) != 2 || records[0]["by"] != "session" || records[0]["subject"] != "alice" || records[1]["subject"] != "bob" {

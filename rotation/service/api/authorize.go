@@ -1,7 +1,7 @@
 package api
 
 import (
-	"errors"
+	"fmt"
 
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/internal/cardid"
@@ -30,11 +30,11 @@ func (h *handler) authorize(c *call) error {
 		c.card = id // from here on it may be logged
 	}
 	caller, err := h.auth.AuthenticateRequest(c.r)
-	if err == nil && caller.Subject == "" {
-		err = errors.New("api: the authenticator returned a caller without a subject")
-	}
 	if err != nil {
 		return err
+	}
+	if err := caller.CheckSubject(); err != nil {
+		return fmt.Errorf("api: the authenticator returned an unusable caller: %w", err)
 	}
 	c.caller = caller
 	if wait := h.perCaller.take(c.caller.Subject, h.clock.Now()); wait > 0 {

@@ -6,9 +6,6 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// maxSubject is the maximum length of a subject in bytes, because it is logged.
-const maxSubject = 255
-
 // newParser returns a parser that checks the algorithm and the claims iss, aud,
 // exp, nbf and iat.
 func newParser(i Issuer, o Options) *jwt.Parser {
@@ -26,7 +23,7 @@ func newParser(i Issuer, o Options) *jwt.Parser {
 
 // callerOf reads the caller's subject, account and scopes from the claims.
 func callerOf(claims jwt.MapClaims, accountClaim string) (c Caller, err error) {
-	if c.Subject, err = stringClaim(claims, "sub"); err != nil || c.Subject == "" || len(c.Subject) > maxSubject {
+	if c.Subject, err = stringClaim(claims, "sub"); err != nil || c.CheckSubject() != nil {
 		return Caller{}, ErrClaims
 	}
 	if c.Account, err = stringClaim(claims, accountClaim); err != nil {
