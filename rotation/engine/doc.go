@@ -12,7 +12,7 @@
 //	if err != nil {
 //		log.Fatal(err)
 //	}
-//	e, err := engine.New(memory.New(nil), engine.Random(nil, keys), engine.Options{})
+//	e, err := engine.New(memory.New(memory.Options{}), engine.Random(nil, keys), engine.Options{})
 //	if err != nil {
 //		log.Fatal(err)
 //	}

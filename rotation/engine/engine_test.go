@@ -22,16 +22,16 @@ func TestNew_NamesWhatIsMissing(t *testing.T) {
 	}{
 		{"store", nil, random, engine.Options{}},
 		{"store", (*memory.Store)(nil), random, engine.Options{}},
-		{"generator", memory.New(nil), nil, engine.Options{}},
-		{"generator", memory.New(nil), engine.Random(nil, nil), engine.Options{}},
-		{"generator", memory.New(nil), engine.Derived(nil, keyring(t, 1)), engine.Options{}},
-		{"generator", memory.New(nil), engine.Derived((*cvvgen.Local)(nil), keyring(t, 1)), engine.Options{}},
-		{"generator", memory.New(nil), engine.Derived(new(cvvgen.Local), new(seal.Keyring)), engine.Options{}},
-		{"generator", memory.New(nil), engine.Random(nil, new(seal.Keyring)), engine.Options{}},
-		{"Grace", memory.New(nil), random, engine.Options{Grace: -1}},
-		{"MaxTries", memory.New(nil), random, engine.Options{MaxTries: -1}},
-		{"Workers and Batch", memory.New(nil), random, engine.Options{Batch: -1}},
-		{"Poll, Sweep and KeepFor", memory.New(nil), random, engine.Options{Poll: -1}},
+		{"generator", memory.New(memory.Options{}), nil, engine.Options{}},
+		{"generator", memory.New(memory.Options{}), engine.Random(nil, nil), engine.Options{}},
+		{"generator", memory.New(memory.Options{}), engine.Derived(nil, keyring(t, 1)), engine.Options{}},
+		{"generator", memory.New(memory.Options{}), engine.Derived((*cvvgen.Local)(nil), keyring(t, 1)), engine.Options{}},
+		{"generator", memory.New(memory.Options{}), engine.Derived(new(cvvgen.Local), new(seal.Keyring)), engine.Options{}},
+		{"generator", memory.New(memory.Options{}), engine.Random(nil, new(seal.Keyring)), engine.Options{}},
+		{"Grace", memory.New(memory.Options{}), random, engine.Options{Grace: -1}},
+		{"MaxTries", memory.New(memory.Options{}), random, engine.Options{MaxTries: -1}},
+		{"Workers and Batch", memory.New(memory.Options{}), random, engine.Options{Batch: -1}},
+		{"Poll, Sweep and KeepFor", memory.New(memory.Options{}), random, engine.Options{Poll: -1}},
 	} {
 		t.Run(c.field, func(t *testing.T) {
 			_, err := engine.New(c.store, c.cvvs, c.o)
@@ -41,7 +41,7 @@ func TestNew_NamesWhatIsMissing(t *testing.T) {
 			}
 		})
 	}
-	if _, err := engine.New(memory.New(nil), random, engine.Options{}); err != nil {
+	if _, err := engine.New(memory.New(memory.Options{}), random, engine.Options{}); err != nil {
 		t.Error(err)
 	}
 }

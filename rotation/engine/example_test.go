@@ -22,7 +22,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	e, err := engine.New(memory.New(clk), engine.Random(nil, keys), engine.Options{}) // sqlite.Open or postgres.Open
+	e, err := engine.New(memory.New(memory.Options{Clock: clk}), engine.Random(nil, keys), engine.Options{}) // sqlite.Open or postgres.Open
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func Example_service() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	e, err := engine.New(memory.New(nil), engine.Random(nil, keys), engine.Options{})
+	e, err := engine.New(memory.New(memory.Options{}), engine.Random(nil, keys), engine.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func newFixtureWith(t *testing.T, g engine.Generator, change ...func(*engine.Opt
 	t.Helper()
 	mock := clock.NewMock()
 	mock.Set(threePM)
-	f := &fixture{clock: mock, store: memory.New(mock), log: new(lockedBuffer), seen: new(recorder)}
+	f := &fixture{clock: mock, store: memory.New(memory.Options{Clock: mock}), log: new(lockedBuffer), seen: new(recorder)}
 	o := engine.Options{
 		Logger: slog.New(slog.NewTextHandler(f.log, nil)), Observer: f.seen,
 	}

@@ -29,7 +29,7 @@ var stores = []struct {
 	name string
 	open func(b *testing.B, clk clock.Clock) store.Store
 }{
-	{"memory", func(_ *testing.B, clk clock.Clock) store.Store { return memory.New(clk) }},
+	{"memory", func(_ *testing.B, clk clock.Clock) store.Store { return memory.New(memory.Options{Clock: clk}) }},
 	{"sqlite", func(b *testing.B, clk clock.Clock) store.Store {
 		s, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "cards.db"), sqlite.Options{Clock: clk})
 		if err != nil {

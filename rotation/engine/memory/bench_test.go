@@ -56,7 +56,7 @@ func BenchmarkClaim(b *testing.B) {
 func fill(b *testing.B, n int) *memory.Store {
 	clk := clock.NewMock()
 	start := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
-	s := memory.New(clk)
+	s := memory.New(memory.Options{Clock: clk})
 	clk.Set(start.Add(10_000 * time.Hour)) // all are due, however often claimed
 	for i := range n {
 		s.Put(store.Card{

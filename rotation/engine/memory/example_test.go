@@ -13,7 +13,7 @@ import (
 // is stored, and the caller gets an error.
 func ExampleStore_SetFaults() {
 	ctx := context.Background()
-	s := memory.New(nil)
+	s := memory.New(memory.Options{})
 	s.SetFaults(func(op memory.Op) memory.Fault {
 		if op.Call == memory.CallUpdate {
 			return memory.Fault{After: memory.ErrInjected}

@@ -16,7 +16,7 @@ import (
 func oneCard() (*memory.Store, *clock.Mock) {
 	clk := clock.NewMock()
 	clk.Set(time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC))
-	s := memory.New(clk)
+	s := memory.New(memory.Options{Clock: clk})
 	s.Put(store.Card{ID: "a", Version: 1, Next: clk.Now(), Due: clk.Now()})
 	return s, clk
 }
@@ -204,7 +204,7 @@ func TestClose_WaitsForStalledCalls(t *testing.T) {
 	if err := <-closed; err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	expect(t, s.Reopen(clk), 1)
+	expect(t, s.Reopen(memory.Options{Clock: clk}), 1)
 }
 
 func TestReopen_ActsAsACrash(t *testing.T) {
@@ -221,7 +221,7 @@ func TestReopen_ActsAsACrash(t *testing.T) {
 	result := make(chan error)
 	go func() { result <- s.Update(context.Background(), "a", "", rotate) }()
 	<-stalled
-	next := s.Reopen(clk)
+	next := s.Reopen(memory.Options{Clock: clk})
 	<-lease.Lost()
 	close(stall)
 	if err := <-result; !errors.Is(err, store.ErrClosed) {

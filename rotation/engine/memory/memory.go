@@ -54,31 +54,37 @@ type disk struct {
 
 type answerKey struct{ card, key string }
 
-// New returns an empty store whose time is the clock's. A nil clock is the real one.
-func New(clk clock.Clock) *Store {
-	return open(clk, &disk{
+// Options configures a [Store].
+type Options struct {
+	// Clock is the store's time. Defaults to the system's clock.
+	Clock clock.Clock
+}
+
+// New returns an empty store.
+func New(o Options) *Store {
+	return open(o, &disk{
 		rows:    make(map[string]*row),
 		answers: make(map[answerKey]store.Answer),
 	})
 }
 
-func open(clk clock.Clock, d *disk) *Store {
-	if clk == nil {
-		clk = clock.New()
+func open(o Options, d *disk) *Store {
+	if o.Clock == nil {
+		o.Clock = clock.New()
 	}
-	return &Store{clk: clk, disk: d, idle: sync.NewCond(&d.mu)}
+	return &Store{clk: o.Clock, disk: d, idle: sync.NewCond(&d.mu)}
 }
 
 // Reopen returns a new store with the content of s and without its faults. It
-// is what a new process finds after s was closed or its process was killed. A nil
-// clock is the system clock. After Reopen, calls of s that have not committed
-// return store.ErrClosed, and its lease is lost.
-func (s *Store) Reopen(clk clock.Clock) *Store {
+// is what a new process finds after s was closed or its process was killed. After
+// Reopen, calls of s that have not committed return store.ErrClosed, and its lease
+// is lost.
+func (s *Store) Reopen(o Options) *Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed, s.dead = true, true
 	s.endLease(s.leader)
-	return open(clk, s.disk)
+	return open(o, s.disk)
 }
 
 // Close implements store.Store. The second time it does nothing.

@@ -12,9 +12,9 @@ import (
 
 func TestStore_MeetsTheContract(t *testing.T) {
 	storetest.Run(t, func(_ *testing.T, clk clock.Clock) (store.Store, func() store.Store) {
-		s := memory.New(clk)
+		s := memory.New(memory.Options{Clock: clk})
 		return s, func() store.Store {
-			s = s.Reopen(clk)
+			s = s.Reopen(memory.Options{Clock: clk})
 			return s
 		}
 	})

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/benbjohnson/clock"
-
 	"cvvrotation/rotation/engine/jsonl"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
@@ -16,7 +14,7 @@ import (
 // Events go to standard output. In a service, engine.Options.Written is
 // relay.Wake.
 func Example() {
-	s := memory.New(clock.New())
+	s := memory.New(memory.Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	sink, err := jsonl.New(os.Stdout)
 	if err != nil {

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/benbjohnson/clock"
-
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
@@ -184,4 +182,4 @@ func split(id string) (string, int64) {
 	}
 }
 
-func newStore() *memory.Store { return memory.New(clock.New()) }
+func newStore() *memory.Store { return memory.New(memory.Options{}) }

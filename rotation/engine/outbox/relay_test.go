@@ -62,7 +62,7 @@ func TestPoll_FindsUnannouncedEvents(t *testing.T) {
 
 func TestRun_UsesTheGivenClock(t *testing.T) {
 	mock := clock.NewMock()
-	s := memory.New(mock)
+	s := memory.New(memory.Options{Clock: mock})
 	got := make(chan string, 1)
 	sink := &script{answer: func(e store.Queued, _ int) error {
 		got <- e.ID()
@@ -397,7 +397,7 @@ func TestNew_RefusesWhatIsMissingOrOutOfRange(t *testing.T) {
 func TestNew_TakesTheClockOfItsStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clk := clock.NewMock()
-		events := memory.New(clk)
+		events := memory.New(memory.Options{Clock: clk})
 		write(t, events, "A", 1)
 		sink := &script{answer: func(_ store.Queued, try int) error {
 			if try == 1 {

@@ -11,7 +11,7 @@ import (
 // A change of a card and its event are stored together, or not at all.
 func ExampleCards() {
 	ctx := context.Background()
-	s := memory.New(nil)
+	s := memory.New(memory.Options{})
 	err := s.Update(ctx, "card-1", "", func(change *store.Change) error {
 		c := &change.Card
 		c.Version, c.Events = c.Version+1, c.Events+1

@@ -155,7 +155,7 @@ func p99(times []time.Duration) float64 {
 
 func benchEngine(b *testing.B, kind string) *engine.Engine {
 	b.Helper()
-	var st store.Store = memory.New(clock.New())
+	var st store.Store = memory.New(memory.Options{})
 	if kind == "sqlite" {
 		dir, err := os.MkdirTemp("", "cvv")
 		if err != nil {

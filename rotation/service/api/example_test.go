@@ -22,7 +22,7 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	e, err := engine.New(memory.New(nil), engine.Random(nil, keys), engine.Options{}) // use a durable store in production
+	e, err := engine.New(memory.New(memory.Options{}), engine.Random(nil, keys), engine.Options{}) // use a durable store in production
 	if err != nil {
 		panic(err)
 	}

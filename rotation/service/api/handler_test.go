@@ -46,7 +46,7 @@ func TestHandler_ErrorReasonIsOnlyLogged(t *testing.T) {
 		errors.New("4111111111111111"):     500,
 		&engine.FieldError{Field: "Store"}: 500,
 	} {
-		s := newSite(t, setup{store: failing{memory.New(newClock()), err}})
+		s := newSite(t, setup{store: failing{memory.New(memory.Options{Clock: newClock()}), err}})
 		a := s.do(request{method: "GET", path: "/v1/cards/a/cvv"})
 		a.want(t, want)
 		if strings.Contains(a.raw, err.Error()) {

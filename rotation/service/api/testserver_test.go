@@ -112,7 +112,7 @@ type setup struct {
 func newSite(t testing.TB, o setup) *site {
 	t.Helper()
 	s := &site{t: t, clock: newClock()}
-	s.store = memory.New(s.clock)
+	s.store = memory.New(memory.Options{Clock: s.clock})
 	if o.cvvs == nil {
 		o.cvvs = engine.Random(nil, keyring(t))
 	}

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/benbjohnson/clock"
-
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
@@ -24,7 +22,7 @@ func TestRelay_ServerRestartLosesAndRepeatsNothing(t *testing.T) {
 	port, _ := strconv.Atoi(url[strings.LastIndexByte(url, ':')+1:])
 	sink := newSink(t, dial(t, url), jetstream.Options{Create: true, Timeout: 2 * time.Second})
 
-	events := memory.New(clock.New())
+	events := memory.New(memory.Options{})
 	for i := range cards * each {
 		if err := events.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Change) error {
 			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true

@@ -22,7 +22,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/benbjohnson/clock"
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -317,7 +316,7 @@ type running struct {
 // startRelay has n events of ten cards delivered to the sink.
 func startRelay(t testing.TB, sink outbox.Sink, n int) *running {
 	t.Helper()
-	r := &running{t: t, events: memory.New(clock.New()), all: make(chan struct{}), done: make(chan error, 1)}
+	r := &running{t: t, events: memory.New(memory.Options{}), all: make(chan struct{}), done: make(chan error, 1)}
 	for i := range n {
 		if err := r.events.Update(t.Context(), fmt.Sprintf("card-%d", i%10), "", func(tx *store.Change) error {
 			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true

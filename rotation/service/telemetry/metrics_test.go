@@ -42,7 +42,7 @@ func newWorld(t *testing.T, o Options) *world {
 	if w.metrics, err = New(o); err != nil {
 		t.Fatal(err)
 	}
-	w.memory = memory.New(w.clock)
+	w.memory = memory.New(memory.Options{Clock: w.clock})
 	w.store = w.metrics.Store(w.memory)
 	w.registry.MustRegister(Sizes(w.store, time.Second))
 	keys, err := seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize)))

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/benbjohnson/clock"
-
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
@@ -55,7 +53,7 @@ func TestRelay_FailingReceiverGetsEverythingInOrder(t *testing.T) {
 			close(done)
 		}
 	})
-	s := memory.New(clock.New())
+	s := memory.New(memory.Options{})
 	for i := range cards * each {
 		if err := s.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Change) error {
 			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true

@@ -92,7 +92,7 @@ func (r *run) perform(seed uint64, o options, steps []step) {
 	r.now, r.hash = start, splitmix.Mix(seed)
 	r.poisoned, r.sink = map[string]bool{}, map[string]int64{}
 	r.generator = o.generator(keyring(1, 2))
-	r.base = memory.New(runClock{ns: &r.now})
+	r.base = memory.New(memory.Options{Clock: runClock{ns: &r.now}})
 	r.base.SetFaults(r.faults)
 	r.replicas = make([]*replica, o.replicas)
 	for i := range r.replicas {
@@ -139,7 +139,7 @@ func (r *run) start(i int) {
 
 // reopen restarts the store and all replicas, as after a kill of the store.
 func (r *run) reopen() {
-	r.base = r.base.Reopen(runClock{ns: &r.now})
+	r.base = r.base.Reopen(memory.Options{Clock: runClock{ns: &r.now}})
 	r.base.SetFaults(r.faults)
 	for i := range r.replicas {
 		r.start(i)

@@ -65,7 +65,7 @@ func (r *run) faults(op memory.Op) (f memory.Fault) {
 		f.Race = p.race
 		f.Again = op.Call == memory.CallUpdate && r.now%2 == 0
 	case faultKill:
-		f.Race = func() { r.base = r.base.Reopen(runClock{ns: &r.now}) }
+		f.Race = func() { r.base = r.base.Reopen(memory.Options{Clock: runClock{ns: &r.now}}) }
 	}
 	return f
 }

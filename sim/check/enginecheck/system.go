@@ -77,7 +77,7 @@ func newCard() *card {
 func (c *card) renew(state []byte) {
 	*c.now, c.calls = 0, 0
 	clk := runClock{ns: c.now}
-	c.store = memory.New(clk)
+	c.store = memory.New(memory.Options{Clock: clk})
 	c.store.SetFaults(c.faults)
 	e, err := engine.New(c.store, engine.Random(nil, oneKey), engine.Options{Clock: clk, Observer: c})
 	if err != nil {

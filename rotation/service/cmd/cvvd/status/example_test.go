@@ -5,8 +5,6 @@ import (
 	"net/http/httptest"
 	"strings"
 
-	"github.com/benbjohnson/clock"
-
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/service/cmd/cvvd/status"
 	"cvvrotation/rotation/service/telemetry"
@@ -19,7 +17,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	page, err := status.New(memory.New(clock.New()), metrics.Recent(), status.Options{Version: "v1.2.3"})
+	page, err := status.New(memory.New(memory.Options{}), metrics.Recent(), status.Options{Version: "v1.2.3"})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -39,7 +39,7 @@ type world struct {
 func newWorld() *world {
 	w := &world{clock: clock.NewMock()}
 	w.clock.Set(now)
-	w.store = memory.New(w.clock)
+	w.store = memory.New(memory.Options{Clock: w.clock})
 	var err error
 	if w.metrics, err = telemetry.New(telemetry.Options{Clock: w.clock}); err != nil {
 		panic(err)
