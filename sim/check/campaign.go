@@ -3,13 +3,18 @@ package check
 import (
 	"slices"
 
+	"cvvrotation/rotation"
 	"cvvrotation/sim/check/campaign"
 )
 
 // Campaign returns the search by simulation: each run simulates a host of the
 // system, drawn from its seed. The bug selects a mistake of the host; the zero
-// Bug is a host without one.
+// Bug is a host without one. A nil system defaults to the rules with a guard of
+// 2 minutes.
 func Campaign(s System, b Bug) campaign.Campaign[Failure] {
+	if s == nil {
+		s = Rules(rotation.Rules{})
+	}
 	return campaign.Campaign[Failure]{Goals: Goals(), NewWorker: func() func(uint64) campaign.Outcome[Failure] {
 		h := newHost(s, b)
 		return func(seed uint64) campaign.Outcome[Failure] {

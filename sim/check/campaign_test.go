@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"cvvrotation/rotation"
 	"cvvrotation/sim/check/campaign"
 	"testing"
 )
@@ -73,5 +74,14 @@ func TestGoals_AreCountedAndDescribed(t *testing.T) {
 		if sentence == "" {
 			t.Errorf("goal %d has no sentence", i)
 		}
+	}
+}
+
+func TestCampaign_NilSystemIsTheRules(t *testing.T) {
+	o := campaign.Options{First: 1, Last: 5, Workers: 1}
+	got := Campaign(nil, Bug{}).Run(context.Background(), o)
+	want := Campaign(Rules(rotation.Rules{}), Bug{}).Run(context.Background(), o)
+	if got.Hash != want.Hash || got.Events == 0 {
+		t.Errorf("hash %x, %d events; want %x", got.Hash, got.Events, want.Hash)
 	}
 }
