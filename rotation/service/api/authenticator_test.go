@@ -83,6 +83,16 @@ func TestNew_AcceptsAnotherLoginThanBearerTokens(t *testing.T) {
 	}
 }
 
+func TestServer_RefusesMissingHandler(t *testing.T) {
+	for name, h := range map[string]http.Handler{"nil": nil, "nil of a type": (*http.ServeMux)(nil)} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := api.Server("", h); err == nil {
+				t.Error("accepted")
+			}
+		})
+	}
+}
+
 func TestNew_RefusesMissingArguments(t *testing.T) {
 	s := newSite(t, setup{})
 	for name, build := range map[string]func() (http.Handler, error){

@@ -60,7 +60,9 @@ func benchForce(b *testing.B, kind, alg string, first bool) {
 		b.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(h)
-	server.Config = api.Server("", h)
+	if server.Config, err = api.Server("", h); err != nil {
+		b.Fatal(err)
+	}
 	server.Start()
 	b.Cleanup(server.Close)
 	// One connection per caller, without http.Transport, which would use as much CPU

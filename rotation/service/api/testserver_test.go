@@ -144,7 +144,9 @@ func newSite(t testing.TB, o setup) *site {
 		h = o.wrap(h)
 	}
 	server := httptest.NewUnstartedServer(h)
-	server.Config = api.Server("", h)
+	if server.Config, err = api.Server("", h); err != nil {
+		t.Fatal(err)
+	}
 	server.Config.ErrorLog = slog.NewLogLogger(s.log.logger().Handler(), slog.LevelError)
 	if o.server != nil {
 		o.server(server.Config)

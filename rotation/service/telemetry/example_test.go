@@ -20,7 +20,11 @@ func Example() {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/cards/{cardId}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
-	m.Handler(mux).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v1/cards/card-7c1e", nil))
+	h, err := m.Handler(mux)
+	if err != nil {
+		panic(err)
+	}
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v1/cards/card-7c1e", nil))
 
 	scrape := httptest.NewRecorder()
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(scrape, httptest.NewRequest("GET", "/metrics", nil))

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -10,6 +11,8 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"cvvrotation/rotation/internal/arguments"
 )
 
 // Handler returns next with every request counted, measured and traced by the pattern
@@ -17,7 +20,11 @@ import (
 // because a path names a card, or may contain a PAN sent by mistake.
 //
 // A request with the header traceparent (W3C) continues the caller's trace.
-func (m *Metrics) Handler(next http.Handler) http.Handler {
+// Handler returns an error if next is nil.
+func (m *Metrics) Handler(next http.Handler) (http.Handler, error) {
+	if arguments.Missing(next) {
+		return nil, errors.New("telemetry: a handler is required")
+	}
 	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.inFlight.Inc()
 		defer m.inFlight.Dec()
@@ -44,7 +51,7 @@ func (m *Metrics) Handler(next http.Handler) http.Handler {
 		}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		traced.ServeHTTP(w, withoutURL(r))
-	})
+	}), nil
 }
 
 type askedKey struct{}

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -43,8 +44,10 @@ func newWorld(t *testing.T, o Options) *world {
 		t.Fatal(err)
 	}
 	w.memory = memory.New(memory.Options{Clock: w.clock})
-	w.store = w.metrics.Store(w.memory)
-	w.registry.MustRegister(Sizes(w.store, time.Second))
+	if w.store, err = w.metrics.Store(w.memory); err != nil {
+		t.Fatal(err)
+	}
+	mustRegister(t, w.registry)(Sizes(w.store, time.Second))
 	keys, err := seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize)))
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +198,7 @@ func TestSizes_ReportUnreachableStoreWithinTimeout(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.memory.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Stall: make(chan struct{})} })
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(Sizes(w.store, time.Millisecond))
+	mustRegister(t, registry)(Sizes(w.store, time.Millisecond))
 	text := exposition(t, registry)
 	if !strings.Contains(text, "cvv_store_up 0\n") || strings.Contains(text, "cvv_cards") {
 		t.Error(text)
@@ -286,13 +289,46 @@ func exposition(t *testing.T, g prometheus.Gatherer) string {
 func TestKeySetAge_CountsFromLastRefresh(t *testing.T) {
 	w := newWorld(t, Options{})
 	var loaded time.Time
-	w.registry.MustRegister(w.metrics.KeySetAge(func() time.Time { return loaded }))
+	mustRegister(t, w.registry)(w.metrics.KeySetAge(func() time.Time { return loaded }))
 	if text := exposition(t, w.registry); !strings.Contains(text, "cvv_token_keys_age_seconds -1\n") {
 		t.Error("before the first refresh:\n" + text)
 	}
 	loaded = start.Add(-90 * time.Second)
 	if text := exposition(t, w.registry); !strings.Contains(text, "cvv_token_keys_age_seconds 90\n") {
 		t.Error("90 s after a refresh:\n" + text)
+	}
+}
+
+// mustRegister returns a function that registers the collector of a constructor.
+func mustRegister(t *testing.T, registry *prometheus.Registry) func(prometheus.Collector, error) {
+	return func(c prometheus.Collector, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		registry.MustRegister(c)
+	}
+}
+
+func TestMetrics_RefuseMissingArguments(t *testing.T) {
+	m, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, build := range map[string]func() error{
+		"Store":            func() error { _, err := m.Store(nil); return err },
+		"Store of a type":  func() error { _, err := m.Store((*memory.Store)(nil)); return err },
+		"Handler":          func() error { _, err := m.Handler(nil); return err },
+		"Handler function": func() error { _, err := m.Handler(http.HandlerFunc(nil)); return err },
+		"Sizes":            func() error { _, err := Sizes(nil, time.Second); return err },
+		"Sizes timeout":    func() error { _, err := Sizes(memory.New(memory.Options{}), 0); return err },
+		"KeySetAge":        func() error { _, err := m.KeySetAge(nil); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if build() == nil {
+				t.Error("accepted")
+			}
+		})
 	}
 }
 

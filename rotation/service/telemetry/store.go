@@ -11,11 +11,18 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/arguments"
 )
 
 // Store returns s with every call timed, counted and traced. Its spans carry the
 // operation, the number of cards or events, and the outcome.
-func (m *Metrics) Store(s store.Store) store.Store { return &observed{s, m} }
+// It returns an error if s is nil.
+func (m *Metrics) Store(s store.Store) (store.Store, error) {
+	if arguments.Missing(s) {
+		return nil, errors.New("telemetry: a store is required")
+	}
+	return &observed{s, m}, nil
+}
 
 // observed writes out every method of store.Store, and embeds none: a method that
 // is missing here does not compile.

@@ -2,18 +2,24 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/arguments"
 )
 
 // Sizes returns a collector of the store's sizes: cards, backlog and outbox. Each
 // scrape queries the store, up to the timeout. If the query fails, cvv_store_up is 0
-// and the other metrics are absent.
-func Sizes(s StatsReader, timeout time.Duration) prometheus.Collector {
-	return &sizes{s, timeout}
+// and the other metrics are absent. It returns an error if s is nil or the timeout is
+// not positive.
+func Sizes(s StatsReader, timeout time.Duration) (prometheus.Collector, error) {
+	if arguments.Missing(s) || timeout <= 0 {
+		return nil, errors.New("telemetry: a store and a positive timeout are required")
+	}
+	return &sizes{s, timeout}, nil
 }
 
 // StatsReader is what Sizes needs of a store.

@@ -29,7 +29,11 @@ func (w *world) api() http.Handler {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprint(rw, r.URL.Path, "?", r.URL.RawQuery, " ", r.Header.Get("Authorization"), " ", string(body))
 	})
-	return w.metrics.Handler(mux)
+	h, err := w.metrics.Handler(mux)
+	if err != nil {
+		panic(err)
+	}
+	return h
 }
 
 const secret = "4000000000000002"

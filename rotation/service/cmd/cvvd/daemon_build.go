@@ -68,8 +68,14 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 		return nil, err
 	}
 	d.closing(inner.Close)
-	d.store = metrics.Store(inner)
-	registry.MustRegister(telemetry.Sizes(d.store, 2*time.Second))
+	if d.store, err = metrics.Store(inner); err != nil {
+		return nil, err
+	}
+	sizes, err := telemetry.Sizes(d.store, 2*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	registry.MustRegister(sizes)
 
 	if d.sink, err = openSink(cfg, c.Stdout, logger); err != nil {
 		return nil, fmt.Errorf("events: %w", err)
@@ -118,7 +124,12 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 	if err != nil {
 		return err
 	}
-	d.pci = api.Server("", metrics.Handler(endpoint))
+	if endpoint, err = metrics.Handler(endpoint); err != nil {
+		return err
+	}
+	if d.pci, err = api.Server("", endpoint); err != nil {
+		return err
+	}
 	d.pci.WriteTimeout = max(d.pci.WriteTimeout, l.Request.Go()+5*time.Second) // counted from the end of the request's header
 	if d.cert, d.pci.TLSConfig, err = newCertificate(d.cfg); err != nil {
 		return command.Usage(err)
@@ -131,7 +142,9 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 	if err != nil {
 		return err
 	}
-	d.ops = api.Server("", d.opsHandler(registry, page))
+	if d.ops, err = api.Server("", d.opsHandler(registry, page)); err != nil {
+		return err
+	}
 	for _, s := range []*http.Server{d.pci, d.ops} {
 		s.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)
 	}
@@ -157,7 +170,11 @@ func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, metrics *t
 	if err != nil {
 		return nil, command.Usage(err)
 	}
-	registry.MustRegister(metrics.KeySetAge(d.verifier.Loaded))
+	age, err := metrics.KeySetAge(d.verifier.Loaded)
+	if err != nil {
+		return nil, err
+	}
+	registry.MustRegister(age)
 	return d.verifier, nil
 }
 
