@@ -101,15 +101,15 @@ func (f *File) open() error {
 }
 
 // Write appends whole lines. It returns how many bytes of b are in the file: of
-// an exclusive file all or none. If the file was moved or deleted, it opens the
-// path first.
+// an exclusive file all or none. If the file was moved or deleted, or another one
+// was renamed over it, it opens the path first.
 func (f *File) Write(b []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.file == nil {
 		return 0, os.ErrClosed
 	}
-	if _, err := os.Stat(f.path); errors.Is(err, fs.ErrNotExist) { // otherwise lines would go to a deleted file
+	if f.lost() {
 		if err := f.open(); err != nil {
 			return 0, err
 		}
@@ -128,6 +128,21 @@ func (f *File) Write(b []byte) (int, error) {
 		return 0, errors.Join(err, f.file.Truncate(info.Size()))
 	}
 	return len(b), nil
+}
+
+// lost reports whether lines would go where they are not looked for: the path has
+// no file, or the open file has no name any more, because another was renamed over
+// it. A file that log rotation has renamed is still good until Reopen.
+func (f *File) lost() bool {
+	if _, err := os.Stat(f.path); errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	info, err := f.file.Stat()
+	if err != nil {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && stat.Nlink == 0 && info.Mode().IsRegular()
 }
 
 // writeShared checks the file's end and writes under a lock, because the end is

@@ -283,6 +283,21 @@ func TestWrite_SharedPipe(t *testing.T) {
 	}
 }
 
+// Another file renamed over the path leaves the open one without a name: what is
+// written there is gone when the process ends.
+func TestWrite_ReopensWhenAnotherFileIsRenamedOverIt(t *testing.T) {
+	each(t, func(t *testing.T, path string, o appendfile.Options) {
+		f := open(t, path, o)
+		write(t, f, "1\n")
+		put(t, path+".new", "{}\n")
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+		write(t, f, "2\n")
+		expect(t, path, "{}\n2\n")
+	})
+}
+
 // TestReopen_AfterLogRotation also shows that a failure keeps the old file.
 func TestReopen_AfterLogRotation(t *testing.T) {
 	each(t, func(t *testing.T, path string, o appendfile.Options) {
