@@ -13,7 +13,8 @@ import (
 	"cvvrotation/servicecode"
 )
 
-// TestForce_ReplayIsNeitherObservedNorWritten, and whoever relays events is told when there are any.
+// TestForce_ReplayIsNeitherObservedNorWritten also shows that the relay is woken only
+// when events were written.
 func TestForce_ReplayIsNeitherObservedNorWritten(t *testing.T) {
 	written := 0
 	f := newFixture(t, func(o *engine.Options) { o.Written = func() { written++ } })
