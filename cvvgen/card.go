@@ -125,6 +125,9 @@ func newExpiry(year, month int) (Expiry, error) {
 // IsValid reports whether e is an expiry; only the zero value is not.
 func (e Expiry) IsValid() bool { return e.month != 0 }
 
+// Equal reports whether e == other. go-cmp uses it.
+func (e Expiry) Equal(other Expiry) bool { return e == other }
+
 // Digits returns the four digits in the given order, as the algorithm and an HSM
 // expect them. The error matches [ErrExpiryOrder], or [ErrMissing] for the zero
 // Expiry.

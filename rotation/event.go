@@ -97,6 +97,10 @@ func SetIntervalFirst(at time.Time, interval time.Duration, first time.Time) Eve
 // Disable returns the event that turns automatic rotation off at the instant at (R10).
 func Disable(at time.Time) Event { return Event{form: formDisable, at: toNanos(at)} }
 
+// Equal reports whether e == other: the same constructor and the same instants,
+// wherever on Earth and without their monotonic readings. go-cmp uses it.
+func (e Event) Equal(other Event) bool { return e == other }
+
 // Kind returns the event's kind.
 func (e Event) Kind() Kind { return kindOfForm[e.form] }
 

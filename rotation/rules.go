@@ -68,6 +68,9 @@ func NewRules(guard time.Duration, from GuardFrom) (Rules, error) {
 	return Rules{guardBeyondDefault: int64(guard - DefaultGuard), guardFrom: from}, nil
 }
 
+// Equal reports whether r == other. go-cmp uses it.
+func (r Rules) Equal(other Rules) bool { return r == other }
+
 // Guard returns the guard's length.
 func (r Rules) Guard() time.Duration { return DefaultGuard + time.Duration(r.guardBeyondDefault) }
 

@@ -47,6 +47,9 @@ func (s *State) serve(slot int64) {
 	s.served, s.packed = slot, s.packed|hasServedBit
 }
 
+// Equal reports whether s == other. go-cmp uses it.
+func (s State) Equal(other State) bool { return s == other }
+
 // Interval returns the time between two slots, 0 when automatic rotation is
 // off.
 func (s State) Interval() time.Duration { return time.Duration(s.interval()) }

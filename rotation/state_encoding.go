@@ -3,6 +3,7 @@ package rotation
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"strconv"
@@ -84,21 +85,31 @@ func ParseState(text string) (State, error) {
 
 // UnmarshalText restores what AppendText wrote. An error wraps
 // [ErrStateVersion] or [ErrStateDamaged] and leaves s as it was.
-func (s *State) UnmarshalText(text []byte) error {
-	version, _, _ := bytes.Cut(text, []byte(" "))
-	number, ok := bytes.CutPrefix(version, []byte(textVersion))
-	if !ok {
-		return fmt.Errorf("rotation: text that does not begin with %q: %w", textVersion, ErrStateDamaged)
-	}
-	if v, err := strconv.ParseUint(string(number), 10, 32); err == nil && v != stateVersion {
-		return fmt.Errorf("rotation: version %d: %w", v, ErrStateVersion)
-	}
-	restored := parseText(text)
-	if again, _ := restored.AppendText(nil); !bytes.Equal(again, text) || !restored.valid() {
-		return fmt.Errorf("rotation: text that fails its check: %w", ErrStateDamaged)
+func (s *State) UnmarshalText(text []byte) error { return s.set(decodeText(text)) }
+
+// set sets s to restored, unless there is an error.
+func (s *State) set(restored State, err error) error {
+	if err != nil {
+		return fmt.Errorf("rotation: %w", err)
 	}
 	*s = restored
 	return nil
+}
+
+func decodeText(text []byte) (State, error) {
+	version, _, _ := bytes.Cut(text, []byte(" "))
+	number, ok := bytes.CutPrefix(version, []byte(textVersion))
+	if !ok {
+		return State{}, fmt.Errorf("text that does not begin with %q: %w", textVersion, ErrStateDamaged)
+	}
+	if v, err := strconv.ParseUint(string(number), 10, 32); err == nil && v != stateVersion {
+		return State{}, fmt.Errorf("version %d: %w", v, ErrStateVersion)
+	}
+	restored := parseText(text)
+	if again, _ := restored.AppendText(nil); !bytes.Equal(again, text) || !restored.valid() {
+		return State{}, fmt.Errorf("text that fails its check: %w", ErrStateDamaged)
+	}
+	return restored, nil
 }
 
 // parseText reads the fields of the text form. It needs no errors of its own:
@@ -149,12 +160,14 @@ func (s State) MarshalBinary() ([]byte, error) { return s.AppendBinary(nil) }
 
 // UnmarshalBinary restores what AppendBinary wrote. An error wraps
 // [ErrStateVersion] or [ErrStateDamaged] and leaves s as it was.
-func (s *State) UnmarshalBinary(data []byte) error {
+func (s *State) UnmarshalBinary(data []byte) error { return s.set(decodeBinary(data)) }
+
+func decodeBinary(data []byte) (State, error) {
 	if len(data) > 0 && data[0] != stateVersion {
-		return fmt.Errorf("rotation: version %d: %w", data[0], ErrStateVersion)
+		return State{}, fmt.Errorf("version %d: %w", data[0], ErrStateVersion)
 	}
 	if len(data) < binaryOverhead {
-		return fmt.Errorf("rotation: %d bytes: %w", len(data), ErrStateDamaged)
+		return State{}, fmt.Errorf("%d bytes: %w", len(data), ErrStateDamaged)
 	}
 	fields := data[2 : len(data)-crc32.Size]
 	next := func() int64 {
@@ -177,10 +190,52 @@ func (s *State) UnmarshalBinary(data []byte) error {
 		restored.serve(next())
 	}
 	if again, _ := restored.AppendBinary(make([]byte, 0, 64)); !bytes.Equal(again, data) || !restored.valid() {
-		return fmt.Errorf("rotation: bytes that fail their check: %w", ErrStateDamaged)
+		return State{}, fmt.Errorf("bytes that fail their check: %w", ErrStateDamaged)
 	}
-	*s = restored
-	return nil
+	return restored, nil
+}
+
+// Scan sets s to the state in a column: the text or the binary form, as text or
+// bytes, or the JSON string that encoding/json makes of a State. NULL and the JSON
+// null are the zero State. An error names the type received, wraps
+// [ErrStateVersion] or [ErrStateDamaged], and leaves s as it was. It implements
+// [database/sql.Scanner]. docs/embedding.md says what to pass to write each type of
+// column; State has no Value method, which would break JSON columns with pgx.
+func (s *State) Scan(src any) error {
+	var restored State
+	var err error
+	switch src := src.(type) {
+	case nil:
+	case string:
+		restored, err = decodeColumn([]byte(src))
+	case []byte:
+		restored, err = decodeColumn(src)
+	default:
+		err = fmt.Errorf("want text or bytes: %w", ErrStateDamaged)
+	}
+	if err != nil {
+		err = fmt.Errorf("state from a column read as %T: %w", src, err)
+	}
+	return s.set(restored, err)
+}
+
+// decodeColumn tells the forms apart by their beginning: no version byte is a tab or
+// beyond.
+func decodeColumn(data []byte) (State, error) {
+	switch {
+	case len(data) == 0 || data[0] < '\t':
+		return decodeBinary(data)
+	case bytes.HasPrefix(data, []byte(textVersion)):
+		return decodeText(data)
+	}
+	var text *string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return State{}, fmt.Errorf("neither an encoded state nor a JSON string: %w", ErrStateDamaged)
+	}
+	if text == nil {
+		return State{}, nil
+	}
+	return decodeText([]byte(*text))
 }
 
 // valid reports whether Decide could have made s: a last line of defence

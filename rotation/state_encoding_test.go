@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"database/sql/driver"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -329,6 +330,60 @@ func wantDecoded(t *testing.T, data []byte, decode func(*rotation.State, []byte)
 	var s rotation.State
 	if err := decode(&s, data); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestScan_ReadsEachFormAndLeavesStateOnError(t *testing.T) {
+	s := daily(t)
+	text, binary := s.String(), must(s.MarshalBinary())(t)
+	for _, test := range []struct {
+		name string
+		src  any
+		want rotation.State
+		err  error
+	}{
+		{"NULL", nil, rotation.State{}, nil},
+		{"text as a string", text, s, nil},
+		{"text as bytes", []byte(text), s, nil},
+		{"binary as bytes", binary, s, nil},
+		{"binary as a string", string(binary), s, nil},
+		{"JSON", `"` + text + `"`, s, nil},
+		{"JSON with spaces and an escaped slash", []byte(" \"" + strings.Replace(text, "/", `\/`, 1) + "\"\n"), s, nil},
+		{"null in JSON", []byte("null"), rotation.State{}, nil},
+		{"the zero state", rotation.State{}.String(), rotation.State{}, nil},
+		{"no text", "", s, rotation.ErrStateDamaged},
+		{"no bytes", []byte(nil), s, rotation.ErrStateDamaged},
+		{"cut text", text[:len(text)-1], s, rotation.ErrStateDamaged},
+		{"cut bytes", binary[:len(binary)-1], s, rotation.ErrStateDamaged},
+		{"hexadecimal digits of bytes", fmt.Sprintf("\\x%x", binary), s, rotation.ErrStateDamaged},
+		{"damaged text in JSON", `"` + text[1:] + `"`, s, rotation.ErrStateDamaged},
+		{"more after JSON", `"` + text + `" 1`, s, rotation.ErrStateDamaged},
+		{"a number in JSON", "7", s, rotation.ErrStateDamaged},
+		{"an object in JSON", "{}", s, rotation.ErrStateDamaged},
+		{"newer text", sealText("rotation/2"), s, rotation.ErrStateVersion},
+		{"newer bytes", "\x02", s, rotation.ErrStateVersion},
+		{"newer text in JSON", `"rotation/2"`, s, rotation.ErrStateVersion},
+		{"a number", int64(7), s, rotation.ErrStateDamaged},
+		{"an instant", start, s, rotation.ErrStateDamaged},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := s
+			err := got.Scan(test.src)
+			if got != test.want || !errors.Is(err, test.err) {
+				t.Errorf("got %v, %v; want %v, %v", got, err, test.want, test.err)
+			}
+			if err != nil && !strings.Contains(err.Error(), fmt.Sprintf("read as %T: ", test.src)) {
+				t.Errorf("the error does not name the type: %v", err)
+			}
+		})
+	}
+}
+
+// pgx prefers a Value method to MarshalText, and would write text that is not JSON
+// into a jsonb column.
+func TestState_HasNoValueMethod(t *testing.T) {
+	if _, ok := any(new(rotation.State)).(driver.Valuer); ok {
+		t.Error("State is a driver.Valuer")
 	}
 }
 

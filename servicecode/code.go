@@ -2,6 +2,7 @@ package servicecode
 
 import (
 	"cmp"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 )
@@ -83,6 +84,9 @@ func (c Code) Compare(d Code) int {
 	)
 }
 
+// Equal reports whether c == d. go-cmp uses it.
+func (c Code) Equal(d Code) bool { return c == d }
+
 // String returns the three digits, or "no service code" for the zero value.
 func (c Code) String() string {
 	if !c.IsValid() {
@@ -146,3 +150,29 @@ func (c Code) MarshalBinary() ([]byte, error) { return c.MarshalText() }
 // UnmarshalBinary is [Code.UnmarshalText]. It implements
 // [encoding.BinaryUnmarshaler].
 func (c *Code) UnmarshalBinary(data []byte) error { return c.UnmarshalText(data) }
+
+// Value returns the three digits as a string, or nil, which is NULL, for the zero
+// value. It implements [driver.Valuer]. Write it to a column of text, such as char(3).
+func (c Code) Value() (driver.Value, error) {
+	if !c.IsValid() {
+		return nil, nil
+	}
+	return c.String(), nil
+}
+
+// Scan sets c to the code in a column of text or bytes, as [Code.UnmarshalText] does,
+// or to the zero value for NULL. A number is an error: a column of numbers has lost
+// the leading zeros, so that 0 could be the code 000 or none. On an error, which
+// matches [ErrSyntax], c is unchanged. It implements [database/sql.Scanner].
+func (c *Code) Scan(src any) error {
+	switch src := src.(type) {
+	case nil:
+		*c = Code{}
+		return nil
+	case string:
+		return c.UnmarshalText([]byte(src))
+	case []byte:
+		return c.UnmarshalText(src)
+	}
+	return fmt.Errorf("%w: got a column of %T: use a column of text, such as char(3), which keeps leading zeros", ErrSyntax, src)
+}

@@ -3,6 +3,8 @@ package servicecode_test
 import (
 	"bytes"
 	"cmp"
+	"database/sql"
+	"database/sql/driver"
 	"encoding"
 	"encoding/gob"
 	"encoding/json"
@@ -24,6 +26,8 @@ var (
 	_ encoding.BinaryAppender    = servicecode.Code{}
 	_ encoding.BinaryMarshaler   = servicecode.Code{}
 	_ encoding.BinaryUnmarshaler = (*servicecode.Code)(nil)
+	_ driver.Valuer              = servicecode.Code{}
+	_ sql.Scanner                = (*servicecode.Code)(nil)
 )
 
 // The slow twin: a code is its text, and the standard's table is typed in once
@@ -289,6 +293,41 @@ func TestUnmarshal_ErrorLeavesCode(t *testing.T) {
 	}
 	if c != servicecode.MustParse("201") {
 		t.Errorf("the failed UnmarshalText changed the code to %v", c)
+	}
+}
+
+func TestValue_RoundTripsThroughScan(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c, back := anyCode(t), anyCode(t)
+		v, err := c.Value()
+		if want := any(c.String()); err != nil || c.IsValid() && v != want || !c.IsValid() && v != nil {
+			t.Fatalf("Value = %v, %v", v, err)
+		}
+		if err := back.Scan(v); err != nil || back != c || !back.Equal(c) {
+			t.Fatalf("%v came back as %v, %v", c, back, err)
+		}
+	})
+}
+
+func TestScan_AcceptsTextAloneAndLeavesCodeOnError(t *testing.T) {
+	before := servicecode.MustParse("201")
+	for _, tt := range []struct {
+		src  any
+		want string // empty: the zero value
+		ok   bool
+	}{
+		{nil, "", true}, {"", "", true}, {[]byte{}, "", true},
+		{"021", "021", true}, {[]byte("000"), "000", true},
+		{"21", "201", false}, {[]byte("0021"), "201", false}, {"no service code", "201", false}, {`"021"`, "201", false},
+		{int64(7), "201", false}, {int64(101), "201", false}, {101.0, "201", false}, {true, "201", false},
+	} {
+		t.Run(fmt.Sprintf("%T %v", tt.src, tt.src), func(t *testing.T) {
+			got := before
+			err := got.Scan(tt.src)
+			if text, _ := got.MarshalText(); string(text) != tt.want || (err == nil) != tt.ok || err != nil && !errors.Is(err, servicecode.ErrSyntax) {
+				t.Errorf("got %v, %v", got, err)
+			}
+		})
 	}
 }
 

@@ -42,5 +42,5 @@
 // verification value: errors therefore give lengths and positions, never input.
 //
 // All functions and methods are safe for concurrent use, except that
-// UnmarshalText and UnmarshalBinary write to their receiver.
+// UnmarshalText, UnmarshalBinary and Scan write to their receiver.
 package servicecode

@@ -18,6 +18,9 @@ type Ref struct {
 // strings of a request is never one of these.
 func AnyAccount(card string) Ref { return Ref{Card: card, anyAccount: true} }
 
+// Equal reports whether r == other. go-cmp uses it.
+func (r Ref) Equal(other Ref) bool { return r == other }
+
 // check refuses ids that cannot be stored or written into a path, those that look
 // like a PAN, and a missing account.
 func (r Ref) check() error {

@@ -20,9 +20,6 @@ import (
 	"cvvrotation/sim/timeline"
 )
 
-// values compares the opaque comparable types of other packages with ==.
-var values = cmpopts.EquateComparable(rotation.Event{}, rotation.Rules{}, servicecode.Code{})
-
 func readAll(source string) (rotation.Rules, []timeline.Entry, error) {
 	r := timeline.NewReader(strings.NewReader(source), "test")
 	rules, err := r.Rules()
@@ -66,7 +63,7 @@ func TestReader_ReadsTheSpecsExamples(t *testing.T) {
 		{Line: 3, Card: "A", Event: rotation.AutoSlot(at("2026-11-23T15:00:00Z"), at("2026-11-23T15:00:00Z"))},
 		{Line: 4, Card: "A", Event: rotation.Forced(at("2026-11-23T15:01:59Z")), ServiceCode: servicecode.MustParse("201")},
 	}
-	if diff := cmp.Diff(want, got, values); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("JSON Lines (-want +got):\n%s", diff)
 	}
 
@@ -90,7 +87,7 @@ rules guard=2m
 			Next:     at("2026-11-24T15:00:00Z"),
 		}},
 	}
-	if diff := cmp.Diff(want, got, values); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("text (-want +got):\n%s", diff)
 	}
 }
@@ -176,7 +173,7 @@ func TestReader_NullIsAbsent(t *testing.T) {
 	want := []timeline.Entry{{
 		Line: 1, Card: "A", Event: rotation.AutoUnslotted(at("2026-11-22T15:00:00Z")), Expect: timeline.Expect{Fields: timeline.FieldNext},
 	}}
-	if diff := cmp.Diff(want, got, values); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -213,7 +210,7 @@ func TestMapping_ReadsForeignLogs(t *testing.T) {
 		{Line: 4, Card: "c1", Event: rotation.Forced(at("2026-11-22T10:00:00Z")), Expect: timeline.Expect{Fields: timeline.FieldNext | timeline.FieldRotate, Rotate: true}},
 		{Line: 6, Card: "c1", Event: rotation.AutoUnslotted(at("2026-11-22T11:00:00Z"))},
 	}
-	if diff := cmp.Diff(want, got, values); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if r.Skipped() != 2 {
@@ -442,7 +439,7 @@ func TestWriter_RoundTrip(t *testing.T) {
 			if gotRules != rules {
 				t.Fatalf("rules %v, want %v\n%s", gotRules, rules, out.String())
 			}
-			if diff := cmp.Diff(want, got, values, cmpopts.IgnoreFields(timeline.Entry{}, "Line")); diff != "" {
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(timeline.Entry{}, "Line")); diff != "" {
 				t.Fatalf("(-want +got):\n%s\n%s", diff, out.String())
 			}
 			if spelling == timeline.SpellingJSONL && strings.Count(out.String(), "\n") != len(want) {
@@ -528,7 +525,7 @@ func FuzzReader(f *testing.F) {
 			if len(written) > 0 && again != rules {
 				t.Fatalf("rules %v, want %v", again, rules)
 			}
-			if diff := cmp.Diff(written, got, values, cmpopts.IgnoreFields(timeline.Entry{}, "Line")); diff != "" {
+			if diff := cmp.Diff(written, got, cmpopts.IgnoreFields(timeline.Entry{}, "Line")); diff != "" {
 				t.Fatalf("(-want +got):\n%s", diff)
 			}
 		}

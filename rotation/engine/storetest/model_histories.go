@@ -70,7 +70,7 @@ func (m *model) must(err error) {
 }
 
 func (m *model) same(what string, got, want any) {
-	if diff := gocmp.Diff(want, got, alike...); diff != "" {
+	if diff := gocmp.Diff(want, got, alike); diff != "" {
 		m.rt.Fatalf("%s (-want +got):\n%s", what, diff)
 	}
 }
