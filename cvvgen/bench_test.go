@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"testing"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/servicecode"
 )
 
@@ -39,14 +40,8 @@ func BenchmarkCVV(b *testing.B) {
 	current := three.Next(CVV{})
 
 	pair := unhex("4C37C8319D76ADAB58D9431543C2165B")
-	key, err := NewCVK(pair)
-	if err != nil {
-		b.Fatal(err)
-	}
-	local, err := NewLocal(key, ExpiryOrderYYMM, 3)
-	if err != nil {
-		b.Fatal(err)
-	}
+	key := must.Get(NewCVK(pair))(b)
+	local := must.Get(NewLocal(key, ExpiryOrderYYMM, 3))(b)
 	card := Card{mustPAN("4123456789012345"), Expiry{year: 29, month: 11}}
 	code := servicecode.MustParse("201")
 	ctx := context.Background()

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/servicecode"
 
 	"github.com/google/go-cmp/cmp"
@@ -245,7 +246,7 @@ func TestOperations_DoNotAllocate(t *testing.T) {
 	if raceDetector {
 		t.Skip("allocations are not counted under the race detector")
 	}
-	three, buffered := &Random{}, must(NewBufferedRandom(4))
+	three, buffered := &Random{}, must.Get(NewBufferedRandom(4))(t)
 	c, text := mustCVV("123"), []byte("456")
 	local, card, code := testLocal(t, 5), testCard(), servicecode.MustParse("201")
 	ctx := context.Background()
@@ -277,22 +278,13 @@ func TestOperations_DoNotAllocate(t *testing.T) {
 func TestDerive_WipesScratchMemory(t *testing.T) {
 	local, card, code := testLocal(t, 3), testCard(), servicecode.MustParse("201")
 	for range 100 { // the pool may drop or hold back values now and then
-		if _, err := local.Derive(context.Background(), card, code); err != nil {
-			t.Fatal(err)
-		}
+		must.Get(local.Derive(context.Background(), card, code))(t)
 		s := scratches.Get().(*scratch)
 		if *s != (scratch{}) {
 			t.Fatal("the scratch is not zero")
 		}
 		scratches.Put(s)
 	}
-}
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
 }
 
 func FuzzParse(f *testing.F) {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/servicecode"
 
 	"pgregory.net/rapid"
@@ -110,10 +111,7 @@ func TestDerive_FollowsPublishedVectors(t *testing.T) {
 			if _, err := NewCVK(pair); !errors.Is(err, v.strictError) {
 				t.Errorf("NewCVK: %v, want %v", err, v.strictError)
 			}
-			key, err := NewInsecureTestCVK(pair)
-			if err != nil {
-				t.Fatal(err)
-			}
+			key := must.Get(NewInsecureTestCVK(pair))(t)
 			fed := v.pan + v.expiry + v.sc
 			if got, _ := twin(pair, fed); !strings.HasPrefix(got, v.answer) || !strings.HasPrefix(got, v.answerLong) {
 				t.Errorf("the twin gives %s, want %s and %s", got, v.answer, v.answerLong)
@@ -131,19 +129,14 @@ func TestDerive_FollowsPublishedVectors(t *testing.T) {
 				}
 				return
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, err)
 			card := Card{mustPAN(v.pan), expiry}
 			answers := []string{v.answer}
 			for n := 4; n <= min(5, len(v.answerLong)); n++ {
 				answers = append(answers, v.answerLong[:n])
 			}
 			for _, want := range answers {
-				local, err := NewLocal(key, v.order, len(want))
-				if err != nil {
-					t.Fatal(err)
-				}
+				local := must.Get(NewLocal(key, v.order, len(want)))(t)
 				got, err := local.Derive(context.Background(), card, servicecode.MustParse(v.sc))
 				if err != nil || got.Reveal() != want {
 					t.Errorf("Derive gives %s, %v; want %s", got.Reveal(), err, want)
@@ -205,18 +198,9 @@ func TestDerive_AgreesWithTwin(t *testing.T) {
 		}
 		want, _ := twin(pair, pan+written+code)
 
-		key, err := NewInsecureTestCVK(pair)
-		if err != nil {
-			t.Fatal(err)
-		}
-		local, err := NewLocal(key, order, n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		expiry, err := ParseExpiry(order, written)
-		if err != nil {
-			t.Fatal(err)
-		}
+		key := must.Get(NewInsecureTestCVK(pair))(t)
+		local := must.Get(NewLocal(key, order, n))(t)
+		expiry := must.Get(ParseExpiry(order, written))(t)
 		got, err := local.Derive(context.Background(), Card{mustPAN(pan), expiry}, servicecode.MustParse(code))
 		if err != nil || got.Reveal() != want[:n] {
 			t.Fatalf("Derive gives %s, %v; want %s", got.Reveal(), err, want[:n])
@@ -245,10 +229,7 @@ func TestDerive_NamesMissingValue(t *testing.T) {
 }
 
 func TestNewLocal_Refuses(t *testing.T) {
-	key, err := NewCVK(unhex(visaTestKey))
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must.Get(NewCVK(unhex(visaTestKey)))(t)
 	for _, tt := range []struct {
 		key    CVK
 		order  ExpiryOrder
@@ -300,15 +281,9 @@ func TestNewCVK_Refuses(t *testing.T) {
 // NewCVK does not keep the caller's slice, which may be cleared.
 func TestNewCVK_KeepsNoReference(t *testing.T) {
 	pair := unhex(visaTestKey)
-	key, err := NewCVK(pair)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must.Get(NewCVK(pair))(t)
 	clear(pair)
-	local, err := NewLocal(key, ExpiryOrderYYMM, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
+	local := must.Get(NewLocal(key, ExpiryOrderYYMM, 3))(t)
 	got, err := local.Derive(context.Background(), testCard(), servicecode.MustParse("201"))
 	if err != nil || got.Reveal() != "526" {
 		t.Errorf("after clearing the pair Derive gives another CVV (error %v)", err)
@@ -327,14 +302,8 @@ func TestWeakKeys_AreWeak(t *testing.T) {
 				t.Errorf("key %d is paired with itself", i)
 			}
 		}
-		first, err := des.NewCipher(keyBytes(k))
-		if err != nil {
-			t.Fatal(err)
-		}
-		second, err := des.NewCipher(keyBytes(other))
-		if err != nil {
-			t.Fatal(err)
-		}
+		first := must.Get(des.NewCipher(keyBytes(k)))(t)
+		second := must.Get(des.NewCipher(keyBytes(other)))(t)
 		var x [8]byte
 		first.Encrypt(x[:], []byte("8 bytes!"))
 		second.Encrypt(x[:], x[:])
@@ -392,13 +361,7 @@ func testCard() Card {
 
 func testLocal(t *testing.T, digits int) *Local {
 	t.Helper()
-	key, err := NewCVK(unhex(visaTestKey))
-	if err != nil {
-		t.Fatal(err)
-	}
-	local, err := NewLocal(key, ExpiryOrderYYMM, digits)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must.Get(NewCVK(unhex(visaTestKey)))(t)
+	local := must.Get(NewLocal(key, ExpiryOrderYYMM, digits))(t)
 	return local
 }

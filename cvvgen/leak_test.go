@@ -36,6 +36,7 @@ import (
 	"text/template"
 
 	"cvvrotation/cvvgen"
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/seal"
 
@@ -653,10 +654,7 @@ func TestSecrets_ChildProcess(t *testing.T) {
 	case "naive":
 		childRoutes(naive(secret))[route](t)
 	case "naive number":
-		n, err := strconv.ParseUint(secret, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
+		n := must.Get(strconv.ParseUint(secret, 10, 64))(t)
 		childRoutes(naiveNumber(n))[route](t)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"testing/cryptotest"
+
+	"cvvrotation/internal/must"
 )
 
 // Over all 65,536 inputs each CVV comes out equally often, with its leading
@@ -16,10 +18,7 @@ import (
 // value follows: the excluded value's inputs are rejected like the others.
 func TestRandom_ReductionIsUniform(t *testing.T) {
 	for _, tt := range []struct{ digits, values, each int }{{3, 1000, 65}, {4, 10_000, 6}} {
-		r, err := NewRandom(tt.digits)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must.Get(NewRandom(tt.digits))(t)
 		count := map[string]int{}
 		rejected := 0
 		for u := range 1 << 16 {
@@ -84,9 +83,7 @@ func TestRandom_DrawsUniformly(t *testing.T) {
 		if buffered {
 			r, err = NewBufferedRandom(digits)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, err)
 		var current CVV
 		if exclude != "" {
 			current = mustCVV(exclude)
@@ -211,10 +208,7 @@ func TestBufferedRandom_WipesUsedBytes(t *testing.T) {
 
 func TestRandom_IsSafeForConcurrentUse(t *testing.T) {
 	for _, newRandom := range []func(int) (*Random, error){NewRandom, NewBufferedRandom} {
-		r, err := newRandom(3)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must.Get(newRandom(3))(t)
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {

@@ -9,6 +9,7 @@ import (
 	"testing/cryptotest"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/servicecode"
 
 	"pgregory.net/rapid"
@@ -26,15 +27,9 @@ func TestRotate_ChangesCodeAndCVV(t *testing.T) {
 	for digits := 3; digits <= 5; digits++ {
 		local := testLocal(t, digits)
 		current := servicecode.MustParse("201")
-		before, err := local.Derive(ctx, card, current)
-		if err != nil {
-			t.Fatal(err)
-		}
+		before := must.Get(local.Derive(ctx, card, current))(t)
 		for range 3000 {
-			r, err := Rotate(ctx, local, card, current)
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := must.Get(Rotate(ctx, local, card, current))(t)
 			switch {
 			case r.ServiceCode == current, r.ServiceCode == servicecode.CVV2(), r.ServiceCode == servicecode.ICVV():
 				t.Fatalf("rotated to %v", r.ServiceCode)
@@ -70,10 +65,7 @@ func TestRotate_DrawsUniformly(t *testing.T) {
 	const n = 300_000
 	count := make([]int, len(index))
 	for range n {
-		r, err := Rotate(context.Background(), d, testCard(), servicecode.MustParse("201"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must.Get(Rotate(context.Background(), d, testCard(), servicecode.MustParse("201")))(t)
 		i, ok := index[r.ServiceCode.String()]
 		if !ok {
 			t.Fatalf("rotated to %v", r.ServiceCode)
@@ -213,10 +205,7 @@ func TestExpiry_RoundTripsInBothOrders(t *testing.T) {
 		month := rapid.IntRange(1, 12).Draw(t, "month")
 		yymm, mmyy := fmt.Sprintf("%02d%02d", year, month), fmt.Sprintf("%02d%02d", month, year)
 
-		e, err := ParseExpiry(ExpiryOrderYYMM, yymm)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := must.Get(ParseExpiry(ExpiryOrderYYMM, yymm))(t)
 		e2, err := ParseExpiry(ExpiryOrderMMYY, mmyy)
 		if err != nil || e2 != e {
 			t.Fatalf("MMYY gives %v, %v; want %v", e2, err, e)

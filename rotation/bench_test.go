@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 )
 
@@ -90,9 +91,7 @@ func BenchmarkDecide(b *testing.B) {
 	b.Run("Decide", func(b *testing.B) {
 		var rules rotation.Rules
 		initial, _, err := rules.Decide(rotation.State{}, rotation.SetInterval(start, time.Hour))
-		if err != nil {
-			b.Fatal(err)
-		}
+		must.Do(b, err)
 		s := initial
 		var rotated, rescheduled, scenarios int64
 		b.ReportAllocs()
@@ -109,9 +108,7 @@ func BenchmarkDecide(b *testing.B) {
 			}
 			var d rotation.Decision
 			s, d, err = rules.Decide(s, event)
-			if err != nil {
-				b.Fatal(err)
-			}
+			must.Do(b, err)
 			if d.Rotate() {
 				rotated++
 			}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cvvrotation/internal/must"
 )
 
 // The packages that services embed.
@@ -61,56 +63,34 @@ func TestEmbedding_ThroughAMirror(t *testing.T) {
 	proxy, app := t.TempDir(), t.TempDir()
 	write := func(name string, content []byte) {
 		t.Helper()
-		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.MkdirAll(filepath.Dir(name), 0o700))
+		must.Do(t, os.WriteFile(name, content, 0o600))
 	}
 	read := func(name string) []byte {
 		t.Helper()
-		content, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		content := must.Get(os.ReadFile(name))(t)
 		return content
 	}
 
 	versions := filepath.Join(proxy, mirror, "@v")
 	write(filepath.Join(versions, "v0.1.0.info"), []byte(`{"Version":"v0.1.0"}`))
 	write(filepath.Join(versions, "v0.1.0.mod"), read("../go.mod"))
-	archive, err := os.Create(filepath.Join(versions, "v0.1.0.zip"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	archive := must.Get(os.Create(filepath.Join(versions, "v0.1.0.zip")))(t)
 	z := zip.NewWriter(archive)
 	add := func(name string) {
 		t.Helper()
-		w, err := z.Create(mirror + "@v0.1.0/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(read("../" + name)); err != nil {
-			t.Fatal(err)
-		}
+		w := must.Get(z.Create(mirror + "@v0.1.0/" + name))(t)
+		must.Get(w.Write(read("../" + name)))(t)
 	}
 	add("go.mod")
 	for _, folder := range []string{"rotation", "cvvgen", "servicecode"} {
-		names, err := fs.Glob(os.DirFS(".."), folder+"/*.go")
-		if err != nil {
-			t.Fatal(err)
-		}
+		names := must.Get(fs.Glob(os.DirFS(".."), folder+"/*.go"))(t)
 		for _, name := range names {
 			add(name)
 		}
 	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := archive.Close(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, z.Close())
+	must.Do(t, archive.Close())
 
 	write(filepath.Join(app, "main.go"), read("testdata/embed/main.go"))
 	write(filepath.Join(app, "go.mod"), []byte("module example.com/issuer\n\ngo 1.26.0\n\n"+

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
@@ -24,8 +25,8 @@ import (
 // different values of each, or none for keys, generators, stores and the like, which
 // nobody compares.
 func opaque(t *testing.T) map[string][2]any {
-	cvv := func(digits string) cvvgen.CVV { return must(cvvgen.ParseCVV(digits))(t) }
-	pan := func(digits string) cvvgen.PAN { return must(cvvgen.ParsePAN(digits))(t) }
+	cvv := func(digits string) cvvgen.CVV { return must.Get(cvvgen.ParseCVV(digits))(t) }
+	pan := func(digits string) cvvgen.PAN { return must.Get(cvvgen.ParsePAN(digits))(t) }
 	return map[string][2]any{
 		"rotation.State":   {daily(t), after(t, rules, forced(0))},
 		"rotation.Event":   {forced(0), auto(0)},
@@ -33,19 +34,10 @@ func opaque(t *testing.T) map[string][2]any {
 		"servicecode.Code": {servicecode.Code{}, servicecode.CVV2()},
 		"cvvgen.CVV":       {cvv("424"), cvv("242")},
 		"cvvgen.PAN":       {pan("4111111111111111"), pan("4111111111111112")},
-		"cvvgen.Expiry":    {cvvgen.Expiry{}, must(cvvgen.NewExpiry(2026, 11))(t)},
+		"cvvgen.Expiry":    {cvvgen.Expiry{}, must.Get(cvvgen.NewExpiry(2026, 11))(t)},
 		"engine.Ref":       {engine.Ref{Card: "a"}, engine.AnyAccount("a")},
 		"cvvgen.CVK":       {}, "cvvgen.Local": {}, "cvvgen.Random": {}, "engine.Engine": {}, "jsonl.Sink": {},
 		"memory.Store": {}, "outbox.Relay": {}, "seal.Key": {}, "seal.Keyring": {},
-	}
-}
-
-func must[T any](v T, err error) func(*testing.T) T {
-	return func(t *testing.T) T {
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
 	}
 }
 
@@ -82,7 +74,7 @@ func TestEqual_LetsCmpDiffCompareEveryOpaqueType(t *testing.T) {
 // opaqueTypes returns the types as package.Type.
 func opaqueTypes(t *testing.T) (names []string) {
 	for _, root := range []string{".", "../servicecode", "../cvvgen"} {
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		must.Do(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
 				return err
@@ -102,10 +94,7 @@ func opaqueTypes(t *testing.T) (names []string) {
 				return true
 			})
 			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		}))
 	}
 	return names
 }

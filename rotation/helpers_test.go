@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim/model"
 )
@@ -100,10 +101,7 @@ func offset(t time.Time) string {
 // newRules is NewRules for settings known to be good.
 func newRules(t testing.TB, guard time.Duration, from rotation.GuardFrom) rotation.Rules {
 	t.Helper()
-	rules, err := rotation.NewRules(guard, from)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rules := must.Get(rotation.NewRules(guard, from))(t)
 	return rules
 }
 

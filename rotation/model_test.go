@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim/model"
 
@@ -21,10 +22,7 @@ type pair struct {
 
 func newPair(tb testing.TB, rules model.Rules) pair {
 	tb.Helper()
-	card, err := model.New(rules)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	card := must.Get(model.New(rules))(tb)
 	return pair{rules: realRules(tb, rules), card: card}
 }
 
@@ -126,9 +124,7 @@ func TestDecide_AgreesWithModelExhaustively(t *testing.T) {
 			fresh := newPair(t, rules)
 			walk(fresh, start, 2)
 			on := fresh
-			if err := on.step(model.Event{Kind: model.SetInterval, At: start, Interval: gridInterval}); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, on.step(model.Event{Kind: model.SetInterval, At: start, Interval: gridInterval}))
 			walk(on, start, depth)
 			t.Logf("%d steps", steps)
 		})

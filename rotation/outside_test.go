@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cvvrotation/internal/must"
 )
 
 // TestOutsideModule_KeepsItsVersions adds this module to one with older versions of
@@ -15,19 +17,11 @@ func TestOutsideModule_KeepsItsVersions(t *testing.T) {
 	if os.Getenv("CI") == "" {
 		t.Skip("downloads and compiles six libraries: set CI=1 to run it")
 	}
-	root, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := must.Get(filepath.Abs(".."))(t)
 	dir := t.TempDir()
 	for _, name := range []string{"go.mod", "go.sum", "main.go"} {
-		content, err := os.ReadFile(filepath.Join("testdata/outside", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		content := must.Get(os.ReadFile(filepath.Join("testdata/outside", name)))(t)
+		must.Do(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
 	}
 	run := func(dir string, args ...string) string {
 		t.Helper()
@@ -66,9 +60,7 @@ func TestOutsideModule_KeepsItsVersions(t *testing.T) {
 		t.Errorf("the module has only %d public packages", packages)
 	}
 	imports.WriteString(")\n")
-	if err := os.WriteFile(filepath.Join(dir, "imports.go"), []byte(imports.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(filepath.Join(dir, "imports.go"), []byte(imports.String()), 0o600))
 	run(dir, "mod", "edit", "-require=cvvrotation@v0.0.0", "-replace=cvvrotation="+root)
 	run(dir, "mod", "tidy")
 	run(dir, "build", "-o", filepath.Join(dir, "outside"), ".")

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 )
 
@@ -62,9 +63,7 @@ func TestPeers_BugsOfOtherSchedulersDoNotOccur(t *testing.T) {
 func TestPeers_RestartChangesNothing(t *testing.T) {
 	s := after(t, rules, setInterval(-day, day), autoSlot(0, 0))
 	var restored rotation.State
-	if err := restored.UnmarshalText([]byte(s.String())); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, restored.UnmarshalText([]byte(s.String())))
 	run(t, rules, restored,
 		step{autoSlot(time.Second, 0), "R12 duplicate; every 24h, next +24h, guard auto +0s, served +0s"},
 		step{autoSlot(day, day), "R5 scheduled, rotate, reschedule; every 24h, next +48h, guard auto +24h, served +24h"},

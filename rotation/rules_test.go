@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 )
 
@@ -500,9 +501,7 @@ func TestR22_RefusesAndKeepsState(t *testing.T) {
 			for _, s := range []rotation.State{{}, daily(t), after(t, rules, setInterval(-day, day), forced(0))} {
 				after, d, err := rules.Decide(s, test.event)
 				if test.field == "" {
-					if err != nil {
-						t.Fatal(err)
-					}
+					must.Do(t, err)
 					continue
 				}
 				var refused *rotation.EventError

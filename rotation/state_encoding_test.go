@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 
 	"pgregory.net/rapid"
@@ -64,10 +65,7 @@ var golden = []struct {
 // goldenForms returns the text and binary forms in testdata/state_v1.txt by name.
 func goldenForms(t testing.TB) map[string][2]string {
 	t.Helper()
-	file, err := os.ReadFile("testdata/state_v1.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := must.Get(os.ReadFile("testdata/state_v1.txt"))(t)
 	forms := map[string][2]string{}
 	for line := range strings.Lines(string(file)) {
 		if line[0] == '#' {
@@ -102,10 +100,7 @@ func TestState_FormsAreFrozen(t *testing.T) {
 			if parsed, err := rotation.ParseState(frozen[0]); parsed != s || err != nil {
 				t.Errorf("the text is parsed as %v, %v; want %v", parsed, err, s)
 			}
-			stored, err := hex.DecodeString(frozen[1])
-			if err != nil {
-				t.Fatal(err)
-			}
+			stored := must.Get(hex.DecodeString(frozen[1]))(t)
 			var decoded rotation.State
 			if err := decoded.UnmarshalBinary(stored); decoded != s || err != nil {
 				t.Errorf("the binary form is decoded as %v, %v; want %v", decoded, err, s)
@@ -335,7 +330,7 @@ func wantDecoded(t *testing.T, data []byte, decode func(*rotation.State, []byte)
 
 func TestScan_ReadsEachFormAndLeavesStateOnError(t *testing.T) {
 	s := daily(t)
-	text, binary := s.String(), must(s.MarshalBinary())(t)
+	text, binary := s.String(), must.Get(s.MarshalBinary())(t)
 	for _, test := range []struct {
 		name string
 		src  any

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/servicecode"
 
 	"pgregory.net/rapid"
@@ -357,9 +358,7 @@ func TestEncoders_RoundTrip(t *testing.T) {
 	}
 
 	var buf bytes.Buffer
-	if err := gob.NewEncoder(&buf).Encode(in); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, gob.NewEncoder(&buf).Encode(in))
 	var out2 record
 	if err := gob.NewDecoder(&buf).Decode(&out2); err != nil || !same(in, out2) {
 		t.Errorf("gob round trip gives %+v, %v", out2, err)

@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
 	"cvvrotation/sim/timeline"
@@ -25,18 +26,10 @@ func TestReplay_KeepsCardsApart(t *testing.T) {
 		entry("A", rotation.SetInterval(start, time.Hour)),
 		entry("B", rotation.Forced(start)),
 	} {
-		if _, err := r.Apply(e); err != nil {
-			t.Fatal(err)
-		}
+		must.Get(r.Apply(e))(t)
 	}
-	a, err := r.Apply(entry("A", rotation.Forced(start.Add(3*time.Minute))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := r.Apply(entry("B", rotation.Forced(start.Add(3*time.Minute))))
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := must.Get(r.Apply(entry("A", rotation.Forced(start.Add(3*time.Minute)))))(t)
+	b := must.Get(r.Apply(entry("B", rotation.Forced(start.Add(3*time.Minute)))))(t)
 	if a.Decision.Rule != rotation.R3 || b.Decision.Rule != rotation.R1 {
 		t.Errorf("rules %v and %v, want R3 for the card with a schedule and R1 for the other", a.Decision.Rule, b.Decision.Rule)
 	}
@@ -44,9 +37,7 @@ func TestReplay_KeepsCardsApart(t *testing.T) {
 
 func TestReplay_ContinuesAfterARefusedEvent(t *testing.T) {
 	r := sim.NewReplay(rotation.Rules{})
-	if _, err := r.Apply(entry("A", rotation.SetInterval(start, time.Hour))); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(r.Apply(entry("A", rotation.SetInterval(start, time.Hour))))(t)
 	var refused *rotation.EventError
 	if _, err := r.Apply(entry("A", rotation.SetInterval(start, time.Minute))); !errors.As(err, &refused) {
 		t.Errorf("error %v, want a *rotation.EventError", err)
@@ -64,14 +55,9 @@ func TestLoop_RefusesBadInput(t *testing.T) {
 	if _, err := sim.NewLoop(rotation.Rules{}, time.Time{}, 0); !errors.Is(err, rotation.ErrInstant) {
 		t.Errorf("until the zero time: error %v", err)
 	}
-	l, err := sim.NewLoop(rotation.Rules{}, start.Add(24*time.Hour), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := must.Get(sim.NewLoop(rotation.Rules{}, start.Add(24*time.Hour), 0))(t)
 	ignore := func(sim.Step) error { return nil }
-	if err := l.Apply(entry("A", rotation.SetInterval(start, time.Hour)), ignore); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, l.Apply(entry("A", rotation.SetInterval(start, time.Hour)), ignore))
 	for _, tt := range []struct {
 		event rotation.Event
 		want  error
@@ -95,10 +81,7 @@ func TestLoop_RefusesBadInput(t *testing.T) {
 // TestLoop_DeliversTimersInFlight is S2 as it happens: the slot has passed and its delivery is
 // under way when the forced call moves the schedule.
 func TestLoop_DeliversTimersInFlight(t *testing.T) {
-	l, err := sim.NewLoop(rotation.Rules{}, start.Add(25*time.Hour), 30*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := must.Get(sim.NewLoop(rotation.Rules{}, start.Add(25*time.Hour), 30*time.Second))(t)
 	var got []string
 	emit := func(s sim.Step) error {
 		got = append(got, fmt.Sprintf("%v %v %v", s.Entry.Event.At().Sub(start), s.Entry.Event.Kind(), s.Decision))
@@ -112,13 +95,9 @@ func TestLoop_DeliversTimersInFlight(t *testing.T) {
 		rotation.SetInterval(start.Add(4*time.Hour), 1000e9), // and on again
 		rotation.Disable(start.Add(4*time.Hour + 1)),
 	} {
-		if err := l.Apply(entry("A", e), emit); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, l.Apply(entry("A", e), emit))
 	}
-	if err := l.Finish(emit); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, l.Finish(emit))
 	want := []string{
 		"0s set_interval R8 interval_set",
 		"1h0m0s forced R3 scheduled",
@@ -142,10 +121,7 @@ func TestLoop_AgreesWithNaiveLoop(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lag := rapid.SampledFrom([]time.Duration{0, 1, time.Minute, 2 * time.Minute, time.Hour, 5 * time.Hour}).Draw(t, "lag")
 		until := start.Add(rapid.SampledFrom([]time.Duration{0, time.Hour, 10 * time.Hour, 10*time.Hour + lag}).Draw(t, "until"))
-		l, err := sim.NewLoop(rotation.Rules{}, until, lag)
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := must.Get(sim.NewLoop(rotation.Rules{}, until, lag))(t)
 		var steps []sim.Step
 		emit := func(s sim.Step) error { steps = append(steps, s); return nil }
 		now := start
@@ -159,14 +135,10 @@ func TestLoop_AgreesWithNaiveLoop(t *testing.T) {
 				rotation.Forced(now), rotation.SetInterval(now, time.Hour), rotation.SetInterval(now, 3*time.Minute),
 				rotation.SetIntervalFirst(now, time.Hour, now.Add(time.Minute)), rotation.Disable(now),
 			}).Draw(t, "event")
-			if err := l.Apply(entry(card, event), emit); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, l.Apply(entry(card, event), emit))
 			given++
 		}
-		if err := l.Finish(emit); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, l.Finish(emit))
 
 		open := sim.NewReplay(rotation.Rules{})
 		fired := 0

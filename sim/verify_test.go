@@ -8,16 +8,14 @@ import (
 
 	"pgregory.net/rapid"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
 	"cvvrotation/sim/timeline"
 )
 
 func drawRules(t *rapid.T) rotation.Rules {
-	rules, err := rotation.NewRules(2*time.Minute, rapid.SampledFrom([]rotation.GuardFrom{rotation.GuardFromRequest, rotation.GuardFromScheduling}).Draw(t, "guard from"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	rules := must.Get(rotation.NewRules(2*time.Minute, rapid.SampledFrom([]rotation.GuardFrom{rotation.GuardFromRequest, rotation.GuardFromScheduling}).Draw(t, "guard from")))(t)
 	return rules
 }
 
@@ -53,10 +51,7 @@ func drawLog(t *rapid.T, rules rotation.Rules, events int) []timeline.Entry {
 		default:
 			e = rotation.Forced(now)
 		}
-		step, err := replay.Apply(timeline.Entry{Card: card, Event: e})
-		if err != nil {
-			t.Fatal(err)
-		}
+		step := must.Get(replay.Apply(timeline.Entry{Card: card, Event: e}))(t)
 		step.Entry.Expect = step.Outcome()
 		log = append(log, step.Entry)
 		states[card] = step.After
@@ -76,10 +71,7 @@ func TestVerifier_InfersTheStateOfALogFromTheMiddle(t *testing.T) {
 		log := drawLog(t, rules, 60)
 		v := sim.NewVerifier(rules, true)
 		for i, e := range log[rapid.IntRange(0, 50).Draw(t, "lost"):] {
-			f, err := v.Apply(e)
-			if err != nil {
-				t.Fatal(err)
-			}
+			f := must.Get(v.Apply(e))(t)
 			switch f.Verdict {
 			case sim.VerdictDiffers:
 				t.Fatalf("entry %d: %v %s: differs: %v %s", i, e.Event.Kind(), e.Expect, f.Differences, f.Explanation)
@@ -124,10 +116,7 @@ func TestVerifier_FindsEachChangedField(t *testing.T) {
 		v := sim.NewVerifier(rules, false)
 		met := make(map[string]bool)
 		for i, e := range log {
-			f, err := v.Apply(e)
-			if err != nil {
-				t.Fatal(err)
-			}
+			f := must.Get(v.Apply(e))(t)
 			want := sim.VerdictAgrees
 			if i == altered {
 				want = sim.VerdictDiffers
@@ -201,10 +190,7 @@ func TestVerifier_Cases(t *testing.T) {
 				if err != nil {
 					break
 				}
-				f, err := v.Apply(e)
-				if err != nil {
-					t.Fatal(err)
-				}
+				f := must.Get(v.Apply(e))(t)
 				got = append(got, []string{"silent", "agrees", "differs", "unknown"}[f.Verdict])
 			}
 			if fmt.Sprint(got) != "["+tt.want+"]" {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"cvvrotation/internal/must"
 )
 
 // demo returns a program with a command, a group and what call runs.
@@ -93,10 +95,7 @@ func TestExecute_FailureIsTheProgramsStatus(t *testing.T) {
 }
 
 func TestHelp_GoesToStandardOutput(t *testing.T) {
-	want, err := os.ReadFile("testdata/help/group_fail.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := must.Get(os.ReadFile("testdata/help/group_fail.txt"))(t)
 	for _, args := range []string{"group fail --help", "group fail -h", "help group fail"} {
 		t.Run(args, func(t *testing.T) {
 			if status, stdout, stderr := call(nil, strings.Fields(args)...); status != ExitDone || stdout != string(want) || stderr != "" {
@@ -122,9 +121,7 @@ func TestCompletion_PrintsScriptForEachShell(t *testing.T) {
 func TestCheckHelp_FindsWhatHelpLacks(t *testing.T) {
 	run := func(args ...string) (int, string, string) { return call(nil, args...) }
 	_, root, _, _ := demo(nil)
-	if err := CheckHelp(root, run); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, CheckHelp(root, run))
 	for name, row := range map[string]struct {
 		add  func(greet *cobra.Command)
 		want string

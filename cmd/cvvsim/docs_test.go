@@ -7,16 +7,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"cvvrotation/internal/must"
 )
 
 var update = flag.Bool("update", false, "write the README's picture; review the difference")
 
 func readFile(t *testing.T, name string) string {
 	t.Helper()
-	b, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := must.Get(os.ReadFile(name))(t)
 	return string(b)
 }
 
@@ -38,9 +37,7 @@ func TestDocs_PictureIsWhatCvvsimDraws(t *testing.T) {
 		t.Fatalf("status %d: %s", status, errs)
 	}
 	if *update {
-		if err := os.WriteFile(picture, []byte(svg), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(picture, []byte(svg), 0o644))
 	}
 	if readFile(t, picture) != svg {
 		t.Errorf("%s is not what cvvsim draws: run make golden and look at it", picture)
@@ -49,10 +46,7 @@ func TestDocs_PictureIsWhatCvvsimDraws(t *testing.T) {
 
 // Every command line in a document has a command and flags that exist.
 func TestDocs_CommandLinesAreAccepted(t *testing.T) {
-	pages, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	pages := must.Get(filepath.Glob("../../docs/*.md"))(t)
 	lines := 0
 	for _, page := range append(pages, "../../README.md") {
 		for _, m := range regexp.MustCompile(`(?m)^ {4,}(?:go run \./cmd/)?cvvsim ([^#|>\n]*)`).FindAllStringSubmatch(readFile(t, page), -1) {

@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"cvvrotation/cmd/command"
+	"cvvrotation/internal/must"
 )
 
 func TestMain(m *testing.M) {
@@ -66,10 +67,7 @@ func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 // which fulfils its own expectations.
 func FuzzReplay(f *testing.F) {
 	for _, name := range []string{"three-pm", "scenario-2", "step-back", "interval"} {
-		source, err := os.ReadFile("../../sim/scenarios/" + name + ".timeline")
-		if err != nil {
-			f.Fatal(err)
-		}
+		source := must.Get(os.ReadFile("../../sim/scenarios/" + name + ".timeline"))(f)
 		f.Add(string(source))
 	}
 	f.Add(`{"timeline":1,"rules":{"guard":"0s"}}` + "\n" + `{"at":"2200-12-31T23:59:59Z","card":"A","event":"set_interval","interval":"87600h"}`)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
@@ -131,9 +132,7 @@ func TestSetInterval_SameIntervalEndsABackoff(t *testing.T) {
 	g.broken.Store(&id)
 	f.clock.Add(time.Hour)
 	f.tick(t)
-	if _, err := f.SetInterval(t.Context(), ref, engine.IntervalRequest{Interval: time.Hour}); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(f.SetInterval(t.Context(), ref, engine.IntervalRequest{Interval: time.Hour}))(t)
 	if c := f.card(t, "A"); c.Failures != 0 || !c.Due.Equal(threePM.Add(time.Hour)) {
 		t.Errorf("%d failures, due %v", c.Failures, c.Due)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cvvrotation/cvvgen"
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/servicecode"
@@ -78,26 +79,14 @@ func TestDerived_RotatesToOtherCVVs(t *testing.T) {
 func derived(t *testing.T) engine.Generator {
 	t.Helper()
 	pair := []byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10}
-	cvk, err := cvvgen.NewInsecureTestCVK(pair)
-	if err != nil {
-		t.Fatal(err)
-	}
-	local, err := cvvgen.NewLocal(cvk, cvvgen.ExpiryOrderYYMM, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cvk := must.Get(cvvgen.NewInsecureTestCVK(pair))(t)
+	local := must.Get(cvvgen.NewLocal(cvk, cvvgen.ExpiryOrderYYMM, 3))(t)
 	return engine.Derived(local, keyring(t, 1))
 }
 
 func particulars(t *testing.T) cvvgen.Card {
 	t.Helper()
-	pan, err := cvvgen.ParsePAN("4123456789012349")
-	if err != nil {
-		t.Fatal(err)
-	}
-	expiry, err := cvvgen.NewExpiry(2025, time.November)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pan := must.Get(cvvgen.ParsePAN("4123456789012349"))(t)
+	expiry := must.Get(cvvgen.NewExpiry(2025, time.November))(t)
 	return cvvgen.Card{PAN: pan, Expiry: expiry}
 }

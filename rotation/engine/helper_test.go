@@ -10,6 +10,7 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"cvvrotation/cvvgen"
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/memory"
@@ -46,10 +47,7 @@ func newFixtureWith(t *testing.T, g engine.Generator, change ...func(*engine.Opt
 	for _, c := range change {
 		c(&o)
 	}
-	e, err := engine.New(f.store, g, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := must.Get(engine.New(f.store, g, o))(t)
 	f.Engine = e
 	return f
 }
@@ -61,10 +59,7 @@ func keyring(t testing.TB, ids ...uint32) *seal.Keyring {
 	for i, id := range ids {
 		keys[i] = seal.NewKey(id, bytes.Repeat([]byte{byte(id)}, seal.KeySize))
 	}
-	r, err := seal.NewKeyring(keys[0], keys[1:]...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must.Get(seal.NewKeyring(keys[0], keys[1:]...))(t)
 	return r
 }
 
@@ -91,19 +86,13 @@ func (f *fixture) force(t *testing.T, ref engine.Ref, req engine.ForceRequest) e
 
 func (f *fixture) card(t *testing.T, id string) store.Card {
 	t.Helper()
-	c, err := f.store.Card(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := must.Get(f.store.Card(t.Context(), id))(t)
 	return c
 }
 
 func (f *fixture) cvv(t *testing.T, ref engine.Ref) cvvgen.CVV {
 	t.Helper()
-	r, err := f.Reveal(t.Context(), ref)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must.Get(f.Reveal(t.Context(), ref))(t)
 	if !r.CVV.IsValid() {
 		t.Fatal("Reveal: no CVV")
 	}
@@ -113,19 +102,13 @@ func (f *fixture) cvv(t *testing.T, ref engine.Ref) cvvgen.CVV {
 // events returns the events of a card, decoded.
 func (f *fixture) events(t *testing.T, card string) []event.Changed {
 	t.Helper()
-	log, err := f.store.ListEvents(t.Context(), 0, 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := must.Get(f.store.ListEvents(t.Context(), 0, 1<<20))(t)
 	var events []event.Changed
 	for _, q := range log {
 		if q.Card != card {
 			continue
 		}
-		ev, err := event.ParseStrict(q.Payload)
-		if err != nil {
-			t.Fatal(err)
-		}
+		ev := must.Get(event.ParseStrict(q.Payload))(t)
 		if ev.Number != int64(len(events)+1) || q.Number != ev.Number {
 			t.Fatalf("event %d of the card has the number %d, and %d in the outbox", len(events)+1, ev.Number, q.Number)
 		}
@@ -136,10 +119,7 @@ func (f *fixture) events(t *testing.T, card string) []event.Changed {
 
 func (f *fixture) tick(t *testing.T) int {
 	t.Helper()
-	n, err := f.Tick(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	n := must.Get(f.Tick(t.Context()))(t)
 	return n
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/servicecode"
@@ -36,9 +37,7 @@ func TestForce_ReplayIsNeitherObservedNorWritten(t *testing.T) {
 	f.clock.Add(time.Hour)
 	f.tick(t)
 	expect("a claim", 3)
-	if _, err := f.SetInterval(t.Context(), ref, engine.IntervalRequest{Interval: time.Hour}); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(f.SetInterval(t.Context(), ref, engine.IntervalRequest{Interval: time.Hour}))(t)
 	expect("the interval in force", 3)
 }
 

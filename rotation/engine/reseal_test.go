@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cvvrotation/cvvgen"
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/seal"
 )
@@ -68,18 +69,12 @@ func TestCheckKeys_RefusesKeysThatDecryptNothing(t *testing.T) {
 	if err := f.CheckKeys(t.Context()); err != nil {
 		t.Errorf("with one damaged card: %v", err)
 	}
-	impostor, err := seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	impostor := must.Get(seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize))))(t)
 	for name, c := range map[string]struct {
 		keys *seal.Keyring
 		want error
 	}{"another key under the same id": {impostor, seal.ErrOpen}, "another id": {keyring(t, 2), seal.ErrUnknownKey}} {
-		e, err := engine.New(f.store, engine.Random(nil, c.keys), engine.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := must.Get(engine.New(f.store, engine.Random(nil, c.keys), engine.Options{}))(t)
 		if err := e.CheckKeys(t.Context()); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -99,10 +94,7 @@ func TestReseal_ReencryptsAllButUnreadableCards(t *testing.T) {
 	broken.Sealed[20] ^= 1
 	f.store.Put(broken)
 	withKeys := func(ids ...uint32) *engine.Engine {
-		e, err := engine.New(f.store, engine.Random(nil, keyring(t, ids...)), engine.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := must.Get(engine.New(f.store, engine.Random(nil, keyring(t, ids...)), engine.Options{}))(t)
 		return e
 	}
 	resealed, failed, err := withKeys(2, 1).Reseal(t.Context())

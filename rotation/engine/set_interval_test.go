@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
@@ -20,16 +21,11 @@ func TestSetInterval_SpreadAtItsOwnPhaseWaitsOneInterval(t *testing.T) {
 	f := newFixture(t)
 	request := engine.IntervalRequest{Interval: 24 * time.Hour, Spread: true}
 	ref := f.register(t, "A", 0)
-	s, err := f.SetInterval(t.Context(), ref, request)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(f.SetInterval(t.Context(), ref, request))(t)
 	slot := s.Next
 	f.clock.Set(slot)
-	if _, err := f.Disable(t.Context(), ref); err != nil {
-		t.Fatal(err)
-	}
-	if s, err = f.SetInterval(t.Context(), ref, request); err != nil || !s.Next.Equal(slot.Add(24*time.Hour)) {
+	must.Get(f.Disable(t.Context(), ref))(t)
+	if s, err := f.SetInterval(t.Context(), ref, request); err != nil || !s.Next.Equal(slot.Add(24*time.Hour)) {
 		t.Errorf("next %v, %v", s.Next, err)
 	}
 
@@ -37,10 +33,7 @@ func TestSetInterval_SpreadAtItsOwnPhaseWaitsOneInterval(t *testing.T) {
 	var waits []time.Duration
 	for i := range 10 {
 		ref := f.register(t, fmt.Sprintf("card-%d", i), 0)
-		s, err := f.SetInterval(t.Context(), ref, request)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := must.Get(f.SetInterval(t.Context(), ref, request))(t)
 		waits = append(waits, s.Next.Sub(slot))
 	}
 	if span := slices.Max(waits) - slices.Min(waits); span < 12*time.Hour {
@@ -86,10 +79,7 @@ func TestSetInterval_ShowsScheduleAndWritesEvents(t *testing.T) {
 	f := newFixture(t)
 	ref := f.register(t, "A", 24*time.Hour)
 	f.clock.Add(time.Minute)
-	s, err := f.Show(t.Context(), ref, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(f.Show(t.Context(), ref, 3))(t)
 	want := []time.Time{threePM.Add(24 * time.Hour), threePM.Add(48 * time.Hour), threePM.Add(72 * time.Hour)}
 	if diff := cmp.Diff(want, s.Slots); diff != "" {
 		t.Error(diff)
@@ -135,10 +125,7 @@ func TestSetInterval_SpreadDistributesFirstSlots(t *testing.T) {
 	var perQuarter [4]int
 	for i := range 400 {
 		ref := f.register(t, fmt.Sprintf("card-%d", i), 0)
-		s, err := f.SetInterval(t.Context(), ref, request)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := must.Get(f.SetInterval(t.Context(), ref, request))(t)
 		wait := s.Next.Sub(f.clock.Now())
 		if wait <= 0 || wait > time.Hour {
 			t.Fatalf("the first slot is %v away", wait)
@@ -178,9 +165,7 @@ func TestSetInterval_ReplacesADamagedSchedule(t *testing.T) {
 	if _, err := f.Force(t.Context(), ref, engine.ForceRequest{}); !errors.Is(err, rotation.ErrStateDamaged) {
 		t.Errorf("Force: %v", err)
 	}
-	if _, err := f.SetInterval(t.Context(), ref, engine.IntervalRequest{Interval: time.Hour}); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(f.SetInterval(t.Context(), ref, engine.IntervalRequest{Interval: time.Hour}))(t)
 	if r := f.force(t, ref, engine.ForceRequest{}); !r.Rotated {
 		t.Error("not rotated")
 	}

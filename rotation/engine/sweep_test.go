@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/store"
 )
@@ -22,9 +23,7 @@ func TestSweep_RepairsNoMoreThanNeeded(t *testing.T) {
 		f.clock.Set(threePM.Add(c.ahead - 24*time.Hour))
 		f.register(t, "A", 24*time.Hour)
 		f.clock.Set(threePM)
-		if err := f.Sweep(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, f.Sweep(t.Context()))
 		if got := f.card(t, "A").Next.Sub(threePM); got != c.want {
 			t.Errorf("%v ahead: repaired to %v, want %v", c.ahead, got, c.want)
 		}
@@ -39,17 +38,13 @@ func TestSweep_DeletesExpiredOnly(t *testing.T) {
 	f := newFixture(t, func(o *engine.Options) { o.KeepFor = time.Hour })
 	ref := f.register(t, "A", 0)
 	f.force(t, ref, engine.ForceRequest{Key: "k"})
-	if err := f.store.RecordDeliveries(t.Context(), []store.Delivery{{Position: 1, Status: store.StatusDelivered}}); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, f.store.RecordDeliveries(t.Context(), []store.Delivery{{Position: 1, Status: store.StatusDelivered}}))
 	for _, c := range []struct {
 		after  time.Duration
 		events int
 	}{{time.Hour, 1}, {1, 0}} {
 		f.clock.Add(c.after)
-		if err := f.Sweep(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, f.Sweep(t.Context()))
 		if n := len(f.events(t, "A")); n != c.events {
 			t.Errorf("%v on: %d events kept, want %d", c.after, n, c.events)
 		}
@@ -67,9 +62,7 @@ func TestSweep_RepairsASlotTooFarAhead(t *testing.T) {
 	f.register(t, "A", 24*time.Hour)
 	f.clock.Set(threePM)
 	fine := f.register(t, "B", 24*time.Hour)
-	if err := f.Sweep(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, f.Sweep(t.Context()))
 	c := f.card(t, "A")
 	if want := threePM.Add(17 * time.Minute); !c.Next.Equal(want) || !c.Due.Equal(want) {
 		t.Errorf("next %v, due %v, want %v", c.Next, c.Due, want)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cvvrotation/cvvgen"
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 )
 
@@ -36,9 +37,7 @@ func TestVerify_ExpiredCountsAsFailedAttempt(t *testing.T) {
 	f.verify(t, ref, first, engine.VerdictLocked)
 
 	// Unlocking forgets the tries.
-	if _, err := f.Unlock(t.Context(), ref); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(f.Unlock(t.Context(), ref))(t)
 	f.verify(t, ref, first, engine.VerdictExpired)
 	f.verify(t, ref, first, engine.VerdictExpired)
 	f.verify(t, ref, f.cvv(t, ref), engine.VerdictCurrent)
@@ -61,10 +60,7 @@ func other(not ...cvvgen.CVV) cvvgen.CVV {
 
 func (f *fixture) verify(t *testing.T, ref engine.Ref, cvv cvvgen.CVV, want engine.Verdict) {
 	t.Helper()
-	got, err := f.Verify(t.Context(), ref, cvv)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := must.Get(f.Verify(t.Context(), ref, cvv))(t)
 	if got.Verdict != want {
 		t.Errorf("verdict %v, want %v", got.Verdict, want)
 	}
@@ -117,9 +113,7 @@ func TestVerify_RotationKeepsFailedAttempts(t *testing.T) {
 	if s, _ := f.Show(t.Context(), ref, 1); s.Locked.IsZero() || s.Tries != 3 {
 		t.Errorf("shown as locked %v after %d tries", s.Locked, s.Tries)
 	}
-	if _, err := f.Unlock(t.Context(), ref); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(f.Unlock(t.Context(), ref))(t)
 	f.verify(t, ref, f.cvv(t, ref), engine.VerdictCurrent)
 
 	// A right one sets the count back, a previous one does not.

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/service/postgres/pgtest"
 	"cvvrotation/servicecode"
@@ -29,15 +30,9 @@ type client struct {
 
 func openPGX(t *testing.T, url string, mode pgx.QueryExecMode) client {
 	ctx := context.Background()
-	config, err := pgx.ParseConfig(url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := must.Get(pgx.ParseConfig(url))(t)
 	config.DefaultQueryExecMode = mode
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(pgx.ConnectConfig(ctx, config))(t)
 	t.Cleanup(func() { conn.Close(ctx) })
 	return client{
 		func(query string, args ...any) error { _, err := conn.Exec(ctx, query, args...); return err },
@@ -46,10 +41,7 @@ func openPGX(t *testing.T, url string, mode pgx.QueryExecMode) client {
 }
 
 func openSQL(t *testing.T, driver, source string) client {
-	db, err := sql.Open(driver, source)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := must.Get(sql.Open(driver, source))(t)
 	t.Cleanup(func() { db.Close() })
 	return client{
 		func(query string, args ...any) error { _, err := db.Exec(query, args...); return err },
@@ -76,9 +68,7 @@ func (c client) created(t *testing.T, typ string) (store func(any) error, scan f
 	t.Helper()
 	tables++
 	table := fmt.Sprintf("t%d", tables) // a new one, because pgx caches plans by query
-	if err := errors.Join(c.exec("CREATE TABLE "+table+" (v "+typ+")"), c.exec("INSERT INTO "+table+" VALUES (NULL)")); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, errors.Join(c.exec("CREATE TABLE "+table+" (v "+typ+")"), c.exec("INSERT INTO "+table+" VALUES (NULL)")))
 	return func(v any) error { return c.exec("UPDATE "+table+" SET v = $1", v) },
 		func(dst any) error { return c.scan(dst, "SELECT v FROM "+table) }
 }
@@ -105,10 +95,7 @@ var tableRow = regexp.MustCompile("(?m)^\\| (PostgreSQL|SQLite) `(.*)` \\| (.*) 
 
 // Each cell of the table says how a client writes a State to a type of column.
 func TestState_ThroughEachCellOfTheTable(t *testing.T) {
-	page, err := os.ReadFile("../../docs/embedding.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := must.Get(os.ReadFile("../../docs/embedding.md"))(t)
 	clients := openClients(t)
 	cells := 0
 	for _, row := range tableRow.FindAllStringSubmatch(string(page), -1) {
@@ -163,9 +150,7 @@ func checkCell(t *testing.T, typ string, store, scan func(any) error, written fu
 		damaged = `"` + strings.Replace(v.String(), "24h", "25h", 1) + `"`
 	}
 	got := forced
-	if err := store(damaged); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, store(damaged))
 	err := scan(&got)
 	if !errors.Is(err, rotation.ErrStateDamaged) || got != forced {
 		t.Errorf("a damaged value came back as %v, %v", got, err)
@@ -212,9 +197,7 @@ func TestServiceCode_ThroughColumns(t *testing.T) {
 				store, scan := c.created(t, typ)
 				for _, want := range []string{"201", "021", "000", ""} {
 					var code, got servicecode.Code
-					if err := code.UnmarshalText([]byte(want)); err != nil {
-						t.Fatal(err)
-					}
+					must.Do(t, code.UnmarshalText([]byte(want)))
 					var raw sql.NullString
 					if err := errors.Join(store(code), scan(&raw), scan(&got)); err != nil || got != code || raw != (sql.NullString{String: want, Valid: want != ""}) {
 						t.Errorf("%v is stored as %v and came back as %v, %v", code, raw, got, err)
@@ -225,9 +208,7 @@ func TestServiceCode_ThroughColumns(t *testing.T) {
 		t.Run(name+"/integer", func(t *testing.T) {
 			store, scan := c.created(t, "integer")
 			got := servicecode.MustParse("201")
-			if err := store(7); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, store(7))
 			if err := scan(&got); !errors.Is(err, servicecode.ErrSyntax) || got != servicecode.MustParse("201") {
 				t.Errorf("7 came back as %v, %v", got, err)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
@@ -31,22 +32,14 @@ var stores = []struct {
 }{
 	{"memory", func(_ *testing.B, clk clock.Clock) store.Store { return memory.New(memory.Options{Clock: clk}) }},
 	{"sqlite", func(b *testing.B, clk clock.Clock) store.Store {
-		s, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "cards.db"), sqlite.Options{Clock: clk})
-		if err != nil {
-			b.Fatal(err)
-		}
+		s := must.Get(sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "cards.db"), sqlite.Options{Clock: clk}))(b)
 		b.Cleanup(func() { s.Close() })
 		return s
 	}},
 	{"postgres", func(b *testing.B, _ clock.Clock) store.Store {
 		url := pgtest.New(b, "fsync=on", "synchronous_commit=on").Database(b)
-		if err := postgres.Migrate(b.Context(), url); err != nil {
-			b.Fatal(err)
-		}
-		s, err := postgres.Open(b.Context(), url, postgres.Options{})
-		if err != nil {
-			b.Fatal(err)
-		}
+		must.Do(b, postgres.Migrate(b.Context(), url))
+		s := must.Get(postgres.Open(b.Context(), url, postgres.Options{}))(b)
 		b.Cleanup(func() { s.Close() })
 		return s
 	}},
@@ -59,20 +52,14 @@ func newEngine(b *testing.B, s store.Store, change ...func(*engine.Options)) *en
 	for _, c := range change {
 		c(&o)
 	}
-	e, err := engine.New(s, engine.Random(nil, keys), o)
-	if err != nil {
-		b.Fatal(err)
-	}
+	e := must.Get(engine.New(s, engine.Random(nil, keys), o))(b)
 	return e
 }
 
 // keyring returns a keyring of one test key.
 func keyring(b *testing.B) *seal.Keyring {
 	b.Helper()
-	r, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{1}, seal.KeySize)))
-	if err != nil {
-		b.Fatal(err)
-	}
+	r := must.Get(seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{1}, seal.KeySize))))(b)
 	return r
 }
 
@@ -150,10 +137,7 @@ func BenchmarkBacklog(b *testing.B) {
 				mock.Set(mock.Now().Add(48 * time.Hour))
 				b.StartTimer()
 				for n := -1; n != 0; done += n {
-					var err error
-					if n, err = e.Tick(b.Context()); err != nil {
-						b.Fatal(err)
-					}
+					n = must.Get(e.Tick(b.Context()))(b)
 				}
 			}
 			b.ReportMetric(float64(done)/b.Elapsed().Seconds(), "rotations/s")
@@ -189,10 +173,7 @@ func BenchmarkLateness(b *testing.B) {
 				seen := &lateness{n: make(chan struct{}, perSecond*seconds)}
 				st := s.open(b, clock.New())
 				e := newEngine(b, st, func(o *engine.Options) { o.Observer = seen })
-				now, err := st.Now(b.Context())
-				if err != nil {
-					b.Fatal(err)
-				}
+				now := must.Get(st.Now(b.Context()))(b)
 				begin := now.Add(15 * time.Second) // after all are enrolled
 				enrol(b, e, perSecond*seconds, func(i int) engine.IntervalRequest {
 					return engine.IntervalRequest{Interval: 24 * time.Hour, First: begin.Add(time.Duration(i) * time.Second / perSecond)}

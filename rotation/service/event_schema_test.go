@@ -13,6 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"pgregory.net/rapid"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/internal/eventtest"
 )
@@ -37,20 +38,12 @@ func strictSchema(t testing.TB) *jsonschema.Schema {
 // compile returns the schema, changed, for a validator that checks the formats.
 func compile(t testing.TB, change func(map[string]any)) *jsonschema.Schema {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(event.Schema()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	doc := must.Get(jsonschema.UnmarshalJSON(bytes.NewReader(event.Schema())))(t)
 	change(doc.(map[string]any))
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource("schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, c.AddResource("schema.json", doc))
+	s := must.Get(c.Compile("schema.json"))(t)
 	return s
 }
 
@@ -133,9 +126,7 @@ func TestSchema_RefusesSpoiledMembers(t *testing.T) {
 		}
 		original := rapid.SampledFrom(events).Draw(t, "which").AppendJSON(nil)
 		var doc map[string]any
-		if err := json.Unmarshal(original, &doc); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, json.Unmarshal(original, &doc))
 		object := doc
 		if rapid.Bool().Draw(t, "data") {
 			object = doc["data"].(map[string]any)

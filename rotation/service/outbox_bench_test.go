@@ -11,6 +11,7 @@ import (
 	"github.com/benbjohnson/clock"
 	"github.com/jackc/pgx/v5"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres"
@@ -36,16 +37,13 @@ func deliver(b *testing.B, o store.Outbox, events int) {
 	b.Helper()
 	var delivered atomic.Int64
 	all := make(chan struct{})
-	r, err := outbox.New(o, discard{}, outbox.Options{
+	r := must.Get(outbox.New(o, discard{}, outbox.Options{
 		Observe: func(o outbox.Outcome) {
 			if o.Status == store.StatusDelivered && delivered.Add(1) == int64(events) {
 				close(all)
 			}
 		},
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
+	}))(b)
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error)
 	go func() { done <- r.Run(ctx) }()
@@ -65,13 +63,11 @@ func reportEvents(b *testing.B) {
 func BenchmarkRelay(b *testing.B) {
 	fill := func(b *testing.B, s store.Store, round int) {
 		for i := range *benchEvents {
-			if err := s.Update(b.Context(), fmt.Sprintf("0191e7c5-7d3a-7b21-%04x-%012x", round, i), "", func(tx *store.Change) error {
+			must.Do(b, s.Update(b.Context(), fmt.Sprintf("0191e7c5-7d3a-7b21-%04x-%012x", round, i), "", func(tx *store.Change) error {
 				tx.Card.Version, tx.Card.Events, tx.Write = 1, 1, true
 				tx.Event = &store.Event{Card: tx.Card.ID, Number: 1, At: tx.Now, Payload: benchPayload}
 				return nil
-			}); err != nil {
-				b.Fatal(err)
-			}
+			}))
 		}
 	}
 	for _, st := range stores[:2] {
@@ -94,18 +90,11 @@ func BenchmarkRelay(b *testing.B) {
 func benchPostgres(b *testing.B) {
 	server := pgtest.New(b, "fsync=on", "synchronous_commit=on", "shared_buffers=1GB", "max_wal_size=8GB", "checkpoint_timeout=1h", "autovacuum=off")
 	url := server.Database(b)
-	if err := postgres.Migrate(b.Context(), url); err != nil {
-		b.Fatal(err)
-	}
-	conn, err := pgx.Connect(b.Context(), url)
-	if err != nil {
-		b.Fatal(err)
-	}
+	must.Do(b, postgres.Migrate(b.Context(), url))
+	conn := must.Get(pgx.Connect(b.Context(), url))(b)
 	defer conn.Close(context.Background())
 	exec := func(sql string, args ...any) {
-		if _, err := conn.Exec(b.Context(), sql, args...); err != nil {
-			b.Fatal(err)
-		}
+		must.Get(conn.Exec(b.Context(), sql, args...))(b)
 	}
 	fill := func() {
 		exec("TRUNCATE outbox, settled")
@@ -115,10 +104,7 @@ func benchPostgres(b *testing.B) {
 	}
 	for range 2 { // the second round finds the log's files created
 		b.Run("relay", func(b *testing.B) {
-			s, err := postgres.Open(b.Context(), url, postgres.Options{})
-			if err != nil {
-				b.Fatal(err)
-			}
+			s := must.Get(postgres.Open(b.Context(), url, postgres.Options{}))(b)
 			defer s.Close()
 			for b.Loop() {
 				b.StopTimer()
@@ -133,10 +119,7 @@ func benchPostgres(b *testing.B) {
 				b.StopTimer()
 				fill()
 				b.StartTimer()
-				rows, err := conn.Query(b.Context(), "SELECT position, card, number, at, payload FROM outbox ORDER BY position")
-				if err != nil {
-					b.Fatal(err)
-				}
+				rows := must.Get(conn.Query(b.Context(), "SELECT position, card, number, at, payload FROM outbox ORDER BY position"))(b)
 				n := 0
 				for rows.Next() {
 					n++

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	_ "modernc.org/sqlite"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
@@ -76,9 +77,7 @@ func pollForAMonth(t *testing.T, r rounding, table column) {
 	automatic := 0
 	apply := func(card int, e rotation.Event) rotation.Decision {
 		after, d, err := rules.Decide(states[card], e)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, err)
 		states[card] = after
 		next, _ := after.Next()
 		table.put(t, card, next)
@@ -161,14 +160,9 @@ type sqliteColumn struct {
 }
 
 func openSQLite(t *testing.T, r rounding) column {
-	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "cards.db")+"?_pragma=synchronous(off)")
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := must.Get(sql.Open("sqlite", filepath.Join(t.TempDir(), "cards.db")+"?_pragma=synchronous(off)"))(t)
 	t.Cleanup(func() { db.Close() })
-	if _, err := db.Exec("CREATE TABLE card (id INTEGER PRIMARY KEY, next_at INTEGER)"); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(db.Exec("CREATE TABLE card (id INTEGER PRIMARY KEY, next_at INTEGER)"))(t)
 	return &sqliteColumn{r, db}
 }
 
@@ -177,27 +171,18 @@ func (s *sqliteColumn) put(t *testing.T, card int, next time.Time) {
 	if !next.IsZero() {
 		units = s.apply(next).UnixNano() / int64(s.precision)
 	}
-	if _, err := s.db.Exec("INSERT OR REPLACE INTO card VALUES (?, ?)", card, units); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(s.db.Exec("INSERT OR REPLACE INTO card VALUES (?, ?)", card, units))(t)
 }
 
 func (s *sqliteColumn) due(t *testing.T, now time.Time) (due []int) {
-	rows, err := s.db.Query("SELECT id FROM card WHERE next_at <= ? ORDER BY id", now.UnixNano()/int64(s.precision))
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := must.Get(s.db.Query("SELECT id FROM card WHERE next_at <= ? ORDER BY id", now.UnixNano()/int64(s.precision)))(t)
 	defer rows.Close()
 	for rows.Next() {
 		var card int
-		if err := rows.Scan(&card); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, rows.Scan(&card))
 		due = append(due, card)
 	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, rows.Err())
 	return due
 }
 
@@ -210,17 +195,12 @@ type postgresColumn struct {
 
 func openPostgres(t *testing.T, r rounding) column {
 	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, pgtest.Start(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(pgx.Connect(ctx, pgtest.Start(t)))(t)
 	t.Cleanup(func() { conn.Close(ctx) })
 	kind := map[time.Duration]string{
 		time.Nanosecond: "bigint", time.Microsecond: "timestamptz", time.Millisecond: "timestamptz(3)", time.Second: "timestamptz(0)",
 	}[r.precision]
-	if _, err := conn.Exec(ctx, "CREATE TABLE card (id int PRIMARY KEY, next_at "+kind+")"); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(conn.Exec(ctx, "CREATE TABLE card (id int PRIMARY KEY, next_at "+kind+")"))(t)
 	return &postgresColumn{r, conn}
 }
 
@@ -248,10 +228,8 @@ func (p *postgresColumn) put(t *testing.T, card int, next time.Time) {
 	if !next.IsZero() {
 		at = p.stored(next)
 	}
-	if _, err := p.conn.Exec(context.Background(),
-		"INSERT INTO card (next_at, id) VALUES ("+p.cast()+", $2) ON CONFLICT (id) DO UPDATE SET next_at = excluded.next_at", at, card); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(p.conn.Exec(context.Background(),
+		"INSERT INTO card (next_at, id) VALUES ("+p.cast()+", $2) ON CONFLICT (id) DO UPDATE SET next_at = excluded.next_at", at, card))(t)
 }
 
 func (p *postgresColumn) due(t *testing.T, now time.Time) []int {
@@ -259,13 +237,7 @@ func (p *postgresColumn) due(t *testing.T, now time.Time) []int {
 	if p.precision == time.Nanosecond {
 		at = now.UnixNano()
 	}
-	rows, err := p.conn.Query(context.Background(), "SELECT id FROM card WHERE next_at <= "+p.cast()+" ORDER BY id", at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	due, err := pgx.CollectRows(rows, pgx.RowTo[int])
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := must.Get(p.conn.Query(context.Background(), "SELECT id FROM card WHERE next_at <= "+p.cast()+" ORDER BY id", at))(t)
+	due := must.Get(pgx.CollectRows(rows, pgx.RowTo[int]))(t)
 	return due
 }

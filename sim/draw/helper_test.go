@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/servicecode"
 	"cvvrotation/sim"
@@ -141,10 +142,7 @@ func init() {
 func replay(t testing.TB, text string) (rotation.Rules, []sim.Step) {
 	t.Helper()
 	r := timeline.NewReader(strings.NewReader(text), "test")
-	rules, err := r.Rules()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rules := must.Get(r.Rules())(t)
 	re := sim.NewReplay(rules)
 	var steps []sim.Step
 	for {
@@ -152,13 +150,8 @@ func replay(t testing.TB, text string) (rotation.Rules, []sim.Step) {
 		if err == io.EOF {
 			return rules, steps
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := re.Apply(e)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, err)
+		s := must.Get(re.Apply(e))(t)
 		steps = append(steps, s)
 	}
 }
@@ -168,15 +161,10 @@ func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
 	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(file, []byte(got), 0o644))
 		return
 	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := must.Get(os.ReadFile(file))(t)
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s (-want +got); run with -update when it is meant:\n%s", file, diff)
 	}
@@ -214,10 +202,7 @@ func timelines(maxEvents int) *rapid.Generator[played] {
 	return rapid.Custom(func(t *rapid.T) played {
 		guard := rapid.SampledFrom([]time.Duration{rotation.DefaultGuard, rotation.DefaultGuard, 0, time.Nanosecond, time.Hour}).Draw(t, "guard")
 		from := rapid.SampledFrom([]rotation.GuardFrom{rotation.GuardFromRequest, rotation.GuardFromScheduling}).Draw(t, "from")
-		rules, err := rotation.NewRules(guard, from)
-		if err != nil {
-			t.Fatal(err)
-		}
+		rules := must.Get(rotation.NewRules(guard, from))(t)
 		p := played{rules: rules}
 		replay := sim.NewReplay(rules)
 		cards := rapid.SliceOfNDistinct(rapid.SampledFrom(hostileCards), 1, 5, rapid.ID).Draw(t, "cards")

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/sim/draw/browsertest"
 )
 
@@ -332,9 +333,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 			t.Errorf("no PDF: %.20q", pdf.Data)
 		}
 		if *shots != "" {
-			if err := os.WriteFile(filepath.Join(*shots, "sixty.pdf"), pdf.Data, 0o644); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, os.WriteFile(filepath.Join(*shots, "sixty.pdf"), pdf.Data, 0o644))
 		}
 	})
 

@@ -12,14 +12,14 @@ import (
 	"unicode"
 
 	"pgregory.net/rapid"
+
+	"cvvrotation/internal/must"
 )
 
 func drawHTML(t rapid.TB, r Report) string {
 	t.Helper()
 	var b strings.Builder
-	if err := HTML(&b, r); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, HTML(&b, r))
 	return b.String()
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
 	"cvvrotation/sim/timeline"
@@ -22,9 +23,7 @@ import (
 func drawSVG(t rapid.TB, title string, rules rotation.Rules, steps []sim.Step) string {
 	t.Helper()
 	var b strings.Builder
-	if err := SVG(&b, title, rules, steps); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, SVG(&b, title, rules, steps))
 	return b.String()
 }
 
@@ -298,13 +297,10 @@ func TestSVG_RefusesTooManyEvents(t *testing.T) {
 	re := sim.NewReplay(rules)
 	var steps []sim.Step
 	for i := range MaxEvents + 1 {
-		s, err := re.Apply(timeline.Entry{
+		s := must.Get(re.Apply(timeline.Entry{
 			Card:  "card-" + strconv.Itoa(i%7),
 			Event: rotation.Forced(at.Add(time.Duration(i) * time.Second)),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		}))(t)
 		steps = append(steps, s)
 	}
 	var b strings.Builder

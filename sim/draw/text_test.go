@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
 	"cvvrotation/sim/timeline"
@@ -23,13 +24,9 @@ func drawText(t rapid.TB, rules rotation.Rules, steps []sim.Step, o TextOptions)
 	var b strings.Builder
 	text := NewText(&b, rules, o)
 	for _, s := range steps {
-		if err := text.Step(s); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, text.Step(s))
 	}
-	if err := text.Close(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, text.Close())
 	return b.String()
 }
 
@@ -79,13 +76,9 @@ func TestText_HoldsForRandomTimelines(t *testing.T) {
 		var b strings.Builder
 		text := NewText(&b, p.rules, o)
 		for _, s := range p.steps {
-			if err := text.Step(s); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, text.Step(s))
 		}
-		if err := text.Close(); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, text.Close())
 		out := b.String()
 		if again := drawText(t, p.rules, p.steps, o); again != out {
 			t.Fatalf("the same steps are drawn differently:\n%s\n%s", out, again)
@@ -172,10 +165,7 @@ func TestText_StreamsLongTimelines(t *testing.T) {
 		if i < 2 {
 			e = rotation.SetInterval(at, 24*time.Hour)
 		}
-		s, err := replay.Apply(timeline.Entry{Card: string(rune('A' + i%2)), Event: e})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := must.Get(replay.Apply(timeline.Entry{Card: string(rune('A' + i%2)), Event: e}))(t)
 		return s
 	}
 	var b strings.Builder
@@ -202,13 +192,9 @@ func TestText_StreamsLongTimelines(t *testing.T) {
 			}
 			to(&b)
 		}
-		if err := text.Step(step(i)); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, text.Step(step(i)))
 	}
-	if err := text.Close(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, text.Close())
 	column := 0
 	for _, line := range strings.Split(b.String(), "\n") {
 		head, _, ok := strings.Cut(line, "→ 2")

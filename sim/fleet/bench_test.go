@@ -10,6 +10,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 )
 
@@ -33,10 +34,7 @@ func BenchmarkFleet(b *testing.B) {
 	}
 	made := func(t tally) int64 { return t.autoScheduled + t.autoHeld + t.forcedScheduled + t.forcedHeld }
 	plan := func(b *testing.B, c fleet) *plan {
-		p, err := c.plan()
-		if err != nil {
-			b.Fatal(err)
-		}
+		p := must.Get(c.plan())(b)
 		return p
 	}
 
@@ -104,10 +102,7 @@ func BenchmarkFleet(b *testing.B) {
 	} {
 		b.Run(v.name, func(b *testing.B) {
 			perRotation(b, func() int64 {
-				f, err := Run(context.Background(), v.c.Cards, v.c.Days, v.c.Options)
-				if err != nil {
-					b.Fatal(err)
-				}
+				f := must.Get(Run(context.Background(), v.c.Cards, v.c.Days, v.c.Options))(b)
 				return f.Rotations
 			})
 		})

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
 	"cvvrotation/sim/internal/splitmix"
@@ -29,10 +30,7 @@ import (
 func small(t *rapid.T) fleet {
 	guard := rapid.SampledFrom([]time.Duration{0, time.Nanosecond, time.Minute, 2 * time.Minute, 7 * time.Minute}).Draw(t, "guard")
 	from := rapid.SampledFrom([]rotation.GuardFrom{rotation.GuardFromRequest, rotation.GuardFromScheduling}).Draw(t, "guard from")
-	rules, err := rotation.NewRules(guard, from)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rules := must.Get(rotation.NewRules(guard, from))(t)
 	intervals := rapid.SampledFrom([][]time.Duration{
 		{time.Hour}, {10 * time.Minute}, {max(guard, 5*time.Minute) + 1}, {12*time.Minute + 30*time.Second}, {10*time.Minute + 500*time.Millisecond},
 		{24 * time.Hour, time.Hour}, {90 * time.Minute, 8 * time.Minute, 47*time.Minute + 13*time.Second}, {11 * time.Minute, 30 * time.Hour},
@@ -93,10 +91,7 @@ func mustRun(t interface {
 	Fatal(...any)
 }, c fleet) *Forecast {
 	t.Helper()
-	f, err := Run(context.Background(), c.Cards, c.Days, c.Options)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := must.Get(Run(context.Background(), c.Cards, c.Days, c.Options))(t)
 	return f
 }
 
@@ -165,14 +160,9 @@ func TestRun_AgreesWithReplay(t *testing.T) {
 		c.Record = true
 		f := mustRun(t, c)
 		var file bytes.Buffer
-		if err := f.WriteTimeline(&file); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, f.WriteTimeline(&file))
 		r := timeline.NewReader(&file, "fleet")
-		rules, err := r.Rules()
-		if err != nil {
-			t.Fatal(err)
-		}
+		rules := must.Get(r.Rules())(t)
 		replay := sim.NewReplay(rules)
 		got := noTotals(f)
 		last := f.Start
@@ -181,17 +171,12 @@ func TestRun_AgreesWithReplay(t *testing.T) {
 			if err == io.EOF {
 				break
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, err)
 			if e.Event.At().Before(last) {
 				t.Fatalf("%v is earlier than the event before it", e)
 			}
 			last = e.Event.At()
-			step, err := replay.Apply(e)
-			if err != nil {
-				t.Fatal(err)
-			}
+			step := must.Get(replay.Apply(e))(t)
 			got.count(t, f.Start, step)
 		}
 		if diff := cmp.Diff(got, totalsOf(f)); diff != "" {
@@ -208,10 +193,7 @@ func TestRun_AgreesWithClosedLoop(t *testing.T) {
 		c := small(t)
 		c.Record = true
 		f := mustRun(t, c)
-		loop, err := sim.NewLoop(c.Rules, f.End, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		loop := must.Get(sim.NewLoop(c.Rules, f.End, 0))(t)
 		got := noTotals(f)
 		var events []timeline.Entry
 		emit := func(s sim.Step) error {
@@ -223,14 +205,10 @@ func TestRun_AgreesWithClosedLoop(t *testing.T) {
 		for e := range f.Timeline() {
 			want = append(want, e)
 			if e.Event.Kind() != rotation.KindAuto {
-				if err := loop.Apply(e, emit); err != nil {
-					t.Fatal(err)
-				}
+				must.Do(t, loop.Apply(e, emit))
 			}
 		}
-		if err := loop.Finish(emit); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, loop.Finish(emit))
 		if !slices.Equal(events, want) {
 			t.Errorf("the loop's events differ from the forecast's:\n%v\n%v", events, want)
 		}
@@ -654,17 +632,13 @@ func TestDraw_IsUniform(t *testing.T) {
 func TestCompareSpread_ShowsWhatSpreadingSaves(t *testing.T) {
 	c := fleet{1440, 2, Options{}}
 	f := mustRun(t, c)
-	if err := CompareSpread(context.Background(), f); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, CompareSpread(context.Background(), f))
 	c.Spread = 24 * time.Hour
 	spread := mustRun(t, c)
 	if want := (Spread{Window: "each card's interval", PerMinuteMax: spread.PerMinute.Max, PerMinuteLess: 1440 - spread.PerMinute.Max}); *f.Spread != want {
 		t.Errorf("unspread compared: %+v, want %+v", *f.Spread, want)
 	}
-	if err := CompareSpread(context.Background(), spread); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, CompareSpread(context.Background(), spread))
 	if want := (Spread{Window: "0s", PerMinuteMax: 1440, PerMinuteLess: 1440 - spread.PerMinute.Max}); *spread.Spread != want {
 		t.Errorf("spread compared: %+v, want %+v", *spread.Spread, want)
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"cvvrotation/internal/must"
 )
 
 // TestReports_TextAndPageShowTheSameNumbers: whatever the forecast, its three forms are whole and hold no
@@ -24,16 +26,9 @@ func TestReports_TextAndPageShowTheSameNumbers(t *testing.T) {
 		c.Detail = rapid.SampledFrom([]Detail{DetailMinutes, DetailSeconds, DetailTotals}).Draw(t, "detail")
 		f := mustRun(t, c)
 		var text, html strings.Builder
-		if err := f.WriteText(&text); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.WriteHTML(&html); err != nil {
-			t.Fatal(err)
-		}
-		object, err := json.Marshal(f)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, f.WriteText(&text))
+		must.Do(t, f.WriteHTML(&html))
+		object := must.Get(json.Marshal(f))(t)
 		for _, form := range []string{text.String(), html.String(), string(object)} {
 			if bad := notNumbers.FindString(form); bad != "" {
 				t.Errorf("%s in\n%s", bad, form)
@@ -113,9 +108,7 @@ func TestReport_DescribesWhatSpreadingSaves(t *testing.T) {
 		{fleet{1000, 2, Options{Burst: Burst{time.Hour, 1, 1}}}, "saves nothing: spreading first slots over each card's interval or not, the peak is 1,000 a minute"},
 	} {
 		f := mustRun(t, tt.c)
-		if err := CompareSpread(t.Context(), f); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, CompareSpread(t.Context(), f))
 		var r report
 		r.answerSpread(f)
 		if got := r.Answers[0].Value + ": " + r.Answers[0].Note; got != tt.want {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/sim/model"
 )
 
@@ -72,18 +73,12 @@ func TestCard_RefusesWrongEvents(t *testing.T) {
 
 func newCard(t *testing.T) model.Card {
 	t.Helper()
-	card, err := model.New(model.Rules{Guard: 2 * time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
+	card := must.Get(model.New(model.Rules{Guard: 2 * time.Minute}))(t)
 	return card
 }
 
 func step(t *testing.T, card *model.Card, e model.Event) model.Outcome {
 	t.Helper()
-	out, err := card.Step(e)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := must.Get(card.Step(e))(t)
 	return out
 }

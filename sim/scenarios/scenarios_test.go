@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/sim"
 	"cvvrotation/sim/scenarios"
 	"cvvrotation/sim/timeline"
@@ -27,19 +28,14 @@ func TestScenarios_MeetTheirExpectations(t *testing.T) {
 			outcomes := make(map[int]timeline.Expect)
 			expectations := 0
 			r := timeline.NewReader(strings.NewReader(s.Source), s.File())
-			rules, err := r.Rules()
-			if err != nil {
-				t.Fatal(err)
-			}
+			rules := must.Get(r.Rules())(t)
 			replay := sim.NewReplay(rules)
 			for {
 				e, err := r.Next()
 				if errors.Is(err, io.EOF) {
 					break
 				}
-				if err != nil {
-					t.Fatal(err)
-				}
+				must.Do(t, err)
 				step, err := replay.Apply(e)
 				if err != nil {
 					t.Fatalf("%s:%d: %v", s.File(), e.Line, err)
@@ -85,18 +81,13 @@ func rewrite(t *testing.T, s scenarios.Scenario, outcomes map[int]timeline.Expec
 		}
 		lines[number-1] = given + "=>" + expected
 	}
-	if err := os.WriteFile(s.File(), []byte(strings.Join(lines, "\n")), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(s.File(), []byte(strings.Join(lines, "\n")), 0o644))
 }
 
 // TestAll_HoldsEveryFile finds a scenario that was added to the folder and not to the
 // order of telling, and the other way round.
 func TestAll_HoldsEveryFile(t *testing.T) {
-	found, err := filepath.Glob("*.timeline")
-	if err != nil {
-		t.Fatal(err)
-	}
+	found := must.Get(filepath.Glob("*.timeline"))(t)
 	told := make(map[string]bool)
 	for _, s := range scenarios.All() {
 		told[s.File()] = true

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/sim"
 	"cvvrotation/sim/timeline"
 )
@@ -34,9 +35,7 @@ func BenchmarkReplayJSONL(b *testing.B) {
 					Slot        *string `json:"slot"`
 					Interval    *string `json:"interval"`
 				}
-				if err := json.Unmarshal(scanner.Bytes(), &line, json.RejectUnknownMembers(true)); err != nil {
-					b.Fatal(err)
-				}
+				must.Do(b, json.Unmarshal(scanner.Bytes(), &line, json.RejectUnknownMembers(true)))
 				n++
 			}
 		}
@@ -46,26 +45,15 @@ func BenchmarkReplayJSONL(b *testing.B) {
 			b.ReportAllocs()
 			for n := 0; n < b.N; {
 				r := timeline.NewReader(bytes.NewReader(source), "bench")
-				rules, err := r.Rules()
-				if err != nil {
-					b.Fatal(err)
-				}
+				rules := must.Get(r.Rules())(b)
 				replay := sim.NewReplay(rules)
 				w := timeline.NewWriter(io.Discard, timeline.SpellingJSONL, rules)
 				for range min(lines, b.N-n) {
-					e, err := r.Next()
-					if err != nil {
-						b.Fatal(err)
-					}
-					step, err := replay.Apply(e)
-					if err != nil {
-						b.Fatal(err)
-					}
+					e := must.Get(r.Next())(b)
+					step := must.Get(replay.Apply(e))(b)
 					if output {
 						step.Entry.Expect = step.Outcome()
-						if err := w.Write(step.Entry); err != nil {
-							b.Fatal(err)
-						}
+						must.Do(b, w.Write(step.Entry))
 					}
 					n++
 				}

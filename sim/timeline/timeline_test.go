@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/servicecode"
 	"cvvrotation/sim/timeline"
@@ -55,9 +56,7 @@ func TestReader_ReadsTheSpecsExamples(t *testing.T) {
 {"at":"2026-11-23T15:01:59Z","card":"A","event":"forced","service_code":"201"}
 `
 	_, got, err := readAll(jsonl)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, err)
 	want := []timeline.Entry{
 		{Line: 2, Card: "A", Event: rotation.SetInterval(at("2026-11-22T15:00:00Z"), 24*time.Hour)},
 		{Line: 3, Card: "A", Event: rotation.AutoSlot(at("2026-11-23T15:00:00Z"), at("2026-11-23T15:00:00Z"))},
@@ -74,9 +73,7 @@ rules guard=2m
 +1m59s                A  forced     => rotate=true reschedule=false scenario=1 next=2026-11-24T15:00:00Z
 `
 	_, got, err = readAll(text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, err)
 	want = []timeline.Entry{
 		{Line: 3, Card: "A", Event: rotation.SetInterval(at("2026-11-22T15:00:00Z"), 24*time.Hour)},
 		{Line: 4, Card: "A", Event: rotation.AutoUnslotted(at("2026-11-23T15:00:00Z"))},
@@ -93,10 +90,7 @@ rules guard=2m
 }
 
 func TestReader_ReadsRules(t *testing.T) {
-	five, err := rotation.NewRules(5*time.Minute, rotation.GuardFromScheduling)
-	if err != nil {
-		t.Fatal(err)
-	}
+	five := must.Get(rotation.NewRules(5*time.Minute, rotation.GuardFromScheduling))(t)
 	event := `{"at":"2026-11-22T15:00:00Z","card":"A","event":"forced"`
 	for name, source := range map[string]string{
 		"a header":            `{"timeline":1,"rules":{"guard":"5m","guard_from":"scheduling"}}` + "\n" + event + "}",
@@ -167,9 +161,7 @@ func TestReader_IntervalIsExpected(t *testing.T) {
 // A null is a member that is not there; only next and interval mean something by it.
 func TestReader_NullIsAbsent(t *testing.T) {
 	_, got, err := readAll(`{"at":"2026-11-22T15:00:00Z","card":"A","event":"auto","slot":null,"service_code":null,"rotate":null,"next":null}`)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, err)
 	want := []timeline.Entry{{
 		Line: 1, Card: "A", Event: rotation.AutoUnslotted(at("2026-11-22T15:00:00Z")), Expect: timeline.Expect{Fields: timeline.FieldNext},
 	}}
@@ -180,12 +172,9 @@ func TestReader_NullIsAbsent(t *testing.T) {
 
 // Another system's lines, read by a mapping.
 func TestMapping_ReadsForeignLogs(t *testing.T) {
-	m, err := timeline.NewMapping(
+	m := must.Get(timeline.NewMapping(
 		map[string]string{"at": "time", "card": "data.card.id", "event": "type", "interval_hours": "data.hours", "next": "data.next"},
-		map[string]string{"MANUAL": "forced", "CHANGE": "set_interval"})
-	if err != nil {
-		t.Fatal(err)
-	}
+		map[string]string{"MANUAL": "forced", "CHANGE": "set_interval"}))(t)
 	r := timeline.NewReader(strings.NewReader(`
 {"level":"INFO","time":"2026-11-22T08:00:00Z","type":"LOGIN","reason":"bad password","rotate":7,"data":{"next":"soon","hours":"x"}}
 {"time":"2026-11-22T09:00:00Z","type":"CHANGE","data":{"card":{"id":"c1"},"hours":24,"next":"2026-11-23T09:00:00Z"},"rules":[1]}
@@ -200,9 +189,7 @@ func TestMapping_ReadsForeignLogs(t *testing.T) {
 		if err == io.EOF {
 			break
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, err)
 		got = append(got, e)
 	}
 	want := []timeline.Entry{
@@ -420,17 +407,12 @@ func TestWriter_RoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := rapid.SliceOfN(entries(), 1, 8).Draw(t, "entries")
 		guard := time.Duration(rapid.Int64Min(0).Draw(t, "guard"))
-		rules, err := rotation.NewRules(guard, rotation.GuardFrom(rapid.IntRange(0, 1).Draw(t, "from")))
-		if err != nil {
-			t.Fatal(err)
-		}
+		rules := must.Get(rotation.NewRules(guard, rotation.GuardFrom(rapid.IntRange(0, 1).Draw(t, "from"))))(t)
 		for _, spelling := range []timeline.Spelling{timeline.SpellingJSONL, timeline.SpellingText} {
 			var out bytes.Buffer
 			w := timeline.NewWriter(&out, spelling, rules)
 			for _, e := range want {
-				if err := w.Write(e); err != nil {
-					t.Fatal(err)
-				}
+				must.Do(t, w.Write(e))
 			}
 			gotRules, got, err := readAll(out.String())
 			if err != nil {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cvvrotation/internal/must"
 )
 
 const root = "../../.."
@@ -18,7 +20,7 @@ const root = "../../.."
 func files(t *testing.T, extensions ...string) []string {
 	t.Helper()
 	var found []string
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	must.Do(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -33,19 +35,13 @@ func files(t *testing.T, extensions ...string) []string {
 			found = append(found, name)
 		}
 		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 	return found
 }
 
 func read(t *testing.T, name string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(root, name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := must.Get(os.ReadFile(filepath.Join(root, name)))(t)
 	return string(b)
 }
 
@@ -169,10 +165,7 @@ func TestDesign_MapNamesEveryPackageBelowItsImports(t *testing.T) {
 			t.Errorf("DESIGN.md has no line for %s", folder)
 		}
 		found[folder] = true
-		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
+		parsed := must.Get(parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.ImportsOnly))(t)
 		for _, spec := range parsed.Imports {
 			imported, own := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), module+"/")
 			if own && line[imported] >= line[folder] {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cvvrotation/internal/must"
 )
 
 const sample = `package sample
@@ -32,9 +34,7 @@ func Example_loop() {
 
 func TestFill_WritesSnippetsAndReportsErrors(t *testing.T) {
 	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "sample_test.go"), []byte(sample), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(filepath.Join(folder, "sample_test.go"), []byte(sample), 0o600))
 	loop := "for i := range 3 {\n\ttotal += (&pair{i, i}).sum()\n}\n"
 	for _, test := range []struct{ name, marker, want string }{
 		{"the body of an example", "example: " + folder + " Example_loop", "total := 0\n" + loop + "\nfmt.Println(total)\n"},
@@ -48,10 +48,7 @@ func TestFill_WritesSnippetsAndReportsErrors(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			before := "text\n\n<!-- " + test.marker + " -->\n```go\nstale\n```\nmore\n"
-			after, err := fill("x.md", before)
-			if err != nil {
-				t.Fatal(err)
-			}
+			after := must.Get(fill("x.md", before))(t)
 			want := strings.Replace(before, "stale\n", test.want, 1)
 			if diff := cmp.Diff(want, after); diff != "" {
 				t.Error(diff)
@@ -74,10 +71,7 @@ func TestFill_WritesSnippetsAndReportsErrors(t *testing.T) {
 
 	t.Run("a Go comment", func(t *testing.T) {
 		before := "// Package x sums.\n//\n// A loop (Example_loop):\n//\n//\tstale\n//\n//\tstale\n//\n// More.\npackage x\n"
-		after, err := fill(filepath.Join(folder, "doc.go"), before)
-		if err != nil {
-			t.Fatal(err)
-		}
+		after := must.Get(fill(filepath.Join(folder, "doc.go"), before))(t)
 		want := "// Package x sums.\n//\n// A loop (Example_loop):\n//\n//\ttotal := 0\n//\tfor i := range 3 {\n" +
 			"//\t\ttotal += (&pair{i, i}).sum()\n//\t}\n//\n//\tfmt.Println(total)\n//\n// More.\npackage x\n"
 		if diff := cmp.Diff(want, after); diff != "" {
@@ -89,13 +83,9 @@ func TestFill_WritesSnippetsAndReportsErrors(t *testing.T) {
 func TestRun_CheckReportsAStaleBlockAndWritesNothing(t *testing.T) {
 	folder := t.TempDir()
 	page, text := filepath.Join(folder, "page.md"), "<!-- file: "+filepath.Join(folder, "source.txt")+" -->\n```\nstale\n```\n"
-	if err := os.WriteFile(filepath.Join(folder, "source.txt"), []byte("fresh\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(filepath.Join(folder, "source.txt"), []byte("fresh\n"), 0o600))
 	write := func() {
-		if err := os.WriteFile(page, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(page, []byte(text), 0o600))
 	}
 	write()
 	var stderr strings.Builder

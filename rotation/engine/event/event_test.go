@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/internal/eventtest"
 )
@@ -24,19 +25,13 @@ import (
 // outboxes must be read, and subscribers may compare bytes.
 func TestV1_BytesAreFrozen(t *testing.T) {
 	golden := eventtest.Golden()
-	files, err := filepath.Glob("testdata/v1/*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := must.Get(filepath.Glob("testdata/v1/*.json"))(t)
 	if len(files) != len(golden) {
 		t.Errorf("%d files for the events %v", len(files), slices.Sorted(maps.Keys(golden)))
 	}
 	for name, e := range golden {
 		t.Run(name, func(t *testing.T) {
-			want, err := os.ReadFile(filepath.Join("testdata/v1", name+".json"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			want := must.Get(os.ReadFile(filepath.Join("testdata/v1", name+".json")))(t)
 			if diff := cmp.Diff(string(want), string(e.AppendJSON(nil))+"\n"); diff != "" {
 				t.Error(diff)
 			}
@@ -55,9 +50,7 @@ func TestSchema_HasTheVersionOfType(t *testing.T) {
 		ID         string `json:"$id"`
 		Properties struct{ Type struct{ Const string } }
 	}
-	if err := json.Unmarshal(event.Schema(), &doc); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, json.Unmarshal(event.Schema(), &doc))
 	if doc.Properties.Type.Const != event.Type || doc.ID != "urn:cvvrotation:schema:"+event.Type {
 		t.Errorf("%+v", doc)
 	}
@@ -190,8 +183,6 @@ func BenchmarkParse(b *testing.B) {
 	text := eventtest.Golden()["automatic"].AppendJSON(nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := event.Parse(text); err != nil {
-			b.Fatal(err)
-		}
+		must.Get(event.Parse(text))(b)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/jsonl"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
@@ -31,29 +32,20 @@ func deliver(t *testing.T, s *jsonl.Sink, events ...store.Queued) {
 
 func open(t *testing.T, path string) *jsonl.Sink {
 	t.Helper()
-	s, err := jsonl.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(jsonl.Open(path))(t)
 	t.Cleanup(func() { s.Close() })
 	return s
 }
 
 func stream(t *testing.T, w io.Writer) *jsonl.Sink {
 	t.Helper()
-	s, err := jsonl.New(w)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(jsonl.New(w))(t)
 	return s
 }
 
 func content(t *testing.T, path string) string {
 	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := must.Get(os.ReadFile(path))(t)
 	return string(b)
 }
 
@@ -66,19 +58,13 @@ func TestDeliver_AppendsAcrossLogRotation(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info.Mode(), err)
 	}
-	if err := os.Rename(path, path+".1"); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Rename(path, path+".1"))
 	deliver(t, s, queued("a", 3)) // into a new one
-	if err := os.Rename(path, path+".2"); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Rename(path, path+".2"))
 	if err := os.WriteFile(path, nil, 0o600); err != nil { // as logrotate does
 		t.Fatal(err)
 	}
-	if err := s.Reopen(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, s.Reopen())
 	deliver(t, s, queued("a", 4))
 	if err := s.Close(); err != nil {
 		t.Error(err)
@@ -160,16 +146,12 @@ func TestNew_RefusesNilWriter(t *testing.T) {
 // of lines is refused.
 func TestOpen_AfterACrashTheLineIsDeliveredAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
-	if err := os.WriteFile(path, []byte("{\"id\":\"a.1\"}\n{\"id\":\"a."), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(path, []byte("{\"id\":\"a.1\"}\n{\"id\":\"a."), 0o600))
 	deliver(t, open(t, path), queued("a", 2))
 	if diff := cmp.Diff("{\"id\":\"a.1\"}\n{\"id\":\"a.2\"}\n", content(t, path)); diff != "" {
 		t.Error(diff)
 	}
-	if err := os.WriteFile(path, []byte("Dear diary"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(path, []byte("Dear diary"), 0o600))
 	if _, err := jsonl.Open(path); !errors.Is(err, jsonl.ErrNotLines) {
 		t.Error(err)
 	}
@@ -177,13 +159,9 @@ func TestOpen_AfterACrashTheLineIsDeliveredAgain(t *testing.T) {
 
 func TestDeliver_MissingFolderIsUnavailable(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "events")
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Mkdir(folder, 0o700))
 	s := open(t, filepath.Join(folder, "events.jsonl"))
-	if err := os.RemoveAll(folder); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.RemoveAll(folder))
 	for _, err := range s.Deliver(t.Context(), []store.Queued{queued("a", 1), queued("b", 1)}) {
 		if !errors.Is(err, outbox.ErrUnavailable) {
 			t.Error(err)
@@ -202,10 +180,7 @@ func TestDeliver_EndedContextWritesNothing(t *testing.T) {
 
 // BenchmarkFile is batches of 256 events, each synced.
 func BenchmarkFile(b *testing.B) {
-	s, err := jsonl.Open(filepath.Join(b.TempDir(), "events.jsonl"))
-	if err != nil {
-		b.Fatal(err)
-	}
+	s := must.Get(jsonl.Open(filepath.Join(b.TempDir(), "events.jsonl")))(b)
 	defer s.Close()
 	events := make([]store.Queued, 256)
 	for i := range events {
@@ -214,9 +189,7 @@ func BenchmarkFile(b *testing.B) {
 	}
 	n := 0
 	for b.Loop() {
-		if err := errors.Join(s.Deliver(b.Context(), events)...); err != nil {
-			b.Fatal(err)
-		}
+		must.Do(b, errors.Join(s.Deliver(b.Context(), events)...))
 		n += len(events)
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/store"
 )
@@ -28,13 +29,11 @@ func BenchmarkUpdate(b *testing.B) {
 			s = fill(b, 100_000)
 			b.StartTimer()
 		}
-		if err := s.Update(b.Context(), ids[n%len(ids)], "", func(tx *store.Change) error {
+		must.Do(b, s.Update(b.Context(), ids[n%len(ids)], "", func(tx *store.Change) error {
 			tx.Card.Due = tx.Card.Due.Add(time.Hour)
 			tx.Write, tx.Event = true, &e
 			return nil
-		}); err != nil {
-			b.Fatal(err)
-		}
+		}))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/store"
 )
@@ -47,10 +48,7 @@ func on(call memory.Call, f memory.Fault) func(memory.Op) memory.Fault {
 func expect(t *testing.T, s *memory.Store, rotations int64) {
 	t.Helper()
 	s.SetFaults(nil)
-	c, err := s.Card(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := must.Get(s.Card(t.Context(), "a"))(t)
 	if n := int64(len(s.Written(0))); c.Version != 1+rotations || n != rotations {
 		t.Errorf("Version %d with %d events; want %d with %d", c.Version, n, 1+rotations, rotations)
 	}
@@ -209,10 +207,7 @@ func TestClose_WaitsForStalledCalls(t *testing.T) {
 
 func TestReopen_ActsAsACrash(t *testing.T) {
 	s, clk := oneCard()
-	lease, err := s.AcquireLease(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	lease := must.Get(s.AcquireLease(t.Context()))(t)
 	stall, stalled := make(chan struct{}), make(chan struct{})
 	s.SetFaults(on(memory.CallUpdate, memory.Fault{Race: func() {
 		close(stalled)
@@ -245,10 +240,7 @@ func TestReopen_ActsAsACrash(t *testing.T) {
 func TestLoseLease_EndsTheLeaseAndFreesIt(t *testing.T) {
 	s, _ := oneCard()
 	s.LoseLease() // no lease is held
-	lease, err := s.AcquireLease(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	lease := must.Get(s.AcquireLease(t.Context()))(t)
 	s.LoseLease()
 	<-lease.Lost()
 	lease.Release()
@@ -260,13 +252,9 @@ func TestLoseLease_EndsTheLeaseAndFreesIt(t *testing.T) {
 func TestWritten_KeepsDeletedEvents(t *testing.T) {
 	s, clk := oneCard()
 	for range 3 {
-		if err := s.Update(t.Context(), "a", "", rotate); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, s.Update(t.Context(), "a", "", rotate))
 	}
-	if err := s.RecordDeliveries(t.Context(), []store.Delivery{{Position: 2, Status: store.StatusDelivered}}); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, s.RecordDeliveries(t.Context(), []store.Delivery{{Position: 2, Status: store.StatusDelivered}}))
 	if n, err := s.DeleteExpired(t.Context(), clk.Now().Add(time.Hour), 10); err != nil || n != 1 {
 		t.Fatalf("pruned %d, %v; want 1", n, err)
 	}

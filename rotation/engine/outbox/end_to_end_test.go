@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/jsonl"
@@ -21,23 +22,14 @@ func TestEngineToJSONLines_InOrderAndImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		var lines bytes.Buffer
-		sink, err := jsonl.New(&lines)
-		if err != nil {
-			t.Fatal(err)
-		}
+		sink := must.Get(jsonl.New(&lines))(t)
 		relay, stop := start(t, s, sink, outbox.Options{Poll: time.Hour, Observe: func(o outbox.Outcome) {
 			if o.Err != nil || o.Lag > time.Second {
 				t.Errorf("%s: %v, after %v", o.Event.ID(), o.Err, o.Lag)
 			}
 		}})
-		keys, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, err := engine.New(s, engine.Random(nil, keys), engine.Options{Written: relay.Wake})
-		if err != nil {
-			t.Fatal(err)
-		}
+		keys := must.Get(seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize))))(t)
+		e := must.Get(engine.New(s, engine.Random(nil, keys), engine.Options{Written: relay.Wake}))(t)
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- e.Run(ctx) }()
@@ -50,13 +42,9 @@ func TestEngineToJSONLines_InOrderAndImmediately(t *testing.T) {
 		}
 		for range 3 {
 			time.Sleep(8*time.Hour + time.Second)
-			if _, err := e.Force(ctx, engine.AnyAccount("card-0"), engine.ForceRequest{Compromised: true}); err != nil {
-				t.Fatal(err)
-			}
+			must.Get(e.Force(ctx, engine.AnyAccount("card-0"), engine.ForceRequest{Compromised: true}))(t)
 		}
-		if _, err := e.Disable(ctx, engine.AnyAccount("card-1")); err != nil {
-			t.Fatal(err)
-		}
+		must.Get(e.Disable(ctx, engine.AnyAccount("card-1")))(t)
 		cancel()
 		<-done
 		synctest.Wait()

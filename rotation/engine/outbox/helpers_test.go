@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
@@ -94,7 +95,7 @@ func (s *script) accepted() []string {
 func write(t testing.TB, s *memory.Store, card string, n int) {
 	t.Helper()
 	for range n {
-		if err := s.Update(context.Background(), card, "", func(tx *store.Change) error {
+		must.Do(t, s.Update(context.Background(), card, "", func(tx *store.Change) error {
 			tx.Card.Version++
 			tx.Card.Events++
 			tx.Write = true
@@ -103,9 +104,7 @@ func write(t testing.TB, s *memory.Store, card string, n int) {
 				Payload: []byte(fmt.Sprintf(`{"card":%q,"number":%d}`, card, tx.Card.Events)),
 			}
 			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
+		}))
 	}
 }
 
@@ -130,10 +129,7 @@ func waiting(s *memory.Store) (n int) {
 // start runs a relay, and returns it and what ends it.
 func start(t testing.TB, events store.Outbox, sink outbox.Sink, o outbox.Options) (*outbox.Relay, func() error) {
 	t.Helper()
-	r, err := outbox.New(events, sink, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must.Get(outbox.New(events, sink, o))(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()

@@ -15,6 +15,7 @@ import (
 	"github.com/benbjohnson/clock"
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
@@ -90,12 +91,10 @@ func TestRun_UsesTheGivenClock(t *testing.T) {
 func TestRun_DeliversEventFromTheFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		if err := s.Update(context.Background(), "a", "", func(tx *store.Change) error {
+		must.Do(t, s.Update(context.Background(), "a", "", func(tx *store.Change) error {
 			tx.Event = &store.Event{Card: "a", Number: 1, At: tx.Now.Add(time.Hour), Payload: []byte("{}")}
 			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
+		}))
 		lag := time.Duration(-1)
 		_, stop := start(t, s, &script{}, outbox.Options{Observe: func(o outbox.Outcome) { lag = o.Lag }})
 		synctest.Wait()
@@ -405,10 +404,7 @@ func TestNew_TakesTheClockOfItsStore(t *testing.T) {
 			}
 			return nil
 		}}
-		relay, err := outbox.New(events, sink, outbox.Options{MinBackoff: time.Hour, MaxBackoff: time.Hour, MaxPause: time.Hour})
-		if err != nil {
-			t.Fatal(err)
-		}
+		relay := must.Get(outbox.New(events, sink, outbox.Options{MinBackoff: time.Hour, MaxBackoff: time.Hour, MaxPause: time.Hour}))(t)
 		ctx, stop := context.WithCancel(t.Context())
 		var done sync.WaitGroup
 		done.Go(func() { relay.Run(ctx) })

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 )
@@ -466,9 +467,7 @@ func TestRetry_ForgetsEventsThatLeftTheOutbox(t *testing.T) {
 		if n := r.State().Blocked; n != 1 {
 			t.Error("blocked:", n)
 		}
-		if err := s.RecordDeliveries(context.Background(), []store.Delivery{{Position: 1, Status: store.StatusDelivered}}); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, s.RecordDeliveries(context.Background(), []store.Delivery{{Position: 1, Status: store.StatusDelivered}}))
 		time.Sleep(time.Hour)
 		if n := r.State().Blocked; n != 0 {
 			t.Error("blocked:", n)

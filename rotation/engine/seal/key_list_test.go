@@ -8,15 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/seal"
 )
 
 func TestParseKeys_SealsWithTheFirstAndNamesTheBadOne(t *testing.T) {
 	key := func(n int) string { return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, n)) }
-	ring, err := seal.ParseKeys(context.Background(), "# keys\n 3:"+key(32)+" 2:"+key(32)+"\n\n1:"+key(32)+" # the first\n", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := must.Get(seal.ParseKeys(context.Background(), "# keys\n 3:"+key(32)+" 2:"+key(32)+"\n\n1:"+key(32)+" # the first\n", nil))(t)
 	if sealed := ring.Seal(nil, nil); sealed[3] != 3 {
 		t.Errorf("sealed with key %d, not with the first in the list", sealed[3])
 	}
@@ -53,14 +51,8 @@ func TestParseKeys_UnwrapsWithTheKMS(t *testing.T) {
 	plain := append(bytes.Repeat([]byte{1}, 16), bytes.Repeat([]byte{2}, 16)...)
 	wrapped := append(bytes.Repeat([]byte{2}, 16), bytes.Repeat([]byte{1}, 16)...)
 	ctx := context.Background()
-	direct, err := seal.ParseKeys(ctx, "1:"+base64.StdEncoding.EncodeToString(plain), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	through, err := seal.ParseKeys(ctx, "1:"+base64.StdEncoding.EncodeToString(wrapped), reversing{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	direct := must.Get(seal.ParseKeys(ctx, "1:"+base64.StdEncoding.EncodeToString(plain), nil))(t)
+	through := must.Get(seal.ParseKeys(ctx, "1:"+base64.StdEncoding.EncodeToString(wrapped), reversing{}))(t)
 	if got, err := direct.Open(through.Seal([]byte("x"), nil), nil); string(got) != "x" {
 		t.Error(err)
 	}

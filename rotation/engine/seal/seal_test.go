@@ -14,6 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/seal"
 )
 
@@ -27,10 +28,7 @@ func ring(t testing.TB, first uint32, others ...uint32) *seal.Keyring {
 	for i, id := range others {
 		keys[i] = key(id)
 	}
-	r, err := seal.NewKeyring(key(first), keys...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must.Get(seal.NewKeyring(key(first), keys...))(t)
 	return r
 }
 
@@ -64,18 +62,12 @@ func TestOpen_OnlyWhatWasSealedForTheContext(t *testing.T) {
 // testdata/sealed_v1.txt says what is in databases: tests read it and nothing
 // writes it.
 func TestOpen_WhatDatabasesHold(t *testing.T) {
-	file, err := os.ReadFile("testdata/sealed_v1.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := must.Get(os.ReadFile("testdata/sealed_v1.txt"))(t)
 	one, last := make([]byte, seal.KeySize), make([]byte, seal.KeySize)
 	for i := range one {
 		one[i], last[i] = byte(i*7+3), byte(255-i*5)
 	}
-	r, err := seal.NewKeyring(seal.NewKey(1, one), seal.NewKey(4294967295, last))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must.Get(seal.NewKeyring(seal.NewKey(1, one), seal.NewKey(4294967295, last)))(t)
 	rows := 0
 	for line := range strings.Lines(string(file)) {
 		if line[0] == '#' {
@@ -84,18 +76,9 @@ func TestOpen_WhatDatabasesHold(t *testing.T) {
 		rows++
 		columns := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		t.Run(columns[2], func(t *testing.T) {
-			want, err := strconv.Unquote(columns[1])
-			if err != nil {
-				t.Fatal(err)
-			}
-			context, err := strconv.Unquote(columns[2])
-			if err != nil {
-				t.Fatal(err)
-			}
-			sealed, err := hex.DecodeString(columns[3])
-			if err != nil {
-				t.Fatal(err)
-			}
+			want := must.Get(strconv.Unquote(columns[1]))(t)
+			context := must.Get(strconv.Unquote(columns[2]))(t)
+			sealed := must.Get(hex.DecodeString(columns[3]))(t)
 			if got, err := r.Open(sealed, []byte(context)); string(got) != want || err != nil {
 				t.Errorf("opened as %q, %v; want %q", got, err, want)
 			}
@@ -167,10 +150,7 @@ func TestNewKeyring_Refuses(t *testing.T) {
 
 func TestNewKey_KeepsNoReferenceToTheSecret(t *testing.T) {
 	secret := bytes.Repeat([]byte{7}, seal.KeySize)
-	r, err := seal.NewKeyring(seal.NewKey(7, secret))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must.Get(seal.NewKeyring(seal.NewKey(7, secret)))(t)
 	clear(secret)
 	if plain, err := r.Open(ring(t, 7).Seal([]byte("123"), nil), nil); string(plain) != "123" || err != nil {
 		t.Errorf("opened as %q, %v after the secret was cleared", plain, err)
@@ -214,9 +194,7 @@ func BenchmarkSeal(b *testing.B) {
 		sealed := r.Seal([]byte("123"), context)
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := r.Open(sealed, context); err != nil {
-				b.Fatal(err)
-			}
+			must.Get(r.Open(sealed, context))(b)
 		}
 	})
 }

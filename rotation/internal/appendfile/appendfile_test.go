@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/internal/appendfile"
 )
 
@@ -24,10 +25,7 @@ var (
 
 func open(t *testing.T, path string, o appendfile.Options) *appendfile.File {
 	t.Helper()
-	f, err := appendfile.Open(path, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := must.Get(appendfile.Open(path, o))(t)
 	t.Cleanup(func() { f.Close() })
 	return f
 }
@@ -42,17 +40,12 @@ func write(t *testing.T, f *appendfile.File, line string) {
 // put makes a file with a content.
 func put(t *testing.T, path, text string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
 func expect(t *testing.T, path, want string) {
 	t.Helper()
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := must.Get(os.ReadFile(path))(t)
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
 	}
@@ -146,9 +139,7 @@ func TestWrite_DeletedFile(t *testing.T) {
 		creating := open(t, path, o)
 		o.Create = false
 		other := open(t, path, o)
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.Remove(path))
 		if _, err := other.Write([]byte("1\n")); !errors.Is(err, fs.ErrNotExist) {
 			t.Error(err)
 		}
@@ -157,15 +148,11 @@ func TestWrite_DeletedFile(t *testing.T) {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 			t.Error(info.Mode(), err)
 		}
-		if err := os.RemoveAll(filepath.Dir(path)); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.RemoveAll(filepath.Dir(path)))
 		if n, err := creating.Write([]byte("3\n")); n != 0 || !errors.Is(err, fs.ErrNotExist) {
 			t.Error(n, err)
 		}
-		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.Mkdir(filepath.Dir(path), 0o700))
 		write(t, creating, "4\n")
 		expect(t, path, "4\n")
 	})
@@ -181,19 +168,13 @@ func TestWrite_FullDisk(t *testing.T) {
 		first := strings.Repeat("a", 1<<19) + "\n"
 		write(t, f, first)
 		var before syscall.Rlimit
-		if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before))
 		limit := before
 		limit.Cur = uint64(len(first) + 5)
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit))
 		n, err1 := f.Write([]byte("1\n2222\n"))
 		_, err2 := f.Write([]byte("3333333\n"))
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before))
 		want, left := 5, "1\n222\n"
 		if o.Exclusive {
 			want, left = 0, ""
@@ -240,10 +221,7 @@ func TestWrite_SharedFileKeepsLinesWhole(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(os.ReadFile(path))(t)
 	if string(text) != strings.Repeat(line, writers*lines) {
 		t.Errorf("%d lines, %d of them blank; want %d whole lines", bytes.Count(text, []byte("\n")), bytes.Count(text, []byte("\n\n")), writers*lines)
 	}
@@ -254,22 +232,16 @@ func TestWrite_SharedFileKeepsLinesWhole(t *testing.T) {
 func TestWrite_SharedFileThatCannotBeRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lines")
 	put(t, path, "")
-	if err := os.Chmod(path, 0o200); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Chmod(path, 0o200))
 	f := open(t, path, shared)
 	write(t, f, "1\n")
-	if err := os.Chmod(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Chmod(path, 0o600))
 	expect(t, path, "1\n")
 }
 
 func TestWrite_SharedPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
-	if err := syscall.Mkfifo(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, syscall.Mkfifo(path, 0o600))
 	got := make(chan string)
 	go func() {
 		text, _ := os.ReadFile(path)
@@ -290,9 +262,7 @@ func TestWrite_ReopensWhenAnotherFileIsRenamedOverIt(t *testing.T) {
 		f := open(t, path, o)
 		write(t, f, "1\n")
 		put(t, path+".new", "{}\n")
-		if err := os.Rename(path+".new", path); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.Rename(path+".new", path))
 		write(t, f, "2\n")
 		expect(t, path, "{}\n2\n")
 	})
@@ -303,24 +273,16 @@ func TestReopen_AfterLogRotation(t *testing.T) {
 	each(t, func(t *testing.T, path string, o appendfile.Options) {
 		f := open(t, path, o)
 		write(t, f, "1\n")
-		if err := os.Rename(path, path+".1"); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.Rename(path, path+".1"))
 		put(t, path, "")
 		write(t, f, "2\n") // nobody has said that it was replaced
-		if err := f.Reopen(); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, f.Reopen())
 		write(t, f, "3\n")
 		expect(t, path+".1", "1\n2\n")
 		expect(t, path, "3\n")
 
-		if err := os.Rename(path, path+".2"); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Mkdir(path, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.Rename(path, path+".2"))
+		must.Do(t, os.Mkdir(path, 0o700))
 		if err := f.Reopen(); err == nil {
 			t.Error("a folder was opened")
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/internal/jwttest"
@@ -34,10 +35,7 @@ func verifier(t testing.TB, jwks, algorithm string, o auth.Options) *auth.Verifi
 	if o.Clock == nil {
 		o.Clock = newClock()
 	}
-	v, err := auth.New(auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: []string{algorithm}}, jwks, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := must.Get(auth.New(auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: []string{algorithm}}, jwks, o))(t)
 	done := make(chan struct{})
 	go func() { defer close(done); v.Run(t.Context()) }()
 	t.Cleanup(func() { <-done })
@@ -72,10 +70,7 @@ func TestAuthorize_InvalidTokensGetTheSameResponse(t *testing.T) {
 	payload := strings.Split(before.Sign(t, claims(nil)), ".")[1]
 	hs := jwt.New(jwt.SigningMethodHS256)
 	hs.Claims, hs.Header["kid"] = jwt.MapClaims{"sub": "x"}, "a"
-	confused, err := hs.SignedString(before.Private.(*rsa.PrivateKey).N.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
+	confused := must.Get(hs.SignedString(before.Private.(*rsa.PrivateKey).N.Bytes()))(t)
 	var first string
 	for name, token := range map[string]string{
 		"expired":   before.Sign(t, claims(jwt.MapClaims{"exp": start.Unix()})),

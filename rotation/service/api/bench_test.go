@@ -19,6 +19,7 @@ import (
 	"github.com/benbjohnson/clock"
 	"github.com/golang-jwt/jwt/v5"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/store"
@@ -52,17 +53,12 @@ func BenchmarkForce(b *testing.B) {
 func benchForce(b *testing.B, kind, alg string, first bool) {
 	e := benchEngine(b, kind)
 	sign, v := benchIssuer(b, alg)
-	h, err := api.New(e, v, api.Options{
+	h := must.Get(api.New(e, v, api.Options{
 		Logger:  slog.New(slog.NewJSONHandler(io.Discard, nil)),
 		PerCard: api.Rate{PerSecond: 1e6, Burst: 1e6}, PerCaller: api.Rate{PerSecond: 1e6, Burst: 1e6},
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
+	}))(b)
 	server := httptest.NewUnstartedServer(h)
-	if server.Config, err = api.Server("", h); err != nil {
-		b.Fatal(err)
-	}
+	server.Config = must.Get(api.Server("", h))(b)
 	server.Start()
 	b.Cleanup(server.Close)
 	// One connection per caller, without http.Transport, which would use as much CPU
@@ -73,10 +69,7 @@ func benchForce(b *testing.B, kind, alg string, first bool) {
 	}
 	var callers [benchCallers]connection
 	for i := range callers {
-		c, err := net.Dial("tcp", server.Listener.Addr().String())
-		if err != nil {
-			b.Fatal(err)
-		}
+		c := must.Get(net.Dial("tcp", server.Listener.Addr().String()))(b)
 		b.Cleanup(func() { c.Close() })
 		callers[i] = connection{c, bufio.NewReader(c)}
 	}
@@ -159,20 +152,12 @@ func benchEngine(b *testing.B, kind string) *engine.Engine {
 	b.Helper()
 	var st store.Store = memory.New(memory.Options{})
 	if kind == "sqlite" {
-		dir, err := os.MkdirTemp("", "cvv")
-		if err != nil {
-			b.Fatal(err)
-		}
+		dir := must.Get(os.MkdirTemp("", "cvv"))(b)
 		b.Cleanup(func() { os.RemoveAll(dir) })
-		if st, err = sqlite.Open(b.Context(), filepath.Join(dir, "cards.db"), sqlite.Options{}); err != nil {
-			b.Fatal(err)
-		}
+		st = must.Get(sqlite.Open(b.Context(), filepath.Join(dir, "cards.db"), sqlite.Options{}))(b)
 	}
 	b.Cleanup(func() { st.Close() })
-	e, err := engine.New(st, engine.Random(nil, keyring(b)), engine.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
+	e := must.Get(engine.New(st, engine.Random(nil, keyring(b)), engine.Options{}))(b)
 	for i := range benchCards {
 		reg := engine.RegisterRequest{Schedule: engine.IntervalRequest{Interval: 24 * time.Hour, Spread: true}}
 		if _, _, err := e.Register(b.Context(), engine.Ref{Card: fmt.Sprint("card-", i), Account: "acme"}, reg); err != nil {
@@ -187,9 +172,7 @@ func benchIssuer(b *testing.B, alg string) (sign func(n int) string, v *auth.Ver
 	b.Helper()
 	key := jwttest.New(b, "k", alg)
 	file := filepath.Join(b.TempDir(), "jwks.json")
-	if err := os.WriteFile(file, jwttest.JWKS(key.JWK()), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	must.Do(b, os.WriteFile(file, jwttest.JWKS(key.JWK()), 0o600))
 	v = verifier(b, file, alg, auth.Options{Clock: clock.New()})
 	for !v.Ready() {
 		time.Sleep(time.Millisecond)

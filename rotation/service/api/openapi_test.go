@@ -16,6 +16,7 @@ import (
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/pb33f/libopenapi-validator/config"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/api"
 )
 
@@ -137,9 +138,7 @@ func TestOpenAPI_IsAValidDocument(t *testing.T) {
 		}
 	}
 	var indented bytes.Buffer
-	if err := json.Indent(&indented, bytes.TrimSpace(api.OpenAPI()), "", "  "); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, json.Indent(&indented, bytes.TrimSpace(api.OpenAPI()), "", "  "))
 	if indented.String()+"\n" != string(api.OpenAPI()) {
 		t.Error("openapi.json is not indented by two spaces")
 	}

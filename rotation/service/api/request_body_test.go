@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/api"
 )
 
@@ -83,10 +84,7 @@ func TestBody_RefusesInvalidRequests(t *testing.T) {
 	for _, keys := range [][]string{{"k", "k"}, {""}} {
 		req, _ := http.NewRequest("POST", s.url+"/v1/cards/a/cvv/rotate", nil)
 		req.Header = http.Header{"Authorization": {"Bearer " + s.token(allScopes...)}, "Idempotency-Key": keys}
-		resp, err := s.client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
+		resp := must.Get(s.client.Do(req))(t)
 		resp.Body.Close()
 		if resp.StatusCode != 400 {
 			t.Errorf("idempotency keys %q: %d", keys, resp.StatusCode)

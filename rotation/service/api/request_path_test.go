@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"cvvrotation/internal/must"
 )
 
 // TestPath_RefusesAmbiguousPaths sends paths without a client, which would clean them.
@@ -73,16 +75,10 @@ func TestPath_RefusesAmbiguousPaths(t *testing.T) {
 		"/v1/cards/a/CVV/rotation":                               404,
 	} {
 		t.Run(path, func(t *testing.T) {
-			c, err := net.Dial("tcp", address)
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := must.Get(net.Dial("tcp", address))(t)
 			defer c.Close()
 			fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n", path, token)
-			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			resp := must.Get(http.ReadResponse(bufio.NewReader(c), nil))(t)
 			body, _ := io.ReadAll(resp.Body)
 			if resp.StatusCode != want {
 				t.Errorf("%d, want %d: %s", resp.StatusCode, want, body)

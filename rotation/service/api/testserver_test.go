@@ -18,6 +18,7 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"cvvrotation/cvvgen"
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/seal"
@@ -120,10 +121,7 @@ func newSite(t testing.TB, o setup) *site {
 		o.store = s.store
 	}
 	o.engine.Clock = s.clock
-	var err error
-	if s.engine, err = engine.New(o.store, o.cvvs, o.engine); err != nil {
-		t.Fatal(err)
-	}
+	s.engine = must.Get(engine.New(o.store, o.cvvs, o.engine))(t)
 	s.dev = devtoken.New(s.clock)
 	if o.auth == nil {
 		o.auth = s.dev
@@ -136,17 +134,12 @@ func newSite(t testing.TB, o setup) *site {
 		x.Took = 0
 		s.seen.Store(x, true)
 	}
-	var h http.Handler
-	if h, err = api.New(s.engine, o.auth, o.api); err != nil {
-		t.Fatal(err)
-	}
+	h := must.Get(api.New(s.engine, o.auth, o.api))(t)
 	if o.wrap != nil {
 		h = o.wrap(h)
 	}
 	server := httptest.NewUnstartedServer(h)
-	if server.Config, err = api.Server("", h); err != nil {
-		t.Fatal(err)
-	}
+	server.Config = must.Get(api.Server("", h))(t)
 	server.Config.ErrorLog = slog.NewLogLogger(s.log.logger().Handler(), slog.LevelError)
 	if o.server != nil {
 		o.server(server.Config)
@@ -161,10 +154,7 @@ func newSite(t testing.TB, o setup) *site {
 
 func keyring(t testing.TB) *seal.Keyring {
 	t.Helper()
-	k, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	k := must.Get(seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize))))(t)
 	return k
 }
 
@@ -190,10 +180,7 @@ func (s *site) card(id string, interval time.Duration) {
 // cvv returns a card's CVV and a wrong one.
 func (s *site) cvv(id string) (right, wrong string) {
 	s.t.Helper()
-	r, err := s.engine.Reveal(context.Background(), engine.AnyAccount(id))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	r := must.Get(s.engine.Reveal(context.Background(), engine.AnyAccount(id)))(s.t)
 	if right = r.CVV.Reveal(); right == "000" {
 		return right, "111"
 	}
@@ -218,10 +205,7 @@ type reply struct {
 
 func (s *site) do(r request) reply {
 	s.t.Helper()
-	a, err := s.send(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	a := must.Get(s.send(r))(s.t)
 	return a
 }
 
@@ -304,13 +288,7 @@ func (a reply) number(name string) int { f, _ := a.body[name].(float64); return 
 func derived(t testing.TB) engine.Generator {
 	t.Helper()
 	pair, _ := hex.DecodeString("0123456789ABCDEFFEDCBA9876543210")
-	key, err := cvvgen.NewInsecureTestCVK(pair)
-	if err != nil {
-		t.Fatal(err)
-	}
-	local, err := cvvgen.NewLocal(key, cvvgen.ExpiryOrderYYMM, 5)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must.Get(cvvgen.NewInsecureTestCVK(pair))(t)
+	local := must.Get(cvvgen.NewLocal(key, cvvgen.ExpiryOrderYYMM, 5))(t)
 	return engine.Derived(local, keyring(t))
 }

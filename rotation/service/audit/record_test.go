@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/service/audit"
 )
@@ -41,9 +42,7 @@ func TestWrite_OmitsUnknownFields(t *testing.T) {
 		},
 		{Operation: audit.OperationReveal, Outcome: audit.OutcomeDone, Effect: engine.Effect{Before: 3, Version: 3}},
 	} {
-		if err := r.Write(t.Context(), log, now); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, r.Write(t.Context(), log, now))
 	}
 	const head = `{"time":"2026-11-22T15:00:01Z","level":"INFO","msg":"audit"`
 	want := head + "}\n" +

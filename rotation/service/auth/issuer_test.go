@@ -12,6 +12,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/internal/jwttest"
 )
@@ -100,10 +101,7 @@ func start(t testing.TB, c config) *auth.Verifier {
 
 func begin(t testing.TB, c config) *auth.Verifier {
 	t.Helper()
-	v, err := auth.New(auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: c.algorithms}, c.jwks, c.Options)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := must.Get(auth.New(auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: c.algorithms}, c.jwks, c.Options))(t)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

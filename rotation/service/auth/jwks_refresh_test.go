@@ -15,6 +15,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/internal/jwttest"
 )
@@ -128,10 +129,7 @@ func TestRefresh_HangingServerDelaysOnlyUnknownKeys(t *testing.T) {
 
 func TestRefresh_FailureKeepsPreviousKeySet(t *testing.T) {
 	k := jwttest.New(t, "k", "EdDSA")
-	weak, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err != nil {
-		t.Fatal(err)
-	}
+	weak := must.Get(rsa.GenerateKey(rand.Reader, 1024))(t)
 	short := jwttest.Key{ID: "weak", Algorithm: "RS256", Private: weak}
 	private := k.JWK()
 	private["d"] = private["x"]
@@ -225,12 +223,8 @@ func TestRefresh_ReadsReplacedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jwks.json")
 	write := func(b []byte) {
 		t.Helper()
-		if err := os.WriteFile(path+".new", b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(path+".new", path); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(path+".new", b, 0o600))
+		must.Do(t, os.Rename(path+".new", path))
 	}
 	c := configFor(path)
 	c.Refresh = 20 * time.Millisecond

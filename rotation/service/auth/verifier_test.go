@@ -17,6 +17,7 @@ import (
 	"github.com/benbjohnson/clock"
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/auth/devtoken"
 	"cvvrotation/rotation/service/internal/jwttest"
@@ -52,10 +53,7 @@ func TestAuthenticate_AcceptsOnlyValidTokens(t *testing.T) {
 	v := start(t, config{s.URL, []string{"RS256", "ES256", "EdDSA"}, auth.Options{
 		Clock: fixed{clock.New()}, Logger: log.logger(), RefreshWait: time.Millisecond, Leeway: 10 * time.Second,
 	}})
-	der, err := x509.MarshalPKIXPublicKey(rs.Private.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
+	der := must.Get(x509.MarshalPKIXPublicKey(rs.Private.Public()))(t)
 	hs := func(secret []byte) func(string) []byte {
 		return func(text string) []byte {
 			m := hmac.New(sha256.New, secret)
@@ -203,9 +201,7 @@ func TestNew_RefusesUnusableArguments(t *testing.T) {
 		_, err := auth.New(i, c.jwks, c.Options)
 		return err
 	}
-	if err := build(issuer, good); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, build(issuer, good))
 	for name, change := range map[string]func(*auth.Issuer, *config){
 		"no issuer":           func(i *auth.Issuer, _ *config) { i.Name = "" },
 		"no audience":         func(i *auth.Issuer, _ *config) { i.Audience = "" },
@@ -233,10 +229,7 @@ func TestNew_RefusesUnusableArguments(t *testing.T) {
 func TestNewStatic_IsReadyImmediately(t *testing.T) {
 	k := jwttest.New(t, "k", "EdDSA")
 	issuer := auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: []string{"EdDSA"}}
-	v, err := auth.NewStatic(issuer, jwttest.JWKS(k.JWK()), auth.Options{Clock: fixed{clock.New()}, RefreshWait: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := must.Get(auth.NewStatic(issuer, jwttest.JWKS(k.JWK()), auth.Options{Clock: fixed{clock.New()}, RefreshWait: time.Hour}))(t)
 	accepts(t, v, k.Sign(t, claims()), nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -293,9 +286,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 					v = start(b, c)
 					b.StartTimer()
 				}
-				if _, err := v.Authenticate(b.Context(), tokens[i%len(tokens)]); err != nil {
-					b.Fatal(err)
-				}
+				must.Get(v.Authenticate(b.Context(), tokens[i%len(tokens)]))(b)
 			}
 		}
 		b.Run(alg+"/first", func(b *testing.B) { run(b, tokens) })

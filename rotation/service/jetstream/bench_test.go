@@ -8,6 +8,7 @@ import (
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/jetstream"
 )
@@ -23,9 +24,7 @@ func BenchmarkDeliver(b *testing.B) {
 		for i := range events {
 			events[i].Number = number
 		}
-		if err := errors.Join(sink.Deliver(b.Context(), events)...); err != nil {
-			b.Fatal(err)
-		}
+		must.Do(b, errors.Join(sink.Deliver(b.Context(), events)...))
 	}
 	b.ReportMetric(float64(number)*float64(len(events))/b.Elapsed().Seconds(), "events/s")
 }
@@ -34,32 +33,22 @@ func BenchmarkDeliver(b *testing.B) {
 func BenchmarkOneByOne(b *testing.B) {
 	s := run(b, b.TempDir(), -1, nil)
 	conn := dial(b, s.ClientURL())
-	if err := newSink(b, conn, jetstream.Options{Create: true}).Check(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	js, err := natsjs.New(conn)
-	if err != nil {
-		b.Fatal(err)
-	}
+	must.Do(b, newSink(b, conn, jetstream.Options{Create: true}).Check(b.Context()))
+	js := must.Get(natsjs.New(conn))(b)
 	events := batch(b)
 	number := int64(0)
 	for b.Loop() {
 		number++
 		for i, e := range events {
 			e.Number = number
-			if _, err := js.Publish(b.Context(), fmt.Sprintf("card.cvv.changed.v1.%02x", i&0xff), e.Payload, natsjs.WithMsgID(e.ID())); err != nil {
-				b.Fatal(err)
-			}
+			must.Get(js.Publish(b.Context(), fmt.Sprintf("card.cvv.changed.v1.%02x", i&0xff), e.Payload, natsjs.WithMsgID(e.ID())))(b)
 		}
 	}
 	b.ReportMetric(float64(number)*float64(len(events))/b.Elapsed().Seconds(), "events/s")
 }
 
 func batch(b *testing.B) []store.Queued {
-	payload, err := os.ReadFile("../../engine/event/testdata/v1/automatic.json")
-	if err != nil {
-		b.Fatal(err)
-	}
+	payload := must.Get(os.ReadFile("../../engine/event/testdata/v1/automatic.json"))(b)
 	events := make([]store.Queued, 1000)
 	for i := range events {
 		events[i] = queued(fmt.Sprintf("card-%d", i), 1)

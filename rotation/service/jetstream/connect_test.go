@@ -12,16 +12,14 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/jetstream"
 )
 
 func TestDial_WithoutServerDeliverFailsImmediately(t *testing.T) {
-	conn, err := jetstream.Dial("nats://127.0.0.1:1", jetstream.DialOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(jetstream.Dial("nats://127.0.0.1:1", jetstream.DialOptions{}))(t)
 	sink := newSink(t, conn, jetstream.Options{Timeout: time.Hour})
 	errs := sink.Deliver(t.Context(), []store.Queued{queued("a", 1), queued("a", 2)})
 	for _, err := range errs {
@@ -58,10 +56,7 @@ func TestDial_QuotesNothingOfTheURL(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		sink, err := jetstream.New(conn, jetstream.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		sink := must.Get(jetstream.New(conn, jetstream.Options{}))(t)
 		err = sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]
 		if !errors.Is(err, outbox.ErrUnavailable) {
 			t.Errorf("%s: %v", url, err)

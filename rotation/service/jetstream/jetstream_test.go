@@ -15,6 +15,7 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/jetstream"
@@ -31,10 +32,7 @@ func run(t testing.TB, dir string, port int, change func(*server.Options)) *serv
 	if change != nil {
 		change(o)
 	}
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(server.NewServer(o))(t)
 	s.Start()
 	if !s.ReadyForConnections(20 * time.Second) {
 		t.Fatal("the NATS server did not start")
@@ -51,10 +49,7 @@ func stop(s *server.Server) {
 // dial returns a connection that is there.
 func dial(t testing.TB, url string) *nats.Conn {
 	t.Helper()
-	conn, err := jetstream.Dial(url, jetstream.DialOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(jetstream.Dial(url, jetstream.DialOptions{}))(t)
 	t.Cleanup(conn.Close)
 	waitFor(t, "a connection", conn.IsConnected)
 	return conn
@@ -72,10 +67,7 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 
 func newSink(t testing.TB, conn *nats.Conn, o jetstream.Options) *jetstream.Sink {
 	t.Helper()
-	s, err := jetstream.New(conn, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(jetstream.New(conn, o))(t)
 	t.Cleanup(func() { s.Close() })
 	return s
 }
@@ -87,25 +79,13 @@ func queued(card string, number int64) store.Queued {
 // stored reads the stream from the outside and returns the messages in order.
 func stored(t testing.TB, url, stream string, options ...nats.Option) []*natsjs.RawStreamMsg {
 	t.Helper()
-	conn, err := nats.Connect(url, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(nats.Connect(url, options...))(t)
 	defer conn.Close()
-	js, err := natsjs.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := js.Stream(t.Context(), stream)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := must.Get(natsjs.New(conn))(t)
+	s := must.Get(js.Stream(t.Context(), stream))(t)
 	var messages []*natsjs.RawStreamMsg
 	for i := uint64(1); i <= s.CachedInfo().State.LastSeq; i++ {
-		m, err := s.GetMsg(t.Context(), i)
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := must.Get(s.GetMsg(t.Context(), i))(t)
 		messages = append(messages, m)
 	}
 	return messages
@@ -123,9 +103,7 @@ func TestDeliver_StoresEachEventOnceOnItsCardsSubject(t *testing.T) {
 	sink := newSink(t, dial(t, s.ClientURL()), jetstream.Options{Create: true})
 	events := []store.Queued{queued("a.b:c", 1), queued("a.b:c", 2), queued("d", 1)}
 	for range 2 { // the second time, the stream drops them
-		if err := errors.Join(sink.Deliver(t.Context(), events)...); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, errors.Join(sink.Deliver(t.Context(), events)...))
 	}
 	messages := stored(t, s.ClientURL(), "CARD_CVV")
 	if len(messages) != 3 {
@@ -155,9 +133,7 @@ func TestDeliver_LargeBatchKeepsCardsInOrder(t *testing.T) {
 	for i := range 3000 {
 		events = append(events, queued(fmt.Sprintf("card-%d", i%700), int64(i/700)+1))
 	}
-	if err := errors.Join(sink.Deliver(t.Context(), events)...); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, errors.Join(sink.Deliver(t.Context(), events)...))
 	inOrder(t, ids(stored(t, s.ClientURL(), "CARD_CVV")), 3000)
 }
 
@@ -186,16 +162,11 @@ func inOrder(t *testing.T, ids []string, n int) {
 func TestDeliver_FullStreamStopsOnlyTheFailedCards(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	conn := dial(t, s.ClientURL())
-	js, err := natsjs.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := must.Get(natsjs.New(conn))(t)
 	config := natsjs.StreamConfig{
 		Name: "CARD_CVV", Subjects: []string{"card.cvv.changed.v1.*"}, MaxMsgs: 5, Discard: natsjs.DiscardNew, MaxMsgSize: 1000,
 	}
-	if _, err := js.CreateStream(t.Context(), config); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(js.CreateStream(t.Context(), config))(t)
 	sink := newSink(t, conn, jetstream.Options{})
 	huge := queued("huge", 1)
 	huge.Payload = make([]byte, 2000)
@@ -248,11 +219,8 @@ func TestCheck_CreatesAndFindsTheStream(t *testing.T) {
 		{"a second one", jetstream.Options{Stream: "SECOND", Prefix: "second", Create: true}, ""},
 		{"its subjects", jetstream.Options{Stream: "MADE", Prefix: "second"}, "does not have the subjects second.*"},
 	} {
-		sink, err := jetstream.New(conn, c.o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = sink.Check(t.Context())
+		sink := must.Get(jetstream.New(conn, c.o))(t)
+		err := sink.Check(t.Context())
 		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !errors.Is(err, outbox.ErrUnavailable)) {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -260,24 +228,15 @@ func TestCheck_CreatesAndFindsTheStream(t *testing.T) {
 			t.Errorf("%s: Deliver: %v", c.name, got)
 		}
 	}
-	js, err := natsjs.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.Stream(t.Context(), "MADE")
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := must.Get(natsjs.New(conn))(t)
+	stream := must.Get(js.Stream(t.Context(), "MADE"))(t)
 	if c := stream.CachedInfo().Config; c.MaxAge != time.Hour || c.Storage != natsjs.FileStorage {
 		t.Errorf("%+v", c)
 	}
 }
 
 func TestNew_RefusesMissingConnectionAndBadOptions(t *testing.T) {
-	conn, err := jetstream.Dial("nats://127.0.0.1:1", jetstream.DialOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(jetstream.Dial("nats://127.0.0.1:1", jetstream.DialOptions{}))(t)
 	defer conn.Close()
 	for _, c := range []struct {
 		name string
@@ -302,16 +261,9 @@ func TestDeliver_RecreatesDeletedStream(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	conn := dial(t, s.ClientURL())
 	sink := newSink(t, conn, jetstream.Options{Create: true})
-	if err := sink.Check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	js, err := natsjs.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := js.DeleteStream(t.Context(), "CARD_CVV"); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, sink.Check(t.Context()))
+	js := must.Get(natsjs.New(conn))(t)
+	must.Do(t, js.DeleteStream(t.Context(), "CARD_CVV"))
 	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; !errors.Is(err, outbox.ErrUnavailable) {
 		t.Error(err)
 	}
@@ -324,23 +276,12 @@ func TestDeliver_RefusesAnotherStreamWithTheSubjects(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	conn := dial(t, s.ClientURL())
 	sink := newSink(t, conn, jetstream.Options{Create: true})
-	if err := sink.Check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	js, err := natsjs.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, sink.Check(t.Context()))
+	js := must.Get(natsjs.New(conn))(t)
 	// With its last stream the server removes, a little later, the folder of all.
-	if _, err := js.CreateStream(t.Context(), natsjs.StreamConfig{Name: "LAST"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := js.DeleteStream(t.Context(), "CARD_CVV"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.CreateStream(t.Context(), natsjs.StreamConfig{Name: "OTHER", Subjects: []string{"card.>"}}); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(js.CreateStream(t.Context(), natsjs.StreamConfig{Name: "LAST"}))(t)
+	must.Do(t, js.DeleteStream(t.Context(), "CARD_CVV"))
+	must.Get(js.CreateStream(t.Context(), natsjs.StreamConfig{Name: "OTHER", Subjects: []string{"card.>"}}))(t)
 	for range 2 {
 		if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; !errors.Is(err, outbox.ErrUnavailable) {
 			t.Error(err)
@@ -354,14 +295,9 @@ func TestDeliver_RefusesAnotherStreamWithTheSubjects(t *testing.T) {
 func TestDeliver_DuplicateAfterTheWindowStaysInOrder(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	conn := dial(t, s.ClientURL())
-	js, err := natsjs.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := must.Get(natsjs.New(conn))(t)
 	config := natsjs.StreamConfig{Name: "CARD_CVV", Subjects: []string{"card.cvv.changed.v1.*"}, Duplicates: 100 * time.Millisecond}
-	if _, err := js.CreateStream(t.Context(), config); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(js.CreateStream(t.Context(), config))(t)
 	sink := newSink(t, conn, jetstream.Options{})
 	waitFor(t, "second copy", func() bool { // as of a relay that could not record the first
 		if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
@@ -382,20 +318,10 @@ func TestDeliver_EndsWithItsContext(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	conn := dial(t, s.ClientURL())
 	sink := newSink(t, conn, jetstream.Options{Create: true, Timeout: time.Hour})
-	if err := sink.Check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	sub, err := conn.SubscribeSync("card.cvv.changed.v1.*") // shows that it was sent
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	js, err := natsjs.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, sink.Check(t.Context()))
+	sub := must.Get(conn.SubscribeSync("card.cvv.changed.v1.*"))(t) // shows that it was sent
+	must.Do(t, conn.Flush())
+	js := must.Get(natsjs.New(conn))(t)
 	if err := js.DeleteStream(t.Context(), "CARD_CVV"); err != nil { // now only the subscriber is there, which does not answer
 		t.Fatal(err)
 	}

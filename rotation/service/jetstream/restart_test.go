@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
@@ -24,17 +25,15 @@ func TestRelay_ServerRestartLosesAndRepeatsNothing(t *testing.T) {
 
 	events := memory.New(memory.Options{})
 	for i := range cards * each {
-		if err := events.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Change) error {
+		must.Do(t, events.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Change) error {
 			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
 			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
 			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
+		}))
 	}
 	reached, finished := make(chan struct{}), make(chan struct{})
 	delivered := 0
-	relay, err := outbox.New(events, sink, outbox.Options{
+	relay := must.Get(outbox.New(events, sink, outbox.Options{
 		Batch: 16, MinBackoff: 10 * time.Millisecond, MaxPause: 100 * time.Millisecond, MaxBackoff: time.Second,
 		Observe: func(o outbox.Outcome) {
 			if o.Status != store.StatusDelivered {
@@ -47,10 +46,7 @@ func TestRelay_ServerRestartLosesAndRepeatsNothing(t *testing.T) {
 				close(finished)
 			}
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 	stopped := make(chan error)
 	go func() { stopped <- relay.Run(ctx) }()

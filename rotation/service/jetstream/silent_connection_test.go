@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/jetstream"
@@ -23,10 +24,7 @@ type wire struct {
 
 func newWire(t *testing.T, target string) *wire {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	w := &wire{url: "nats://" + l.Addr().String()}
 	w.heal()
 	end := make(chan struct{})
@@ -90,9 +88,7 @@ func TestDeliver_SilentConnectionIsReplaced(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	w := newWire(t, s.ClientURL())
 	sink := newSink(t, dial(t, w.url), jetstream.Options{Create: true, Timeout: 200 * time.Millisecond})
-	if err := sink.Check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, sink.Check(t.Context()))
 	w.fall()
 	relay := startRelay(t, sink, 40)
 	waitFor(t, "failure", func() bool { return !relay.State().Down.IsZero() })
@@ -109,9 +105,7 @@ func TestDeliver_EndsWhenConnectionAcceptsNoBytes(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nil)
 	w := newWire(t, s.ClientURL())
 	sink := newSink(t, dial(t, w.url), jetstream.Options{Create: true, Timeout: time.Hour})
-	if err := sink.Check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, sink.Check(t.Context()))
 	w.fall()
 	var events []store.Queued
 	for i := range 40 { // more than the buffers on the way hold

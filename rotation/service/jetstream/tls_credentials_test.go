@@ -27,6 +27,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
@@ -42,22 +43,13 @@ type authority struct {
 
 func newAuthority(t testing.TB) *authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must.Get(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(48 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	der := must.Get(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))(t)
+	cert := must.Get(x509.ParseCertificate(der))(t)
 	return &authority{t, cert, key}
 }
 
@@ -71,19 +63,13 @@ func (a *authority) pool() *x509.CertPool {
 // until then.
 func (a *authority) issue(until time.Time) tls.Certificate {
 	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	key := must.Get(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(a.t)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "party"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: until,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	der := must.Get(x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key))(a.t)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
@@ -120,23 +106,15 @@ func newOperator(t testing.TB) *operator {
 // enrol makes an account.
 func (o *operator) enrol(name string) (nkeys.KeyPair, string) {
 	o.t.Helper()
-	key, err := nkeys.CreateAccount()
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	key := must.Get(nkeys.CreateAccount())(o.t)
 	id, _ := key.PublicKey()
 	claims := jwt.NewAccountClaims(id)
 	claims.Name = name
 	if name != "system" {
 		claims.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
 	}
-	token, err := claims.Encode(o.key)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	if err := o.resolver.Store(id, token); err != nil {
-		o.t.Fatal(err)
-	}
+	token := must.Get(claims.Encode(o.key))(o.t)
+	must.Do(o.t, o.resolver.Store(id, token))
 	return key, id
 }
 
@@ -150,10 +128,7 @@ func (o *operator) configure(s *server.Options) {
 // subscribe to its inbox, unless deaf is among the subjects; and its secret.
 func (o *operator) user(until time.Time, publish ...string) (text []byte, secret string) {
 	o.t.Helper()
-	key, err := nkeys.CreateUser()
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	key := must.Get(nkeys.CreateUser())(o.t)
 	id, _ := key.PublicKey()
 	claims := jwt.NewUserClaims(id)
 	claims.Expires = until.Unix()
@@ -163,14 +138,9 @@ func (o *operator) user(until time.Time, publish ...string) (text []byte, secret
 	} else {
 		claims.Sub.Allow.Add("elsewhere")
 	}
-	token, err := claims.Encode(o.account)
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	token := must.Get(claims.Encode(o.account))(o.t)
 	seed, _ := key.Seed()
-	if text, err = jwt.FormatUserConfig(token, seed); err != nil {
-		o.t.Fatal(err)
-	}
+	text = must.Get(jwt.FormatUserConfig(token, seed))(o.t)
 	return text, string(seed)
 }
 
@@ -197,9 +167,7 @@ func TestDial_RefusedConnectionRecoversWithoutLoss(t *testing.T) {
 	creds := func(o *operator, until time.Time, publish ...string) func(string) string {
 		return func(path string) string {
 			text, secret := o.user(until, publish...)
-			if err := os.WriteFile(path, text, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, os.WriteFile(path, text, 0o600))
 			return secret
 		}
 	}
@@ -246,10 +214,7 @@ func TestDial_RefusedConnectionRecoversWithoutLoss(t *testing.T) {
 				s.Credentials = filepath.Join(dir, "creds")
 				secrets = append(secrets, c.file(s.Credentials))
 			}
-			conn, err := jetstream.Dial(url, s)
-			if err != nil {
-				t.Fatal(err)
-			}
+			conn := must.Get(jetstream.Dial(url, s))(t)
 			sink := newSink(t, conn, jetstream.Options{Create: true, Timeout: 500 * time.Millisecond})
 			relay := startRelay(t, sink, 40)
 			waitFor(t, "failure that says "+c.says, func() bool { return strings.Contains(relay.State().Failure, c.says) })
@@ -295,9 +260,7 @@ func reader(t *testing.T, url string, s jetstream.DialOptions, o *operator) []na
 	if s.Credentials != "" {
 		path := filepath.Join(t.TempDir(), "creds")
 		text, _ := o.user(time.Now().Add(time.Hour), ">")
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(path, text, 0o600))
 		options = append(options, nats.UserCredentials(path))
 	}
 	return options
@@ -318,27 +281,21 @@ func startRelay(t testing.TB, sink outbox.Sink, n int) *running {
 	t.Helper()
 	r := &running{t: t, events: memory.New(memory.Options{}), all: make(chan struct{}), done: make(chan error, 1)}
 	for i := range n {
-		if err := r.events.Update(t.Context(), fmt.Sprintf("card-%d", i%10), "", func(tx *store.Change) error {
+		must.Do(t, r.events.Update(t.Context(), fmt.Sprintf("card-%d", i%10), "", func(tx *store.Change) error {
 			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
 			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
 			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
+		}))
 	}
 	var delivered atomic.Int64
-	var err error
-	r.Relay, err = outbox.New(r.events, sink, outbox.Options{
+	r.Relay = must.Get(outbox.New(r.events, sink, outbox.Options{
 		Batch: 8, Poll: 20 * time.Millisecond, MinBackoff: 10 * time.Millisecond, MaxPause: 50 * time.Millisecond, MaxBackoff: time.Second,
 		Observe: func(o outbox.Outcome) {
 			if o.Status == store.StatusDelivered && delivered.Add(1) == int64(n) {
 				close(r.all)
 			}
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	go func() { r.done <- r.Relay.Run(ctx) }()
@@ -374,17 +331,12 @@ func TestDial_PrivateAuthorityClientCertificateAndCredentials(t *testing.T) {
 	})
 	path := filepath.Join(t.TempDir(), "creds")
 	text, _ := nsc.user(time.Now().Add(time.Hour), needed...)
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(path, text, 0o600))
 	for _, scheme := range []string{"nats://", "tls://"} {
-		conn, err := jetstream.Dial(scheme+strings.Split(s.ClientURL(), "://")[1], jetstream.DialOptions{
+		conn := must.Get(jetstream.Dial(scheme+strings.Split(s.ClientURL(), "://")[1], jetstream.DialOptions{
 			Credentials: path,
 			TLS:         &tls.Config{RootCAs: own.pool(), Certificates: []tls.Certificate{client}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		}))(t)
 		sink := newSink(t, conn, jetstream.Options{Create: true})
 		if err := errors.Join(sink.Deliver(t.Context(), []store.Queued{queued("a", 1), queued("a", 2), queued("b", 1)})...); err != nil {
 			t.Error(scheme, err)
@@ -403,9 +355,7 @@ func TestCredentials_OtherFilesAreRefusedAndNotSent(t *testing.T) {
 	for name, content := range map[string][]byte{"none": nil, "empty": {}, "another secret": []byte("whsec_S3CRET\n"), "no seed": noSeed} {
 		path := filepath.Join(dir, name)
 		if content != nil {
-			if err := os.WriteFile(path, content, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, os.WriteFile(path, content, 0o600))
 		}
 		conn, err := jetstream.Dial("nats://127.0.0.1:1", jetstream.DialOptions{Credentials: path})
 		if err == nil {
@@ -417,17 +367,12 @@ func TestCredentials_OtherFilesAreRefusedAndNotSent(t *testing.T) {
 	}
 
 	path := filepath.Join(dir, "replaced")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(path, text, 0o600))
 	data := t.TempDir()
 	first := run(t, data, -1, nsc.configure)
 	url := first.ClientURL()
 	var log locked
-	conn, err := jetstream.Dial(url, jetstream.DialOptions{Credentials: path, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(jetstream.Dial(url, jetstream.DialOptions{Credentials: path, Logger: slog.New(slog.NewTextHandler(&log, nil))}))(t)
 	sink := newSink(t, conn, jetstream.Options{Create: true})
 	waitFor(t, "a connection", conn.IsConnected)
 	for _, c := range []struct {
@@ -437,9 +382,7 @@ func TestCredentials_OtherFilesAreRefusedAndNotSent(t *testing.T) {
 		{func() error { return os.WriteFile(path, []byte("whsec_S3CRET\n"), 0o600) }, "no line with -----BEGIN NATS USER JWT"},
 		{func() error { return os.Remove(path) }, "no such file"},
 	} {
-		if err := c.change(); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, c.change())
 		stop(first)
 		first = run(t, data, port(url), nsc.configure)
 		waitFor(t, "failure that says "+c.says, func() bool {
@@ -450,9 +393,7 @@ func TestCredentials_OtherFilesAreRefusedAndNotSent(t *testing.T) {
 	if strings.Contains(log.String(), "S3CRET") {
 		t.Errorf("the file's content is in the log: %s", log.String())
 	}
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(path, text, 0o600))
 	waitFor(t, "delivery with the file back", func() bool { return sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0] == nil })
 }
 
@@ -461,22 +402,13 @@ func TestCredentials_ExpiryReadsTheReplacedFile(t *testing.T) {
 	s := run(t, t.TempDir(), -1, nsc.configure)
 	path := filepath.Join(t.TempDir(), "creds")
 	text, _ := nsc.user(time.Now().Add(3*time.Second), needed...)
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(path, text, 0o600))
 	var log locked
-	conn, err := jetstream.Dial(s.ClientURL(), jetstream.DialOptions{Credentials: path, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(jetstream.Dial(s.ClientURL(), jetstream.DialOptions{Credentials: path, Logger: slog.New(slog.NewTextHandler(&log, nil))}))(t)
 	sink := newSink(t, conn, jetstream.Options{Create: true})
-	if err := sink.Check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, sink.Check(t.Context()))
 	text, _ = nsc.user(time.Now().Add(time.Hour), needed...)
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(path, text, 0o600))
 	waitFor(t, "new connection", func() bool { return conn.Stats().Reconnects > 0 && conn.IsConnected() })
 	if !strings.Contains(log.String(), "authentication expired") {
 		t.Errorf("the log does not say why: %s", log.String())

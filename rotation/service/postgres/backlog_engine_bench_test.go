@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"cvvrotation/cvvgen"
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/seal"
@@ -25,9 +26,7 @@ import (
 func enrol(b *testing.B, conn *pgx.Conn, cards int, order string, random *cvvgen.Random, keys *seal.Keyring) {
 	b.Helper()
 	for _, sql := range []string{"TRUNCATE cards, outbox, settled", "DROP TABLE IF EXISTS enrolled", "CREATE UNLOGGED TABLE enrolled (n bigint, state bytea, sealed bytea, slot bigint)"} {
-		if _, err := conn.Exec(b.Context(), sql); err != nil {
-			b.Fatal(err)
-		}
+		must.Get(conn.Exec(b.Context(), sql))(b)
 	}
 	generator := engine.Random(random, keys)
 	begin := time.Now().Add(-25 * time.Hour).UTC()
@@ -49,16 +48,12 @@ func enrol(b *testing.B, conn *pgx.Conn, cards int, order string, random *cvvgen
 		slot, _ := state.Next()
 		return []any{int64(n), stored, card.Sealed, slot.UnixNano()}, nil
 	})
-	if _, err := conn.CopyFrom(b.Context(), pgx.Identifier{"enrolled"}, []string{"n", "state", "sealed", "slot"}, rows); err != nil {
-		b.Fatal(err)
-	}
+	must.Get(conn.CopyFrom(b.Context(), pgx.Identifier{"enrolled"}, []string{"n", "state", "sealed", "slot"}, rows))(b)
 	for _, sql := range []string{`
 		INSERT INTO cards (id, account, version, events, state, next, interval, due, service_code, sealed, created, rotated, tries, failures, failure)
 		SELECT md5(n::text), 'account-' || n % 1000, 1, 1, state, slot, 86400000000000, slot, '201', sealed, slot, slot, 0, 0, ''
 		FROM enrolled ORDER BY ` + order, "DROP TABLE enrolled", "VACUUM ANALYZE cards", "CHECKPOINT"} {
-		if _, err := conn.Exec(b.Context(), sql); err != nil {
-			b.Fatal(err)
-		}
+		must.Get(conn.Exec(b.Context(), sql))(b)
 	}
 }
 
@@ -70,14 +65,9 @@ func enrol(b *testing.B, conn *pgx.Conn, cards int, order string, random *cvvgen
 func BenchmarkBacklogEngine(b *testing.B) {
 	server := benchServer(b)
 	url := server.Database(b)
-	if err := Migrate(b.Context(), url); err != nil {
-		b.Fatal(err)
-	}
+	must.Do(b, Migrate(b.Context(), url))
 	conn := connect(b, url)
-	keys, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize)))
-	if err != nil {
-		b.Fatal(err)
-	}
+	keys := must.Get(seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize))))(b)
 	random := new(cvvgen.Random)
 	for _, heap := range []struct{ name, order string }{{"in-order", "n"}, {"shuffled", "md5(n::text || 'shuffled')"}} {
 		b.Run(fmt.Sprintf("%s/cards=%d", heap.name, *benchCards), func(b *testing.B) {
@@ -88,10 +78,7 @@ func BenchmarkBacklogEngine(b *testing.B) {
 
 func backlogEngine(b *testing.B, conn *pgx.Conn, url, order string, random *cvvgen.Random, keys *seal.Keyring) {
 	s := open(b, url, Options{})
-	e, err := engine.New(s, engine.Random(random, keys), engine.Options{Batch: *benchBatch})
-	if err != nil {
-		b.Fatal(err)
-	}
+	e := must.Get(engine.New(s, engine.Random(random, keys), engine.Options{Batch: *benchBatch}))(b)
 	for b.Loop() {
 		b.StopTimer()
 		enrol(b, conn, *benchCards, order, random, keys)
@@ -115,9 +102,7 @@ func backlogEngine(b *testing.B, conn *pgx.Conn, url, order string, random *cvvg
 	b.ReportMetric(float64(*benchCards)*float64(b.N)/b.Elapsed().Seconds(), "rotations/s")
 	b.StopTimer()
 	var cards, events, failing int
-	if err := conn.QueryRow(b.Context(), "SELECT (SELECT count(*) FROM cards WHERE version = 2), (SELECT count(*) FROM outbox), (SELECT count(*) FROM cards WHERE failures > 0)").Scan(&cards, &events, &failing); err != nil {
-		b.Fatal(err)
-	}
+	must.Do(b, conn.QueryRow(b.Context(), "SELECT (SELECT count(*) FROM cards WHERE version = 2), (SELECT count(*) FROM outbox), (SELECT count(*) FROM cards WHERE failures > 0)").Scan(&cards, &events, &failing))
 	if cards != *benchCards || events != cards || failing != 0 {
 		b.Fatalf("%d cards rotated, %d events, %d failing; want %d", cards, events, failing, *benchCards)
 	}

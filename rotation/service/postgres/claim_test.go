@@ -10,6 +10,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
@@ -24,9 +25,7 @@ func TestClaim_ReplicasShareABacklog(t *testing.T) {
 		if sql == dueSQL {
 			args = []any{cards}
 		}
-		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
-			t.Fatal(err)
-		}
+		must.Get(conn.Exec(t.Context(), sql, args...))(t)
 	}
 	one, two := open(t, url, Options{}), open(t, url, Options{})
 	st, err := one.Stats(t.Context())
@@ -52,10 +51,8 @@ func TestClaim_ReplicasShareABacklog(t *testing.T) {
 	}
 	workers.Wait()
 	var once, events, distinct int
-	if err := conn.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM cards WHERE version = 2 AND events = 2), count(*), count(DISTINCT card) FROM outbox").
-		Scan(&once, &events, &distinct); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, conn.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM cards WHERE version = 2 AND events = 2), count(*), count(DISTINCT card) FROM outbox").
+		Scan(&once, &events, &distinct))
 	if done.Load() != cards || once != cards || events != cards || distinct != cards {
 		t.Errorf("%d claims; of %d cards %d rotated once, with %d events of %d cards", done.Load(), cards, once, events, distinct)
 	}
@@ -116,9 +113,7 @@ func TestClaimCursor_GoesBackToUnchangedCards(t *testing.T) {
 			t.Fatalf("%s, %v: want a", first, err)
 		}
 	}
-	if _, err := s.Claim(t.Context(), 1, func(*store.Change) error { return context.Canceled }); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(s.Claim(t.Context(), 1, func(*store.Change) error { return context.Canceled }))(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := s.Claim(ctx, 1, func(tx *store.Change) error { cancel(); return rotate(tx) }); err == nil {
 		t.Fatal("a claim with a canceled context succeeded")
@@ -134,14 +129,12 @@ func TestClaim_SkipsLockedCards(t *testing.T) {
 	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	putDue(t, s, "held", time.Now().Add(-2*time.Hour))
 	putDue(t, s, "free", time.Now().Add(-time.Hour))
-	if err := s.Update(t.Context(), "held", "", func(*store.Change) error {
+	must.Do(t, s.Update(t.Context(), "held", "", func(*store.Change) error {
 		if got := claim(t, s, 2); len(got) != 1 || got[0] != "free" {
 			t.Errorf("claimed %v, want the free one", got)
 		}
 		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+	}))
 	if got := claim(t, s, 1); len(got) != 1 || got[0] != "held" {
 		t.Errorf("claimed %v, want the one that was held", got)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
@@ -30,15 +31,9 @@ type proxy struct {
 
 func startProxy(t *testing.T, server string) *proxy {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pgproxy") // short, as a socket's path must be
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := must.Get(os.MkdirTemp("", "pgproxy"))(t) // short, as a socket's path must be
 	p := &proxy{dir: dir}
-	l, err := net.Listen("unix", dir+"/.s.PGSQL.5432")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := must.Get(net.Listen("unix", dir+"/.s.PGSQL.5432"))(t)
 	t.Cleanup(func() {
 		l.Close()
 		os.RemoveAll(dir)
@@ -119,17 +114,13 @@ func TestConnectionsCut_NothingLostOrHalfDone(t *testing.T) {
 	}
 	killer := connect(t, url)
 	for range 30 {
-		if _, err := killer.Exec(t.Context(), "SELECT pg_terminate_backend(pid), pg_sleep(0.01) FROM pg_stat_activity WHERE application_name = 'cvvd' AND datname = current_database()"); err != nil {
-			t.Fatal(err)
-		}
+		must.Get(killer.Exec(t.Context(), "SELECT pg_terminate_backend(pid), pg_sleep(0.01) FROM pg_stat_activity WHERE application_name = 'cvvd' AND datname = current_database()"))(t)
 	}
 	close(stop)
 	workers.Wait()
 	checkConsistent(t, url)
 	var rotations int64
-	if err := killer.QueryRow(t.Context(), "SELECT sum(version - 1) FROM cards").Scan(&rotations); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, killer.QueryRow(t.Context(), "SELECT sum(version - 1) FROM cards").Scan(&rotations))
 	if a, u := answered.Load(), unclear.Load(); a == 0 || rotations < a || rotations > a+u {
 		t.Errorf("%d rotations; %d were confirmed, %d have an unknown outcome", rotations, a, u)
 	}
@@ -141,10 +132,7 @@ func TestConnectionsCut_NothingLostOrHalfDone(t *testing.T) {
 // An update whose commit is not confirmed may be committed, so it is not repeated.
 func TestUpdate_LostCommitResponseIsNotRetried(t *testing.T) {
 	direct := migrated(t, pgtest.Start(t))
-	u, err := url.Parse(direct)
-	if err != nil {
-		t.Fatal(err)
-	}
+	u := must.Get(url.Parse(direct))(t)
 	query := u.Query()
 	p := startProxy(t, query.Get("host"))
 	query.Set("host", p.dir)
@@ -152,12 +140,10 @@ func TestUpdate_LostCommitResponseIsNotRetried(t *testing.T) {
 	s := open(t, u.String(), Options{Connections: 1})
 	putDue(t, s, "card", time.Now())
 	for range 3 { // prepare the statements
-		if err := s.Update(t.Context(), "card", "", rotate); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, s.Update(t.Context(), "card", "", rotate))
 	}
 	calls := 0
-	err = s.Update(t.Context(), "card", "", func(tx *store.Change) error {
+	err := s.Update(t.Context(), "card", "", func(tx *store.Change) error {
 		calls++
 		p.drop.Store(true)
 		return rotate(tx)
@@ -179,10 +165,7 @@ func TestServerCrash_StoreRecovers(t *testing.T) {
 	url := migrated(t, server.Database(t))
 	s := open(t, url, Options{})
 	putDue(t, s, "card", time.Now().Add(-time.Hour))
-	lease, err := s.AcquireLease(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	lease := must.Get(s.AcquireLease(t.Context()))(t)
 	if err := s.Update(t.Context(), "card", "", func(tx *store.Change) error {
 		if tx.Card.Version == 1 {
 			server.Stop(t)
@@ -219,15 +202,9 @@ func TestServerCrash_StoreRecovers(t *testing.T) {
 func TestClose_EndsAllGoroutines(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	before := goleak.IgnoreCurrent()
-	s, err := Open(t.Context(), url, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(Open(t.Context(), url, Options{}))(t)
 	putDue(t, s, "card", time.Now())
-	lease, err := s.AcquireLease(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
+	lease := must.Get(s.AcquireLease(context.Background()))(t)
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}

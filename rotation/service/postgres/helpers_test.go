@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 )
 
@@ -24,10 +25,7 @@ func newSchema(url string) string {
 // open opens a store and closes it when the test ends.
 func open(t testing.TB, url string, o Options) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), url, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(Open(t.Context(), url, o))(t)
 	t.Cleanup(func() { s.Close() })
 	return s
 }
@@ -36,19 +34,14 @@ func open(t testing.TB, url string, o Options) *Store {
 func migrated(t testing.TB, database string) string {
 	t.Helper()
 	url := newSchema(database)
-	if err := Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, Migrate(t.Context(), url))
 	return url
 }
 
 // connect opens a connection and closes it when the test ends.
 func connect(tb testing.TB, url string) *pgx.Conn {
 	tb.Helper()
-	conn, err := pgx.Connect(tb.Context(), url)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	conn := must.Get(pgx.Connect(tb.Context(), url))(tb)
 	tb.Cleanup(func() { conn.Close(context.Background()) })
 	return conn
 }
@@ -59,9 +52,7 @@ func waitFor(t testing.TB, url, sql string, args ...any) {
 	conn := connect(t, url)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		var ok bool
-		if err := conn.QueryRow(t.Context(), sql, args...).Scan(&ok); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, conn.QueryRow(t.Context(), sql, args...).Scan(&ok))
 		if ok {
 			return
 		}
@@ -76,14 +67,12 @@ func waitFor(t testing.TB, url, sql string, args ...any) {
 func checkConsistent(t testing.TB, url string) {
 	t.Helper()
 	var wrong int
-	if err := connect(t, url).QueryRow(t.Context(), `
+	must.Do(t, connect(t, url).QueryRow(t.Context(), `
 		SELECT count(*) FROM cards LEFT JOIN (
 			SELECT card, count(*) AS n, count(*) FILTER (WHERE number <> place) AS misplaced
 			FROM (SELECT card, number, row_number() OVER (PARTITION BY card ORDER BY position) AS place FROM outbox) AS o
 			GROUP BY card) AS e ON card = id
-		WHERE version - 1 <> coalesce(n, 0) OR events <> coalesce(n, 0) OR misplaced > 0`).Scan(&wrong); err != nil {
-		t.Fatal(err)
-	}
+		WHERE version - 1 <> coalesce(n, 0) OR events <> coalesce(n, 0) OR misplaced > 0`).Scan(&wrong))
 	if wrong > 0 {
 		t.Errorf("%d cards have missing or misplaced events", wrong)
 	}
@@ -92,48 +81,39 @@ func checkConsistent(t testing.TB, url string) {
 // putDue stores a card that is due at the given time.
 func putDue(t testing.TB, s *Store, id string, due time.Time) {
 	t.Helper()
-	if err := s.Update(t.Context(), id, "", func(tx *store.Change) error {
+	must.Do(t, s.Update(t.Context(), id, "", func(tx *store.Change) error {
 		tx.Card.Version, tx.Card.Account, tx.Card.State = 1, "a", make([]byte, 38)
 		tx.Card.Sealed = make([]byte, 35)
 		tx.Card.Interval = 24 * time.Hour
 		tx.Card.Next, tx.Card.Due = due, due
 		tx.Write = true
 		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+	}))
 }
 
 // claim rotates up to limit due cards, and returns their ids.
 func claim(t testing.TB, s *Store, limit int) (ids []string) {
 	t.Helper()
-	if _, err := s.Claim(t.Context(), limit, func(tx *store.Change) error {
+	must.Get(s.Claim(t.Context(), limit, func(tx *store.Change) error {
 		ids = append(ids, tx.Card.ID)
 		return rotate(tx)
-	}); err != nil {
-		t.Fatal(err)
-	}
+	}))(t)
 	return ids
 }
 
 // writeEvent adds an event of a card to the outbox.
 func writeEvent(t testing.TB, s *Store, card string) {
 	t.Helper()
-	if err := s.Update(t.Context(), card, "", func(tx *store.Change) error {
+	must.Do(t, s.Update(t.Context(), card, "", func(tx *store.Change) error {
 		tx.Event = &store.Event{Card: card, Number: 1, At: tx.Now, Payload: []byte(card)}
 		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+	}))
 }
 
 // pending returns the waiting events, and their cards.
 func pending(t testing.TB, s *Store) (cards string, events []store.Queued) {
 	t.Helper()
-	events, err := s.ListWaiting(t.Context(), 100, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	events = must.Get(s.ListWaiting(t.Context(), 100, nil))(t)
 	for _, e := range events {
 		cards += e.Card + " "
 	}
@@ -151,7 +131,5 @@ func deliver(t testing.TB, s *Store, want string) {
 	for _, e := range events {
 		results = append(results, store.Delivery{Position: e.Position, Status: store.StatusDelivered})
 	}
-	if err := s.RecordDeliveries(t.Context(), results); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, s.RecordDeliveries(t.Context(), results))
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
@@ -13,19 +14,12 @@ import (
 func TestLowWaterMark_StaysBelowNewestRunningTransaction(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s := open(t, url, Options{})
-	late, err := connect(t, url).Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := late.Exec(t.Context(), "INSERT INTO outbox (card, number, at, payload) VALUES ('late', 1, 0, '{}')"); err != nil {
-		t.Fatal(err)
-	}
+	late := must.Get(connect(t, url).Begin(t.Context()))(t)
+	must.Get(late.Exec(t.Context(), "INSERT INTO outbox (card, number, at, payload) VALUES ('late', 1, 0, '{}')"))(t)
 	for range 3 {
 		deliver(t, s, "")
 	}
-	if err := late.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, late.Commit(t.Context()))
 	deliver(t, s, "late")
 }
 
@@ -38,20 +32,13 @@ func TestLowWaterMark_LateCommitIsDelivered(t *testing.T) {
 	writeEvent(t, s, "first")
 	deliver(t, s, "first")
 
-	late, err := connect(t, url).Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := late.Exec(t.Context(), "INSERT INTO outbox (card, number, at, payload) VALUES ('late', 1, 1, '')"); err != nil {
-		t.Fatal(err)
-	}
+	late := must.Get(connect(t, url).Begin(t.Context()))(t)
+	must.Get(late.Exec(t.Context(), "INSERT INTO outbox (card, number, at, payload) VALUES ('late', 1, 1, '')"))(t)
 	for range 5 {
 		writeEvent(t, s, "early")
 		deliver(t, s, "early")
 	}
-	if err := late.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, late.Commit(t.Context()))
 	writeEvent(t, s, "early")
 	deliver(t, s, "late early")
 	deliver(t, s, "")
@@ -80,16 +67,12 @@ func TestLowWaterMark_RisesAndFollowsRequeuedEvents(t *testing.T) {
 	writeEvent(t, s, "stuck")
 	writeEvent(t, s, "card")
 	for range 3 {
-		if _, err := s.ListWaiting(t.Context(), 10, []string{"stuck"}); err != nil {
-			t.Fatal(err)
-		}
+		must.Get(s.ListWaiting(t.Context(), 10, []string{"stuck"}))(t)
 	}
 	deliver(t, s, "stuck card")
 
 	// A database restored from a backup assigns its positions again.
-	if _, err := connect(t, url).Exec(t.Context(), "TRUNCATE outbox, settled RESTART IDENTITY"); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(connect(t, url).Exec(t.Context(), "TRUNCATE outbox, settled RESTART IDENTITY"))(t)
 	writeEvent(t, s, "restored")
 	deliver(t, s, "restored")
 }
@@ -100,10 +83,7 @@ func TestPrune_DeletesDeliveredEventsUpToLimit(t *testing.T) {
 		writeEvent(t, s, "card")
 	}
 	deliver(t, s, "card card card card card")
-	now, err := s.Now(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	now := must.Get(s.Now(t.Context()))(t)
 	for _, want := range []int{3, 2, 0} {
 		if n, err := s.DeleteExpired(t.Context(), now.Add(time.Second), 3); err != nil || n != want {
 			t.Errorf("pruned %d, %v; want %d", n, err, want)

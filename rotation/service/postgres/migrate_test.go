@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
@@ -54,16 +55,12 @@ func TestOpen_RefusesOtherSchemaVersions(t *testing.T) {
 		}
 	}
 	refuses("does not exist yet", "run cvvd migrate")
-	if err := Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, Migrate(t.Context(), url))
 	open(t, url, Options{})
 
 	conn := connect(t, url)
 	for _, sql := range []string{"DELETE FROM migrations WHERE version = (SELECT max(version) FROM migrations)", "INSERT INTO migrations VALUES (1000, 'later')"} {
-		if _, err := conn.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
+		must.Get(conn.Exec(t.Context(), sql))(t)
 		if strings.HasPrefix(sql, "DELETE") {
 			refuses("version 1", "version 2", "run cvvd migrate")
 			continue

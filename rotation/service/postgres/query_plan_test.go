@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
@@ -15,14 +16,8 @@ func TestQueryPlans_UseIndexes(t *testing.T) {
 	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	explain := func(sql string, args ...any) string {
 		t.Helper()
-		rows, err := s.background.Query(t.Context(), "EXPLAIN "+sql, args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			t.Fatal(err)
-		}
+		rows := must.Get(s.background.Query(t.Context(), "EXPLAIN "+sql, args...))(t)
+		lines := must.Get(pgx.CollectRows(rows, pgx.RowTo[string]))(t)
 		return strings.Join(lines, "\n")
 	}
 	plan := explain(claimSQL(1000), int64(0), nil)

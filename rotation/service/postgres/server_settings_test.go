@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
@@ -26,9 +27,7 @@ func TestConfirmedCommits_SurviveCrashOfACarelessServer(t *testing.T) {
 		func() error { return s.Update(t.Context(), "card", "", rotate) },
 		func() error { _, err := s.Claim(t.Context(), 1, rotate); return err },
 	} {
-		if err := do(); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, do())
 		server.Stop(t)
 		server.Start(t)
 		c, err := s.Card(t.Context(), "card")
@@ -54,15 +53,11 @@ func TestSessions_OverrideSettingsOfServerAndRole(t *testing.T) {
 		"DO $$ BEGIN EXECUTE 'ALTER ROLE postgres IN DATABASE ' || current_database() || ' SET synchronous_commit = remote_write'; END $$",
 		"ALTER ROLE postgres SET default_transaction_isolation = 'repeatable read'",
 	} {
-		if _, err := conn.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
+		must.Get(conn.Exec(t.Context(), sql))(t)
 	}
 	show := func(db querier, setting string) (value string) {
 		t.Helper()
-		if err := db.QueryRow(t.Context(), "SHOW "+setting).Scan(&value); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, db.QueryRow(t.Context(), "SHOW "+setting).Scan(&value))
 		return value
 	}
 	if other := connect(t, url); show(other, "synchronous_commit") != "remote_write" || show(other, "default_transaction_isolation") != "repeatable read" {
@@ -90,9 +85,7 @@ func TestOpen_RefusesFsyncOffUnlessConfirmed(t *testing.T) {
 	server := pgtest.New(t, "fsync=off", "full_page_writes=off")
 	database := server.Database(t)
 	const both = "&cvvd.fsync=off&cvvd.full_page_writes=off"
-	if err := Migrate(t.Context(), database+both); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, Migrate(t.Context(), database+both))
 	check := func(more, wrong, write string) {
 		t.Helper()
 		s, openErr := Open(t.Context(), database+more, Options{})
@@ -115,9 +108,7 @@ func TestOpen_RefusesFsyncOffUnlessConfirmed(t *testing.T) {
 	check(both, "", "")
 	conn := connect(t, database)
 	for _, name := range []string{"fsync", "full_page_writes"} {
-		if _, err := conn.Exec(t.Context(), "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET cvvd."+name+" = off'; END $$"); err != nil {
-			t.Fatal(err)
-		}
+		must.Get(conn.Exec(t.Context(), "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET cvvd."+name+" = off'; END $$"))(t)
 	}
 	check("", "", "")
 }

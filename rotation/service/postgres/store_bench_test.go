@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres/pgtest"
 	"cvvrotation/servicecode"
@@ -48,9 +49,7 @@ func fill(b *testing.B, conn *pgx.Conn, cards int) {
 		if sql == dueSQL {
 			args = []any{cards}
 		}
-		if _, err := conn.Exec(b.Context(), sql, args...); err != nil {
-			b.Fatal(err)
-		}
+		must.Get(conn.Exec(b.Context(), sql, args...))(b)
 	}
 }
 
@@ -82,17 +81,13 @@ func rotate(tx *store.Change) error {
 func BenchmarkBacklog(b *testing.B) {
 	server := benchServer(b)
 	url := server.Database(b)
-	if err := Migrate(b.Context(), url); err != nil {
-		b.Fatal(err)
-	}
+	must.Do(b, Migrate(b.Context(), url))
 	conn := connect(b, url)
 	check := func(b *testing.B, wal string) {
 		b.Helper()
 		var cards, events, bytes int64
-		if err := conn.QueryRow(b.Context(), "SELECT (SELECT count(*) FROM cards WHERE version = 2 AND octet_length(sealed) = 35 AND octet_length(previous_sealed) = 35), (SELECT count(*) FROM outbox WHERE octet_length(payload) = 635), pg_current_wal_lsn() - $1::text::pg_lsn", wal).
-			Scan(&cards, &events, &bytes); err != nil {
-			b.Fatal(err)
-		}
+		must.Do(b, conn.QueryRow(b.Context(), "SELECT (SELECT count(*) FROM cards WHERE version = 2 AND octet_length(sealed) = 35 AND octet_length(previous_sealed) = 35), (SELECT count(*) FROM outbox WHERE octet_length(payload) = 635), pg_current_wal_lsn() - $1::text::pg_lsn", wal).
+			Scan(&cards, &events, &bytes))
 		if cards != int64(*benchCards) || events != cards {
 			b.Fatalf("%d cards rotated, %d events; want %d", cards, events, *benchCards)
 		}
@@ -100,9 +95,7 @@ func BenchmarkBacklog(b *testing.B) {
 		b.ReportMetric(float64(bytes)/float64(*benchCards), "WAL-bytes/rotation")
 	}
 	lsn := func(b *testing.B) (wal string) {
-		if err := conn.QueryRow(b.Context(), "SELECT pg_current_wal_lsn()::text").Scan(&wal); err != nil {
-			b.Fatal(err)
-		}
+		must.Do(b, conn.QueryRow(b.Context(), "SELECT pg_current_wal_lsn()::text").Scan(&wal))
 		return wal
 	}
 
@@ -140,14 +133,9 @@ func BenchmarkBacklog(b *testing.B) {
 
 	// An old snapshot, such as a backup's, keeps vacuum from removing dead rows.
 	b.Run(fmt.Sprintf("claims-with-an-old-snapshot/cards=%d", *benchCards), func(b *testing.B) {
-		old, err := connect(b, url).BeginTx(b.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
-		if err != nil {
-			b.Fatal(err)
-		}
+		old := must.Get(connect(b, url).BeginTx(b.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead}))(b)
 		defer old.Rollback(b.Context())
-		if _, err := old.Exec(b.Context(), "SELECT count(*) FROM migrations"); err != nil {
-			b.Fatal(err)
-		}
+		must.Get(old.Exec(b.Context(), "SELECT count(*) FROM migrations"))(b)
 		claims(b)
 	})
 
@@ -167,7 +155,7 @@ func BenchmarkBacklog(b *testing.B) {
 // oneUpdate rotates all due cards in one transaction.
 func oneUpdate(b *testing.B, conn *pgx.Conn) {
 	b.Helper()
-	if err := pgx.BeginFunc(b.Context(), conn, func(tx pgx.Tx) error {
+	must.Do(b, pgx.BeginFunc(b.Context(), conn, func(tx pgx.Tx) error {
 		now := time.Now().UnixNano()
 		if _, err := tx.Exec(b.Context(), `
 			UPDATE cards SET version = version + 1, events = events + 1,
@@ -181,17 +169,13 @@ func oneUpdate(b *testing.B, conn *pgx.Conn) {
 			INSERT INTO outbox (card, number, at, payload)
 			SELECT id, events, $1, $2 FROM cards WHERE rotated = $1`, now, make([]byte, benchPayload))
 		return err
-	}); err != nil {
-		b.Fatal(err)
-	}
+	}))
 }
 
 // BenchmarkUpdate rotates cards one by one, from eight callers.
 func BenchmarkUpdate(b *testing.B) {
 	url := benchServer(b).Database(b)
-	if err := Migrate(b.Context(), url); err != nil {
-		b.Fatal(err)
-	}
+	must.Do(b, Migrate(b.Context(), url))
 	s := open(b, url, Options{})
 	const cards = 1000
 	for i := range cards {
@@ -214,21 +198,14 @@ func BenchmarkUpdate(b *testing.B) {
 // time.
 func BenchmarkRelay(b *testing.B) {
 	url := benchServer(b).Database(b)
-	if err := Migrate(b.Context(), url); err != nil {
-		b.Fatal(err)
-	}
+	must.Do(b, Migrate(b.Context(), url))
 	s := open(b, url, Options{})
-	if _, err := connect(b, url).Exec(b.Context(), `INSERT INTO outbox (card, number, at, payload)
+	must.Get(connect(b, url).Exec(b.Context(), `INSERT INTO outbox (card, number, at, payload)
 		SELECT gen_random_uuid()::text, 1, i, convert_to(repeat('x', 635), 'UTF8')
-		FROM generate_series(1, $1::bigint) AS i`, *benchCards); err != nil {
-		b.Fatal(err)
-	}
+		FROM generate_series(1, $1::bigint) AS i`, *benchCards))(b)
 	n := 0
 	for b.Loop() {
-		events, err := s.ListWaiting(b.Context(), *benchBatch, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
+		events := must.Get(s.ListWaiting(b.Context(), *benchBatch, nil))(b)
 		if len(events) == 0 {
 			b.Fatalf("no events are left: run it with -benchtime up to %dx", *benchCards / *benchBatch)
 		}
@@ -236,9 +213,7 @@ func BenchmarkRelay(b *testing.B) {
 		for i, e := range events {
 			results[i] = store.Delivery{Position: e.Position, Status: store.StatusDelivered}
 		}
-		if err := s.RecordDeliveries(b.Context(), results); err != nil {
-			b.Fatal(err)
-		}
+		must.Do(b, s.RecordDeliveries(b.Context(), results))
 		n += len(events)
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
@@ -17,14 +18,12 @@ func TestUpdate_CutWhileWaitingForLockIsRetried(t *testing.T) {
 	putDue(t, s, "card", time.Now())
 	killer := connect(t, url)
 	done := make(chan error)
-	if err := other.Update(t.Context(), "card", "", func(*store.Change) error {
+	must.Do(t, other.Update(t.Context(), "card", "", func(*store.Change) error {
 		go func() { done <- s.Update(context.Background(), "card", "", rotate) }()
 		waitFor(t, url, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
 		_, err := killer.Exec(t.Context(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
 		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	}))
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
@@ -36,14 +35,9 @@ func TestCommit_MissingRowRollsBack(t *testing.T) {
 	url := migrated(t, pgtest.Start(t))
 	s := open(t, url, Options{})
 	putDue(t, s, "card", time.Now())
-	conn, err := s.foreground.Acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(s.foreground.Acquire(t.Context()))(t)
 	defer func() { release(t.Context(), conn) }()
-	if _, err := conn.Exec(t.Context(), "BEGIN"); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(conn.Exec(t.Context(), "BEGIN"))(t)
 	l := &lockedRow{exists: true, tid: [6]byte{0, 0, 9, 9, 0, 1}}
 	l.change.Card.ID, l.change.Card.Version, l.change.Write = "card", 7, true
 	l.change.Event = &store.Event{Card: "card", Number: 1, At: time.Now()}

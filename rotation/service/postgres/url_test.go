@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
@@ -71,10 +72,7 @@ func TestParse_ErrorNamesTheInvalidPart(t *testing.T) {
 }
 
 func TestParse_URLOverridesSessionSettings(t *testing.T) {
-	c, err := parse("postgres://u@127.0.0.1/db?statement_timeout=1min&search_path=cards")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := must.Get(parse("postgres://u@127.0.0.1/db?statement_timeout=1min&search_path=cards"))(t)
 	got := c.ConnConfig.RuntimeParams
 	if got["statement_timeout"] != "1min" || got["search_path"] != "cards" || got["application_name"] != "cvvd" {
 		t.Errorf("parameters %v", got)
@@ -85,9 +83,7 @@ func TestParse_URLOverridesSessionSettings(t *testing.T) {
 // would try both is refused.
 func TestParse_RefusesUndecidedEncryption(t *testing.T) {
 	services := filepath.Join(t.TempDir(), "services")
-	if err := os.WriteFile(services, []byte("[open]\nhost=db.example\n[tls]\nhost=db.example\nsslmode=verify-full\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(services, []byte("[open]\nhost=db.example\n[tls]\nhost=db.example\nsslmode=verify-full\n"), 0o600))
 	for _, test := range []struct{ url, env, want string }{
 		{"db.example/d", "", "refused"},
 		{"db.example:5433/d?sslmode=", "", "refused"},

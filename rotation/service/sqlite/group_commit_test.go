@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"modernc.org/sqlite"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 )
 
@@ -33,10 +34,7 @@ func onCommit(s *Store, f func() bool) {
 func inBubble(t *testing.T, work func(*testing.T, *Store)) {
 	path := tempFile(t)
 	synctest.Test(t, func(t *testing.T) {
-		s, err := Open(t.Context(), path, Options{Clock: clock.NewMock()})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := must.Get(Open(t.Context(), path, Options{Clock: clock.NewMock()}))(t)
 		defer s.Close()
 		work(t, s)
 	})
@@ -304,12 +302,10 @@ func TestUpdate_CanceledWhileQueuedIsNotCalled(t *testing.T) {
 func TestUpdate_CanceledInsideFnIsCommitted(t *testing.T) {
 	s := mustOpen(t, tempFile(t), nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := s.Update(ctx, "A", "", func(tx *store.Change) error {
+	must.Do(t, s.Update(ctx, "A", "", func(tx *store.Change) error {
 		cancel()
 		return count(tx)
-	}); err != nil {
-		t.Fatal(err)
-	}
+	}))
 	if version(t, s, "A") != 1 {
 		t.Error("not stored")
 	}
@@ -461,10 +457,7 @@ func TestUpdate_ConcurrentCallersLoseNothing(t *testing.T) {
 // The driver returns the context's error even if BEGIN succeeded. A transaction left
 // open would make every later BEGIN fail.
 func TestUpdate_CanceledDuringBeginLeavesNoTransaction(t *testing.T) {
-	s, err := Open(t.Context(), tempFile(t), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(Open(t.Context(), tempFile(t), Options{}))(t)
 	defer s.Close()
 	for i := range 300 {
 		ctx, cancel := context.WithCancel(t.Context())

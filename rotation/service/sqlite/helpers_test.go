@@ -7,16 +7,14 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 )
 
 // mustOpen opens a store and closes it when the test ends. clk may be nil.
 func mustOpen(t testing.TB, path string, clk clock.Clock) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), path, Options{Clock: clk})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(Open(t.Context(), path, Options{Clock: clk}))(t)
 	t.Cleanup(func() { s.Close() })
 	return s
 }
@@ -26,26 +24,19 @@ func tempFile(t testing.TB) string { return filepath.Join(t.TempDir(), "cards.db
 // ask returns the first column of a query's first row, as text.
 func ask(t *testing.T, c *conn, query string, args ...any) (answer string) {
 	t.Helper()
-	if err := c.query(t.Context(), func(r *row) error {
+	must.Do(t, c.query(t.Context(), func(r *row) error {
 		answer = fmt.Sprint(r.values[0])
 		return errEnough
-	}, query, args...); err != nil {
-		t.Fatal(err)
-	}
+	}, query, args...))
 	return answer
 }
 
 // execute runs statements on a file with a connection without settings.
 func execute(t *testing.T, path, statements string) {
 	t.Helper()
-	c, err := connect(t.Context(), dsn(path))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := must.Get(connect(t.Context(), dsn(path)))(t)
 	defer c.Close()
-	if err := c.script(t.Context(), statements); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, c.script(t.Context(), statements))
 }
 
 // count increments the card's version, writes an event of that number, and creates the
@@ -62,27 +53,19 @@ func count(tx *store.Change) error {
 // put runs count on a card.
 func put(t testing.TB, s *Store, id string) {
 	t.Helper()
-	if err := s.Update(t.Context(), id, "", count); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, s.Update(t.Context(), id, "", count))
 }
 
 func version(t testing.TB, s *Store, id string) int64 {
 	t.Helper()
-	c, err := s.Card(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := must.Get(s.Card(t.Context(), id))(t)
 	return c.Version
 }
 
 // numbers returns the numbers of all events of a card.
 func numbers(t testing.TB, s *Store, id string) (numbers []int64) {
 	t.Helper()
-	events, err := s.ListEvents(t.Context(), 0, 1_000_000)
-	if err != nil {
-		t.Fatal(err)
-	}
+	events := must.Get(s.ListEvents(t.Context(), 0, 1_000_000))(t)
 	for _, e := range events {
 		if e.Card == id {
 			numbers = append(numbers, e.Number)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/internal/powertest"
 )
@@ -79,23 +80,12 @@ type process struct {
 
 func start(t *testing.T, path string) *process {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	exe := must.Get(os.Executable())(t)
 	p := &process{t: t, cmd: exec.Command(exe)}
 	p.cmd.Env = append(os.Environ(), childVariable+"="+path)
-	p.in, err = p.cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	p.in = must.Get(p.cmd.StdinPipe())(t)
+	out := must.Get(p.cmd.StdoutPipe())(t)
+	must.Do(t, p.cmd.Start())
 	t.Cleanup(p.kill)
 	p.out = bufio.NewScanner(out)
 	p.expect("open")
@@ -222,14 +212,9 @@ func TestWriterLock_BacklogDoesNotStarveOtherProcesses(t *testing.T) {
 
 func TestUpdate_ReportsProcessThatLocksTheDatabase(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *Store) { // where the timeout of ten seconds passes immediately
-		c, err := connect(t.Context(), dsn(s.path))
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := must.Get(connect(t.Context(), dsn(s.path)))(t)
 		defer c.Close()
-		if err := c.script(t.Context(), "BEGIN IMMEDIATE"); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, c.script(t.Context(), "BEGIN IMMEDIATE"))
 		if err := s.Update(t.Context(), "A", "", count); err == nil || !strings.Contains(err.Error(), "another process") {
 			t.Errorf("got %v", err)
 		}
@@ -240,9 +225,7 @@ func TestUpdate_ReportsProcessThatLocksTheDatabase(t *testing.T) {
 		if err := <-errs; !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		if err := c.script(t.Context(), "ROLLBACK"); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, c.script(t.Context(), "ROLLBACK"))
 		put(t, s, "A")
 	})
 }
@@ -255,21 +238,13 @@ func TestOpen_SyncsTheLogOfAKilledProcess(t *testing.T) {
 	s := mustOpen(t, path, nil)
 	put(t, s, "A")
 	execute(t, path, "PRAGMA wal_checkpoint(PASSIVE)")
-	reader, err := connect(t.Context(), dsn(path))
-	if err != nil {
-		t.Fatal(err)
-	}
+	reader := must.Get(connect(t.Context(), dsn(path)))(t)
 	defer reader.Close()
-	if err := reader.script(t.Context(), "BEGIN; SELECT count(*) FROM card"); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, reader.script(t.Context(), "BEGIN; SELECT count(*) FROM card"))
 	put(t, s, "B")
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"="+path, openVariable+"=1")
-	run, err := powertest.Trace(t, filepath.Dir(path), cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
+	run := must.Get(powertest.Trace(t, filepath.Dir(path), cmd))(t)
 	if n := len(run.Syncs()); n != 2 {
 		t.Errorf("%d syncs, want 2: log and folder", n)
 	}

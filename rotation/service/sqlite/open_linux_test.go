@@ -8,26 +8,22 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+
+	"cvvrotation/internal/must"
 )
 
 // The test works for root, too: it runs on a thread without root's file permissions.
 func TestOpen_ReadOnlyFolderAndFile(t *testing.T) {
 	folder := t.TempDir()
 	for dir := folder; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.Chmod(dir, 0o755))
 	}
 	path := filepath.Join(folder, "cards.db")
 	mustOpen(t, path, nil).Close()
 	for _, name := range []string{path, path + "-writer-lock"} {
-		if err := os.Chmod(name, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.Chmod(name, 0o644))
 	}
-	if err := os.Chmod(folder, 0o555); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Chmod(folder, 0o555))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

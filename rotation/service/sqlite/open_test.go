@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 )
@@ -62,14 +63,9 @@ func TestOpen_AppliesSettingsToAllConnections(t *testing.T) {
 func TestOpen_FilesAreReadableByTheirOwnerAlone(t *testing.T) {
 	path := tempFile(t)
 	s := mustOpen(t, path, nil)
-	if _, err := s.AcquireLease(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(s.AcquireLease(t.Context()))(t)
 	for _, suffix := range []string{"", "-wal", "-shm", "-writer-lock", "-relay-lock"} {
-		info, err := os.Stat(path + suffix)
-		if err != nil {
-			t.Fatal(err)
-		}
+		info := must.Get(os.Stat(path + suffix))(t)
 		if info.Mode() != 0o600 {
 			t.Errorf("cards.db%s has mode %v", suffix, info.Mode())
 		}
@@ -81,9 +77,7 @@ func TestOpen_AcceptsAnyPathOfAFile(t *testing.T) {
 		path := filepath.Join(t.TempDir(), name)
 		s := mustOpen(t, path, nil)
 		put(t, s, "A")
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, s.Close())
 		if _, err := os.Stat(path); err != nil {
 			t.Error(err)
 		}
@@ -113,17 +107,11 @@ func TestOpen_RefusesNewerSchema(t *testing.T) {
 func TestOpen_LeavesDatabaseOfAnotherProgramUnchanged(t *testing.T) {
 	path := tempFile(t)
 	execute(t, path, "CREATE TABLE card (pet TEXT); INSERT INTO card VALUES ('cat')")
-	before, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := must.Get(os.ReadFile(path))(t)
 	if err := refused(t, path, "another program"); !errors.Is(err, store.ErrSchema) {
 		t.Errorf("%v is no ErrSchema", err)
 	}
-	after, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	after := must.Get(os.ReadFile(path))(t)
 	if !bytes.Equal(before, after) {
 		t.Error("the file has changed")
 	}
@@ -132,9 +120,7 @@ func TestOpen_LeavesDatabaseOfAnotherProgramUnchanged(t *testing.T) {
 func TestOpen_LeavesOtherFilesUnchanged(t *testing.T) {
 	path := tempFile(t)
 	text := bytes.Repeat([]byte("dear diary, "), 1000)
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(path, text, 0o600))
 	refused(t, path, "not a SQLite database", "another path")
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, text) {
 		t.Errorf("the file has changed, or %v", err)
@@ -148,18 +134,10 @@ func TestDamagedDatabase_IsReportedByReadsAndWrites(t *testing.T) {
 		put(t, s, fmt.Sprint("card ", i))
 	}
 	s.Close()
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	info := must.Get(os.Stat(path))(t)
+	f := must.Get(os.OpenFile(path, os.O_RDWR, 0))(t)
 	const page = 4096 // the first one has the schema
-	if _, err := f.WriteAt(bytes.Repeat([]byte{0xEE}, int(info.Size())-page), page); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(f.WriteAt(bytes.Repeat([]byte{0xEE}, int(info.Size())-page), page))(t)
 	f.Close()
 	s = mustOpen(t, path, nil)
 	_, readErr := s.ListCards(t.Context(), "", 1000)
@@ -210,14 +188,9 @@ func TestOpen_DoesNotWaitForAnotherWriter(t *testing.T) {
 	path := tempFile(t)
 	s := mustOpen(t, path, nil)
 	put(t, s, "A")
-	c, err := connect(t.Context(), dsn(path))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := must.Get(connect(t.Context(), dsn(path)))(t)
 	defer c.Close()
-	if err := c.script(t.Context(), "BEGIN IMMEDIATE; DELETE FROM card"); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, c.script(t.Context(), "BEGIN IMMEDIATE; DELETE FROM card"))
 	if got := version(t, mustOpen(t, path, nil), "A"); got != 1 {
 		t.Errorf("version %d", got)
 	}
@@ -240,16 +213,11 @@ func TestUpdate_StoresEveryFieldOfACard(t *testing.T) {
 	}
 	s := mustOpen(t, tempFile(t), nil)
 	for _, want := range []store.Card{full, {ID: full.ID, Version: 1}, full} {
-		if err := s.Update(t.Context(), want.ID, "", func(tx *store.Change) error {
+		must.Do(t, s.Update(t.Context(), want.ID, "", func(tx *store.Change) error {
 			tx.Card, tx.Write = want, true
 			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		got, err := s.Card(t.Context(), want.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
+		}))
+		got := must.Get(s.Card(t.Context(), want.ID))(t)
 		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b servicecode.Code) bool { return a == b })); diff != "" {
 			t.Error(diff)
 		}

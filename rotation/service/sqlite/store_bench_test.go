@@ -12,6 +12,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 )
@@ -32,7 +33,7 @@ func filled(b *testing.B, path string) *Store {
 	clk.Set(time.Date(2126, 1, 1, 0, 0, 0, 0, time.UTC))
 	s := mustOpen(b, path, clk)
 	day := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	err := s.submit(s.others, newRequest(b.Context(), nil, func(c *conn, _ *request) error {
+	must.Do(b, s.submit(s.others, newRequest(b.Context(), nil, func(c *conn, _ *request) error {
 		for i := range fleet {
 			slot := day.Add(rand.N(24 * time.Hour))
 			l := loadedCard{id: cardID(i), change: store.Change{Write: true, Card: store.Card{
@@ -46,10 +47,7 @@ func filled(b *testing.B, path string) *Store {
 			}
 		}
 		return nil
-	}))
-	if err != nil {
-		b.Fatal(err)
-	}
+	})))
 	return s
 }
 
@@ -83,10 +81,7 @@ func BenchmarkDue(b *testing.B) {
 		b.ReportAllocs()
 		done := 0
 		for b.Loop() {
-			n, err := s.Claim(b.Context(), batch, rotate)
-			if err != nil {
-				b.Fatal(err)
-			}
+			n := must.Get(s.Claim(b.Context(), batch, rotate))(b)
 			done += n
 		}
 		report(b, done)
@@ -96,7 +91,7 @@ func BenchmarkDue(b *testing.B) {
 		b.ReportAllocs()
 		done := 0
 		for b.Loop() {
-			err := s.submit(s.others, newRequest(b.Context(), nil, func(c *conn, _ *request) error {
+			must.Do(b, s.submit(s.others, newRequest(b.Context(), nil, func(c *conn, _ *request) error {
 				return c.script(context.Background(), fmt.Sprintf(`
 					INSERT INTO event (card, number, at, status, since, attempts, failure, payload)
 						SELECT id, events + 1, next, 0, next, 0, '', zeroblob(%d) FROM card WHERE due <= %[2]d ORDER BY due;
@@ -104,10 +99,7 @@ func BenchmarkDue(b *testing.B) {
 						previous_code = service_code, previous_sealed = sealed, sealed = zeroblob(%[4]d),
 						rotated = next, next = next + interval, due = next + interval WHERE due <= %[2]d`,
 					payload, s.now().UnixNano(), state, sealed))
-			}))
-			if err != nil {
-				b.Fatal(err)
-			}
+			})))
 			done += fleet
 		}
 		report(b, done)
@@ -127,10 +119,7 @@ func BenchmarkUpdate(b *testing.B) {
 		b.Run(fmt.Sprintf("baseline/callers=%d", callers), func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "cards.db")
 			filled(b, path).Close()
-			db, err := sql.Open("sqlite", dsn(path, forWriter...)+"&_txlock=immediate")
-			if err != nil {
-				b.Fatal(err)
-			}
+			db := must.Get(sql.Open("sqlite", dsn(path, forWriter...)+"&_txlock=immediate"))(b)
 			defer db.Close()
 			db.SetMaxOpenConns(1) // more would make them fail or sleep
 			selects, err1 := db.Prepare(`SELECT events, sealed FROM card WHERE id = ?`)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
@@ -39,23 +40,12 @@ func newWorld(t *testing.T, o Options) *world {
 	w := &world{clock: clock.NewMock(), registry: prometheus.NewPedanticRegistry()}
 	w.clock.Set(start)
 	o.Registerer, o.Clock = w.registry, w.clock
-	var err error
-	if w.metrics, err = New(o); err != nil {
-		t.Fatal(err)
-	}
+	w.metrics = must.Get(New(o))(t)
 	w.memory = memory.New(memory.Options{Clock: w.clock})
-	if w.store, err = w.metrics.Store(w.memory); err != nil {
-		t.Fatal(err)
-	}
+	w.store = must.Get(w.metrics.Store(w.memory))(t)
 	mustRegister(t, w.registry)(Sizes(w.store, time.Second))
-	keys, err := seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.engine, err = engine.New(w.store, engine.Random(nil, keys), engine.Options{Observer: w.metrics})
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := must.Get(seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize))))(t)
+	w.engine = must.Get(engine.New(w.store, engine.Random(nil, keys), engine.Options{Observer: w.metrics}))(t)
 	return w
 }
 
@@ -67,28 +57,22 @@ var ref = engine.Ref{Card: secretCard, Account: secretAccount}
 func (w *world) use(t *testing.T) {
 	t.Helper()
 	ctx := context.Background()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	_, _, err := w.engine.Register(ctx, ref, engine.RegisterRequest{Schedule: engine.IntervalRequest{Interval: time.Hour}})
-	must(err)
+	must.Do(t, err)
 	w.clock.Set(start.Add(2*time.Hour + 3*time.Second)) // the first slot is served late, the second one counts as missed
 	if n, err := w.engine.Tick(ctx); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	_, err = w.engine.Force(ctx, ref, engine.ForceRequest{}) // S1
-	must(err)
+	must.Do(t, err)
 	_, err = w.engine.Force(ctx, ref, engine.ForceRequest{}) // S3
-	must(err)
+	must.Do(t, err)
 	_, err = w.engine.Deliver(ctx, ref, start.Add(time.Hour)) // a duplicate that is held: R12
-	must(err)
+	must.Do(t, err)
 	_, err = w.engine.SetInterval(ctx, ref, engine.IntervalRequest{Interval: time.Hour}) // R9
-	must(err)
+	must.Do(t, err)
 	revealed, err := w.engine.Reveal(ctx, ref)
-	must(err)
+	must.Do(t, err)
 	if v, err := w.engine.Verify(ctx, ref, revealed.CVV); v.Verdict != engine.VerdictCurrent || err != nil {
 		t.Fatal(v, err)
 	}
@@ -185,10 +169,7 @@ func TestMetrics_PassPrometheusLint(t *testing.T) {
 			t.Errorf("no line %q", line)
 		}
 	}
-	problems, err := testutil.GatherAndLint(w.registry)
-	if err != nil {
-		t.Fatal(err)
-	}
+	problems := must.Get(testutil.GatherAndLint(w.registry))(t)
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
@@ -232,10 +213,7 @@ func TestStore_MeasuresEveryCall(t *testing.T) {
 	}
 	s.Stats(ctx)
 	s.DeleteExpired(ctx, start, 1)
-	lease, err := s.AcquireLease(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	lease := must.Get(s.AcquireLease(ctx))(t)
 	if _, err := s.AcquireLease(ctx); !errors.Is(err, store.ErrLeaseHeld) {
 		t.Error(err)
 	}
@@ -303,18 +281,13 @@ func TestKeySetAge_CountsFromLastRefresh(t *testing.T) {
 func mustRegister(t *testing.T, registry *prometheus.Registry) func(prometheus.Collector, error) {
 	return func(c prometheus.Collector, err error) {
 		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, err)
 		registry.MustRegister(c)
 	}
 }
 
 func TestMetrics_RefuseMissingArguments(t *testing.T) {
-	m, err := New(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := must.Get(New(Options{}))(t)
 	for name, build := range map[string]func() error{
 		"Store":            func() error { _, err := m.Store(nil); return err },
 		"Store of a type":  func() error { _, err := m.Store((*memory.Store)(nil)); return err },

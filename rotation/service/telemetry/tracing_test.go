@@ -17,6 +17,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"cvvrotation/internal/must"
 )
 
 // api returns a handler with a route that names a card, and that reads the store.
@@ -135,10 +137,7 @@ func TestNewTracerProvider_ExportsToOTLPReceiver(t *testing.T) {
 	}))
 	defer receiver.Close()
 	ctx := context.Background()
-	provider, err := NewTracerProvider(ctx, receiver.URL+"/v1/traces", TracingOptions{Headers: map[string]string{"X-Token": "t"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	provider := must.Get(NewTracerProvider(ctx, receiver.URL+"/v1/traces", TracingOptions{Headers: map[string]string{"X-Token": "t"}}))(t)
 	w := newWorld(t, Options{Tracer: provider})
 	w.api().ServeHTTP(httptest.NewRecorder(), request("/v1/cards/"+secretCard+"/cvv/rotate?pan="+secret))
 	if err := provider.Shutdown(ctx); err != nil {

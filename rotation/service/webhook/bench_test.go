@@ -7,6 +7,7 @@ import (
 	"os"
 	"testing"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/webhook"
 )
@@ -15,10 +16,7 @@ import (
 func BenchmarkDeliver(b *testing.B) {
 	server := serve(b, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
 	sink := newSink(b, server.URL, webhook.Options{})
-	payload, err := os.ReadFile("../../engine/event/testdata/v1/automatic.json")
-	if err != nil {
-		b.Fatal(err)
-	}
+	payload := must.Get(os.ReadFile("../../engine/event/testdata/v1/automatic.json"))(b)
 	events := make([]store.Queued, 1000)
 	for i := range events {
 		events[i] = queued(fmt.Sprintf("card-%d", i), 1)
@@ -27,9 +25,7 @@ func BenchmarkDeliver(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		for _, err := range sink.Deliver(b.Context(), events) {
-			if err != nil {
-				b.Fatal(err)
-			}
+			must.Do(b, err)
 		}
 		n += len(events)
 	}

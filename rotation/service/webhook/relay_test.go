@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
@@ -55,20 +56,15 @@ func TestRelay_FailingReceiverGetsEverythingInOrder(t *testing.T) {
 	})
 	s := memory.New(memory.Options{})
 	for i := range cards * each {
-		if err := s.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Change) error {
+		must.Do(t, s.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Change) error {
 			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
 			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
 			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
+		}))
 	}
-	relay, err := outbox.New(s, newSink(t, server.URL, webhook.Options{}), outbox.Options{
+	relay := must.Get(outbox.New(s, newSink(t, server.URL, webhook.Options{}), outbox.Options{
 		MaxAttempts: 100, Batch: 32, MinBackoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond, MaxPause: 20 * time.Millisecond,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	stopped := make(chan error)
 	go func() { stopped <- relay.Run(ctx) }()

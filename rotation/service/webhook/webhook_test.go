@@ -24,6 +24,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"go.uber.org/goleak"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/webhook"
@@ -39,10 +40,7 @@ const (
 func secrets(t testing.TB, texts ...string) (secrets []webhook.Secret) {
 	t.Helper()
 	for _, text := range texts {
-		s, err := webhook.ParseSecret(text)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := must.Get(webhook.ParseSecret(text))(t)
 		secrets = append(secrets, s)
 	}
 	return secrets
@@ -54,10 +52,7 @@ func newSink(t testing.TB, url string, o webhook.Options, signers ...webhook.Sec
 	if len(signers) == 0 {
 		signers = secrets(t, oldSecret)
 	}
-	s, err := webhook.New(url, signers, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(webhook.New(url, signers, o))(t)
 	t.Cleanup(func() { s.Close() })
 	return s
 }
@@ -100,10 +95,7 @@ func TestSign_ReceiverVerifiesWithEitherSecret(t *testing.T) {
 		}
 		r := <-got
 		for _, secret := range []string{oldSecret, newSecret} {
-			w, err := standardwebhooks.NewWebhook(secret)
-			if err != nil {
-				t.Fatal(err)
-			}
+			w := must.Get(standardwebhooks.NewWebhook(secret))(t)
 			if err := w.Verify(r.body, r.header); err != nil {
 				t.Error(err)
 			}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
@@ -51,10 +52,7 @@ func TestAudit_FindsWhatIsWrongWithAHistory(t *testing.T) {
 	right := func() History {
 		h := History{Guard: guard, Events: r.base.Written(0), Answers: slices.Clone(r.answers), At: r.at(), Complete: true}
 		for _, l := range r.cards {
-			c, err := r.base.Card(context.Background(), l.ref.Card)
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := must.Get(r.base.Card(context.Background(), l.ref.Card))(t)
 			h.Cards = append(h.Cards, c)
 		}
 		for _, q := range h.Events {
@@ -155,17 +153,13 @@ func TestAudit_AcceptsTheSlotsThatEventsAllow(t *testing.T) {
 // play returns what is stored of a card after its events, and what it wrote.
 func play(t *testing.T, es []rotation.Event) (c store.Card, written []store.Queued) {
 	t.Helper()
-	rules, err := rotation.NewRules(guard, rotation.GuardFromRequest)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rules := must.Get(rotation.NewRules(guard, rotation.GuardFromRequest))(t)
 	var s rotation.State
 	c = store.Card{ID: "card", Version: 1}
 	for _, e := range es {
-		var d rotation.Decision
-		if s, d, err = rules.Decide(s, e); err != nil {
-			t.Fatal(err)
-		}
+		next, d, err := rules.Decide(s, e)
+		must.Do(t, err)
+		s = next
 		changed := event.Changed{
 			Source: "/", Card: c.ID, At: e.At(), Operation: event.OperationChangeInterval, Interval: s.Interval(),
 			Rescheduled: d.Reschedule(), Reason: d.Reason(), Scenario: d.Scenario, Missed: d.Missed,
@@ -180,8 +174,6 @@ func play(t *testing.T, es []rotation.Event) (c store.Card, written []store.Queu
 		changed.Number, changed.Version, changed.Next = c.Events, c.Version, c.Next
 		written = append(written, store.Queued{Event: store.Event{Card: c.ID, Number: c.Events, At: e.At(), Payload: changed.AppendJSON(nil)}})
 	}
-	if c.State, err = s.MarshalBinary(); err != nil {
-		t.Fatal(err)
-	}
+	c.State = must.Get(s.MarshalBinary())(t)
 	return c, written
 }

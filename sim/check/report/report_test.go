@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/sim/check"
 	"cvvrotation/sim/check/campaign"
 	"cvvrotation/sim/check/enginecheck"
@@ -18,9 +19,7 @@ const minRuns, minReplicas = 20, 10
 
 func finished(t *testing.T, r *Report) string {
 	t.Helper()
-	if err := r.Finish(context.Background(), t.TempDir(), false); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, r.Finish(context.Background(), t.TempDir(), false))
 	var text, object bytes.Buffer
 	if err := r.WriteText(&text); err != nil {
 		t.Error(err)
@@ -37,9 +36,7 @@ func (d fullDisk) Write([]byte) (int, error) { return 0, d.error }
 
 func TestWrite_ReturnsTheWritersError(t *testing.T) {
 	r := New(Options{})
-	if err := r.Finish(t.Context(), t.TempDir(), false); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, r.Finish(t.Context(), t.TempDir(), false))
 	full := fullDisk{errors.New("no space left on device")}
 	for name, write := range map[string]func(io.Writer) error{"text": r.WriteText, "JSON": r.WriteJSON, "HTML": r.WriteHTML} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cvvrotation/internal/must"
 )
 
 // Browser is a headless Chromium that a test drives by its DevTools protocol,
@@ -55,22 +57,16 @@ func Start(t *testing.T) *Browser {
 		t.Skip("no browser: apt-get install chromium")
 	}
 	fromTest, in, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, err)
 	out, toTest, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, err)
 	cmd := exec.Command(program, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu",
 		"--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir="+t.TempDir())
 	cmd.ExtraFiles = []*os.File{fromTest, toTest} // 3 and 4
 	var said bytes.Buffer
 	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, cmd.Start())
 	fromTest.Close()
 	toTest.Close()
 	b := &Browser{in: in, calls: make(map[int]chan message), events: make(map[string][]message)}
@@ -179,9 +175,7 @@ type Screen struct {
 func (b *Browser) Open(t *testing.T, html string, s Screen) *Tab {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "report.html")
-	if err := os.WriteFile(file, []byte(html), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(file, []byte(html), 0o644))
 	return b.Visit(t, "file://"+file, s)
 }
 
@@ -190,13 +184,9 @@ func (b *Browser) Visit(t *testing.T, url string, s Screen) *Tab {
 	t.Helper()
 	p := &Tab{T: t, b: b, url: url}
 	var target struct{ TargetID string }
-	if err := b.call("", "Target.createTarget", Object{"url": "about:blank"}, &target); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, b.call("", "Target.createTarget", Object{"url": "about:blank"}, &target))
 	var attached struct{ SessionID string }
-	if err := b.call("", "Target.attachToTarget", Object{"targetId": target.TargetID, "flatten": true}, &attached); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, b.call("", "Target.attachToTarget", Object{"targetId": target.TargetID, "flatten": true}, &attached))
 	p.session = attached.SessionID
 	t.Cleanup(func() { b.call("", "Target.closeTarget", Object{"targetId": target.TargetID}, nil) })
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {

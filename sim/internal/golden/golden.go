@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cvvrotation/internal/must"
 )
 
 var update = flag.Bool("update", false, "write the golden files; review the difference")
@@ -16,14 +18,9 @@ var update = flag.Bool("update", false, "write the golden files; review the diff
 func Check(t testing.TB, file string, got []byte) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(file, got, 0o644))
 	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := must.Get(os.ReadFile(file))(t)
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
 		t.Errorf("%s differs (-want +got); run the test with -update and review the difference:\n%s", file, diff)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cvvrotation/internal/must"
 )
 
 func TestAlerts_UseExistingMetricsAndAreDocumented(t *testing.T) {
@@ -17,10 +19,7 @@ func TestAlerts_UseExistingMetricsAndAreDocumented(t *testing.T) {
 	p.send("POST", p.pci+"/v1/cards/a/cvv/rotate", auth, "")
 	_, metrics := p.get(p.ops + "/metrics")
 	for _, file := range []string{"deploy/alerts.yaml", "../../../../docs/operating.md"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := must.Get(os.ReadFile(file))(t)
 		names := regexp.MustCompile(`\bcvv_[a-z_]+`).FindAllString(string(text), -1)
 		if len(names) == 0 {
 			t.Errorf("%s names no metric", file)

@@ -10,15 +10,13 @@ import (
 	"testing"
 
 	"cvvrotation/cmd/command"
+	"cvvrotation/internal/must"
 )
 
 // readAudit returns the records of a file and fails on a torn line.
 func readAudit(t *testing.T, file string) (records []map[string]any) {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(os.ReadFile(file))(t)
 	for line := range strings.Lines(string(text)) {
 		var r map[string]any
 		if err := json.Unmarshal([]byte(line), &r); err != nil || !strings.HasSuffix(line, "\n") {
@@ -69,9 +67,7 @@ func TestAuditLog_DaemonAndOperatorsShareOneFile(t *testing.T) {
 		t.Errorf("%d versions on record, %d by operators", len(versions), operators)
 	}
 
-	if err := os.Rename(file, file+".1"); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Rename(file, file+".1"))
 	p.signal(syscall.SIGHUP)
 	p.wait(p.log, "audit log reopened")
 	if status, _ := p.send("GET", p.pci+"/v1/cards/a/cvv", auth, ""); status != 200 {
@@ -82,12 +78,8 @@ func TestAuditLog_DaemonAndOperatorsShareOneFile(t *testing.T) {
 	}
 
 	// If the path cannot be opened, the daemon continues with the old file.
-	if err := os.Rename(file, file+".2"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(file, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Rename(file, file+".2"))
+	must.Do(t, os.Mkdir(file, 0o700))
 	p.signal(syscall.SIGHUP)
 	p.wait(p.log, "reopening the audit log failed; still writing to the old file")
 	if status, _ := p.send("GET", p.pci+"/v1/cards/a/cvv", auth, ""); status != 200 {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/event"
 )
 
@@ -109,16 +110,10 @@ func TestDevelopmentTour_PrintedCommandsWork(t *testing.T) {
 	}
 
 	// What was logged, and what lies on the disk, tells nobody a secret.
-	key, err := os.ReadFile(filepath.Join(dir, "sealing.keys"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must.Get(os.ReadFile(filepath.Join(dir, "sealing.keys")))(t)
 	_, secret, _ := strings.Cut(strings.TrimSpace(string(key)), ":")
 	token := strings.TrimPrefix(strings.TrimSpace(lines[0]), "TOKEN=")
-	audit, err := os.ReadFile(filepath.Join(dir, "audit.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	audit := must.Get(os.ReadFile(filepath.Join(dir, "audit.jsonl")))(t)
 	if n := strings.Count(string(audit), "\n"); n != 4 { // registered, rotated, revealed; and what the operator did
 		t.Errorf("%d records in the audit log", n)
 	}
@@ -143,10 +138,7 @@ func TestDevelopmentTour_PrintedCommandsWork(t *testing.T) {
 func try(t *testing.T, lines []string) (answers []string) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err == nil {
-		out, err := exec.Command("sh", "-ec", strings.Join(lines, "\n")).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := must.Get(exec.Command("sh", "-ec", strings.Join(lines, "\n")).Output())(t)
 		return strings.Split(strings.TrimSpace(string(out)), "\n")
 	}
 	t.Log("there is no curl: sending what it would")
@@ -173,10 +165,7 @@ func try(t *testing.T, lines []string) (answers []string) {
 
 func readEvents(t *testing.T, file string) (events []event.Changed) {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(os.ReadFile(file))(t)
 	for line := range strings.Lines(string(text)) {
 		e, err := event.Parse([]byte(strings.TrimSuffix(line, "\n")))
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/event"
 )
 
@@ -29,18 +30,11 @@ func TestEventSink_DeliversToWebhookAndJetStream(t *testing.T) {
 	defer hook.Close()
 
 	broker := startNATS(t, &server.Options{})
-	conn, err := nats.Connect(broker.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(nats.Connect(broker.ClientURL()))(t)
 	defer conn.Close()
 	messages := make(chan *nats.Msg, 10)
-	if _, err := conn.ChanSubscribe("cards.>", messages); err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.Flush(); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(conn.ChanSubscribe("cards.>", messages))(t)
+	must.Do(t, conn.Flush())
 
 	const hidden = "HIDDEN-password"
 	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("s", 24)))
@@ -96,10 +90,7 @@ func TestEventSink_DeliversToWebhookAndJetStream(t *testing.T) {
 func startNATS(t *testing.T, o *server.Options) *server.Server {
 	t.Helper()
 	o.Host, o.Port, o.JetStream, o.StoreDir, o.NoLog, o.NoSigs = "127.0.0.1", -1, true, t.TempDir(), true, true
-	broker, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	broker := must.Get(server.NewServer(o))(t)
 	broker.Start()
 	t.Cleanup(func() {
 		broker.Shutdown()

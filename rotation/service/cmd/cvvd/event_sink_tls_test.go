@@ -21,6 +21,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/event"
 )
 
@@ -35,10 +36,7 @@ func TestEventSink_DeliversOverMutualTLS(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(ca)
 	pair := func(name string) []tls.Certificate {
-		p, err := tls.LoadX509KeyPair(at(name+".pem"), at(name+".key"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := must.Get(tls.LoadX509KeyPair(at(name+".pem"), at(name+".key")))(t)
 		return []tls.Certificate{p}
 	}
 	receiver := &tls.Config{Certificates: pair("server"), ClientCAs: roots, ClientAuth: tls.RequireAndVerifyClientCert}
@@ -55,25 +53,13 @@ func TestEventSink_DeliversOverMutualTLS(t *testing.T) {
 
 	options := &server.Options{TLS: true, TLSVerify: true, TLSTimeout: 10, TLSConfig: receiver.Clone()}
 	user, seed := entrust(t, options)
-	creds, err := jwt.FormatUserConfig(user, []byte(seed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(at("nats.creds"), creds, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	creds := must.Get(jwt.FormatUserConfig(user, []byte(seed)))(t)
+	must.Do(t, os.WriteFile(at("nats.creds"), creds, 0o600))
 	broker := startNATS(t, options)
-	conn, err := nats.Connect(broker.ClientURL(), nats.UserJWTAndSeed(user, seed), nats.Secure(&tls.Config{RootCAs: roots, Certificates: pair("client")}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(nats.Connect(broker.ClientURL(), nats.UserJWTAndSeed(user, seed), nats.Secure(&tls.Config{RootCAs: roots, Certificates: pair("client")})))(t)
 	defer conn.Close()
-	if _, err := conn.Subscribe("cards.>", func(m *nats.Msg) { bodies <- m.Data }); err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.Flush(); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(conn.Subscribe("cards.>", func(m *nats.Msg) { bodies <- m.Data }))(t)
+	must.Do(t, conn.Flush())
 
 	for name, env := range map[string][]string{
 		"webhook": {"CVVD_EVENTS_SINK=webhook", "CVVD_EVENTS_WEBHOOK_URL=" + hook.URL,
@@ -111,9 +97,7 @@ func TestEventSink_DeliversOverMutualTLS(t *testing.T) {
 func entrust(t *testing.T, o *server.Options) (user, seed string) {
 	t.Helper()
 	create := func(key nkeys.KeyPair, err error) (nkeys.KeyPair, string) {
-		if err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, err)
 		id, _ := key.PublicKey()
 		return key, id
 	}
@@ -127,19 +111,11 @@ func entrust(t *testing.T, o *server.Options) (user, seed string) {
 		if a == account {
 			claims.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
 		}
-		token, err := claims.Encode(operatorKey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := resolver.Store(a, token); err != nil {
-			t.Fatal(err)
-		}
+		token := must.Get(claims.Encode(operatorKey))(t)
+		must.Do(t, resolver.Store(a, token))
 	}
 	o.TrustedKeys, o.SystemAccount, o.AccountResolver = []string{operator}, system, resolver
-	user, err := jwt.NewUserClaims(id).Encode(accountKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	user = must.Get(jwt.NewUserClaims(id).Encode(accountKey))(t)
 	b, _ := userKey.Seed()
 	return user, string(b)
 }

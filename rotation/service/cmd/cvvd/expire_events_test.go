@@ -11,6 +11,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/sqlite"
 )
@@ -23,27 +24,20 @@ func TestExpireEvents_DeletesOldUndeliveredEventsWithoutSink(t *testing.T) {
 	path, events := filepath.Join(dir, "cvvd.db"), filepath.Join(dir, "events.jsonl")
 	clk := clock.NewMock()
 	clk.Set(time.Now())
-	s, err := sqlite.Open(context.Background(), path, sqlite.Options{Clock: clk})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(sqlite.Open(context.Background(), path, sqlite.Options{Clock: clk}))(t)
 	now := clk.Now()
 	for _, c := range []struct {
 		id  string
 		ago time.Duration
 	}{{"old", 49 * time.Hour}, {"older", 48*time.Hour + time.Minute}, {"recent", 47 * time.Hour}} {
 		clk.Set(now.Add(-c.ago))
-		if err := s.Update(context.Background(), c.id, "", func(tx *store.Change) error {
+		must.Do(t, s.Update(context.Background(), c.id, "", func(tx *store.Change) error {
 			payload, err := json.Marshal(map[string]string{"id": c.id + ".1"})
 			tx.Event = &store.Event{Card: c.id, Number: 1, At: tx.Now, Payload: payload}
 			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
+		}))
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, s.Close())
 	env := settings(t, "CVVD_STORE_PATH="+path, "CVVD_ENGINE_KEEP_EVENTS=48h", "CVVD_ENGINE_SWEEP=1s")
 
 	p := start(t, env, "serve").serving()

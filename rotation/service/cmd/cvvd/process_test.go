@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cvvrotation/internal/must"
 )
 
 // binary builds the command, once for all tests.
@@ -80,18 +82,13 @@ const patience = 30 * time.Second // generous, for a busy machine
 // start starts the command and kills it at the end of the test.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	name, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	name := must.Get(binary())(t)
 	p := &process{t: t, cmd: exec.Command(name, args...), done: make(chan struct{}),
 		out: &output{changed: make(chan struct{})}, log: &output{changed: make(chan struct{})},
 		client: &http.Client{Timeout: patience, Transport: &http.Transport{}}}
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.log
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, p.cmd.Start())
 	go func() {
 		p.err = p.cmd.Wait()
 		close(p.done)
@@ -158,9 +155,7 @@ func (p *process) end(s syscall.Signal) error {
 
 func (p *process) signal(s syscall.Signal) {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		p.t.Fatal(err)
-	}
+	must.Do(p.t, p.cmd.Process.Signal(s))
 }
 
 // get returns the status and the body.
@@ -173,9 +168,7 @@ func (p *process) get(url string) (int, string) {
 func (p *process) send(method, url, token, body string) (int, string) {
 	p.t.Helper()
 	status, answer, err := p.try(method, url, token, body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	must.Do(p.t, err)
 	return status, answer
 }
 

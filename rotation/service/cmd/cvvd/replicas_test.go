@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"cvvrotation/cmd/command"
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/seal"
@@ -33,9 +34,7 @@ func settings(t *testing.T, more ...string) []string {
 	dir := t.TempDir()
 	put := func(name, text string) string {
 		name = filepath.Join(dir, name)
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(name, []byte(text), 0o600))
 		return name
 	}
 	return append([]string{
@@ -72,39 +71,23 @@ func TestServe_ReplicasRotateEachDueCardOnce(t *testing.T) {
 	// The cards were registered half an hour ago and have been due for 20 minutes.
 	then := clock.NewMock()
 	then.Set(time.Now().Add(-30 * time.Minute).Truncate(time.Microsecond))
-	past, err := postgres.Open(ctx, url, postgres.Options{Clock: then})
-	if err != nil {
-		t.Fatal(err)
-	}
+	past := must.Get(postgres.Open(ctx, url, postgres.Options{Clock: then}))(t)
 	defer past.Close()
 	first := then.Now().UTC().Add(10 * time.Minute)
 	enrol(t, past, cards, first)
-	s, err := postgres.Open(ctx, url, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(postgres.Open(ctx, url, postgres.Options{}))(t)
 	defer s.Close()
 
 	// No daemon can claim cards before all have started.
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(pgx.Connect(ctx, url))(t)
 	defer conn.Close(ctx)
-	held, err := conn.Begin(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := held.Exec(ctx, "LOCK TABLE cards IN EXCLUSIVE MODE"); err != nil {
-		t.Fatal(err)
-	}
+	held := must.Get(conn.Begin(ctx))(t)
+	must.Get(held.Exec(ctx, "LOCK TABLE cards IN EXCLUSIVE MODE"))(t)
 	var replicas [3]*process
 	for i := range replicas {
 		replicas[i] = start(t, env, "serve").serving()
 	}
-	if err := held.Rollback(ctx); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, held.Rollback(ctx))
 	rotated := func(p *process) int {
 		_, metrics := p.get(p.ops + "/metrics")
 		n := 0
@@ -118,10 +101,7 @@ func TestServe_ReplicasRotateEachDueCardOnce(t *testing.T) {
 	replicas[0].end(syscall.SIGKILL)
 
 	until(t, "all are rotated and delivered", func() bool {
-		stats, err := s.Stats(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		stats := must.Get(s.Stats(ctx))(t)
 		return stats.Backlog == 0 && stats.Waiting == 0
 	})
 	shares := []int{rotated(replicas[1]), rotated(replicas[2])}
@@ -137,10 +117,7 @@ func TestServe_ReplicasRotateEachDueCardOnce(t *testing.T) {
 
 	// Every card was rotated once, for one slot, and its event says so.
 	for after := ""; ; {
-		page, err := s.ListCards(ctx, after, 1000)
-		if err != nil {
-			t.Fatal(err)
-		}
+		page := must.Get(s.ListCards(ctx, after, 1000))(t)
 		if len(page) == 0 {
 			break
 		}
@@ -177,10 +154,7 @@ func TestServe_ReplicasRotateEachDueCardOnce(t *testing.T) {
 	}
 	log := map[string]bool{}
 	for after := int64(0); ; {
-		page, err := s.ListEvents(ctx, after, 1000)
-		if err != nil {
-			t.Fatal(err)
-		}
+		page := must.Get(s.ListEvents(ctx, after, 1000))(t)
 		if len(page) == 0 {
 			break
 		}
@@ -203,14 +177,8 @@ const interval = time.Hour
 func enrol(t *testing.T, s store.Store, cards int, first time.Time) {
 	t.Helper()
 	ctx := context.Background()
-	keys, err := seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := engine.New(s, engine.Random(nil, keys), engine.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := must.Get(seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize))))(t)
+	e := must.Get(engine.New(s, engine.Random(nil, keys), engine.Options{}))(t)
 	var wait sync.WaitGroup
 	for worker := range 8 {
 		wait.Go(func() {

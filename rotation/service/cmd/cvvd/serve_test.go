@@ -32,6 +32,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"cvvrotation/cmd/command"
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
@@ -55,10 +56,7 @@ func token(t *testing.T, scope string) string {
 		"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}
 	unsigned := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims)
 	unsigned.Header["kid"] = "k1"
-	text, err := unsigned.SignedString(signer())
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(unsigned.SignedString(signer()))(t)
 	return text
 }
 
@@ -75,10 +73,7 @@ func TestServe_GracefulShutdownAnswersRunningRequest(t *testing.T) {
 		t.Error(status, body)
 	}
 
-	conn, err := net.Dial("tcp", strings.TrimPrefix(p.pci, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(net.Dial("tcp", strings.TrimPrefix(p.pci, "http://")))(t)
 	defer conn.Close()
 	const body = `{"service_code":"620"}`
 	fmt.Fprintf(conn, "POST /v1/cards/a/cvv/rotate HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", auth, len(body))
@@ -125,14 +120,8 @@ func TestServe_WriteTimeoutExceedsRequestLimit(t *testing.T) {
 			c := newCLI(nil, io.Discard, io.Discard, []string{
 				"CVVD_LISTEN_PCI=127.0.0.1:0", "CVVD_LISTEN_OPS=127.0.0.1:0", "CVVD_LIMITS_REQUEST=" + request.String(),
 			})
-			cfg, err := c.load(t.Context(), &configFlags{dev: true, devDir: t.TempDir()}, config.All)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d, err := c.build(t.Context(), cfg, true, slog.New(slog.DiscardHandler))
-			if err != nil {
-				t.Fatal(err)
-			}
+			cfg := must.Get(c.load(t.Context(), &configFlags{dev: true, devDir: t.TempDir()}, config.All))(t)
+			d := must.Get(c.build(t.Context(), cfg, true, slog.New(slog.DiscardHandler)))(t)
 			if d.pci.WriteTimeout < request+5*time.Second {
 				t.Errorf("write timeout %v", d.pci.WriteTimeout)
 			}
@@ -148,10 +137,7 @@ func TestServe_SecondSignalOrTimeoutAbortsShutdown(t *testing.T) {
 	for name, more := range map[string]string{"second signal": "", "too long": "CVVD_LISTEN_SHUTDOWN=1s"} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, settings(t, "CVVD_LIMITS_REQUEST=60s", more), "serve").serving()
-			conn, err := net.Dial("tcp", strings.TrimPrefix(p.pci, "http://"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			conn := must.Get(net.Dial("tcp", strings.TrimPrefix(p.pci, "http://")))(t)
 			defer conn.Close()
 			fmt.Fprintf(conn, "PUT /v1/cards/a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", token(t, "cards:register"))
 			until(t, "the request is under way", func() bool {
@@ -237,10 +223,7 @@ func TestServe_SIGHUPReloadsCertificateAndReopensEventsFile(t *testing.T) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(ca)
-	pair, err := tls.LoadX509KeyPair(at("client.pem"), at("client.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	pair := must.Get(tls.LoadX509KeyPair(at("client.pem"), at("client.key")))(t)
 	var serial *big.Int
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair},
 		VerifyConnection: func(s tls.ConnectionState) error { serial = s.PeerCertificates[0].SerialNumber; return nil }}}
@@ -258,9 +241,7 @@ func TestServe_SIGHUPReloadsCertificateAndReopensEventsFile(t *testing.T) {
 	transport.TLSClientConfig.Certificates = []tls.Certificate{pair}
 
 	until(t, "the first event is delivered", func() bool { _, err := os.Stat(events); return err == nil && len(readEvents(t, events)) == 1 })
-	if err := os.Rename(events, events+".1"); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Rename(events, events+".1"))
 	certify(t, dir, "server", ca, caKey)
 	p.signal(syscall.SIGHUP)
 	p.wait(p.log, "events file reopened")
@@ -273,9 +254,7 @@ func TestServe_SIGHUPReloadsCertificateAndReopensEventsFile(t *testing.T) {
 	until(t, "the second event is delivered", func() bool { return len(readEvents(t, events)) == 1 })
 
 	// If reloading fails, the old certificate is served.
-	if err := os.WriteFile(at("server.pem"), []byte("no certificate"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(at("server.pem"), []byte("no certificate"), 0o600))
 	p.signal(syscall.SIGHUP)
 	p.wait(p.log, "TLS certificate reload failed; still serving the old certificate")
 	if status, _ := p.send("POST", p.pci+"/v1/cards/a/cvv/rotate", auth, ""); status != 200 {
@@ -289,10 +268,7 @@ func TestServe_SIGHUPReloadsCertificateAndReopensEventsFile(t *testing.T) {
 // certify writes a certificate and its key. Without a parent it creates an authority.
 func certify(t *testing.T, dir, name string, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must.Get(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
 	template := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
@@ -301,38 +277,21 @@ func certify(t *testing.T, dir, name string, parent *x509.Certificate, parentKey
 		parent, parentKey = template, key
 		template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageCertSign, nil
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, parentKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	der := must.Get(x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, parentKey))(t)
+	keyDER := must.Get(x509.MarshalPKCS8PrivateKey(key))(t)
 	for file, block := range map[string]*pem.Block{name + ".pem": {Type: "CERTIFICATE", Bytes: der}, name + ".key": {Type: "PRIVATE KEY", Bytes: keyDER}} {
-		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600))
 	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := must.Get(x509.ParseCertificate(der))(t)
 	return cert, key
 }
 
 func TestServe_NotifiesSystemdOfStartLivenessAndStop(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "cvvd") // short enough for a socket's name
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := must.Get(os.MkdirTemp("", "cvvd"))(t) // short enough for a socket's name
 	defer os.RemoveAll(dir)
 	socket := filepath.Join(dir, "notify")
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"}))(t)
 	defer conn.Close()
 	p := start(t, settings(t, "NOTIFY_SOCKET="+socket, "WATCHDOG_USEC=100000"), "serve")
 	said := map[string]int{}
@@ -398,10 +357,7 @@ func TestServe_SendsTracesBeforeItEnds(t *testing.T) {
 
 func TestServe_FailsIfPortIsInUse(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	defer l.Close()
 	for _, variable := range []string{"CVVD_LISTEN_PCI", "CVVD_LISTEN_OPS"} {
 		t.Run(variable, func(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"cvvrotation/internal/must"
 )
 
 // killServer kills the server of a database and its child processes with SIGKILL. The
@@ -19,20 +21,12 @@ import (
 func killServer(t *testing.T, url string) {
 	t.Helper()
 	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(pgx.Connect(ctx, url))(t)
 	var data string
-	err = conn.QueryRow(ctx, "SHOW data_directory").Scan(&data)
+	err := conn.QueryRow(ctx, "SHOW data_directory").Scan(&data)
 	conn.Close(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, err)
+	text := must.Get(os.ReadFile(filepath.Join(data, "postmaster.pid")))(t)
 	first, _, _ := strings.Cut(string(text), "\n")
 	server, err := strconv.Atoi(first)
 	if err != nil {
@@ -54,21 +48,16 @@ func killServer(t *testing.T, url string) {
 	// Without an init process that reaps them, the next server would assume that the
 	// killed processes are alive.
 	for _, lock := range []string{filepath.Join(data, "postmaster.pid"), filepath.Join(filepath.Dir(data), ".s.PGSQL.5432.lock")} {
-		if err := os.Remove(lock); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.Remove(lock))
 	}
 }
 
 // childrenOf returns the child processes of a process.
 func childrenOf(t *testing.T, parent int) (all []int) {
 	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
+	stats := must.Get(filepath.Glob("/proc/[0-9]*/stat"))(t)
 	for _, name := range stats {
-		var pid, ppid int
+		var ppid int
 		var state string
 		text, _ := os.ReadFile(name) // it may have ended
 		_, rest, ok := strings.Cut(string(text), ") ")
@@ -78,7 +67,7 @@ func childrenOf(t *testing.T, parent int) (all []int) {
 		if _, err := fmt.Sscan(rest, &state, &ppid); err != nil || ppid != parent {
 			continue
 		}
-		if pid, err = strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil {
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil {
 			all = append(all, pid)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/outbox"
@@ -45,9 +46,7 @@ func TestKilledProcesses_OnPostgreSQL(t *testing.T) {
 	server := pgtest.New(t) // syncs to disk
 	w := newWorld(t, 3)
 	w.orders.URL = server.Database(t)
-	if err := postgres.Migrate(context.Background(), w.orders.URL); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, postgres.Migrate(context.Background(), w.orders.URL))
 	w.register()
 	n := number(t, "KILLS", 36)
 	for i := range n {
@@ -138,14 +137,10 @@ func newWorld(t *testing.T, children int) *world {
 func (w *world) register() {
 	w.t.Helper()
 	s, e, err := w.orders.open()
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	must.Do(w.t, err)
 	defer s.Close()
 	for i := range cards {
-		if _, err := register(e, i); err != nil {
-			w.t.Fatal(err)
-		}
+		must.Get(register(e, i))(w.t)
 	}
 }
 
@@ -177,14 +172,8 @@ func (w *world) life() {
 // childOf returns the command that starts a child with its orders.
 func childOf(t *testing.T, o orders) *exec.Cmd {
 	t.Helper()
-	text, err := json.Marshal(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(json.Marshal(o))(t)
+	exe := must.Get(os.Executable())(t)
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
 	return cmd
@@ -203,17 +192,9 @@ func (w *world) start(i int) {
 	})
 	cmd := childOf(w.t, o)
 	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
+	stdin := must.Get(cmd.StdinPipe())(w.t)
+	stdout := must.Get(cmd.StdoutPipe())(w.t)
+	must.Do(w.t, cmd.Start())
 	w.children[i] = &process{cmd, stdin, bufio.NewReader(stdout)}
 }
 
@@ -257,15 +238,11 @@ func (w *world) kill(i int) {
 func (w *world) eachAnswer(child int, f func(acknowledged)) {
 	o := w.orders
 	o.Child = child
-	if err := readLines(o.answersFile(), func(line []byte) {
+	must.Do(w.t, readLines(o.answersFile(), func(line []byte) {
 		var a acknowledged
-		if err := json.Unmarshal(line, &a); err != nil {
-			w.t.Fatal(err)
-		}
+		must.Do(w.t, json.Unmarshal(line, &a))
 		f(a)
-	}); err != nil {
-		w.t.Fatal(err)
-	}
+	}))
 }
 
 // replayed returns how many calls got a replayed answer.
@@ -306,9 +283,7 @@ func (w *world) violations() (wrong []error) {
 	}
 	o := w.orders
 	s, e, err := o.open()
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	must.Do(w.t, err)
 	defer s.Close()
 	h := enginecheck.History{Guard: guard, Complete: true}
 	var intervals []acknowledged
@@ -335,27 +310,20 @@ func (w *world) violations() (wrong []error) {
 		}
 	}
 	for {
-		if h.At, err = s.Now(ctx); err != nil {
-			w.t.Fatal(err)
-		}
+		h.At = must.Get(s.Now(ctx))(w.t)
 		if n, err := e.Tick(ctx); err != nil {
 			w.t.Fatal(err)
 		} else if n == 0 {
 			break
 		}
 	}
-	if h.Cards, err = s.ListCards(ctx, "", 1000); err != nil {
-		w.t.Fatal(err)
-	}
+	h.Cards = must.Get(s.ListCards(ctx, "", 1000))(w.t)
 	for {
 		after := int64(0)
 		if len(h.Events) > 0 {
 			after = h.Events[len(h.Events)-1].Position
 		}
-		more, err := s.ListEvents(ctx, after, 1000)
-		if err != nil {
-			w.t.Fatal(err)
-		}
+		more := must.Get(s.ListEvents(ctx, after, 1000))(w.t)
 		if len(more) == 0 {
 			break
 		}
@@ -382,15 +350,9 @@ func (w *world) violations() (wrong []error) {
 // deliver delivers the remaining events, and returns all deliveries.
 func (w *world) deliver(s store.Store) (all []store.Event) {
 	w.t.Helper()
-	sink, err := w.orders.sink()
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	sink := must.Get(w.orders.sink())(w.t)
 	defer sink.Close()
-	relay, err := outbox.New(s, sink, outbox.Options{Poll: 10 * time.Millisecond, LeaseRetry: 30 * time.Millisecond})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	relay := must.Get(outbox.New(s, sink, outbox.Options{Poll: 10 * time.Millisecond, LeaseRetry: 30 * time.Millisecond}))(w.t)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	done := make(chan error, 1)
@@ -406,16 +368,13 @@ func (w *world) deliver(s store.Store) (all []store.Event) {
 	if err := <-done; err != nil {
 		w.t.Fatal(err)
 	}
-	err = readLines(w.orders.eventsFile(), func(line []byte) {
+	must.Do(w.t, readLines(w.orders.eventsFile(), func(line []byte) {
 		c, err := event.Parse(line)
 		if err != nil {
 			w.t.Fatalf("%v: %s", err, line)
 		}
 		all = append(all, store.Event{Card: c.Card, Number: c.Number, At: c.At})
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	}))
 	return all
 }
 

@@ -14,6 +14,7 @@ import (
 
 	driver "modernc.org/sqlite"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/jsonl"
@@ -251,9 +252,7 @@ func TestPowerCuts_FindUnsyncedCommits(t *testing.T) {
 
 func (w *world) play(disk *powertest.Disk, run *powertest.Run, at func(moment int) bool) {
 	w.t.Helper()
-	if err := disk.Play(run, at); err != nil {
-		w.t.Fatal(err)
-	}
+	must.Do(w.t, disk.Play(run, at))
 }
 
 // trace runs a child on the files of image, after the given output of previous ones.
@@ -265,14 +264,9 @@ func (w *world) trace(image powertest.Image, output string) *powertest.Run {
 			o.Answered[a.Caller]++
 		}
 	})
-	if err := errors.Join(os.Remove(o.answersFile()), os.Remove(o.eventsFile())); err != nil {
-		w.t.Fatal(err)
-	}
+	must.Do(w.t, errors.Join(os.Remove(o.answersFile()), os.Remove(o.eventsFile())))
 	cmd := childOf(w.t, o)
-	run, err := powertest.Trace(w.t, o.Dir, cmd)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	run := must.Get(powertest.Trace(w.t, o.Dir, cmd))(w.t)
 	return run
 }
 
@@ -292,9 +286,7 @@ func (o orders) on(t *testing.T, image powertest.Image, output string) orders {
 			answers = append(answers, line...)
 		}
 	}
-	if err = errors.Join(image.Write(o.Dir), os.WriteFile(o.answersFile(), answers, 0o600), os.WriteFile(o.eventsFile(), events, 0o600)); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, errors.Join(image.Write(o.Dir), os.WriteFile(o.answersFile(), answers, 0o600), os.WriteFile(o.eventsFile(), events, 0o600)))
 	return o
 }
 
@@ -308,10 +300,7 @@ func (o orders) check(t *testing.T, image powertest.Image, output string) (wrong
 		return []error{err}
 	}
 	defer s.Close()
-	db, err := sql.Open("sqlite", o.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := must.Get(sql.Open("sqlite", o.Path))(t)
 	defer db.Close()
 	var verdict string
 	if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
@@ -325,13 +314,11 @@ func (o orders) check(t *testing.T, image powertest.Image, output string) (wrong
 	for _, q := range events {
 		stored[string(q.Payload)] = true
 	}
-	if err := readLines(o.eventsFile(), func(line []byte) {
+	must.Do(t, readLines(o.eventsFile(), func(line []byte) {
 		if !stored[strings.TrimSpace(string(line))] {
 			wrong = append(wrong, fmt.Errorf("a delivered event is not stored: %s", line))
 		}
-	}); err != nil {
-		t.Fatal(err)
-	}
+	}))
 	answered, last := o.Answered, map[int]engine.Rotation{}
 	w := &world{t: t, orders: o, children: make([]*process, 1)}
 	w.eachAnswer(0, func(a acknowledged) {

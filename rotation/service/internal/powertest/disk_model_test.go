@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cvvrotation/internal/must"
 )
 
 var (
@@ -29,19 +31,14 @@ func trace(t *testing.T, lines string) *Run {
 		}
 		return `"` + b.String() + `"`
 	})
-	events, err := parse(strings.NewReader(strings.TrimSpace(margin.ReplaceAllString(lines, "\n"))))
-	if err != nil {
-		t.Fatal(err)
-	}
+	events := must.Get(parse(strings.NewReader(strings.TrimSpace(margin.ReplaceAllString(lines, "\n")))))(t)
 	return &Run{dir: "/d", events: events}
 }
 
 func played(t *testing.T, image Image, lines string) *Disk {
 	t.Helper()
 	d := NewDisk(image)
-	if err := d.Play(trace(t, lines), nil); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, d.Play(trace(t, lines), nil))
 	return d
 }
 
@@ -215,15 +212,11 @@ func TestPlay_SyncIncludesWritesOfThePreviousProgram(t *testing.T) {
 		1 fsync(6) = 0
 		1 openat(AT_FDCWD, "/d", O_RDONLY) = 7
 		1 fsync(7) = 0`)
-	if err := d.Play(next, func(moment int) bool { return moment < next.Moments()-2 }); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, d.Play(next, func(moment int) bool { return moment < next.Moments()-2 }))
 	if got := left(d.Cut(KeepNothing, nil)); got != "" {
 		t.Errorf("killed before the name was synced: %q", got)
 	}
-	if err := d.Play(next, nil); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, d.Play(next, nil))
 	if got := left(d.Cut(KeepNothing, nil)); got != "a=X" {
 		t.Errorf("got %q", got)
 	}
@@ -257,9 +250,7 @@ func TestPlay_OutputCountsFromTheBeginningOfItsWrite(t *testing.T) {
 	}
 	d := NewDisk(nil)
 	var said []string
-	if err := d.Play(r, func(int) bool { said = append(said, d.Output()); return true }); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, d.Play(r, func(int) bool { said = append(said, d.Output()); return true }))
 	if diff := cmp.Diff([]string{"", "", "yes", "yes", "yes", "yes", "yes!"}, said); diff != "" {
 		t.Error(diff)
 	}

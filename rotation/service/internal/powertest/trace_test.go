@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cvvrotation/internal/must"
 )
 
 // childVariable turns the test binary into a program to trace. Its value is a folder.
@@ -47,26 +49,17 @@ func child(dir string) error {
 func TestTrace_OfARealProgram(t *testing.T) {
 	dir := t.TempDir()
 	before := Image{"a": []byte("--------")}
-	if err := before.Write(dir); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, before.Write(dir))
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"="+dir)
-	r, err := Trace(t, dir, cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must.Get(Trace(t, dir, cmd))(t)
 	d := NewDisk(before)
-	if err := d.Play(r, func(moment int) bool { return moment < r.Outputs()[0] }); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, d.Play(r, func(moment int) bool { return moment < r.Outputs()[0] }))
 	if got := left(d.Cut(KeepNothing, nil)); got != "a=--synced" || d.Output() != "told" {
 		t.Errorf("after the output %q there is %q", d.Output(), got)
 	}
 	d = NewDisk(before)
-	if err := d.Play(r, nil); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, d.Play(r, nil))
 	if got := left(d.Cut(KeepNothing, nil)); got != "a=--synced kept=" {
 		t.Errorf("the end has at least %q", got)
 	}
@@ -87,9 +80,7 @@ func TestTrace_FailsForCallsThatTheModelLacks(t *testing.T) {
 		"printf x | dd of=$0/a", // which cuts the file when it opens it
 	} {
 		dir := t.TempDir()
-		if err := (Image{"a": []byte("12345")}).Write(dir); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, (Image{"a": []byte("12345")}).Write(dir))
 		if _, err := Trace(t, dir, exec.Command("/bin/sh", "-c", command, dir)); err == nil {
 			t.Errorf("%s: no error", command)
 		}

@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"cvvrotation/internal/must"
 )
 
 // patience is the timeout for starting and stopping a server.
@@ -43,10 +45,7 @@ func Start(t testing.TB) string {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.server == nil {
-		s, err := start(programs(t), "fsync=off", "cvvd.fsync=off") // confirmed, so that the store accepts it
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := must.Get(start(programs(t), "fsync=off", "cvvd.fsync=off"))(t) // confirmed, so that the store accepts it
 		shared.server = s
 	}
 	return shared.server.Database(t)
@@ -67,10 +66,7 @@ type Server struct {
 // the server syncs to disk.
 func New(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	s, err := start(programs(t), settings...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must.Get(start(programs(t), settings...))(t)
 	t.Cleanup(s.end)
 	return s
 }
@@ -223,26 +219,19 @@ func (s *Server) end() {
 // Stop stops the server like a crash: it writes nothing more and breaks connections.
 func (s *Server) Stop(t testing.TB) {
 	t.Helper()
-	if err := s.run("pg_ctl", "-D", s.data(), "-m", "immediate", "-s", "-w", "stop"); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, s.run("pg_ctl", "-D", s.data(), "-m", "immediate", "-s", "-w", "stop"))
 }
 
 // Start starts a stopped server. URLs stay valid.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
-	if err := s.run("pg_ctl", s.startArguments()...); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, s.run("pg_ctl", s.startArguments()...))
 }
 
 // Log returns the server's log.
 func (s *Server) Log(t testing.TB) string {
 	t.Helper()
-	log, err := os.ReadFile(filepath.Join(s.dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := must.Get(os.ReadFile(filepath.Join(s.dir, "log")))(t)
 	return string(log)
 }
 
@@ -251,9 +240,7 @@ func (s *Server) Log(t testing.TB) string {
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	name := "test_" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	if err := s.exec("CREATE DATABASE " + name); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, s.exec("CREATE DATABASE "+name))
 	t.Cleanup(func() {
 		if err := s.exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
 			t.Error(err)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"cvvrotation/internal/must"
 )
 
 // childVariable turns the test binary into a process that starts a server, prints its
@@ -35,23 +37,15 @@ func TestStart_ServerEndsWhenTheProcessIsKilled(t *testing.T) {
 	programs(t) // skips if there are none
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"=1")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	out := must.Get(cmd.StdoutPipe())(t)
+	must.Do(t, cmd.Start())
 	dir, err := bufio.NewReader(out).ReadString('\n')
 	dir = strings.TrimSpace(dir)
 	if err != nil || dir == "" {
 		cmd.Process.Kill()
 		t.Fatalf("the child printed %q, %v", dir, err)
 	}
-	conn, err := pgx.Connect(t.Context(), (&Server{dir: dir}).url("postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(pgx.Connect(t.Context(), (&Server{dir: dir}).url("postgres")))(t)
 	defer conn.Close(context.Background())
 	cmd.Process.Kill()
 	cmd.Wait()
@@ -77,10 +71,7 @@ func TestStart_EachCallReturnsItsOwnDatabase(t *testing.T) {
 		t.Fatal("two calls returned the same database")
 	}
 	for _, url := range []string{one, two} {
-		conn, err := pgx.Connect(t.Context(), url)
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := must.Get(pgx.Connect(t.Context(), url))(t)
 		if _, err := conn.Exec(t.Context(), "CREATE TABLE t ()"); err != nil {
 			t.Error(err)
 		}
@@ -91,26 +82,16 @@ func TestStart_EachCallReturnsItsOwnDatabase(t *testing.T) {
 func TestStop_IsACrashThatKeepsCommits(t *testing.T) {
 	s := New(t)
 	url := s.Database(t)
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Exec(t.Context(), "CREATE TABLE t ()"); err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(pgx.Connect(t.Context(), url))(t)
+	must.Get(conn.Exec(t.Context(), "CREATE TABLE t ()"))(t)
 	s.Stop(t)
 	if err := conn.Ping(t.Context()); err == nil {
 		t.Fatal("the connection outlived the server")
 	}
 	s.Start(t)
-	conn, err = pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn = must.Get(pgx.Connect(t.Context(), url))(t)
 	defer conn.Close(context.Background())
-	if _, err := conn.Exec(t.Context(), "TABLE t"); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(conn.Exec(t.Context(), "TABLE t"))(t)
 	if !strings.Contains(s.Log(t), "recovery") {
 		t.Error("no recovery in the server's log: it did not crash")
 	}

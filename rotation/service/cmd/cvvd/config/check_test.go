@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cvvrotation/internal/must"
 )
 
 // good returns a valid configuration whose files are in dir.
@@ -25,9 +27,7 @@ func good(t *testing.T) (c Config, dir string) {
 	c.Keys.SealingFile = filepath.Join(dir, "sealing.keys")
 	c.Auth.Issuer, c.Auth.Audience, c.Auth.JWKSURL = "https://id.example", "cvv", "https://id.example/jwks.json"
 	text := "1:" + base64.StdEncoding.EncodeToString(make([]byte, 32)) + "\n"
-	if err := os.WriteFile(c.Keys.SealingFile, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(c.Keys.SealingFile, []byte(text), 0o600))
 	return c, dir
 }
 
@@ -191,10 +191,7 @@ func TestSinkTLS_ReloadsClientCertificateForEachConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		presented, err := got.GetClientCertificate(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		presented := must.Get(got.GetClientCertificate(nil))(t)
 		pool := x509.NewCertPool()
 		pool.AddCert(presented.Leaf)
 		if !pool.Equal(first) {
@@ -202,16 +199,12 @@ func TestSinkTLS_ReloadsClientCertificateForEachConnection(t *testing.T) {
 		}
 		first = certify(t, &c)
 	}
-	if err := os.Remove(c.Events.TLSKeyFile); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Remove(c.Events.TLSKeyFile))
 	if _, err := got.GetClientCertificate(nil); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 	certify(t, &c)
-	if err := os.Chmod(c.Events.TLSKeyFile, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Chmod(c.Events.TLSKeyFile, 0o644))
 	var named *FieldError
 	if _, err := c.SinkTLS(); !errors.As(err, &named) || named.Field != "events.tls_key_file" {
 		t.Error("a key that everybody can read:", err)
@@ -221,24 +214,13 @@ func TestSinkTLS_ReloadsClientCertificateForEachConnection(t *testing.T) {
 // certify writes a client certificate and its key, and returns it.
 func certify(t *testing.T, c *Config) *x509.CertPool {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must.Get(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := must.Get(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))(t)
+	private := must.Get(x509.MarshalPKCS8PrivateKey(key))(t)
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
 	for file, b := range map[string][]byte{c.Events.TLSCertFile: text, c.Events.TLSKeyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})} {
-		if err := os.WriteFile(file, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(file, b, 0o600))
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(text)

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cvvrotation/internal/must"
 )
 
 var update = flag.Bool("update", false, "rewrite cvvd.example.toml; review the difference")
@@ -24,25 +26,15 @@ const example = "../cvvd.example.toml"
 // The example's commented-out settings are the defaults.
 func TestWriteExample_MatchesExampleFileAndDefaults(t *testing.T) {
 	var b bytes.Buffer
-	if err := WriteExample(&b); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, WriteExample(&b))
 	if *update {
-		if err := os.WriteFile(example, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(example, b.Bytes(), 0o644))
 	}
-	text, err := os.ReadFile(example)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(os.ReadFile(example))(t)
 	if d := cmp.Diff(string(text), b.String()); d != "" {
 		t.Errorf("run go test ./rotation/service/cmd/cvvd/config -update:\n%s", d)
 	}
-	c, err := Parse(regexp.MustCompile(`(?m)^# (\w+ = )`).ReplaceAll(text, []byte("$1")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := must.Get(Parse(regexp.MustCompile(`(?m)^# (\w+ = )`).ReplaceAll(text, []byte("$1"))))(t)
 	if d := cmp.Diff(written(t, Default()), written(t, c)); d != "" {
 		t.Error(d)
 	}
@@ -74,9 +66,7 @@ func TestConfig_EveryFieldHasDocumentationAndUniqueName(t *testing.T) {
 func written(t *testing.T, c Config) string {
 	t.Helper()
 	var b strings.Builder
-	if err := c.Write(&b); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, c.Write(&b))
 	return b.String()
 }
 
@@ -100,19 +90,14 @@ func TestOverride_SetsEveryField(t *testing.T) {
 		return nil
 	})
 	before := written(t, c)
-	if err := c.Override(append(environ, "HOME=/", "CVVD_CONFIG=x")); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, c.Override(append(environ, "HOME=/", "CVVD_CONFIG=x")))
 	after := written(t, c)
 	for i, line := range strings.Split(after, "\n") {
 		if strings.Contains(line, " = ") && line == strings.Split(before, "\n")[i] {
 			t.Errorf("not overridden: %s", line)
 		}
 	}
-	again, err := Parse([]byte(after))
-	if err != nil {
-		t.Fatal(err)
-	}
+	again := must.Get(Parse([]byte(after)))(t)
 	again.Store.URL, again.Keys.Sealing, again.CVV.CVK = c.Store.URL, c.Keys.Sealing, c.CVV.CVK
 	again.Events.WebhookURL, again.Events.WebhookSecret, again.Events.NATSURL = c.Events.WebhookURL, c.Events.WebhookSecret, c.Events.NATSURL
 	if d := cmp.Diff(after, written(t, again)); d != "" {
@@ -143,9 +128,7 @@ func TestLoad_ErrorNamesPlaceAndProblemWithoutSecret(t *testing.T) {
 	} {
 		t.Run(test.text+test.variable, func(t *testing.T) {
 			name := filepath.Join(dir, "c.toml")
-			if err := os.WriteFile(name, []byte(test.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, os.WriteFile(name, []byte(test.text), 0o600))
 			_, err := Load(name, []string{test.variable})
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("%v, want %q", err, test.want)
@@ -160,9 +143,7 @@ func TestLoad_ErrorNamesPlaceAndProblemWithoutSecret(t *testing.T) {
 func TestConfig_PrintsNoSecret(t *testing.T) {
 	const hidden = "MARK-of-a-secret"
 	c := Default()
-	if err := c.Override([]string{"CVVD_STORE_URL=postgres://u:" + hidden + "@h/d", "CVVD_KEYS_SEALING=1:" + hidden, "CVVD_CVV_CVK=" + hidden, "CVVD_EVENTS_WEBHOOK_SECRET=" + hidden}); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, c.Override([]string{"CVVD_STORE_URL=postgres://u:" + hidden + "@h/d", "CVVD_KEYS_SEALING=1:" + hidden, "CVVD_CVV_CVK=" + hidden, "CVVD_EVENTS_WEBHOOK_SECRET=" + hidden}))
 	c.Store.Kind, c.CVV.Kind, c.Events.Sink = "postgres", "derived", "webhook"
 	text := written(t, c)
 	if n := strings.Count(text, "[redacted]"); n != 4 {

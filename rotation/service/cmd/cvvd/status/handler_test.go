@@ -14,6 +14,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
@@ -54,15 +55,12 @@ func newWorld() *world {
 // put stores a card with an event.
 func (w *world) put(t *testing.T, c store.Card) {
 	t.Helper()
-	err := w.store.Update(context.Background(), c.ID, "", func(tx *store.Change) error {
+	must.Do(t, w.store.Update(context.Background(), c.ID, "", func(tx *store.Change) error {
 		c.Version, c.Account, c.Created, c.Rotated, c.Events = 1, "acme", now, now, 1
 		tx.Card, tx.Write = c, true
 		tx.Event = &store.Event{Card: c.ID, Number: 1, At: tx.Now, Payload: []byte("{}")}
 		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 }
 
 // busy returns a world with rotations, due cards, failures and parked events.
@@ -93,9 +91,7 @@ func busy(t *testing.T) *world {
 			Failures: 1 + i, Failure: "drawing a CVV: seal: sealed under a key that the keyring does not have: key 2 <script>",
 		})
 	}
-	if err := w.store.RecordDeliveries(context.Background(), []store.Delivery{{Position: 1, Status: store.StatusParked, Failure: "x"}, {Position: 2, Status: store.StatusParked, Failure: "x"}}); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, w.store.RecordDeliveries(context.Background(), []store.Delivery{{Position: 1, Status: store.StatusParked, Failure: "x"}, {Position: 2, Status: store.StatusParked, Failure: "x"}}))
 	w.clock.Set(now)
 	return w
 }

@@ -1,0 +1,24 @@
+package must_test
+
+import (
+	"io"
+	"testing"
+
+	"cvvrotation/internal/must"
+)
+
+type fake struct{ fatal []any }
+
+func (f *fake) Helper()           {}
+func (f *fake) Fatal(args ...any) { f.fatal = args }
+
+func TestGet_EndsTheTestWithTheError(t *testing.T) {
+	call := func(err error) (int, error) { return 7, err }
+	var f fake
+	if n := must.Get(call(nil))(&f); n != 7 || f.fatal != nil {
+		t.Errorf("%d, ended with %v; want 7", n, f.fatal)
+	}
+	if must.Get(call(io.EOF))(&f); len(f.fatal) != 1 || f.fatal[0] != io.EOF {
+		t.Errorf("ended with %v, want EOF", f.fatal)
+	}
+}
