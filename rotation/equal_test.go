@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/cvvgen"
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/servicecode"
