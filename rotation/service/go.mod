@@ -89,6 +89,9 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 )
 
-require cvvrotation v0.0.0
+require (
+	cvvrotation v0.0.0
+	github.com/go-chi/chi/v5 v5.5.0
+)
 
 replace cvvrotation => ../..
