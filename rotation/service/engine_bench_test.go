@@ -38,7 +38,7 @@ var stores = []struct {
 	}},
 	{"postgres", func(b *testing.B, _ clock.Clock) store.Store {
 		url := pgtest.New(b, "fsync=on", "synchronous_commit=on").Database(b)
-		must.Do(b, postgres.Migrate(b.Context(), url))
+		must.Do(b, postgres.Migrate(b.Context(), url, postgres.Options{}))
 		s := must.Get(postgres.Open(b.Context(), url, postgres.Options{}))(b)
 		b.Cleanup(func() { s.Close() })
 		return s

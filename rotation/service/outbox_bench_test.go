@@ -90,7 +90,7 @@ func BenchmarkRelay(b *testing.B) {
 func benchPostgres(b *testing.B) {
 	server := pgtest.New(b, "fsync=on", "synchronous_commit=on", "shared_buffers=1GB", "max_wal_size=8GB", "checkpoint_timeout=1h", "autovacuum=off")
 	url := server.Database(b)
-	must.Do(b, postgres.Migrate(b.Context(), url))
+	must.Do(b, postgres.Migrate(b.Context(), url, postgres.Options{}))
 	conn := must.Get(pgx.Connect(b.Context(), url))(b)
 	defer conn.Close(context.Background())
 	exec := func(sql string, args ...any) {

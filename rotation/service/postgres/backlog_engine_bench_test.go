@@ -65,7 +65,7 @@ func enrol(b *testing.B, conn *pgx.Conn, cards int, order string, random *cvvgen
 func BenchmarkBacklogEngine(b *testing.B) {
 	server := benchServer(b)
 	url := server.Database(b)
-	must.Do(b, Migrate(b.Context(), url))
+	must.Do(b, Migrate(b.Context(), url, Options{}))
 	conn := connect(b, url)
 	keys := must.Get(seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize))))(b)
 	random := new(cvvgen.Random)

@@ -14,7 +14,7 @@ import (
 func Example() {
 	ctx := context.Background()
 	url := os.Getenv("DATABASE_URL") // postgres://user:password@host/database?sslmode=verify-full
-	if err := postgres.Migrate(ctx, url); err != nil {
+	if err := postgres.Migrate(ctx, url, postgres.Options{}); err != nil {
 		log.Fatal(err)
 	}
 	s, err := postgres.Open(ctx, url, postgres.Options{Connections: 16})

@@ -34,7 +34,7 @@ func open(t testing.TB, url string, o Options) *Store {
 func migrated(t testing.TB, database string) string {
 	t.Helper()
 	url := newSchema(database)
-	must.Do(t, Migrate(t.Context(), url))
+	must.Do(t, Migrate(t.Context(), url, Options{}))
 	return url
 }
 

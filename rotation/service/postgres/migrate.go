@@ -63,13 +63,13 @@ const (
 //
 // It creates tables in the first schema of the URL's search_path, and that schema if
 // it does not exist. Defaults to the user's default schema.
-func Migrate(ctx context.Context, url string) error {
-	config, err := parse(url)
+// Of the options it uses Configure alone.
+func Migrate(ctx context.Context, url string, o Options) error {
+	config, err := parse(url, o.Configure)
 	if err != nil {
 		return err
 	}
-	config.ConnConfig.RuntimeParams["statement_timeout"] = "0"
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	conn, err := connectAlone(ctx, config, map[string]string{"statement_timeout": "0"})
 	if err != nil {
 		return fmt.Errorf("postgres: migrate: %w", err)
 	}

@@ -24,7 +24,7 @@ func TestMigrate_ConcurrentCallsApplyEachVersionOnce(t *testing.T) {
 	var processes sync.WaitGroup
 	for range 8 {
 		processes.Go(func() {
-			if err := Migrate(t.Context(), url); err != nil {
+			if err := Migrate(t.Context(), url, Options{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -55,7 +55,7 @@ func TestOpen_RefusesOtherSchemaVersions(t *testing.T) {
 		}
 	}
 	refuses("does not exist yet", "run cvvd migrate")
-	must.Do(t, Migrate(t.Context(), url))
+	must.Do(t, Migrate(t.Context(), url, Options{}))
 	open(t, url, Options{})
 
 	conn := connect(t, url)
@@ -66,7 +66,7 @@ func TestOpen_RefusesOtherSchemaVersions(t *testing.T) {
 			continue
 		}
 		refuses("version 1000", "newer program")
-		if err := Migrate(t.Context(), url); !errors.Is(err, store.ErrSchema) {
+		if err := Migrate(t.Context(), url, Options{}); !errors.Is(err, store.ErrSchema) {
 			t.Errorf("Migrate of a newer schema: %v", err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"sync"
 
@@ -38,6 +39,13 @@ type Options struct {
 	// own, so claims never keep a forced call waiting for a connection. Defaults
 	// to 4: two for workers that claim, two for the rest.
 	BackgroundConnections int
+
+	// Configure changes how the store connects, before it does: BeforeConnect for
+	// passwords that expire (IAM, Vault), ConnConfig.DialFunc, Tracer, TLSConfig.
+	// Every connection of the store and of Migrate follows it. The numbers of
+	// connections and synchronous_commit stay the store's. Its error is returned.
+	// Defaults to what the URL says.
+	Configure func(*pgxpool.Config) error
 }
 
 // Store is a PostgreSQL database. It implements store.Store.
@@ -45,7 +53,6 @@ type Store struct {
 	foreground, background *pgxpool.Pool
 	clock                  clock.Clock // nil: the database's clock
 	timer                  clock.Clock // for waiting; tests replace it
-	lease                  *pgx.ConnConfig
 	cursor                 claimCursor
 	outboxMark             lowWaterMark
 
@@ -72,14 +79,13 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	s := &Store{clock: o.Clock, timer: clock.New(), leases: make(map[*lease]struct{})}
 	var err error
-	if s.foreground, err = newPool(url, cmp.Or(o.Connections, 8)); err != nil {
+	if s.foreground, err = newPool(url, o, cmp.Or(o.Connections, 8)); err != nil {
 		return nil, err
 	}
-	if s.background, err = newPool(url, cmp.Or(o.BackgroundConnections, 4)); err != nil {
+	if s.background, err = newPool(url, o, cmp.Or(o.BackgroundConnections, 4)); err != nil {
 		s.foreground.Close()
 		return nil, err
 	}
-	s.lease = s.background.Config().ConnConfig
 	err = checkServer(ctx, s.foreground)
 	if err == nil {
 		err = checkSchema(ctx, s.foreground)
@@ -92,21 +98,38 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	return s, nil
 }
 
-func newPool(url string, connections int) (*pgxpool.Pool, error) {
-	config, err := parse(url)
+func newPool(url string, o Options, connections int) (*pgxpool.Pool, error) {
+	config, err := parse(url, o.Configure)
 	if err != nil {
 		return nil, err
 	}
 	config.MaxConns = int32(min(connections, math.MaxInt32))
-	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
-		registerArrays(conn)
-		return nil
-	}
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
 	return pool, nil
+}
+
+// connectAlone opens a connection outside of the pool, with the pool's hooks and these
+// settings of the session.
+func connectAlone(ctx context.Context, pool *pgxpool.Config, settings map[string]string) (*pgx.Conn, error) {
+	config := pool.ConnConfig.Copy()
+	maps.Copy(config.RuntimeParams, settings)
+	if pool.BeforeConnect != nil {
+		if err := pool.BeforeConnect(ctx, config); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if err := pool.AfterConnect(ctx, conn); err != nil {
+		closeConn(conn)
+		return nil, err
+	}
+	return conn, nil
 }
 
 var (

@@ -31,16 +31,12 @@ func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 		return nil, err
 	}
 	defer s.end()
-	config := s.lease.Copy()
-	for name, value := range map[string]string{
+	conn, err := connectAlone(ctx, s.background.Config(), map[string]string{
 		"application_name":        "cvvd relay",
 		"tcp_keepalives_idle":     "5",
 		"tcp_keepalives_interval": "2",
 		"tcp_keepalives_count":    "3",
-	} {
-		config.RuntimeParams[name] = value
-	}
-	conn, err := pgx.ConnectConfig(ctx, config)
+	})
 	if err != nil {
 		return nil, wrapError("acquire lease", err)
 	}

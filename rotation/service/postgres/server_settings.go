@@ -29,24 +29,19 @@ var parameters = map[string]string{
 	"jit":                                 "off",
 }
 
-// commitDurably sets synchronous_commit, so that the server confirms a commit when
-// it is on its disk and on that of synchronous standbys, whatever the settings of
-// the server, the database or the role. It runs a statement, because a pooler may
-// drop startup parameters.
-func commitDurably(c *pgconn.Config) error {
-	const name = "synchronous_commit"
+// commitLevel returns the value of synchronous_commit that every session sets, so that
+// the server confirms a commit when it is on its disk and on that of synchronous
+// standbys, whatever the settings of the server, the database or the role. A statement
+// sets it, because a pooler may drop startup parameters.
+func commitLevel(c *pgconn.Config) (string, error) {
 	level := "on"
-	if given, ok := c.RuntimeParams[name]; ok {
+	if given, ok := c.RuntimeParams["synchronous_commit"]; ok {
 		if level = strings.ToLower(given); level != "on" && level != "remote_apply" {
 			// The value is not quoted: it may be a misplaced password.
-			return errors.New("postgres: the database's URL: synchronous_commit must be on, remote_apply or absent: otherwise confirmed commits can get lost")
+			return "", errors.New("postgres: the database's URL: synchronous_commit must be on, remote_apply or absent: otherwise confirmed commits can get lost")
 		}
 	}
-	c.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
-		_, err := conn.Exec(ctx, "SET "+name+" = "+level).ReadAll()
-		return err
-	}
-	return nil
+	return level, nil
 }
 
 // oldest is the oldest supported version of PostgreSQL.

@@ -85,14 +85,14 @@ func TestOpen_RefusesFsyncOffUnlessConfirmed(t *testing.T) {
 	server := pgtest.New(t, "fsync=off", "full_page_writes=off")
 	database := server.Database(t)
 	const both = "&cvvd.fsync=off&cvvd.full_page_writes=off"
-	must.Do(t, Migrate(t.Context(), database+both))
+	must.Do(t, Migrate(t.Context(), database+both, Options{}))
 	check := func(more, wrong, write string) {
 		t.Helper()
 		s, openErr := Open(t.Context(), database+more, Options{})
 		if openErr == nil {
 			s.Close()
 		}
-		for call, err := range map[string]error{"Open": openErr, "Migrate": Migrate(t.Context(), database+more)} {
+		for call, err := range map[string]error{"Open": openErr, "Migrate": Migrate(t.Context(), database+more, Options{})} {
 			if wrong == "" && err == nil {
 				continue
 			}

@@ -81,7 +81,7 @@ func rotate(tx *store.Change) error {
 func BenchmarkBacklog(b *testing.B) {
 	server := benchServer(b)
 	url := server.Database(b)
-	must.Do(b, Migrate(b.Context(), url))
+	must.Do(b, Migrate(b.Context(), url, Options{}))
 	conn := connect(b, url)
 	check := func(b *testing.B, wal string) {
 		b.Helper()
@@ -175,7 +175,7 @@ func oneUpdate(b *testing.B, conn *pgx.Conn) {
 // BenchmarkUpdate rotates cards one by one, from eight callers.
 func BenchmarkUpdate(b *testing.B) {
 	url := benchServer(b).Database(b)
-	must.Do(b, Migrate(b.Context(), url))
+	must.Do(b, Migrate(b.Context(), url, Options{}))
 	s := open(b, url, Options{})
 	const cards = 1000
 	for i := range cards {
@@ -198,7 +198,7 @@ func BenchmarkUpdate(b *testing.B) {
 // time.
 func BenchmarkRelay(b *testing.B) {
 	url := benchServer(b).Database(b)
-	must.Do(b, Migrate(b.Context(), url))
+	must.Do(b, Migrate(b.Context(), url, Options{}))
 	s := open(b, url, Options{})
 	must.Get(connect(b, url).Exec(b.Context(), `INSERT INTO outbox (card, number, at, payload)
 		SELECT gen_random_uuid()::text, 1, i, convert_to(repeat('x', 635), 'UTF8')

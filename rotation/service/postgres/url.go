@@ -1,12 +1,14 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -17,12 +19,13 @@ import (
 // not connect. It reads the files that the URL names, and the environment variables
 // of PostgreSQL's clients, such as PGSSLMODE. Its errors hold no part of a password.
 func CheckURL(url string) error {
-	_, err := parse(url)
+	_, err := parse(url, nil)
 	return err
 }
 
-// parse parses the URL of a database. Its errors hold no part of a password.
-func parse(text string) (*pgxpool.Config, error) {
+// parse parses the URL of a database and calls configure, which may be nil. Its errors
+// hold no part of a password.
+func parse(text string, configure func(*pgxpool.Config) error) (*pgxpool.Config, error) {
 	u, err := url.Parse(text)
 	// Parsers disagree where a password that contains @ ends. Its rest would become
 	// a host name, which errors quote.
@@ -35,7 +38,15 @@ func parse(text string) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgres: the database's URL: %s", reason(u, err))
 	}
+	if configure != nil {
+		if err := configure(config); err != nil {
+			return nil, fmt.Errorf("postgres: Options.Configure: %w", err)
+		}
+	}
 	conn := &config.ConnConfig.Config
+	if mode := config.ConnConfig.DefaultQueryExecMode; mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
+		return nil, fmt.Errorf("postgres: default_query_exec_mode must not be %s: the store prepares its statements, so a pooler must be in session mode", mode)
+	}
 	if undecided(conn) {
 		return nil, errors.New("postgres: the database's URL does not decide whether the connection is encrypted: add sslmode=verify-full, or sslmode=disable for none; prefer, allow and the default let an attacker on the network decide")
 	}
@@ -44,8 +55,20 @@ func parse(text string) (*pgxpool.Config, error) {
 			conn.RuntimeParams[name] = value
 		}
 	}
-	if err := commitDurably(conn); err != nil {
+	level, err := commitLevel(conn)
+	if err != nil {
 		return nil, err
+	}
+	after := config.AfterConnect
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if after != nil {
+			if err := after(ctx, conn); err != nil {
+				return err
+			}
+		}
+		registerArrays(conn)
+		_, err := conn.Exec(ctx, "SET synchronous_commit = "+level)
+		return err
 	}
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = 10 * time.Second

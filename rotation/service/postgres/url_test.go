@@ -45,7 +45,7 @@ func TestOpen_ErrorsHoldNoPassword(t *testing.T) {
 		strings.Replace(pgtest.Start(t), "postgres@", "nobody:hunter2@", 1),
 	} {
 		_, openErr := Open(t.Context(), url, Options{})
-		for call, err := range map[string]error{"Open": openErr, "Migrate": Migrate(t.Context(), url), "CheckURL": CheckURL(url)} {
+		for call, err := range map[string]error{"Open": openErr, "Migrate": Migrate(t.Context(), url, Options{}), "CheckURL": CheckURL(url)} {
 			shown := strings.ReplaceAll(url, secret, "…")
 			if err == nil && call != "CheckURL" {
 				t.Errorf("%s(%s) worked", call, shown)
@@ -64,7 +64,7 @@ func TestParse_ErrorNamesTheInvalidPart(t *testing.T) {
 		"postgres://u:sec@ret@127.0.0.1/db":                     "%40",
 	} {
 		t.Run(want, func(t *testing.T) {
-			if _, err := parse(url); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := parse(url, nil); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v; want an error with %q", url, err, want)
 			}
 		})
@@ -72,7 +72,7 @@ func TestParse_ErrorNamesTheInvalidPart(t *testing.T) {
 }
 
 func TestParse_URLOverridesSessionSettings(t *testing.T) {
-	c := must.Get(parse("postgres://u@127.0.0.1/db?statement_timeout=1min&search_path=cards"))(t)
+	c := must.Get(parse("postgres://u@127.0.0.1/db?statement_timeout=1min&search_path=cards", nil))(t)
 	got := c.ConnConfig.RuntimeParams
 	if got["statement_timeout"] != "1min" || got["search_path"] != "cards" || got["application_name"] != "cvvd" {
 		t.Errorf("parameters %v", got)
@@ -137,7 +137,7 @@ func TestParse_RefusesUndecidedEncryption(t *testing.T) {
 			if name, value, ok := strings.Cut(test.env, "="); ok {
 				t.Setenv(name, value)
 			}
-			c, err := parse("postgres://" + test.url)
+			c, err := parse("postgres://"+test.url, nil)
 			if err != nil {
 				if test.want != "refused" || !strings.Contains(err.Error(), "sslmode=verify-full, or sslmode=disable") {
 					t.Errorf("%v; want %s", err, test.want)

@@ -46,7 +46,7 @@ func migrate(ctx context.Context, cfg *config.Config) (version int, err error) {
 	if cfg.Store.Kind == "postgres" {
 		url, err := cfg.PostgresURL()
 		if err == nil {
-			err = postgres.Migrate(ctx, url)
+			err = postgres.Migrate(ctx, url, postgres.Options{})
 		}
 		return postgres.SchemaVersion(), err
 	}

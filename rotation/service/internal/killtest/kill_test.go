@@ -46,7 +46,7 @@ func TestKilledProcesses_OnPostgreSQL(t *testing.T) {
 	server := pgtest.New(t) // syncs to disk
 	w := newWorld(t, 3)
 	w.orders.URL = server.Database(t)
-	must.Do(t, postgres.Migrate(context.Background(), w.orders.URL))
+	must.Do(t, postgres.Migrate(context.Background(), w.orders.URL, postgres.Options{}))
 	w.register()
 	n := number(t, "KILLS", 36)
 	for i := range n {
