@@ -362,6 +362,5 @@ func testCard() Card {
 func testLocal(t *testing.T, digits int) *Local {
 	t.Helper()
 	key := must.Get(NewCVK(unhex(visaTestKey)))(t)
-	local := must.Get(NewLocal(key, ExpiryOrderYYMM, digits))(t)
-	return local
+	return must.Get(NewLocal(key, ExpiryOrderYYMM, digits))(t)
 }

@@ -68,8 +68,7 @@ func TestEmbedding_ThroughAMirror(t *testing.T) {
 	}
 	read := func(name string) []byte {
 		t.Helper()
-		content := must.Get(os.ReadFile(name))(t)
-		return content
+		return must.Get(os.ReadFile(name))(t)
 	}
 
 	versions := filepath.Join(proxy, mirror, "@v")

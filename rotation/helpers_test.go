@@ -101,8 +101,7 @@ func offset(t time.Time) string {
 // newRules is NewRules for settings known to be good.
 func newRules(t testing.TB, guard time.Duration, from rotation.GuardFrom) rotation.Rules {
 	t.Helper()
-	rules := must.Get(rotation.NewRules(guard, from))(t)
-	return rules
+	return must.Get(rotation.NewRules(guard, from))(t)
 }
 
 // after returns the state that the events lead to from the zero state.

@@ -15,8 +15,7 @@ import (
 )
 
 func drawRules(t *rapid.T) rotation.Rules {
-	rules := must.Get(rotation.NewRules(2*time.Minute, rapid.SampledFrom([]rotation.GuardFrom{rotation.GuardFromRequest, rotation.GuardFromScheduling}).Draw(t, "guard from")))(t)
-	return rules
+	return must.Get(rotation.NewRules(2*time.Minute, rapid.SampledFrom([]rotation.GuardFrom{rotation.GuardFromRequest, rotation.GuardFromScheduling}).Draw(t, "guard from")))(t)
 }
 
 // drawLog draws what a system with two cards records, its clock never stepping

@@ -59,8 +59,7 @@ func keyring(t testing.TB, ids ...uint32) *seal.Keyring {
 	for i, id := range ids {
 		keys[i] = seal.NewKey(id, bytes.Repeat([]byte{byte(id)}, seal.KeySize))
 	}
-	r := must.Get(seal.NewKeyring(keys[0], keys[1:]...))(t)
-	return r
+	return must.Get(seal.NewKeyring(keys[0], keys[1:]...))(t)
 }
 
 // register registers a card that rotates at the interval; 0 is not at all.
@@ -86,8 +85,7 @@ func (f *fixture) force(t *testing.T, ref engine.Ref, req engine.ForceRequest) e
 
 func (f *fixture) card(t *testing.T, id string) store.Card {
 	t.Helper()
-	c := must.Get(f.store.Card(t.Context(), id))(t)
-	return c
+	return must.Get(f.store.Card(t.Context(), id))(t)
 }
 
 func (f *fixture) cvv(t *testing.T, ref engine.Ref) cvvgen.CVV {
@@ -119,8 +117,7 @@ func (f *fixture) events(t *testing.T, card string) []event.Changed {
 
 func (f *fixture) tick(t *testing.T) int {
 	t.Helper()
-	n := must.Get(f.Tick(t.Context()))(t)
-	return n
+	return must.Get(f.Tick(t.Context()))(t)
 }
 
 // recorder counts what an observer is told.

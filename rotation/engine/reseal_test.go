@@ -94,8 +94,7 @@ func TestReseal_ReencryptsAllButUnreadableCards(t *testing.T) {
 	broken.Sealed[20] ^= 1
 	f.store.Put(broken)
 	withKeys := func(ids ...uint32) *engine.Engine {
-		e := must.Get(engine.New(f.store, engine.Random(nil, keyring(t, ids...)), engine.Options{}))(t)
-		return e
+		return must.Get(engine.New(f.store, engine.Random(nil, keyring(t, ids...)), engine.Options{}))(t)
 	}
 	resealed, failed, err := withKeys(2, 1).Reseal(t.Context())
 	if resealed != 2 || failed != 1 || err != nil {

@@ -52,15 +52,13 @@ func newEngine(b *testing.B, s store.Store, change ...func(*engine.Options)) *en
 	for _, c := range change {
 		c(&o)
 	}
-	e := must.Get(engine.New(s, engine.Random(nil, keys), o))(b)
-	return e
+	return must.Get(engine.New(s, engine.Random(nil, keys), o))(b)
 }
 
 // keyring returns a keyring of one test key.
 func keyring(b *testing.B) *seal.Keyring {
 	b.Helper()
-	r := must.Get(seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{1}, seal.KeySize))))(b)
-	return r
+	return must.Get(seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{1}, seal.KeySize))))(b)
 }
 
 // enrol registers cards from 16 callers; schedule may be nil.

@@ -43,8 +43,7 @@ func compile(t testing.TB, change func(map[string]any)) *jsonschema.Schema {
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
 	must.Do(t, c.AddResource("schema.json", doc))
-	s := must.Get(c.Compile("schema.json"))(t)
-	return s
+	return must.Get(c.Compile("schema.json"))(t)
 }
 
 func validate(s *jsonschema.Schema, b []byte) error {

@@ -238,6 +238,5 @@ func (p *postgresColumn) due(t *testing.T, now time.Time) []int {
 		at = now.UnixNano()
 	}
 	rows := must.Get(p.conn.Query(context.Background(), "SELECT id FROM card WHERE next_at <= "+p.cast()+" ORDER BY id", at))(t)
-	due := must.Get(pgx.CollectRows(rows, pgx.RowTo[int]))(t)
-	return due
+	return must.Get(pgx.CollectRows(rows, pgx.RowTo[int]))(t)
 }

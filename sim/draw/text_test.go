@@ -165,8 +165,7 @@ func TestText_StreamsLongTimelines(t *testing.T) {
 		if i < 2 {
 			e = rotation.SetInterval(at, 24*time.Hour)
 		}
-		s := must.Get(replay.Apply(timeline.Entry{Card: string(rune('A' + i%2)), Event: e}))(t)
-		return s
+		return must.Get(replay.Apply(timeline.Entry{Card: string(rune('A' + i%2)), Event: e}))(t)
 	}
 	var b strings.Builder
 	text := NewText(&b, rotation.Rules{}, TextOptions{})

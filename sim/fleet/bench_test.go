@@ -34,8 +34,7 @@ func BenchmarkFleet(b *testing.B) {
 	}
 	made := func(t tally) int64 { return t.autoScheduled + t.autoHeld + t.forcedScheduled + t.forcedHeld }
 	plan := func(b *testing.B, c fleet) *plan {
-		p := must.Get(c.plan())(b)
-		return p
+		return must.Get(c.plan())(b)
 	}
 
 	for _, v := range []struct {

@@ -91,8 +91,7 @@ func mustRun(t interface {
 	Fatal(...any)
 }, c fleet) *Forecast {
 	t.Helper()
-	f := must.Get(Run(context.Background(), c.Cards, c.Days, c.Options))(t)
-	return f
+	return must.Get(Run(context.Background(), c.Cards, c.Days, c.Options))(t)
 }
 
 // sameResults compares forecasts but for what may differ between ways to

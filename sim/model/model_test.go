@@ -73,12 +73,10 @@ func TestCard_RefusesWrongEvents(t *testing.T) {
 
 func newCard(t *testing.T) model.Card {
 	t.Helper()
-	card := must.Get(model.New(model.Rules{Guard: 2 * time.Minute}))(t)
-	return card
+	return must.Get(model.New(model.Rules{Guard: 2 * time.Minute}))(t)
 }
 
 func step(t *testing.T, card *model.Card, e model.Event) model.Outcome {
 	t.Helper()
-	out := must.Get(card.Step(e))(t)
-	return out
+	return must.Get(card.Step(e))(t)
 }

@@ -39,8 +39,7 @@ func open(t *testing.T, path string) *jsonl.Sink {
 
 func stream(t *testing.T, w io.Writer) *jsonl.Sink {
 	t.Helper()
-	s := must.Get(jsonl.New(w))(t)
-	return s
+	return must.Get(jsonl.New(w))(t)
 }
 
 func content(t *testing.T, path string) string {

@@ -28,8 +28,7 @@ func ring(t testing.TB, first uint32, others ...uint32) *seal.Keyring {
 	for i, id := range others {
 		keys[i] = key(id)
 	}
-	r := must.Get(seal.NewKeyring(key(first), keys...))(t)
-	return r
+	return must.Get(seal.NewKeyring(key(first), keys...))(t)
 }
 
 func TestOpen_OnlyWhatWasSealedForTheContext(t *testing.T) {

@@ -154,8 +154,7 @@ func newSite(t testing.TB, o setup) *site {
 
 func keyring(t testing.TB) *seal.Keyring {
 	t.Helper()
-	k := must.Get(seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize))))(t)
-	return k
+	return must.Get(seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize))))(t)
 }
 
 // allScopes are all scopes except accounts:any.

@@ -56,8 +56,7 @@ func token(t *testing.T, scope string) string {
 		"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}
 	unsigned := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims)
 	unsigned.Header["kid"] = "k1"
-	text := must.Get(unsigned.SignedString(signer()))(t)
-	return text
+	return must.Get(unsigned.SignedString(signer()))(t)
 }
 
 // Meanwhile /readyz is 503.
