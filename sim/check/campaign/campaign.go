@@ -8,10 +8,14 @@ package campaign
 
 import (
 	"context"
-	"cvvrotation/sim/internal/splitmix"
+	"math"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"cvvrotation/sim/internal/splitmix"
 )
 
 // Campaign is a simulation that can be run with any seed. F describes a broken
@@ -178,4 +182,54 @@ func Goals[G ~uint8](n G, sentence func(G) string) []string {
 		all[i] = sentence(G(i))
 	}
 	return all
+}
+
+// Shorten shrinks a list: it offers ranges to remove, halves first, then always
+// shorter ones, each from the end of the list, and repeats a length while it
+// helps. remove reports whether it removed the range, because the failure is still
+// there without it.
+func Shorten(length func() int, remove func(from, to int) bool) {
+	for size := length() / 2; size > 0; {
+		removed := false
+		for from := length() - size; from >= 0; from -= size {
+			if from+size <= length() && remove(from, from+size) {
+				removed = true
+			}
+		}
+		if !removed || size > length() {
+			size /= 2
+		}
+	}
+}
+
+// eachSeed runs the seeds of o on its workers until all are done or ctx ends.
+// run reports whether its seed found something. Seeds above a finding are skipped
+// from then on, so the lowest finding does not depend on the number of workers.
+func eachSeed(ctx context.Context, o Options, newWorker func() (run func(seed uint64) (found bool))) {
+	started := time.Now()
+	workers := o.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	var next, lowest atomic.Uint64
+	lowest.Store(math.MaxUint64)
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			run := newWorker()
+			for ctx.Err() == nil && (o.For == 0 || time.Since(started) < o.For) {
+				i := next.Add(1) - 1
+				if i > o.Last-o.First {
+					return
+				}
+				seed := o.First + i
+				if seed >= lowest.Load() || !run(seed) {
+					continue
+				}
+				for was := lowest.Load(); seed < was && !lowest.CompareAndSwap(was, seed); was = lowest.Load() {
+				}
+			}
+		})
+	}
+	group.Wait()
 }

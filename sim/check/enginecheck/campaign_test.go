@@ -1,10 +1,13 @@
 package enginecheck
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"text/tabwriter"
 	"time"
 
 	"cvvrotation/internal/must"
@@ -12,7 +15,9 @@ import (
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/check"
 	"cvvrotation/sim/check/campaign"
+	"cvvrotation/sim/internal/golden"
 )
 
 func TestCampaign_EngineHoldsAndMeetsEveryGoal(t *testing.T) {
@@ -176,4 +181,42 @@ func play(t *testing.T, es []rotation.Event) (c store.Card, written []store.Queu
 	}
 	c.State = must.Get(s.MarshalBinary())(t)
 	return c, written
+}
+
+// The table is testdata/bugs.txt: the invariant that each bug breaks, the seed,
+// and the steps before and after shrinking.
+func TestBugs_AreFoundAndShrunk(t *testing.T) {
+	var table bytes.Buffer
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "bug\tinvariant\tseed\tsteps\tshrunk to")
+	for _, b := range Bugs() {
+		t.Run(b.Name, func(t *testing.T) {
+			f := Campaign(b).Run(context.Background(), campaign.Options{First: 1, Last: 500, Workers: 1}).Failure
+			if f == nil {
+				t.Fatal("not found")
+			}
+			if f.Detail == "" || f.Steps > 12 || len(f.Journal) == 0 {
+				t.Errorf("shrunk to %d steps: %s\n%v", f.Steps, f.Detail, f.Journal)
+			}
+			fmt.Fprintf(w, "%s\t%v\t%d\t%d\t%d\n", b.Name, f.Invariant, f.Seed, f.Found, f.Steps)
+		})
+	}
+	w.Flush()
+	golden.Check(t, "testdata/bugs.txt", table.Bytes())
+}
+
+func TestSystem_LeavesTheTraceOfTheRules(t *testing.T) {
+	const seeds = 150
+	want := check.Campaign(check.Rules(rotation.Rules{}), check.Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds})
+	got := check.Campaign(System(), check.Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: seeds})
+	if got.Failure != nil {
+		t.Fatal(got.Failure.Paragraph())
+	}
+	if got.Hash != want.Hash || got.Events != want.Events {
+		t.Errorf("hash %x, %d events; the rules: %x, %d", got.Hash, got.Events, want.Hash, want.Events)
+	}
+	q := check.Sequences(context.Background(), System(), 3)
+	if q.Failure != nil || !q.Done {
+		t.Fatal(q.Failure.Paragraph())
+	}
 }

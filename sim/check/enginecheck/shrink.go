@@ -1,8 +1,12 @@
 package enginecheck
 
 import (
-	"cvvrotation/sim/check/campaign"
+	"fmt"
 	"slices"
+	"time"
+
+	"cvvrotation/rotation/engine"
+	"cvvrotation/sim/check/campaign"
 )
 
 // shrink removes steps, and then faults, from a failing run while it breaks the
@@ -45,4 +49,42 @@ func shrink(bug Bug, seed uint64) *Failure {
 		f.Detail = last.failure.detail
 	}
 	return f
+}
+
+// describeError describes how a call ended.
+func describeError(err error) string {
+	if err == nil {
+		return "done"
+	}
+	return "error: " + err.Error()
+}
+
+// describeForce describes a forced call.
+func describeForce(req engine.ForceRequest) string {
+	words := "without a key"
+	if req.Key != "" {
+		words = fmt.Sprintf("with the key %q", req.Key)
+	}
+	if req.ServiceCode.IsValid() {
+		words += ", to service code " + req.ServiceCode.String()
+	}
+	if req.Compromised {
+		words += ", as compromised"
+	}
+	return words
+}
+
+// describeAnswer describes an answer: everything in it that is compared.
+func describeAnswer(r engine.Rotation) string {
+	words := fmt.Sprintf("%s (%s, scenario %d, missed %d) for %s at %s: version %d, service code %s, rotated %t, rescheduled %t",
+		r.Rule, r.Reason, r.Scenario, r.Missed, r.Card, r.At.Format(time.RFC3339Nano), r.Version, r.ServiceCode, r.Rotated, r.Rescheduled)
+	if r.Next.IsZero() {
+		words += ", no next slot"
+	} else {
+		words += ", next " + r.Next.Format(time.RFC3339Nano)
+	}
+	if r.Replayed {
+		words += ", replayed"
+	}
+	return words
 }

@@ -9,8 +9,58 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"cvvrotation/internal/must"
+	"cvvrotation/rotation/service/api"
+	"cvvrotation/rotation/service/auth"
 )
+
+func TestRequestID_IsReplacedUnlessSafeToLog(t *testing.T) {
+	s := newSite(t, setup{})
+	seen := map[string]bool{}
+	for id, kept := range map[string]bool{
+		"r-1": true, "8e03978e-40d5-43dd-bc93-6894a57f9324": true, strings.Repeat("x", 64): true,
+		"": false, strings.Repeat("x", 65): false, "a b": false, `a"b`: false, "ä": false, "a,b": false, ".a": false,
+		"4111111111111111": false, "4111-1111-1111-1111": false, "123": false, "1_2:3": false,
+	} {
+		t.Run(id, func(t *testing.T) {
+			a := s.do(request{method: "GET", path: "/", header: []string{"X-Request-Id", id}})
+			got := a.header.Get("X-Request-Id")
+			if (got == id) != kept || seen[got] {
+				t.Errorf("%q became %q", id, got)
+			}
+			seen[got] = true
+		})
+	}
+	if strings.Contains(s.log.String(), "4111111111111111") || strings.Contains(s.log.String(), "4111-1111") {
+		t.Error("the log contains a possible PAN")
+	}
+}
+
+func TestRequestLog_HasRouteAndReason(t *testing.T) {
+	s := newSite(t, setup{})
+	s.card("a", 0)
+	s.do(request{method: "GET", path: "/v1/cards/a/cvv/rotation?slots=1", header: []string{"X-Request-Id", "r-1"}})
+	s.do(request{method: "GET", path: "/nowhere", token: "-", header: []string{"X-Request-Id", "r-2"}})
+	s.do(request{method: "GET", path: "/v1/cards/a/cvv", token: "x", header: []string{"X-Request-Id", "r-3"}})
+	got := s.log.records(t)
+	for _, r := range got {
+		delete(r, "time")
+	}
+	if diff := cmp.Diff([]map[string]any{
+		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv/rotation", "status": 200.0, "took": 0.0, "request_id": "r-1", "subject": "svc-1", "card": "a"},
+		{"level": "INFO", "msg": "request", "method": "GET", "route": "", "status": 404.0, "took": 0.0, "request_id": "r-2", "subject": "", "card": "", "problem": "no-such-resource"},
+		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv", "status": 401.0, "took": 0.0, "request_id": "r-3", "subject": "", "card": "a", "problem": "unauthenticated", "reason": auth.ErrMalformed.Error()},
+	}, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, x := range []api.Exchange{{Method: "GET", Route: "/v1/cards/{cardId}/cvv/rotation", Status: 200}, {Method: "GET", Status: 404}} {
+		if _, ok := s.seen.Load(x); !ok {
+			t.Errorf("Observe was not called with %+v", x)
+		}
+	}
+}
 
 // TestPath_RefusesAmbiguousPaths sends paths without a client, which would clean them.
 func TestPath_RefusesAmbiguousPaths(t *testing.T) {
