@@ -36,7 +36,8 @@ func opaque(t *testing.T) map[string][2]any {
 		"cvvgen.PAN":       {pan("4111111111111111"), pan("4111111111111112")},
 		"cvvgen.Expiry":    {cvvgen.Expiry{}, must.Get(cvvgen.NewExpiry(2026, 11))(t)},
 		"engine.Ref":       {engine.Ref{Card: "a"}, engine.AnyAccount("a")},
-		"cvvgen.CVK":       {}, "cvvgen.Local": {}, "cvvgen.Random": {}, "engine.Engine": {}, "jsonl.Sink": {},
+		"cvvgen.CVK":       {}, "cvvgen.Local": {}, "cvvgen.Random": {}, "engine.Engine": {}, "engine.Tx": {},
+		"jsonl.Sink":   {},
 		"memory.Store": {}, "outbox.Relay": {}, "seal.Key": {}, "seal.Keyring": {},
 	}
 }

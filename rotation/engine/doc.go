@@ -35,6 +35,11 @@
 // database's where several processes share one. The engine sleeps by the clock in
 // Options, else by the store's (store.Clocked), else by the real one.
 //
+// # Transactions
+//
+// [Engine.InTx] changes cards in a transaction of the service's own, together with its
+// rows.
+//
 // # Secrets
 //
 // Nothing that the engine stores, logs, returns or reports to an [Observer] holds a

@@ -52,6 +52,8 @@ type Options struct {
 // Engine applies the rules to the cards of a store. Make one with New.
 type Engine struct {
 	store       store.Cards
+	updater     store.Updater // the store, or a transaction of the service's own
+	tx          *Tx           // which then collects outcomes; nil: none
 	generator   Generator
 	clock       clock.Clock
 	rules       rotation.Rules
@@ -102,7 +104,7 @@ func New(s store.Cards, g Generator, o Options) (*Engine, error) {
 	o.Source = cmp.Or(o.Source, "/cvvrotation")
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	return &Engine{
-		store: s, generator: g, clock: o.Clock, rules: o.Rules, options: o,
+		store: s, updater: s, generator: g, clock: o.Clock, rules: o.Rules, options: o,
 		log: o.Logger, observer: o.Observer, wake: make(chan struct{}, 1),
 	}, nil
 }

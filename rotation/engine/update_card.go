@@ -44,7 +44,7 @@ func (e *Engine) updateOrCreate(ctx context.Context, ref Ref, key string, fn fun
 		return Effect{}, err
 	}
 	var found, done Effect
-	err := e.store.Update(ctx, ref.Card, key, func(change *store.Change) (err error) {
+	err := e.updater.Update(ctx, ref.Card, key, func(change *store.Change) (err error) {
 		defer e.recovered(ctx, ref.Card, &err)
 		c := &change.Card
 		found = Effect{Account: c.Account, At: change.Now, Before: c.Version}
@@ -80,8 +80,13 @@ func (e *Engine) read(ctx context.Context, ref Ref) (store.Card, error) {
 }
 
 // committed reports a change that is stored: to the observer, to the relay, and
-// to Run, which may sleep for too long.
+// to Run, which may sleep for too long. In a transaction of the service's own it waits
+// for Tx.Committed.
 func (e *Engine) committed(out outcome) {
+	if e.tx != nil {
+		e.tx.pending = append(e.tx.pending, out)
+		return
+	}
 	e.observer.Decided(out.Observation)
 	if out.wrote {
 		e.options.Written()

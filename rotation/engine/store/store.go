@@ -136,13 +136,7 @@ type Cards interface {
 	// Card returns the card. The error matches ErrNotFound.
 	Card(ctx context.Context, id string) (Card, error)
 
-	// Update calls fn with the card under its lock, and stores what fn asks
-	// for, all or nothing. A key other than "" is an idempotency key, one
-	// for each card: see Change.Prior and Change.Answer; without a key no
-	// answer is kept. An error of fn is returned unchanged, and a panic of
-	// fn reaches the caller; nothing is stored then. Updates of one card run
-	// one after the other, even while the card does not exist yet.
-	Update(ctx context.Context, id, key string, fn func(*Change) error) error
+	Updater
 
 	// Claim calls fn with up to limit cards whose Due is not after the
 	// store's time, oldest first, each under its lock, and stores what fn
@@ -172,6 +166,27 @@ type Cards interface {
 	// limit events that were delivered before the given instant. It returns
 	// how many rows it deleted.
 	DeleteExpired(ctx context.Context, deliveredBefore time.Time, limit int) (int, error)
+}
+
+// Updater changes cards one at a time: a Store or a Tx.
+type Updater interface {
+	// Update calls fn with the card under its lock, and stores what fn asks
+	// for, all or nothing. A key other than "" is an idempotency key, one
+	// for each card: see Change.Prior and Change.Answer; without a key no
+	// answer is kept. An error of fn is returned unchanged, and a panic of
+	// fn reaches the caller; nothing is stored then. Updates of one card run
+	// one after the other, even while the card does not exist yet.
+	Update(ctx context.Context, id, key string, fn func(*Change) error) error
+}
+
+// Tx is a store in a transaction of the service's own. What Update reports as done is
+// durable once that transaction is committed. The card stays locked until it ends.
+type Tx interface {
+	Updater
+
+	// Committed is called after the commit. Without that call, changes are
+	// noticed later, by polling.
+	Committed()
 }
 
 // Clocked is a store whose Now is the time of a clock. The engine sleeps by this

@@ -79,14 +79,16 @@ func (c arrayCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value an
 	return c.Codec.PlanEncode(m, oid, format, value)
 }
 
-// registerArrays makes a connection accept values of type array.
+// registerArrays makes a connection accept values of type array, if it does not yet.
 func registerArrays(conn *pgx.Conn) {
 	m := conn.TypeMap()
 	for _, oid := range []uint32{
 		pgtype.TIDArrayOID, pgtype.Int8ArrayOID, pgtype.Int4ArrayOID, pgtype.TextArrayOID, pgtype.ByteaArrayOID,
 	} {
 		if t, ok := m.TypeForOID(oid); ok {
-			m.RegisterType(&pgtype.Type{Name: t.Name, OID: oid, Codec: arrayCodec{t.Codec}})
+			if _, done := t.Codec.(arrayCodec); !done {
+				m.RegisterType(&pgtype.Type{Name: t.Name, OID: oid, Codec: arrayCodec{t.Codec}})
+			}
 		}
 	}
 }

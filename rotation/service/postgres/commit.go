@@ -13,11 +13,9 @@ import (
 // is one card.
 func (s *Store) commit(ctx context.Context, conn *pgxpool.Conn, cards []*lockedRow, id, key string) error {
 	b := &pgx.Batch{}
-	queueCards(b, cards, id)
-	queueEvents(b, cards)
-	if key != "" {
-		queueAnswer(b, cards[0], id, key)
-	}
+	s.queueCards(b, cards, id)
+	s.queueEvents(b, cards)
+	s.queueAnswer(b, cards[0], id, key)
 	b.Queue("COMMIT")
 	return commitError(conn.SendBatch(ctx, b).Close())
 }

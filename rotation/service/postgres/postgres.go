@@ -6,7 +6,8 @@
 // a batch of a thousand cards needs no more.
 //
 // The statements rely on settings of the session and on advisory locks, so a pooler
-// must be in session mode, not in transaction mode.
+// must be in session mode, not in transaction mode. That is not so for [Store.InTx],
+// which changes cards in a transaction of the service's own.
 package postgres
 
 import (
@@ -53,6 +54,8 @@ type Store struct {
 	foreground, background *pgxpool.Pool
 	clock                  clock.Clock // nil: the database's clock
 	timer                  clock.Clock // for waiting; tests replace it
+	schema                 string      // of the tables, quoted, with a dot
+	database               string      // its identity: see identitySQL
 	cursor                 claimCursor
 	outboxMark             lowWaterMark
 
@@ -89,6 +92,9 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	err = checkServer(ctx, s.foreground)
 	if err == nil {
 		err = checkSchema(ctx, s.foreground)
+	}
+	if err == nil {
+		err = s.identify(ctx)
 	}
 	if err != nil {
 		s.foreground.Close()

@@ -28,7 +28,7 @@ func TestQueryPlans_UseIndexes(t *testing.T) {
 	tids.bytes(make([]byte, 6))
 	versions := newArray(20, 1, 8)
 	versions.int64(1)
-	plan = explain(updateSQL(1<<2), 1, tids, versions)
+	plan = explain(updateSQL("", 1<<2), 1, tids, versions)
 	if !strings.Contains(plan, "Tid Scan") || strings.Contains(plan, "Seq Scan") {
 		t.Errorf("plan of an update:\n%s", plan)
 	}

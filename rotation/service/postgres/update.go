@@ -52,11 +52,10 @@ func (s *Store) wait(ctx context.Context, try int) bool {
 
 // lockedRow is a card under its lock.
 type lockedRow struct {
-	change   store.Change
-	before   store.Card // as stored; shares no memory with change.Card
-	tid      [6]byte    // place of the row, which is fixed while it is locked
-	exists   bool
-	answered bool // an answer is stored under the key, expired or not
+	change store.Change
+	before store.Card // as stored; shares no memory with change.Card
+	tid    [6]byte    // place of the row, which is fixed while it is locked
+	exists bool
 }
 
 // read decodes a row of ctid and columns.
@@ -77,19 +76,36 @@ func (s *Store) update(ctx context.Context, id, key string, fn func(*store.Chang
 		return err
 	}
 	defer release(ctx, conn)
-	l := lockedRow{change: store.Change{Card: store.Card{ID: id}}}
-	var prior *store.Answer
-	var now int64
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	b.Queue(lockSQL+columnNames+" FROM cards WHERE id = $1 FOR UPDATE", id).Query(func(rows pgx.Rows) error {
+	l, err := s.lock(ctx, b, id, key, func(ctx context.Context, b *pgx.Batch) error { return conn.SendBatch(ctx, b).Close() })
+	if err != nil {
+		return err
+	}
+	if err := fn(&l.change); err != nil {
+		return &callerError{err}
+	}
+	if err := s.commit(ctx, conn, []*lockedRow{l}, id, key); err != nil {
+		return err
+	}
+	s.cursor.written(l)
+	return nil
+}
+
+// lock sends the batch, together with the statements that lock and read the card and
+// then read the clock.
+func (s *Store) lock(ctx context.Context, b *pgx.Batch, id, key string, send func(context.Context, *pgx.Batch) error) (*lockedRow, error) {
+	l := &lockedRow{change: store.Change{Card: store.Card{ID: id}}}
+	var prior *store.Answer
+	var now int64
+	b.Queue(lockSQL+columnNames+" FROM "+s.schema+"cards WHERE id = $1 FOR UPDATE", id).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			l.read(rows.RawValues())
 		}
 		return rows.Err()
 	})
 	if key != "" {
-		b.Queue("SELECT request, body, expires FROM answers WHERE card = $1 AND key = $2", id, key).Query(func(rows pgx.Rows) error {
+		b.Queue("SELECT request, body, expires FROM "+s.schema+"answers WHERE card = $1 AND key = $2", id, key).Query(func(rows pgx.Rows) error {
 			for rows.Next() {
 				values := rows.RawValues()
 				prior = &store.Answer{Body: append([]byte{}, values[1]...), Expires: instantOf(values[2])}
@@ -99,20 +115,12 @@ func (s *Store) update(ctx context.Context, id, key string, fn func(*store.Chang
 		})
 	}
 	b.Queue("SELECT " + clockSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
-	if err := conn.SendBatch(ctx, b).Close(); err != nil {
-		return err
+	if err := send(ctx, b); err != nil {
+		return nil, err
 	}
 	l.change.Now = s.at(now)
-	l.answered = prior != nil
 	if prior != nil && prior.Expires.After(l.change.Now) {
 		l.change.Prior = prior
 	}
-	if err := fn(&l.change); err != nil {
-		return &callerError{err}
-	}
-	if err := s.commit(ctx, conn, []*lockedRow{&l}, id, key); err != nil {
-		return err
-	}
-	s.cursor.written(&l)
-	return nil
+	return l, nil
 }

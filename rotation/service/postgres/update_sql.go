@@ -22,7 +22,7 @@ var elementSize = map[uint32]int{pgtype.Int8OID: 8, pgtype.Int4OID: 4, pgtype.Te
 
 // queueCards queues the statements that store the cards to be written: one for all
 // that exist, with the columns that change in any of them, and one for a new card.
-func queueCards(b *pgx.Batch, cards []*lockedRow, id string) {
+func (s *Store) queueCards(b *pgx.Batch, cards []*lockedRow, id string) {
 	var changed uint32 // a bit for each column
 	write := make([]*lockedRow, 0, len(cards))
 	for _, l := range cards {
@@ -36,7 +36,7 @@ func queueCards(b *pgx.Batch, cards []*lockedRow, id string) {
 				}
 			}
 		default:
-			queueInsert(b, l, id)
+			s.queueInsert(b, l, id, "")
 		}
 	}
 	if changed == 0 {
@@ -57,12 +57,12 @@ func queueCards(b *pgx.Batch, cards []*lockedRow, id string) {
 		}
 		args = append(args, a)
 	}
-	b.Queue(updateSQL(changed), args...)
+	b.Queue(updateSQL(s.schema, changed), args...)
 }
 
-// queueInsert queues the statement that inserts a card. It fails if another
-// transaction has inserted it.
-func queueInsert(b *pgx.Batch, l *lockedRow, id string) {
+// queueInsert queues the statement that inserts a card. Without a conflict clause it
+// fails if another transaction has inserted it.
+func (s *Store) queueInsert(b *pgx.Batch, l *lockedRow, id, conflict string) *pgx.QueuedQuery {
 	l.change.Card.ID = id
 	args := make([]any, len(columns))
 	for i, c := range columns {
@@ -70,7 +70,7 @@ func queueInsert(b *pgx.Batch, l *lockedRow, id string) {
 		c.put(a, &l.change.Card)
 		args[i] = a
 	}
-	b.Queue(insertSQL, args...)
+	return b.Queue("INSERT INTO "+s.schema+insertSQL+conflict, args...)
 }
 
 var insertSQL = func() string {
@@ -78,16 +78,22 @@ var insertSQL = func() string {
 	for i, c := range columns {
 		arrays = append(arrays, fmt.Sprintf("$%d::%s", i+1, arrayType[c.element]))
 	}
-	return "INSERT INTO cards (" + columnNames + ") SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ")"
+	return "cards (" + columnNames + ") SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ")"
 }()
 
 // updates caches the statement for each set of columns.
 var updates sync.Map
 
+// update is a set of columns of the cards in a schema.
+type update struct {
+	schema  string
+	columns uint32
+}
+
 // updateSQL returns the statement that writes these columns. It divides by zero, which
 // aborts the transaction, unless it finds each of its rows.
-func updateSQL(changed uint32) string {
-	if sql, ok := updates.Load(changed); ok {
+func updateSQL(schema string, changed uint32) string {
+	if sql, ok := updates.Load(update{schema, changed}); ok {
 		return sql.(string)
 	}
 	var set, names, arrays []string
@@ -99,30 +105,26 @@ func updateSQL(changed uint32) string {
 		names = append(names, c.name)
 		arrays = append(arrays, fmt.Sprintf("$%d::%s", len(arrays)+3, arrayType[c.element]))
 	}
-	sql := "WITH written AS (UPDATE cards SET " + strings.Join(set, ", ") +
+	sql := "WITH written AS (UPDATE " + schema + "cards AS cards SET " + strings.Join(set, ", ") +
 		" FROM unnest($2::tid[], " + strings.Join(arrays, ", ") + ") AS u (tid, " + strings.Join(names, ", ") + ")" +
 		" WHERE cards.ctid = u.tid RETURNING 1)" +
 		" SELECT 1 / (count(*) = $1)::int FROM written"
-	updates.Store(changed, sql)
+	updates.Store(update{schema, changed}, sql)
 	return sql
 }
 
 // queueAnswer queues the statement that stores the answer under the key, if any.
-func queueAnswer(b *pgx.Batch, l *lockedRow, id, key string) {
-	a := l.change.Answer
-	if a == nil {
-		return
+func (s *Store) queueAnswer(b *pgx.Batch, l *lockedRow, id, key string) {
+	if a := l.change.Answer; a != nil && key != "" {
+		b.Queue("INSERT INTO "+s.schema+`answers (card, key, request, body, expires) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (card, key) DO UPDATE SET request = $3, body = $4, expires = $5`,
+			id, key, a.Request[:], append([]byte{}, a.Body...), a.Expires.UnixNano())
 	}
-	sql := "INSERT INTO answers (card, key, request, body, expires) VALUES ($1, $2, $3, $4, $5)"
-	if l.answered {
-		sql = "UPDATE answers SET request = $3, body = $4, expires = $5 WHERE card = $1 AND key = $2"
-	}
-	b.Queue(sql, id, key, a.Request[:], append([]byte{}, a.Body...), a.Expires.UnixNano())
 }
 
 // queueEvents queues the statement that adds the events to the outbox, in the order
 // of the cards.
-func queueEvents(b *pgx.Batch, cards []*lockedRow) {
+func (s *Store) queueEvents(b *pgx.Batch, cards []*lockedRow) {
 	n, size := 0, 0
 	for _, l := range cards {
 		if e := l.change.Event; e != nil {
@@ -141,7 +143,7 @@ func queueEvents(b *pgx.Batch, cards []*lockedRow) {
 		}
 	}
 	if card.n > 0 {
-		b.Queue(`INSERT INTO outbox (card, number, at, payload)
+		b.Queue("INSERT INTO "+s.schema+`outbox (card, number, at, payload)
 			SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bytea[])`, card, number, at, payload)
 	}
 }
