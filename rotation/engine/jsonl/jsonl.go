@@ -21,7 +21,8 @@ import (
 )
 
 // ErrNotLines is returned by Open for a file that does not end with a line of
-// JSON. Open leaves it unchanged.
+// JSON, or in which over 1 MiB follows the last complete line. Open leaves it
+// unchanged.
 var ErrNotLines = appendfile.ErrNotLines
 
 // Sink writes events. Make one with New or Open. It is safe for concurrent use.

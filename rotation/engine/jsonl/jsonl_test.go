@@ -150,7 +150,7 @@ func TestOpen_AfterACrashTheLineIsDeliveredAgain(t *testing.T) {
 	if diff := cmp.Diff("{\"id\":\"a.1\"}\n{\"id\":\"a.2\"}\n", content(t, path)); diff != "" {
 		t.Error(diff)
 	}
-	must.Do(t, os.WriteFile(path, []byte("Dear diary"), 0o600))
+	must.Do(t, os.WriteFile(path, []byte("Dear diary,\n"), 0o600))
 	if _, err := jsonl.Open(path); !errors.Is(err, jsonl.ErrNotLines) {
 		t.Error(err)
 	}

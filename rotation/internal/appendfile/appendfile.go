@@ -16,11 +16,12 @@ import (
 )
 
 // ErrNotLines is returned by Open for an exclusive file that does not end with a
-// line of JSON. Open leaves it unchanged.
-var ErrNotLines = errors.New("the file does not end with a JSON object on a line of its own: name another file")
+// line of JSON, or in which over 1 MiB follows the last complete line: a power cut
+// leaves less, unless a write was larger. Open leaves the file unchanged.
+var ErrNotLines = errors.New("the last 1 MiB of the file do not end with a JSON object on a line of its own: name another file")
 
-// maxLine is the length of the longest line that Open repairs, in bytes.
-const maxLine = 1 << 20
+// maxTail is how much of the file's end Open checks and repairs, in bytes.
+const maxTail = 1 << 20
 
 // Options are the settings of a File.
 type Options struct {
@@ -218,7 +219,7 @@ func repair(file *os.File) error {
 	if !info.Mode().IsRegular() {
 		return errors.New("not a regular file")
 	}
-	from := max(info.Size()-maxLine, 0)
+	from := max(info.Size()-maxTail, 0)
 	tail := make([]byte, info.Size()-from)
 	if _, err := file.ReadAt(tail, from); err != nil {
 		return err
@@ -232,11 +233,12 @@ func repair(file *os.File) error {
 	begin := bytes.LastIndexByte(whole, '\n') + 1
 	lines := bytes.TrimSuffix(whole, []byte("\n"))
 	last := lines[bytes.LastIndexByte(lines, '\n')+1:]
+	foreign := !bytes.HasPrefix(last, []byte("{")) || begin == len(whole) && !json.Valid(last)
 	switch {
+	case len(lines) > 0 && foreign || begin == 0 && from > 0:
+		return ErrNotLines
 	case begin == len(tail):
 		return nil
-	case len(last) > 0 && last[0] != '{' || begin == 0 && from > 0:
-		return ErrNotLines
 	case hole < 0 && json.Valid(last): // only its end is missing
 		_, err = file.Write([]byte{'\n'})
 	default:

@@ -110,6 +110,11 @@ func TestOpen_LeavesForeignFilesUnchanged(t *testing.T) {
 		"an image":     "\x89PNG\r\n\x1a\n\x00\x00",
 		"a database":   "SQLite format 3\x00\x10\x00",
 		"endless line": strings.Repeat("{", 2<<20),
+		"lines":        "Dear diary,\ntoday I slept.\n",
+		"not JSON":     "{\"id\":1}\n{dear diary}\n",
+		"blank line":   "Dear diary,\n\n",
+		"long line":    `{"id":"` + strings.Repeat("1", 2<<20) + "\"}\n",
+		"long hole":    "{\"id\":1}\n" + strings.Repeat("\x00", 2<<20),
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "file")
