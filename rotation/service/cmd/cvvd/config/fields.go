@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -59,6 +60,23 @@ func (c *Config) each(fn func(field) error) error {
 	return nil
 }
 
+// needs returns the error of a value whose type is not the field's.
+func (f field) needs() error {
+	switch f.value.Interface().(type) {
+	case Duration:
+		return errDuration
+	case int:
+		return errors.New("must be a whole number")
+	case float64:
+		return errors.New("must be a number")
+	case bool:
+		return errors.New("must be true or false")
+	case []string:
+		return errors.New(`must be a list of strings, such as ["one", "two"]`)
+	}
+	return errors.New("must be a string in quotes")
+}
+
 // set sets the field from the text of an environment variable. Lists are separated
 // by commas. The error does not quote the text.
 func (f field) set(text string) error {
@@ -72,19 +90,19 @@ func (f field) set(text string) error {
 	case *int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return fmt.Errorf("must be a whole number")
+			return f.needs()
 		}
 		*p = n
 	case *float64:
 		x, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return fmt.Errorf("must be a number")
+			return f.needs()
 		}
 		*p = x
 	case *bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
-			return fmt.Errorf("must be true or false")
+			return f.needs()
 		}
 		*p = b
 	case *[]string:

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -72,7 +73,7 @@ func Parse(text []byte) (Config, error) {
 		return Config{}, fmt.Errorf(":%d: unknown setting %s", line, strings.Join(wrong.Key(), "."))
 	case errors.As(err, &wrong):
 		line, _ := wrong.Position()
-		return Config{}, fmt.Errorf(":%d: %s", line, strings.TrimPrefix(wrong.Error(), "toml: "))
+		return Config{}, fmt.Errorf(":%d: %w", line, c.explain(wrong))
 	case err != nil:
 		return Config{}, fmt.Errorf(": %w", err)
 	}
@@ -88,6 +89,27 @@ func Parse(text []byte) (Config, error) {
 		}
 		return nil
 	})
+}
+
+// wrongType matches the library's error of a value whose type is not the setting's. It
+// names the type of Go.
+var wrongType = regexp.MustCompile(`^toml: cannot (?:decode TOML|store an?) (.+?) (?:into|in a) `)
+
+// explain returns the library's error, of a type in the words of the file.
+func (c *Config) explain(wrong *toml.DecodeError) error {
+	found := wrongType.FindStringSubmatch(wrong.Error())
+	if found == nil {
+		return errors.New(strings.TrimPrefix(wrong.Error(), "toml: "))
+	}
+	name := strings.Join(wrong.Key(), ".")
+	err := &FieldError{name, fmt.Sprintf("must be a section, [%s], not of type %s", name, found[1])}
+	c.each(func(f field) error {
+		if f.path() == name {
+			err.Detail = fmt.Sprintf("%v, not of type %s", f.needs(), found[1])
+		}
+		return nil
+	})
+	return err
 }
 
 // hasPassword reports whether a URL, or one of several separated by commas, may
