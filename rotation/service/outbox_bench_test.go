@@ -63,9 +63,9 @@ func reportEvents(b *testing.B) {
 func BenchmarkRelay(b *testing.B) {
 	fill := func(b *testing.B, s store.Store, round int) {
 		for i := range *benchEvents {
-			must.Do(b, s.Update(b.Context(), fmt.Sprintf("0191e7c5-7d3a-7b21-%04x-%012x", round, i), "", func(tx *store.Change) error {
-				tx.Card.Version, tx.Card.Events, tx.Write = 1, 1, true
-				tx.Event = &store.Event{Card: tx.Card.ID, Number: 1, At: tx.Now, Payload: benchPayload}
+			must.Do(b, s.Update(b.Context(), fmt.Sprintf("0191e7c5-7d3a-7b21-%04x-%012x", round, i), "", func(change *store.Change) error {
+				change.Card.Version, change.Card.Events, change.Write = 1, 1, true
+				change.Event = &store.Event{Card: change.Card.ID, Number: 1, At: change.Now, Payload: benchPayload}
 				return nil
 			}))
 		}

@@ -29,9 +29,9 @@ func BenchmarkUpdate(b *testing.B) {
 			s = fill(b, 100_000)
 			b.StartTimer()
 		}
-		must.Do(b, s.Update(b.Context(), ids[n%len(ids)], "", func(tx *store.Change) error {
-			tx.Card.Due = tx.Card.Due.Add(time.Hour)
-			tx.Write, tx.Event = true, &e
+		must.Do(b, s.Update(b.Context(), ids[n%len(ids)], "", func(change *store.Change) error {
+			change.Card.Due = change.Card.Due.Add(time.Hour)
+			change.Write, change.Event = true, &e
 			return nil
 		}))
 	}
@@ -42,9 +42,9 @@ func BenchmarkClaim(b *testing.B) {
 	s := fill(b, 100_000)
 	b.ReportAllocs()
 	for b.Loop() {
-		if n, err := s.Claim(b.Context(), 1, func(tx *store.Change) error {
-			tx.Card.Due = tx.Card.Due.Add(100_000 * time.Millisecond)
-			tx.Write = true
+		if n, err := s.Claim(b.Context(), 1, func(change *store.Change) error {
+			change.Card.Due = change.Card.Due.Add(100_000 * time.Millisecond)
+			change.Write = true
 			return nil
 		}); n != 1 || err != nil {
 			b.Fatal(n, err)

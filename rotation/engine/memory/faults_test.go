@@ -23,14 +23,14 @@ func oneCard() (*memory.Store, *clock.Mock) {
 }
 
 // rotate asks for all that can be stored.
-func rotate(tx *store.Change) error {
-	tx.Card.Version++
-	tx.Card.Events++
-	tx.Card.Next = tx.Card.Next.Add(time.Hour)
-	tx.Card.Due = tx.Card.Next
-	tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events}
-	tx.Answer = &store.Answer{Expires: tx.Now.Add(time.Hour)}
-	tx.Write = true
+func rotate(change *store.Change) error {
+	change.Card.Version++
+	change.Card.Events++
+	change.Card.Next = change.Card.Next.Add(time.Hour)
+	change.Card.Due = change.Card.Next
+	change.Event = &store.Event{Card: change.Card.ID, Number: change.Card.Events}
+	change.Answer = &store.Answer{Expires: change.Now.Add(time.Hour)}
+	change.Write = true
 	return nil
 }
 
@@ -58,9 +58,9 @@ func TestFault_BeforeCommitStoresNothing(t *testing.T) {
 	s, _ := oneCard()
 	s.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Before: memory.ErrInjected} })
 	called := 0
-	fn := func(tx *store.Change) error {
+	fn := func(change *store.Change) error {
 		called++
-		return rotate(tx)
+		return rotate(change)
 	}
 	if err := s.Update(t.Context(), "a", "key", fn); !errors.Is(err, memory.ErrInjected) {
 		t.Errorf("Update: %v", err)
@@ -111,9 +111,9 @@ func TestFault_AgainForgetsTheFirstTry(t *testing.T) {
 		},
 	}))
 	var seen []int64
-	if err := s.Update(t.Context(), "a", "", func(tx *store.Change) error {
-		seen = append(seen, tx.Card.Version)
-		if err := rotate(tx); len(seen) > 1 {
+	if err := s.Update(t.Context(), "a", "", func(change *store.Change) error {
+		seen = append(seen, change.Card.Version)
+		if err := rotate(change); len(seen) > 1 {
 			return err
 		}
 		return errors.New("of the first try")
@@ -126,9 +126,9 @@ func TestFault_AgainForgetsTheFirstTry(t *testing.T) {
 	clk.Add(2 * time.Hour)
 	s.SetFaults(on(memory.CallClaim, memory.Fault{Again: true}))
 	calls := 0
-	if n, err := s.Claim(t.Context(), 10, func(tx *store.Change) error {
+	if n, err := s.Claim(t.Context(), 10, func(change *store.Change) error {
 		calls++
-		return rotate(tx)
+		return rotate(change)
 	}); err != nil || n != 1 || calls != 2 {
 		t.Errorf("Claim: %d, %v after %d calls of fn; want 1 after 2", n, err, calls)
 	}
@@ -143,9 +143,9 @@ func TestFault_RaceMovesACardThatWasFound(t *testing.T) {
 			t.Error(err)
 		}
 	}}))
-	n, err := s.Claim(t.Context(), 10, func(tx *store.Change) error {
-		if !tx.Slot.Equal(slot) || !tx.Card.Next.Equal(slot.Add(time.Hour)) || tx.Card.Version != 2 {
-			t.Errorf("Slot %v, Next %v, Version %d", tx.Slot, tx.Card.Next, tx.Card.Version)
+	n, err := s.Claim(t.Context(), 10, func(change *store.Change) error {
+		if !change.Slot.Equal(slot) || !change.Card.Next.Equal(slot.Add(time.Hour)) || change.Card.Version != 2 {
+			t.Errorf("Slot %v, Next %v, Version %d", change.Slot, change.Card.Next, change.Card.Version)
 		}
 		return nil
 	})

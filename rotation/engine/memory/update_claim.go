@@ -23,18 +23,18 @@ func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Chang
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tx := s.tx(id, key)
-	if err := fn(tx); err != nil {
+	change := s.change(id, key)
+	if err := fn(change); err != nil {
 		return err
 	}
-	return s.commitTxs(fault, key, tx)
+	return s.commitAll(fault, key, change)
 }
 
 // discard calls fn as a try that comes to nothing.
 func (s *Store) discard(id, key string, fn func(*store.Change) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = fn(s.tx(id, key))
+	_ = fn(s.change(id, key))
 }
 
 // Claim implements store.Cards. A card that has moved between being found and
@@ -56,17 +56,17 @@ func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Change) err
 	defer s.mu.Unlock()
 	if fault.Again {
 		for _, c := range found {
-			_ = fn(s.claimTx(c))
+			_ = fn(s.claimChange(c))
 		}
 	}
-	txs := make([]*store.Change, 0, len(found))
+	changes := make([]*store.Change, 0, len(found))
 	for _, c := range found {
-		tx := s.claimTx(c)
-		if fn(tx) == nil {
-			txs = append(txs, tx)
+		change := s.claimChange(c)
+		if fn(change) == nil {
+			changes = append(changes, change)
 		}
 	}
-	if err := s.commitTxs(fault, "", txs...); err != nil {
+	if err := s.commitAll(fault, "", changes...); err != nil {
 		return 0, err
 	}
 	return len(found), nil
@@ -89,48 +89,48 @@ func (s *Store) find(limit int) []candidate {
 	return found
 }
 
-func (s *Store) claimTx(c candidate) *store.Change {
-	tx := s.tx(c.id, "")
-	tx.Slot = c.slot
-	return tx
+func (s *Store) claimChange(c candidate) *store.Change {
+	change := s.change(c.id, "")
+	change.Slot = c.slot
+	return change
 }
 
-// tx returns the card for a function to change. The mutex is held.
-func (s *Store) tx(id, key string) *store.Change {
-	tx := &store.Change{Now: s.now(), Card: store.Card{ID: id}}
+// change returns the card for a function to change. The mutex is held.
+func (s *Store) change(id, key string) *store.Change {
+	change := &store.Change{Now: s.now(), Card: store.Card{ID: id}}
 	if r := s.rows[id]; r != nil {
-		tx.Card = copyCard(r.card)
+		change.Card = copyCard(r.card)
 	}
 	if key == "" {
-		return tx
+		return change
 	}
-	if a, ok := s.answers[answerKey{id, key}]; ok && a.Expires.After(tx.Now) {
+	if a, ok := s.answers[answerKey{id, key}]; ok && a.Expires.After(change.Now) {
 		a.Body = bytes.Clone(a.Body)
-		tx.Prior = &a
+		change.Prior = &a
 	}
-	return tx
+	return change
 }
 
-// commitTxs stores what functions asked for, all or nothing. The mutex is held.
-func (s *Store) commitTxs(fault Fault, key string, txs ...*store.Change) error {
+// commitAll stores what functions asked for, all or nothing. The mutex is held.
+func (s *Store) commitAll(fault Fault, key string, changes ...*store.Change) error {
 	if s.dead {
 		return store.ErrClosed
 	}
 	if fault.Before != nil {
 		return fault.Before
 	}
-	for _, tx := range txs {
-		if tx.Write {
-			s.put(copyCard(tx.Card))
+	for _, change := range changes {
+		if change.Write {
+			s.put(copyCard(change.Card))
 		}
-		if tx.Event != nil {
-			s.append(*tx.Event)
+		if change.Event != nil {
+			s.append(*change.Event)
 		}
-		if tx.Answer != nil && key != "" {
-			a := *tx.Answer
+		if change.Answer != nil && key != "" {
+			a := *change.Answer
 			a.Body = bytes.Clone(a.Body)
 			a.Expires = instant(a.Expires)
-			s.answers[answerKey{tx.Card.ID, key}] = a
+			s.answers[answerKey{change.Card.ID, key}] = a
 		}
 	}
 	return fault.After

@@ -31,11 +31,11 @@ func Example() {
 		panic(err)
 	}
 	for range 2 {
-		s.Update(ctx, "card_7", "", func(tx *store.Change) error { // by the engine
-			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
-			tx.Event = &store.Event{
-				Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now,
-				Payload: fmt.Appendf(nil, `{"id":"card_7.%d"}`, tx.Card.Events),
+		s.Update(ctx, "card_7", "", func(change *store.Change) error { // by the engine
+			change.Card.Version, change.Card.Events, change.Write = 1, change.Card.Events+1, true
+			change.Event = &store.Event{
+				Card: change.Card.ID, Number: change.Card.Events, At: change.Now,
+				Payload: fmt.Appendf(nil, `{"id":"card_7.%d"}`, change.Card.Events),
 			}
 			return nil
 		})

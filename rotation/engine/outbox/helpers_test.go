@@ -95,13 +95,13 @@ func (s *script) accepted() []string {
 func write(t testing.TB, s *memory.Store, card string, n int) {
 	t.Helper()
 	for range n {
-		must.Do(t, s.Update(context.Background(), card, "", func(tx *store.Change) error {
-			tx.Card.Version++
-			tx.Card.Events++
-			tx.Write = true
-			tx.Event = &store.Event{
-				Card: card, Number: tx.Card.Events, At: tx.Now,
-				Payload: []byte(fmt.Sprintf(`{"card":%q,"number":%d}`, card, tx.Card.Events)),
+		must.Do(t, s.Update(context.Background(), card, "", func(change *store.Change) error {
+			change.Card.Version++
+			change.Card.Events++
+			change.Write = true
+			change.Event = &store.Event{
+				Card: card, Number: change.Card.Events, At: change.Now,
+				Payload: []byte(fmt.Sprintf(`{"card":%q,"number":%d}`, card, change.Card.Events)),
 			}
 			return nil
 		}))

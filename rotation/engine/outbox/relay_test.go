@@ -91,8 +91,8 @@ func TestRun_UsesTheGivenClock(t *testing.T) {
 func TestRun_DeliversEventFromTheFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		must.Do(t, s.Update(context.Background(), "a", "", func(tx *store.Change) error {
-			tx.Event = &store.Event{Card: "a", Number: 1, At: tx.Now.Add(time.Hour), Payload: []byte("{}")}
+		must.Do(t, s.Update(context.Background(), "a", "", func(change *store.Change) error {
+			change.Event = &store.Event{Card: "a", Number: 1, At: change.Now.Add(time.Hour), Payload: []byte("{}")}
 			return nil
 		}))
 		lag := time.Duration(-1)

@@ -34,7 +34,7 @@ var cardTests = []test{
 		}
 		f.put(want)
 		f.equal("card", f.card(want.ID), want)
-		f.update(want.ID, func(tx *store.Change) { f.equal("card in an update", tx.Card, want) })
+		f.update(want.ID, func(change *store.Change) { f.equal("card in an update", change.Card, want) })
 	}},
 
 	{"zero fields come back as zero: no time, no code, no bytes", func(f *fixture) {
@@ -94,7 +94,7 @@ var cardTests = []test{
 		f.equal("after what was stored changed", f.card(want.ID), want)
 		spoil(f.card(want.ID))
 		f.equal("after what came back changed", f.card(want.ID), want)
-		f.update(want.ID, func(tx *store.Change) { spoil(tx.Card) })
+		f.update(want.ID, func(change *store.Change) { spoil(change.Card) })
 		f.equal("after an update that does not write", f.card(want.ID), want)
 		list, err := f.ListCards(f.Context(), "", 1000)
 		f.must(err)

@@ -24,13 +24,13 @@ func due(id string, at time.Time) store.Card {
 
 // claim returns the ids of the cards that a Claim gives, and does with them what
 // change says.
-func (f *fixture) claim(limit int, change func(*store.Change)) []string {
+func (f *fixture) claim(limit int, edit func(*store.Change)) []string {
 	f.Helper()
 	ids := []string{}
-	n, err := f.Claim(f.Context(), limit, func(tx *store.Change) error {
-		ids = append(ids, tx.Card.ID)
-		if change != nil {
-			change(tx)
+	n, err := f.Claim(f.Context(), limit, func(change *store.Change) error {
+		ids = append(ids, change.Card.ID)
+		if edit != nil {
+			edit(change)
 		}
 		return nil
 	})
@@ -43,16 +43,16 @@ func (f *fixture) claim(limit int, change func(*store.Change)) []string {
 
 // serve is what an engine does with a slot, in short: nothing if the card has
 // moved since it was found.
-func serve(tx *store.Change) {
+func serve(change *store.Change) {
 	runtime.Gosched() // let others try to come in between
-	if !tx.Slot.Equal(tx.Card.Next) {
+	if !change.Slot.Equal(change.Card.Next) {
 		return
 	}
-	tx.Card.Version++
-	tx.Event = event(tx, tx.Slot.String())
-	tx.Card.Next = tx.Slot.Add(tx.Card.Interval)
-	tx.Card.Due = tx.Card.Next
-	tx.Write = true
+	change.Card.Version++
+	change.Event = event(change, change.Slot.String())
+	change.Card.Next = change.Slot.Add(change.Card.Interval)
+	change.Card.Due = change.Card.Next
+	change.Write = true
 }
 
 var claimTests = []test{
@@ -85,13 +85,13 @@ var claimTests = []test{
 		want := full("card")
 		want.Due, want.Next = epoch.Add(-time.Hour), epoch.Add(-2*time.Hour-1)
 		f.put(want)
-		f.claim(1, func(tx *store.Change) {
-			f.equal("card", tx.Card, want)
-			if tx.Now != f.now() || tx.Slot != want.Next {
-				f.Errorf("Now %#v, Slot %#v; want %#v and %#v", tx.Now, tx.Slot, f.now(), want.Next)
+		f.claim(1, func(change *store.Change) {
+			f.equal("card", change.Card, want)
+			if change.Now != f.now() || change.Slot != want.Next {
+				f.Errorf("Now %#v, Slot %#v; want %#v and %#v", change.Now, change.Slot, f.now(), want.Next)
 			}
-			if tx.Prior != nil || tx.Write || tx.Event != nil || tx.Answer != nil {
-				f.Errorf("not zero: %+v", tx)
+			if change.Prior != nil || change.Write || change.Event != nil || change.Answer != nil {
+				f.Errorf("not zero: %+v", change)
 			}
 		})
 	}},
@@ -102,11 +102,11 @@ var claimTests = []test{
 			f.put(due(id, epoch))
 			want[id] = full(id)
 		}
-		f.claim(10, func(tx *store.Change) {
-			tx.Card = full(tx.Card.ID)
-			tx.Card.Events--
-			tx.Event = event(tx, "full "+tx.Card.ID)
-			tx.Write = true
+		f.claim(10, func(change *store.Change) {
+			change.Card = full(change.Card.ID)
+			change.Card.Events--
+			change.Event = event(change, "full "+change.Card.ID)
+			change.Write = true
 		})
 		for id, c := range want {
 			f.equal("card", f.card(id), c)
@@ -124,14 +124,14 @@ var claimTests = []test{
 		f.put(due("a", epoch.Add(-3)))
 		f.put(due("b", epoch.Add(-2)))
 		f.put(due("c", epoch.Add(-1)))
-		f.claim(10, func(tx *store.Change) {
-			switch tx.Card.ID {
+		f.claim(10, func(change *store.Change) {
+			switch change.Card.ID {
 			case "a":
-				tx.Card.Version = 100 // not written
+				change.Card.Version = 100 // not written
 			case "b":
-				tx.Event = event(tx, "alone") // the card not written
+				change.Event = event(change, "alone") // the card not written
 			default:
-				serve(tx)
+				serve(change)
 			}
 		})
 		f.equal("a", f.card("a"), due("a", epoch.Add(-3)))
@@ -147,10 +147,10 @@ var claimTests = []test{
 			f.put(due(id, epoch.Add(time.Duration(i-3))))
 		}
 		calls := 0
-		n, err := f.Claim(f.Context(), 10, func(tx *store.Change) error {
+		n, err := f.Claim(f.Context(), 10, func(change *store.Change) error {
 			calls++
-			serve(tx)
-			if tx.Card.ID == "b" {
+			serve(change)
+			if change.Card.ID == "b" {
 				return &refusal{}
 			}
 			return nil
@@ -173,9 +173,9 @@ var claimTests = []test{
 					f.Errorf("recovered %v, want fn's panic", r)
 				}
 			}()
-			_, _ = f.Claim(f.Context(), 10, func(tx *store.Change) error {
-				serve(tx)
-				if tx.Card.ID == "b" {
+			_, _ = f.Claim(f.Context(), 10, func(change *store.Change) error {
+				serve(change)
+				if change.Card.ID == "b" {
 					panic("fn's panic")
 				}
 				return nil
@@ -191,13 +191,13 @@ var claimTests = []test{
 		f.put(due("a", epoch))
 		slot := f.card("a").Next
 		later := epoch.Add(5*time.Second + 1)
-		f.claim(1, func(tx *store.Change) { tx.Card.Due, tx.Write = later, true })
+		f.claim(1, func(change *store.Change) { change.Card.Due, change.Write = later, true })
 		f.clk.Set(later.Add(-1))
 		f.equal("before", f.claim(1, nil), []string{})
 		f.clk.Set(later)
-		f.equal("then", f.claim(1, func(tx *store.Change) {
-			if tx.Slot != slot {
-				f.Errorf("slot %v, want %v", tx.Slot, slot)
+		f.equal("then", f.claim(1, func(change *store.Change) {
+			if change.Slot != slot {
+				f.Errorf("slot %v, want %v", change.Slot, slot)
 			}
 		}), []string{"a"})
 	}},
@@ -206,8 +206,8 @@ var claimTests = []test{
 		f.put(due("a", epoch))
 		ctx, cancel := context.WithCancel(f.Context())
 		cancel()
-		n, err := f.Claim(ctx, 10, func(tx *store.Change) error {
-			serve(tx)
+		n, err := f.Claim(ctx, 10, func(change *store.Change) error {
+			serve(change)
 			return nil
 		})
 		if !errors.Is(err, context.Canceled) || n != 0 {
@@ -224,8 +224,8 @@ var claimTests = []test{
 		f.promptly("claimers", func() {
 			each(claimers, func(int) {
 				for f.backlog() {
-					_, err := f.Claim(f.Context(), 7, func(tx *store.Change) error {
-						serve(tx)
+					_, err := f.Claim(f.Context(), 7, func(change *store.Change) error {
+						serve(change)
 						return nil
 					})
 					if f.report(err) {
@@ -257,8 +257,8 @@ var claimTests = []test{
 			each(updaters+2, func(worker int) {
 				if worker < 2 {
 					for f.backlog() {
-						_, err := f.Claim(f.Context(), 5, func(tx *store.Change) error {
-							serve(tx)
+						_, err := f.Claim(f.Context(), 5, func(change *store.Change) error {
+							serve(change)
 							return nil
 						})
 						if f.report(err) {
@@ -268,10 +268,10 @@ var claimTests = []test{
 					return
 				}
 				for i := range times {
-					f.report(f.Update(f.Context(), ids[(i*7+worker)%cards], "", func(tx *store.Change) error {
-						tx.Card.Version++
-						tx.Event = event(tx, "update")
-						tx.Write = true
+					f.report(f.Update(f.Context(), ids[(i*7+worker)%cards], "", func(change *store.Change) error {
+						change.Card.Version++
+						change.Event = event(change, "update")
+						change.Write = true
 						return nil
 					}))
 				}

@@ -18,8 +18,8 @@ var calls = []struct {
 }{
 	{"Now", false, func(ctx context.Context, s store.Store) error { _, err := s.Now(ctx); return err }},
 	{"Card", false, func(ctx context.Context, s store.Store) error { _, err := s.Card(ctx, "a"); return err }},
-	{"Update", true, func(ctx context.Context, s store.Store) error { return s.Update(ctx, "a", "key", change) }},
-	{"Claim", true, func(ctx context.Context, s store.Store) error { _, err := s.Claim(ctx, 10, change); return err }},
+	{"Update", true, func(ctx context.Context, s store.Store) error { return s.Update(ctx, "a", "key", bump) }},
+	{"Claim", true, func(ctx context.Context, s store.Store) error { _, err := s.Claim(ctx, 10, bump); return err }},
 	{"NextDue", false, func(ctx context.Context, s store.Store) error { _, _, err := s.NextDue(ctx); return err }},
 	{"IDsTooFarAhead", false, func(ctx context.Context, s store.Store) error { _, err := s.IDsTooFarAhead(ctx, "", 10); return err }},
 	{"ListCards", false, func(ctx context.Context, s store.Store) error { _, err := s.ListCards(ctx, "", 10); return err }},
@@ -52,12 +52,12 @@ var calls = []struct {
 	{"Requeue", true, func(ctx context.Context, s store.Store) error { _, err := s.Requeue(ctx, 1, 10); return err }},
 }
 
-// change changes all that a Change can.
-func change(tx *store.Change) error {
-	tx.Card.Version++
-	tx.Event = event(tx, "changed")
-	tx.Answer = &store.Answer{Expires: tx.Now.Add(time.Hour)}
-	tx.Write = true
+// bump changes all that a Change can.
+func bump(change *store.Change) error {
+	change.Card.Version++
+	change.Event = event(change, "changed")
+	change.Answer = &store.Answer{Expires: change.Now.Add(time.Hour)}
+	change.Write = true
 	return nil
 }
 
@@ -128,10 +128,10 @@ var closeTests = []test{
 		begun, finish := make(chan struct{}, 100), make(chan struct{})
 		result := make(chan error, 1)
 		go func() {
-			result <- f.Update(context.Background(), "a", "", func(tx *store.Change) error {
+			result <- f.Update(context.Background(), "a", "", func(change *store.Change) error {
 				begun <- struct{}{}
 				<-finish
-				return change(tx)
+				return bump(change)
 			})
 		}()
 		<-begun

@@ -14,8 +14,8 @@ import (
 // ask returns what was answered before under a key.
 func (f *fixture) ask(id, key string) (prior *store.Answer) {
 	f.Helper()
-	f.must(f.Update(f.Context(), id, key, func(tx *store.Change) error {
-		prior = tx.Prior
+	f.must(f.Update(f.Context(), id, key, func(change *store.Change) error {
+		prior = change.Prior
 		return nil
 	}))
 	return prior
@@ -24,8 +24,8 @@ func (f *fixture) ask(id, key string) (prior *store.Answer) {
 // answer keeps an answer under a key.
 func (f *fixture) answer(id, key string, a store.Answer) {
 	f.Helper()
-	f.must(f.Update(f.Context(), id, key, func(tx *store.Change) error {
-		tx.Answer = &a
+	f.must(f.Update(f.Context(), id, key, func(change *store.Change) error {
+		change.Answer = &a
 		return nil
 	}))
 }
@@ -65,9 +65,9 @@ var answerTests = []test{
 	{"the answer to an update that makes the card is kept", func(f *fixture) {
 		id := f.id()
 		want := answerOf("made")
-		f.must(f.Update(f.Context(), id, "key", func(tx *store.Change) error {
-			tx.Card = full(id)
-			tx.Write, tx.Answer = true, &want
+		f.must(f.Update(f.Context(), id, "key", func(change *store.Change) error {
+			change.Card = full(id)
+			change.Write, change.Answer = true, &want
 			return nil
 		}))
 		f.equal("prior", f.ask(id, "key"), &want)
@@ -140,16 +140,16 @@ var answerTests = []test{
 		f.promptly("updates", func() {
 			each(callers, func(i int) {
 				worked := false
-				f.report(f.Update(context.Background(), id, "key", func(tx *store.Change) error {
+				f.report(f.Update(context.Background(), id, "key", func(change *store.Change) error {
 					runtime.Gosched()
-					if worked = tx.Prior == nil; !worked {
-						bodies[i] = tx.Prior.Body
+					if worked = change.Prior == nil; !worked {
+						bodies[i] = change.Prior.Body
 						return nil
 					}
 					bodies[i] = []byte{byte(i)}
-					tx.Card.Version++
-					tx.Answer = &store.Answer{Body: bodies[i], Expires: tx.Now.Add(time.Hour)}
-					tx.Write = true
+					change.Card.Version++
+					change.Answer = &store.Answer{Body: bodies[i], Expires: change.Now.Add(time.Hour)}
+					change.Write = true
 					return nil
 				}))
 				if worked {

@@ -105,8 +105,8 @@ func (m *model) draw(rt *rapid.T, label string) drawn {
 
 // change is the function given to the store: what it does depends on d and the
 // card alone.
-func (d drawn) change(tx *store.Change) error {
-	c := &tx.Card
+func (d drawn) change(change *store.Change) error {
+	c := &change.Card
 	c.Version++
 	c.Account, c.State, c.Created = "account", []byte{byte(c.Version)}, epoch
 	c.Next, c.Due, c.Interval = d.Next, d.Due, time.Hour
@@ -114,14 +114,14 @@ func (d drawn) change(tx *store.Change) error {
 		c.Interval = 0
 	}
 	c.PreviousSealed, c.Sealed, c.Failures = c.Sealed, d.Sealed, d.Failures
-	c.PreviousUntil, c.Rotated, c.Tries = tx.Now.Add(d.Keep), tx.Now, int(c.Version)
+	c.PreviousUntil, c.Rotated, c.Tries = change.Now.Add(d.Keep), change.Now, int(c.Version)
 	c.PreviousCode, c.ServiceCode = c.ServiceCode, servicecode.CVV2()
 	c.Failure = strconv.Itoa(d.Failures)
-	if tx.Write = d.Writes; d.Writes && d.Tells {
-		tx.Event = event(tx, c.ID+" in version "+strconv.FormatInt(c.Version, 10))
+	if change.Write = d.Writes; d.Writes && d.Tells {
+		change.Event = event(change, c.ID+" in version "+strconv.FormatInt(c.Version, 10))
 	}
 	if d.Answers {
-		tx.Answer = &store.Answer{Request: [32]byte{byte(c.Version)}, Body: d.Sealed, Expires: tx.Now.Add(d.Keep)}
+		change.Answer = &store.Answer{Request: [32]byte{byte(c.Version)}, Body: d.Sealed, Expires: change.Now.Add(d.Keep)}
 	}
 	if d.Fails {
 		return errFails
@@ -133,18 +133,18 @@ var errFails = errors.New("fn fails")
 
 // apply does to the model what change asks for.
 func (m *model) apply(id, key string, d drawn) {
-	tx := &store.Change{Now: m.now(), Card: m.cardOr(id)}
-	if d.change(tx) != nil {
+	change := &store.Change{Now: m.now(), Card: m.cardOr(id)}
+	if d.change(change) != nil {
 		return
 	}
-	if tx.Write {
-		m.cards[id] = tx.Card
+	if change.Write {
+		m.cards[id] = change.Card
 	}
-	if tx.Event != nil {
-		m.events = append(m.events, &written{Queued: store.Queued{Event: *tx.Event}})
+	if change.Event != nil {
+		m.events = append(m.events, &written{Queued: store.Queued{Event: *change.Event}})
 	}
-	if tx.Answer != nil && key != "" {
-		m.answers[id+" "+key] = *tx.Answer
+	if change.Answer != nil && key != "" {
+		m.answers[id+" "+key] = *change.Answer
 	}
 }
 
@@ -164,9 +164,9 @@ func (m *model) update(rt *rapid.T) {
 	key := rapid.SampledFrom([]string{"", "k", "K"}).Draw(rt, "key")
 	d := m.draw(rt, "fn")
 	var seen store.Change
-	err := m.Update(m.ctx, id, key, func(tx *store.Change) error {
-		seen = *tx
-		return d.change(tx)
+	err := m.Update(m.ctx, id, key, func(change *store.Change) error {
+		seen = *change
+		return d.change(change)
 	})
 	if want := map[bool]error{true: errFails}[d.Fails]; err != want {
 		rt.Fatalf("error %v, want %v", err, want)
@@ -193,12 +193,12 @@ func (m *model) claim(rt *rapid.T) {
 	want = want[:min(limit, len(want))]
 	var claimed []string
 	var dues []time.Time
-	n, err := m.Claim(m.ctx, limit, func(tx *store.Change) error {
-		c := m.cards[tx.Card.ID]
-		m.same("what fn was given", *tx, store.Change{Now: m.now(), Card: c, Slot: c.Next})
-		claimed = append(claimed, tx.Card.ID)
-		dues = append(dues, tx.Card.Due)
-		return plan[tx.Card.ID].change(tx)
+	n, err := m.Claim(m.ctx, limit, func(change *store.Change) error {
+		c := m.cards[change.Card.ID]
+		m.same("what fn was given", *change, store.Change{Now: m.now(), Card: c, Slot: c.Next})
+		claimed = append(claimed, change.Card.ID)
+		dues = append(dues, change.Card.Due)
+		return plan[change.Card.ID].change(change)
 	})
 	m.must(err)
 	m.same("instants claimed", dues, want)
@@ -322,9 +322,9 @@ func (m *model) reopenStore(rt *rapid.T) {
 // tidy leaves nothing that the next history could meet.
 func (m *model) tidy() {
 	for id := range m.cards {
-		_ = m.Update(m.ctx, id, "", func(tx *store.Change) error {
-			tx.Card.Next, tx.Card.Due, tx.Card.Failures = time.Time{}, time.Time{}, 0
-			tx.Write = true
+		_ = m.Update(m.ctx, id, "", func(change *store.Change) error {
+			change.Card.Next, change.Card.Due, change.Card.Failures = time.Time{}, time.Time{}, 0
+			change.Write = true
 			return nil
 		})
 	}

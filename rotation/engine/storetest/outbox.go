@@ -17,11 +17,11 @@ import (
 func (f *fixture) write(id string, payloads ...string) []store.Queued {
 	f.Helper()
 	for _, p := range payloads {
-		f.update(id, func(tx *store.Change) {
-			if tx.Card.Version == 0 {
-				tx.Card = due(id, time.Time{})
+		f.update(id, func(change *store.Change) {
+			if change.Card.Version == 0 {
+				change.Card = due(id, time.Time{})
 			}
-			tx.Event, tx.Write = event(tx, p), true
+			change.Event, change.Write = event(change, p), true
 		})
 	}
 	events := f.eventsOf(id)
@@ -67,10 +67,10 @@ var outboxTests = []test{
 		}
 		want := store.Event{Card: "A.b:c", Number: 1<<40 + 1, At: epoch.Add(7), Payload: payload}
 		f.put(due(want.Card, time.Time{}))
-		f.update(want.Card, func(tx *store.Change) {
+		f.update(want.Card, func(change *store.Change) {
 			in := want
 			in.At = in.At.In(time.FixedZone("elsewhere", 3600))
-			tx.Event = &in
+			change.Event = &in
 		})
 		for what, get := range map[string]func() ([]store.Queued, error){
 			"ListWaiting": func() ([]store.Queued, error) { return f.ListWaiting(f.Context(), 10, nil) },
@@ -96,9 +96,9 @@ var outboxTests = []test{
 	{"an event's bytes belong to the store or to the caller", func(f *fixture) {
 		in := []byte("payload")
 		f.put(due("a", time.Time{}))
-		f.update("a", func(tx *store.Change) {
-			tx.Event = event(tx, "")
-			tx.Event.Payload = in
+		f.update("a", func(change *store.Change) {
+			change.Event = event(change, "")
+			change.Event.Payload = in
 		})
 		in[0] = '!'
 		f.pending(1)[0].Payload[1] = '!'
@@ -111,11 +111,11 @@ var outboxTests = []test{
 		f.promptly("updates", func() {
 			each(cards*2, func(i int) {
 				for range times {
-					f.report(f.Update(f.Context(), "card-"+strconv.Itoa(i%cards), "", func(tx *store.Change) error {
-						if tx.Card.Version == 0 {
-							tx.Card = due(tx.Card.ID, time.Time{})
+					f.report(f.Update(f.Context(), "card-"+strconv.Itoa(i%cards), "", func(change *store.Change) error {
+						if change.Card.Version == 0 {
+							change.Card = due(change.Card.ID, time.Time{})
 						}
-						tx.Event, tx.Write = event(tx, "e"), true
+						change.Event, change.Write = event(change, "e"), true
 						return nil
 					}))
 				}

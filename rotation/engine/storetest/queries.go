@@ -78,7 +78,7 @@ var listTests = []test{
 		f.equal("all", failing(10), []string{"B", "a", "b"})
 		f.equal("two", failing(2), []string{"B", "a"})
 		f.equal("limit 0", failing(0), []string{})
-		f.update("a", func(tx *store.Change) { tx.Card.Failures, tx.Write = 0, true })
+		f.update("a", func(change *store.Change) { change.Card.Failures, change.Write = 0, true })
 		f.equal("one recovered", failing(10), []string{"B", "b"})
 	}},
 
@@ -128,8 +128,8 @@ var listTests = []test{
 		failing.Failures = 2
 		f.put(failing)
 		for i := range 4 {
-			f.update("never", func(tx *store.Change) {
-				tx.Event = &store.Event{Card: "never", Number: int64(i) + 1, At: epoch.Add(time.Duration(i)), Payload: []byte("e")}
+			f.update("never", func(change *store.Change) {
+				change.Event = &store.Event{Card: "never", Number: int64(i) + 1, At: epoch.Add(time.Duration(i)), Payload: []byte("e")}
 			})
 		}
 		want := store.Stats{Backlog: 2, OldestDue: epoch.Add(-2*time.Hour + 1), Failing: 1, Waiting: 4, OldestWaiting: epoch}
@@ -153,7 +153,7 @@ var listTests = []test{
 			f.answer("a", key, a)
 		}
 		for range 6 {
-			f.update("a", func(tx *store.Change) { tx.Event, tx.Write = event(tx, "e"), true })
+			f.update("a", func(change *store.Change) { change.Event, change.Write = event(change, "e"), true })
 		}
 		events := f.eventsOf("a")
 		settle := func(i int, s store.Status) {

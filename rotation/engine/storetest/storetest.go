@@ -102,10 +102,10 @@ func (f *fixture) must(err error) {
 }
 
 // update changes a card.
-func (f *fixture) update(id string, change func(*store.Change)) {
+func (f *fixture) update(id string, edit func(*store.Change)) {
 	f.Helper()
-	f.must(f.Update(f.Context(), id, "", func(tx *store.Change) error {
-		change(tx)
+	f.must(f.Update(f.Context(), id, "", func(change *store.Change) error {
+		edit(change)
 		return nil
 	}))
 }
@@ -113,7 +113,7 @@ func (f *fixture) update(id string, change func(*store.Change)) {
 // put stores a card as it is.
 func (f *fixture) put(c store.Card) {
 	f.Helper()
-	f.update(c.ID, func(tx *store.Change) { tx.Card, tx.Write = c, true })
+	f.update(c.ID, func(change *store.Change) { change.Card, change.Write = c, true })
 }
 
 // card returns a card that is stored.

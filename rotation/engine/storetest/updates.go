@@ -11,9 +11,9 @@ import (
 )
 
 // event returns an event for a card's next number.
-func event(tx *store.Change, payload string) *store.Event {
-	tx.Card.Events++
-	return &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte(payload)}
+func event(change *store.Change, payload string) *store.Event {
+	change.Card.Events++
+	return &store.Event{Card: change.Card.ID, Number: change.Card.Events, At: change.Now, Payload: []byte(payload)}
 }
 
 // eventsOf returns all events of a card that are not pruned.
@@ -67,19 +67,19 @@ func (s *section) enter() bool {
 var updateTests = []test{
 	{"a card that is not stored has Version 0, and only its id", func(f *fixture) {
 		id := f.id()
-		f.update(id, func(tx *store.Change) { f.equal("card", tx.Card, store.Card{ID: id}) })
+		f.update(id, func(change *store.Change) { f.equal("card", change.Card, store.Card{ID: id}) })
 		if _, err := f.Card(f.Context(), id); !errors.Is(err, store.ErrNotFound) {
 			f.Errorf("after an update that does not write: %v", err)
 		}
 	}},
 
 	{"an update sees the store's time, no slot and no prior answer", func(f *fixture) {
-		f.update(f.id(), func(tx *store.Change) {
-			if tx.Now != f.now() {
-				f.Errorf("Now %#v, want %#v", tx.Now, f.now())
+		f.update(f.id(), func(change *store.Change) {
+			if change.Now != f.now() {
+				f.Errorf("Now %#v, want %#v", change.Now, f.now())
 			}
-			if !tx.Slot.IsZero() || tx.Prior != nil || tx.Write || tx.Event != nil || tx.Answer != nil {
-				f.Errorf("not zero: %+v", tx)
+			if !change.Slot.IsZero() || change.Prior != nil || change.Write || change.Event != nil || change.Answer != nil {
+				f.Errorf("not zero: %+v", change)
 			}
 		})
 	}},
@@ -87,13 +87,13 @@ var updateTests = []test{
 	{"what is not asked for is not stored", func(f *fixture) {
 		want := full(f.id())
 		f.put(want)
-		f.update(want.ID, func(tx *store.Change) { tx.Card.Version++ })
+		f.update(want.ID, func(change *store.Change) { change.Card.Version++ })
 		f.equal("card", f.card(want.ID), want)
 		f.equal("events", f.eventsOf(want.ID), []store.Queued(nil))
 
-		f.update(want.ID, func(tx *store.Change) {
-			tx.Card.Version++
-			tx.Event = event(tx, "alone")
+		f.update(want.ID, func(change *store.Change) {
+			change.Card.Version++
+			change.Event = event(change, "alone")
 		})
 		f.equal("card after an event alone", f.card(want.ID), want)
 		if n := len(f.eventsOf(want.ID)); n != 1 {
@@ -107,19 +107,19 @@ var updateTests = []test{
 		none := f.id()
 		fnErr := &refusal{}
 		for _, id := range []string{want.ID, none} {
-			err := f.Update(f.Context(), id, "key", func(tx *store.Change) error {
-				tx.Card.Version++
-				tx.Event = event(tx, "no")
-				tx.Answer = &store.Answer{Expires: tx.Now.Add(1e12)}
-				tx.Write = true
+			err := f.Update(f.Context(), id, "key", func(change *store.Change) error {
+				change.Card.Version++
+				change.Event = event(change, "no")
+				change.Answer = &store.Answer{Expires: change.Now.Add(1e12)}
+				change.Write = true
 				return fnErr
 			})
 			if err != error(fnErr) {
 				f.Errorf("error %v, want fn's own", err)
 			}
 			f.equal("events", f.eventsOf(id), []store.Queued(nil))
-			f.must(f.Update(f.Context(), id, "key", func(tx *store.Change) error {
-				if tx.Prior != nil {
+			f.must(f.Update(f.Context(), id, "key", func(change *store.Change) error {
+				if change.Prior != nil {
 					f.Error("an answer was stored")
 				}
 				return nil
@@ -140,16 +140,16 @@ var updateTests = []test{
 					f.Errorf("recovered %v, want fn's panic", r)
 				}
 			}()
-			_ = f.Update(f.Context(), want.ID, "", func(tx *store.Change) error {
-				tx.Card.Version++
-				tx.Event = event(tx, "no")
-				tx.Write = true
+			_ = f.Update(f.Context(), want.ID, "", func(change *store.Change) error {
+				change.Card.Version++
+				change.Event = event(change, "no")
+				change.Write = true
 				panic("fn's panic")
 			})
 			f.Error("the update returned")
 		})
 		f.promptly("update after a panic", func() {
-			_ = f.Update(f.Context(), want.ID, "", func(tx *store.Change) error { return nil })
+			_ = f.Update(f.Context(), want.ID, "", func(change *store.Change) error { return nil })
 		})
 		f.equal("card", f.card(want.ID), want)
 		f.equal("events", f.eventsOf(want.ID), []store.Queued(nil))
@@ -164,13 +164,13 @@ var updateTests = []test{
 		f.promptly("updates", func() {
 			each(callers, func(int) {
 				for range times {
-					f.report(f.Update(f.Context(), id, "", func(tx *store.Change) error {
+					f.report(f.Update(f.Context(), id, "", func(change *store.Change) error {
 						if !lock.enter() {
 							f.Error("two functions have the card at once")
 						}
-						tx.Card.Version++
-						tx.Event = event(tx, "one more")
-						tx.Write = true
+						change.Card.Version++
+						change.Event = event(change, "one more")
+						change.Write = true
 						return nil
 					}))
 				}
@@ -198,15 +198,15 @@ var updateTests = []test{
 			first := make([]bool, callers)
 			f.promptly("updates", func() {
 				each(callers, func(i int) {
-					f.report(f.Update(f.Context(), id, "", func(tx *store.Change) error {
-						first[i] = tx.Card.Version == 0
+					f.report(f.Update(f.Context(), id, "", func(change *store.Change) error {
+						first[i] = change.Card.Version == 0
 						runtime.Gosched()
-						tx.Card.Version++
-						tx.Card.Account = "a"
-						tx.Card.State = []byte("s")
-						tx.Card.Created = tx.Now
-						tx.Event = event(tx, "made")
-						tx.Write = true
+						change.Card.Version++
+						change.Card.Account = "a"
+						change.Card.State = []byte("s")
+						change.Card.Created = change.Now
+						change.Event = event(change, "made")
+						change.Write = true
 						return nil
 					}))
 				})
@@ -231,10 +231,10 @@ var updateTests = []test{
 		f.put(want)
 		ctx, cancel := context.WithCancel(f.Context())
 		cancel()
-		err := f.Update(ctx, want.ID, "", func(tx *store.Change) error {
-			tx.Card.Version++
-			tx.Event = event(tx, "no")
-			tx.Write = true
+		err := f.Update(ctx, want.ID, "", func(change *store.Change) error {
+			change.Card.Version++
+			change.Event = event(change, "no")
+			change.Write = true
 			return nil
 		})
 		if !errors.Is(err, context.Canceled) {

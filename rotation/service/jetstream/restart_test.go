@@ -25,9 +25,9 @@ func TestRelay_ServerRestartLosesAndRepeatsNothing(t *testing.T) {
 
 	events := memory.New(memory.Options{})
 	for i := range cards * each {
-		must.Do(t, events.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(tx *store.Change) error {
-			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
-			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
+		must.Do(t, events.Update(t.Context(), fmt.Sprintf("card-%d", i%cards), "", func(change *store.Change) error {
+			change.Card.Version, change.Card.Events, change.Write = 1, change.Card.Events+1, true
+			change.Event = &store.Event{Card: change.Card.ID, Number: change.Card.Events, At: change.Now, Payload: []byte("{}")}
 			return nil
 		}))
 	}

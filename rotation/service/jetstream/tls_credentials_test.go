@@ -281,9 +281,9 @@ func startRelay(t testing.TB, sink outbox.Sink, n int) *running {
 	t.Helper()
 	r := &running{t: t, events: memory.New(memory.Options{}), all: make(chan struct{}), done: make(chan error, 1)}
 	for i := range n {
-		must.Do(t, r.events.Update(t.Context(), fmt.Sprintf("card-%d", i%10), "", func(tx *store.Change) error {
-			tx.Card.Version, tx.Card.Events, tx.Write = 1, tx.Card.Events+1, true
-			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
+		must.Do(t, r.events.Update(t.Context(), fmt.Sprintf("card-%d", i%10), "", func(change *store.Change) error {
+			change.Card.Version, change.Card.Events, change.Write = 1, change.Card.Events+1, true
+			change.Event = &store.Event{Card: change.Card.ID, Number: change.Card.Events, At: change.Now, Payload: []byte("{}")}
 			return nil
 		}))
 	}

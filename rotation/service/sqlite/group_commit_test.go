@@ -44,14 +44,14 @@ func inBubble(t *testing.T, work func(*testing.T, *Store)) {
 func occupy(t *testing.T, s *Store) (finish func()) {
 	inside, finished, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- s.Update(context.Background(), "holder", "", func(tx *store.Change) error {
+		done <- s.Update(context.Background(), "holder", "", func(change *store.Change) error {
 			select {
 			case <-inside:
 			default:
 				close(inside)
 			}
 			<-finished
-			return count(tx)
+			return count(change)
 		})
 	}()
 	<-inside
@@ -114,8 +114,8 @@ func TestUpdate_ErrorAndPanicReachTheirCallerAlone(t *testing.T) {
 		for i := range 5 {
 			wg.Go(func() { put(t, s, fmt.Sprint(i)) })
 			wg.Go(func() {
-				if err := s.Update(t.Context(), fmt.Sprint(i), "", func(tx *store.Change) error {
-					_ = count(tx)
+				if err := s.Update(t.Context(), fmt.Sprint(i), "", func(change *store.Change) error {
+					_ = count(change)
 					return own
 				}); err != own {
 					t.Errorf("got %v", err)
@@ -127,8 +127,8 @@ func TestUpdate_ErrorAndPanicReachTheirCallerAlone(t *testing.T) {
 						t.Errorf("the caller recovered %v", p)
 					}
 				}()
-				_ = s.Update(t.Context(), fmt.Sprint(i), "", func(tx *store.Change) error {
-					_ = count(tx)
+				_ = s.Update(t.Context(), fmt.Sprint(i), "", func(change *store.Change) error {
+					_ = count(change)
 					panic("oh")
 				})
 			})
@@ -154,11 +154,11 @@ func TestClaim_PanicChangesNothing(t *testing.T) {
 	func() {
 		defer func() { _ = recover() }()
 		calls := 0
-		_, _ = s.Claim(t.Context(), 2, func(tx *store.Change) error {
+		_, _ = s.Claim(t.Context(), 2, func(change *store.Change) error {
 			if calls++; calls == 2 {
 				panic("oh")
 			}
-			return count(tx)
+			return count(change)
 		})
 		t.Error("no panic")
 	}()
@@ -175,9 +175,9 @@ func TestUpdate_FailedGroupIsRetriedOneByOne(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
-				if err := s.Update(context.Background(), "A", "", func(tx *store.Change) error {
+				if err := s.Update(context.Background(), "A", "", func(change *store.Change) error {
 					calls++ // without a race: one at a time
-					return count(tx)
+					return count(change)
 				}); err != nil {
 					t.Error(err)
 				}
@@ -228,9 +228,9 @@ func TestUpdate_FullDiskFailsOnlyWhatDoesNotFit(t *testing.T) {
 			wg.Go(func() { put(t, s, fmt.Sprint(i)) })
 		}
 		wg.Go(func() {
-			err := s.Update(t.Context(), "big", "", func(tx *store.Change) error {
-				_ = count(tx)
-				tx.Event.Payload = make([]byte, 1<<20)
+			err := s.Update(t.Context(), "big", "", func(change *store.Change) error {
+				_ = count(change)
+				change.Event.Payload = make([]byte, 1<<20)
 				return nil
 			})
 			if err == nil || !strings.Contains(err.Error(), "disk is full") || !strings.Contains(err.Error(), "make room") {
@@ -247,9 +247,9 @@ func TestUpdate_FullDiskFailsOnlyWhatDoesNotFit(t *testing.T) {
 		var stored int64
 		var full error
 		for full == nil && stored < 10_000 {
-			if full = s.Update(t.Context(), "A", "", func(tx *store.Change) error {
-				_ = count(tx)
-				tx.Event.Payload = make([]byte, 500)
+			if full = s.Update(t.Context(), "A", "", func(change *store.Change) error {
+				_ = count(change)
+				change.Event.Payload = make([]byte, 500)
 				return nil
 			}); full == nil {
 				stored++
@@ -279,9 +279,9 @@ func TestUpdate_CanceledWhileQueuedIsNotCalled(t *testing.T) {
 		finish := occupy(t, s)
 		ctx, cancel := context.WithCancel(t.Context())
 		errs := make(chan error, 2)
-		never := func(tx *store.Change) error {
+		never := func(change *store.Change) error {
 			t.Error("called")
-			return count(tx)
+			return count(change)
 		}
 		go func() { errs <- s.Update(ctx, "A", "", never) }()
 		go func() { _, err := s.Claim(ctx, 1, never); errs <- err }()
@@ -302,9 +302,9 @@ func TestUpdate_CanceledWhileQueuedIsNotCalled(t *testing.T) {
 func TestUpdate_CanceledInsideFnIsCommitted(t *testing.T) {
 	s := mustOpen(t, tempFile(t), nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	must.Do(t, s.Update(ctx, "A", "", func(tx *store.Change) error {
+	must.Do(t, s.Update(ctx, "A", "", func(change *store.Change) error {
 		cancel()
-		return count(tx)
+		return count(change)
 	}))
 	if version(t, s, "A") != 1 {
 		t.Error("not stored")
@@ -318,12 +318,12 @@ func TestWriter_AlternatesUpdatesAndClaims(t *testing.T) {
 		var mu sync.Mutex
 		var order []string
 		did := func(what string) func(*store.Change) error {
-			return func(tx *store.Change) error {
+			return func(change *store.Change) error {
 				mu.Lock()
 				defer mu.Unlock()
 				order = append(order, what)
-				tx.Card.Due = tx.Now
-				tx.Write = true
+				change.Card.Due = change.Now
+				change.Write = true
 				return nil
 			}
 		}
@@ -357,7 +357,7 @@ func TestUpdate_WaitsForOneClaimOnly(t *testing.T) {
 		var order []string
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			_, _ = s.Claim(t.Context(), 1, func(tx *store.Change) error {
+			_, _ = s.Claim(t.Context(), 1, func(change *store.Change) error {
 				close(inside)
 				<-release
 				return nil

@@ -41,12 +41,12 @@ func execute(t *testing.T, path, statements string) {
 
 // count increments the card's version, writes an event of that number, and creates the
 // card if it does not exist.
-func count(tx *store.Change) error {
-	tx.Card.Version++
-	tx.Card.Events++
-	tx.Card.Due = tx.Now
-	tx.Write = true
-	tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
+func count(change *store.Change) error {
+	change.Card.Version++
+	change.Card.Events++
+	change.Card.Due = change.Now
+	change.Write = true
+	change.Event = &store.Event{Card: change.Card.ID, Number: change.Card.Events, At: change.Now, Payload: []byte("{}")}
 	return nil
 }
 

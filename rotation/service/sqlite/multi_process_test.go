@@ -57,11 +57,11 @@ func child(path string) error {
 			_, err = s.AcquireLease(ctx)
 		case "update": // until there are 300 of them, of all processes
 			for enough := false; err == nil && !enough; {
-				err = s.Update(ctx, "A", "", func(tx *store.Change) error {
-					if enough = tx.Card.Version >= 300; enough {
+				err = s.Update(ctx, "A", "", func(change *store.Change) error {
+					if enough = change.Card.Version >= 300; enough {
 						return nil
 					}
-					return count(tx)
+					return count(change)
 				})
 			}
 		}

@@ -213,8 +213,8 @@ func TestUpdate_StoresEveryFieldOfACard(t *testing.T) {
 	}
 	s := mustOpen(t, tempFile(t), nil)
 	for _, want := range []store.Card{full, {ID: full.ID, Version: 1}, full} {
-		must.Do(t, s.Update(t.Context(), want.ID, "", func(tx *store.Change) error {
-			tx.Card, tx.Write = want, true
+		must.Do(t, s.Update(t.Context(), want.ID, "", func(change *store.Change) error {
+			change.Card, change.Write = want, true
 			return nil
 		}))
 		got := must.Get(s.Card(t.Context(), want.ID))(t)

@@ -54,8 +54,8 @@ func filled(b *testing.B, path string) *Store {
 func cardID(i int) string { return fmt.Sprintf("0191e7c5-7d3a-7b21-9e0f-%012x", i) }
 
 // rotate changes a card like a rotation, with values of the same size.
-func rotate(tx *store.Change) error {
-	c := &tx.Card
+func rotate(change *store.Change) error {
+	c := &change.Card
 	c.Version++
 	c.Events++
 	c.State = make([]byte, state)
@@ -64,8 +64,8 @@ func rotate(tx *store.Change) error {
 	c.Rotated = c.Next
 	c.Next = c.Next.Add(c.Interval)
 	c.Due = c.Next
-	tx.Write = true
-	tx.Event = &store.Event{Card: c.ID, Number: c.Events, At: c.Rotated, Payload: make([]byte, payload)}
+	change.Write = true
+	change.Event = &store.Event{Card: c.ID, Number: c.Events, At: c.Rotated, Payload: make([]byte, payload)}
 	return nil
 }
 
@@ -131,23 +131,23 @@ func BenchmarkUpdate(b *testing.B) {
 				b.Fatal(err1, err2, err3)
 			}
 			oneByOne(b, callers, func(id string) error {
-				tx, err := db.Begin()
+				change, err := db.Begin()
 				if err != nil {
 					return err
 				}
-				defer tx.Rollback()
+				defer change.Rollback()
 				var events int64
 				var before []byte
-				if err := tx.Stmt(selects).QueryRow(id).Scan(&events, &before); err != nil {
+				if err := change.Stmt(selects).QueryRow(id).Scan(&events, &before); err != nil {
 					return err
 				}
-				if _, err := tx.Stmt(updates).Exec(make([]byte, state), before, make([]byte, sealed), id); err != nil {
+				if _, err := change.Stmt(updates).Exec(make([]byte, state), before, make([]byte, sealed), id); err != nil {
 					return err
 				}
-				if _, err := tx.Stmt(inserts).Exec(id, events+1, int64(1), int64(1), make([]byte, payload)); err != nil {
+				if _, err := change.Stmt(inserts).Exec(id, events+1, int64(1), int64(1), make([]byte, payload)); err != nil {
 					return err
 				}
-				return tx.Commit()
+				return change.Commit()
 			})
 		})
 	}

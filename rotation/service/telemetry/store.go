@@ -83,8 +83,8 @@ func (o *observed) Card(ctx context.Context, id string) (store.Card, error) {
 func (o *observed) Update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	ctx, c := o.begin(ctx, "update")
 	var refused error
-	err := o.store.Update(ctx, id, key, func(tx *store.Change) error {
-		refused = fn(tx)
+	err := o.store.Update(ctx, id, key, func(change *store.Change) error {
+		refused = fn(change)
 		return refused
 	})
 	c.end(err, refused)

@@ -51,28 +51,28 @@ func (b Bug) Wrap(s store.Store, replica int) store.Store {
 }
 
 var bugs = []Bug{
-	{Name: "event-lost", Sentence: "an automatic rotation in a batch writes no event", store: inClaims(func(tx *store.Change, _ store.Card) { tx.Event = nil })},
-	{Name: "event-without-rotation", Sentence: "a failed rotation still writes an event", store: inClaims(func(tx *store.Change, before store.Card) {
-		if tx.Card.Failures > before.Failures {
-			tx.Card.Events++
-			tx.Event = &store.Event{Card: tx.Card.ID, Number: tx.Card.Events, At: tx.Now, Payload: []byte("{}")}
+	{Name: "event-lost", Sentence: "an automatic rotation in a batch writes no event", store: inClaims(func(change *store.Change, _ store.Card) { change.Event = nil })},
+	{Name: "event-without-rotation", Sentence: "a failed rotation still writes an event", store: inClaims(func(change *store.Change, before store.Card) {
+		if change.Card.Failures > before.Failures {
+			change.Card.Events++
+			change.Event = &store.Event{Card: change.Card.ID, Number: change.Card.Events, At: change.Now, Payload: []byte("{}")}
 		}
 	})},
 	{Name: "event-twice", Sentence: "an update writes its event twice", store: wrapped(func(w *wrong) { w.after = w.writeAgain })},
 	{Name: "event-beside", Sentence: "the event is written in a second transaction, after the card's", store: wrapped(func(w *wrong) { w.update = w.eventBeside })},
 	{Name: "number-per-attempt", Sentence: "an event gets its number when it is built, so an attempt without a commit leaves a gap", store: wrapped(func(w *wrong) {
 		tried := map[string]int64{}
-		w.change = func(tx *store.Change, _ store.Card) {
-			if tx.Event != nil {
-				tried[tx.Card.ID] = max(tried[tx.Card.ID]+1, tx.Event.Number)
-				tx.Event.Number, tx.Card.Events = tried[tx.Card.ID], tried[tx.Card.ID]
+		w.change = func(change *store.Change, _ store.Card) {
+			if change.Event != nil {
+				tried[change.Card.ID] = max(tried[change.Card.ID]+1, change.Event.Number)
+				change.Event.Number, change.Card.Events = tried[change.Card.ID], tried[change.Card.ID]
 			}
 		}
 	})},
-	{Name: "answer-not-stored", Sentence: "the answer to an idempotency key is not stored", store: everywhere(func(tx *store.Change, _ store.Card) { tx.Answer = nil })},
-	{Name: "answer-short-lived", Sentence: "the answer to an idempotency key is kept for an hour instead of a day", store: everywhere(func(tx *store.Change, _ store.Card) {
-		if tx.Answer != nil {
-			tx.Answer.Expires = tx.Now.Add(time.Hour)
+	{Name: "answer-not-stored", Sentence: "the answer to an idempotency key is not stored", store: everywhere(func(change *store.Change, _ store.Card) { change.Answer = nil })},
+	{Name: "answer-short-lived", Sentence: "the answer to an idempotency key is kept for an hour instead of a day", store: everywhere(func(change *store.Change, _ store.Card) {
+		if change.Answer != nil {
+			change.Answer.Expires = change.Now.Add(time.Hour)
 		}
 	})},
 	{Name: "key-per-replica", Sentence: "each replica knows only the idempotency keys of its own calls", store: wrapped(func(w *wrong) {
@@ -86,48 +86,48 @@ var bugs = []Bug{
 	{Name: "reply-before-commit", Sentence: "a call is answered before its commit, and a failed commit is not reported", store: wrapped(func(w *wrong) { w.update = w.replyFirst })},
 	{Name: "claim-unlocked", Sentence: "a claim decides on the cards as it read them before it locked them", store: wrapped(func(w *wrong) { w.claim = w.claimUnlocked })},
 	{Name: "claim-without-slot", Sentence: "a claim that lost a race names the new next slot instead of the slot it was made for", store: wrapped(func(w *wrong) {
-		w.enter = func(tx *store.Change) { tx.Slot = time.Time{} }
+		w.enter = func(change *store.Change) { change.Slot = time.Time{} }
 	})},
 	{Name: "claim-stalls", Sentence: "one failing card undoes the whole batch", store: wrapped(func(w *wrong) { w.claim = w.claimAllOrNothing })},
-	{Name: "due-not-moved", Sentence: "after a failed rotation the card is due again immediately", store: inClaims(func(tx *store.Change, before store.Card) {
-		if tx.Card.Failures > before.Failures {
-			tx.Card.Due = before.Due
+	{Name: "due-not-moved", Sentence: "after a failed rotation the card is due again immediately", store: inClaims(func(change *store.Change, before store.Card) {
+		if change.Card.Failures > before.Failures {
+			change.Card.Due = before.Due
 		}
 	})},
-	{Name: "failures-forgotten", Sentence: "the back-off of a card that keeps failing does not grow", store: inClaims(func(tx *store.Change, before store.Card) {
-		if tx.Card.Failures > before.Failures {
-			tx.Card.Failures, tx.Card.Due = 1, tx.Now.Add(time.Second)
+	{Name: "failures-forgotten", Sentence: "the back-off of a card that keeps failing does not grow", store: inClaims(func(change *store.Change, before store.Card) {
+		if change.Card.Failures > before.Failures {
+			change.Card.Failures, change.Card.Due = 1, change.Now.Add(time.Second)
 		}
 	})},
-	{Name: "tries-reset", Sentence: "a rotation resets the failed-attempt counter", store: everywhere(func(tx *store.Change, before store.Card) {
-		if tx.Card.Version > before.Version {
-			tx.Card.Tries = 0
+	{Name: "tries-reset", Sentence: "a rotation resets the failed-attempt counter", store: everywhere(func(change *store.Change, before store.Card) {
+		if change.Card.Version > before.Version {
+			change.Card.Tries = 0
 		}
 	})},
-	{Name: "rotation-unlocks", Sentence: "a rotation unlocks a card that failed attempts have locked", store: everywhere(func(tx *store.Change, before store.Card) {
-		if tx.Card.Version > before.Version {
-			tx.Card.Locked = time.Time{}
+	{Name: "rotation-unlocks", Sentence: "a rotation unlocks a card that failed attempts have locked", store: everywhere(func(change *store.Change, before store.Card) {
+		if change.Card.Version > before.Version {
+			change.Card.Locked = time.Time{}
 		}
 	})},
 	{Name: "compromised-kept", Sentence: "the previous CVV is still accepted after a rotation because of a compromise", store: wrapped(func(w *wrong) {
-		w.change = func(tx *store.Change, _ store.Card) {
-			if changed(tx).Compromised && w.world.grace > 0 {
-				tx.Card.PreviousUntil = tx.Now.Add(w.world.grace)
+		w.change = func(change *store.Change, _ store.Card) {
+			if changed(change).Compromised && w.world.grace > 0 {
+				change.Card.PreviousUntil = change.Now.Add(w.world.grace)
 			}
 		}
 	})},
-	{Name: "grace-from-slot", Sentence: "the grace period of a late rotation starts at its slot instead of at the rotation", store: inClaims(func(tx *store.Change, before store.Card) {
-		if tx.Card.Version > before.Version && !tx.Card.PreviousUntil.IsZero() {
-			tx.Card.PreviousUntil = tx.Card.PreviousUntil.Add(tx.Slot.Sub(tx.Now))
+	{Name: "grace-from-slot", Sentence: "the grace period of a late rotation starts at its slot instead of at the rotation", store: inClaims(func(change *store.Change, before store.Card) {
+		if change.Card.Version > before.Version && !change.Card.PreviousUntil.IsZero() {
+			change.Card.PreviousUntil = change.Card.PreviousUntil.Add(change.Slot.Sub(change.Now))
 		}
 	})},
-	{Name: "repair-loses-phase", Sentence: "a repaired schedule restarts one interval from now", store: everywhere(func(tx *store.Change, before store.Card) {
-		if c := changed(tx); c.Repaired {
-			restart(tx, before, c)
+	{Name: "repair-loses-phase", Sentence: "a repaired schedule restarts one interval from now", store: everywhere(func(change *store.Change, before store.Card) {
+		if c := changed(change); c.Repaired {
+			restart(change, before, c)
 		}
 	})},
 	{Name: "app-clock", Sentence: "decisions use the replica's clock instead of the store's", store: wrapped(func(w *wrong) {
-		w.enter = func(tx *store.Change) { tx.Now = w.world.clock.Now() }
+		w.enter = func(change *store.Change) { change.Now = w.world.clock.Now() }
 	})},
 	{Name: "stale-reads", Sentence: "a replica shows a card as it first read it", store: wrapped(func(w *wrong) { w.read = w.readOnce })},
 	{Name: "first-try-counts", Sentence: "when the store retries a transaction, it stores what the first attempt decided", store: wrapped(func(w *wrong) { w.update = w.firstTry })},

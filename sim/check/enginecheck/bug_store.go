@@ -14,12 +14,12 @@ import (
 var errAll = errors.New("a card of the batch failed")
 
 // inClaims returns a store that changes the results of claims.
-func inClaims(change func(tx *store.Change, before store.Card)) func(store.Store, world) store.Store {
+func inClaims(change func(change *store.Change, before store.Card)) func(store.Store, world) store.Store {
 	return wrapped(func(w *wrong) { w.inClaim = change })
 }
 
 // everywhere returns a store that changes the results of claims and updates.
-func everywhere(change func(tx *store.Change, before store.Card)) func(store.Store, world) store.Store {
+func everywhere(change func(change *store.Change, before store.Card)) func(store.Store, world) store.Store {
 	return wrapped(func(w *wrong) { w.change = change })
 }
 
@@ -32,29 +32,29 @@ func wrapped(set func(*wrong)) func(store.Store, world) store.Store {
 }
 
 // changed returns the content of a change's event; the zero value without an event.
-func changed(tx *store.Change) (c event.Changed) {
-	if tx.Event != nil {
-		c, _ = event.ParseStrict(tx.Event.Payload)
+func changed(change *store.Change) (c event.Changed) {
+	if change.Event != nil {
+		c, _ = event.ParseStrict(change.Event.Payload)
 	}
 	return c
 }
 
 // restart replaces a repaired schedule by one that starts one interval from now.
-func restart(tx *store.Change, before store.Card, c event.Changed) {
+func restart(change *store.Change, before store.Card, c event.Changed) {
 	var s rotation.State
 	if s.UnmarshalBinary(before.State) != nil {
 		return
 	}
 	interval := s.Interval()
-	after, _, err := rotation.Rules{}.Decide(rotation.State{}, rotation.SetInterval(tx.Now, interval))
+	after, _, err := rotation.Rules{}.Decide(rotation.State{}, rotation.SetInterval(change.Now, interval))
 	if err != nil {
 		return
 	}
 	c.Next, _ = after.Next()
 	c.Interval = interval
-	tx.Card.State, _ = after.AppendBinary(nil)
-	tx.Card.Next, tx.Card.Due = c.Next, c.Next
-	tx.Event.Payload = c.AppendJSON(nil)
+	change.Card.State, _ = after.AppendBinary(nil)
+	change.Card.Next, change.Card.Due = c.Next, c.Next
+	change.Event.Payload = c.AppendJSON(nil)
 }
 
 // wrong is a store that is wrong in one way.
@@ -62,11 +62,11 @@ type wrong struct {
 	store.Store
 	world world
 
-	enter   func(tx *store.Change)                     // before the engine sees the change
-	change  func(tx *store.Change, before store.Card)  // after the engine is done with it
-	inClaim func(tx *store.Change, before store.Card)  // likewise, in claims only
-	key     func(key string) string                    // the key of an update
-	after   func(ctx context.Context, tx store.Change) // after an update was stored
+	enter   func(change *store.Change)                     // before the engine sees the change
+	change  func(change *store.Change, before store.Card)  // after the engine is done with it
+	inClaim func(change *store.Change, before store.Card)  // likewise, in claims only
+	key     func(key string) string                        // the key of an update
+	after   func(ctx context.Context, change store.Change) // after an update was stored
 	update  func(ctx context.Context, id, key string, fn func(*store.Change) error) error
 	claim   func(ctx context.Context, limit int, fn func(*store.Change) error) (int, error)
 	read    func(ctx context.Context, id string) (store.Card, error)
@@ -74,19 +74,19 @@ type wrong struct {
 }
 
 func (w *wrong) wrap(fn func(*store.Change) error, claim bool) func(*store.Change) error {
-	return func(tx *store.Change) error {
-		before := tx.Card
+	return func(change *store.Change) error {
+		before := change.Card
 		if w.enter != nil {
-			w.enter(tx)
+			w.enter(change)
 		}
-		if err := fn(tx); err != nil {
+		if err := fn(change); err != nil {
 			return err
 		}
 		if w.change != nil {
-			w.change(tx, before)
+			w.change(change, before)
 		}
 		if w.inClaim != nil && claim {
-			w.inClaim(tx, before)
+			w.inClaim(change, before)
 		}
 		return nil
 	}
@@ -99,9 +99,9 @@ func (w *wrong) Update(ctx context.Context, id, key string, fn func(*store.Chang
 	}
 	var last store.Change
 	inner := w.wrap(fn, false)
-	noted := func(tx *store.Change) error {
-		err := inner(tx)
-		last = *tx
+	noted := func(change *store.Change) error {
+		err := inner(change)
+		last = *change
 		return err
 	}
 	update := w.Store.Update
@@ -132,12 +132,12 @@ func (w *wrong) Card(ctx context.Context, id string) (store.Card, error) {
 }
 
 // writeAgain writes the event of an update once more.
-func (w *wrong) writeAgain(ctx context.Context, tx store.Change) {
-	if tx.Event == nil || changed(&tx).Automatic {
+func (w *wrong) writeAgain(ctx context.Context, change store.Change) {
+	if change.Event == nil || changed(&change).Automatic {
 		return
 	}
-	_ = w.Store.Update(ctx, tx.Card.ID, "", func(again *store.Change) error {
-		again.Event = tx.Event
+	_ = w.Store.Update(ctx, change.Card.ID, "", func(again *store.Change) error {
+		again.Event = change.Event
 		return nil
 	})
 }
@@ -145,15 +145,15 @@ func (w *wrong) writeAgain(ctx context.Context, tx store.Change) {
 // eventBeside does an update in two transactions.
 func (w *wrong) eventBeside(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	var e *store.Event
-	if err := w.Store.Update(ctx, id, key, func(tx *store.Change) error {
-		err := fn(tx)
-		e, tx.Event = tx.Event, nil
+	if err := w.Store.Update(ctx, id, key, func(change *store.Change) error {
+		err := fn(change)
+		e, change.Event = change.Event, nil
 		return err
 	}); err != nil || e == nil {
 		return err
 	}
-	return w.Store.Update(ctx, id, "", func(tx *store.Change) error {
-		tx.Event = e
+	return w.Store.Update(ctx, id, "", func(change *store.Change) error {
+		change.Event = e
 		return nil
 	})
 }
@@ -162,8 +162,8 @@ func (w *wrong) eventBeside(ctx context.Context, id, key string, fn func(*store.
 func (w *wrong) replyFirst(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	var decided error
 	called := false
-	err := w.Store.Update(ctx, id, key, func(tx *store.Change) error {
-		decided, called = fn(tx), true
+	err := w.Store.Update(ctx, id, key, func(change *store.Change) error {
+		decided, called = fn(change), true
 		return decided
 	})
 	if called {
@@ -182,19 +182,19 @@ func (w *wrong) claimUnlocked(ctx context.Context, limit int, fn func(*store.Cha
 	for _, c := range cards {
 		found[c.ID] = c
 	}
-	return w.Store.Claim(ctx, limit, func(tx *store.Change) error {
-		tx.Card = found[tx.Card.ID]
-		return fn(tx)
+	return w.Store.Claim(ctx, limit, func(change *store.Change) error {
+		change.Card = found[change.Card.ID]
+		return fn(change)
 	})
 }
 
 // claimAllOrNothing ends a claim when one card fails.
 func (w *wrong) claimAllOrNothing(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	failed := false
-	n, err := w.Store.Claim(ctx, limit, func(tx *store.Change) error {
-		before := tx.Card.Failures
-		err := fn(tx)
-		if failed = failed || tx.Card.Failures > before; failed {
+	n, err := w.Store.Claim(ctx, limit, func(change *store.Change) error {
+		before := change.Card.Failures
+		err := fn(change)
+		if failed = failed || change.Card.Failures > before; failed {
 			return errAll // skips this card and all later ones
 		}
 		return err
@@ -220,17 +220,17 @@ func (w *wrong) readOnce(ctx context.Context, id string) (store.Card, error) {
 // firstTry stores what the first attempt decided.
 func (w *wrong) firstTry(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	var first *store.Change
-	return w.Store.Update(ctx, id, key, func(tx *store.Change) error {
+	return w.Store.Update(ctx, id, key, func(change *store.Change) error {
 		if first == nil {
-			err := fn(tx)
+			err := fn(change)
 			if err == nil {
 				first = new(store.Change)
-				*first = *tx
-				first.Card.State = bytes.Clone(tx.Card.State)
+				*first = *change
+				first.Card.State = bytes.Clone(change.Card.State)
 			}
 			return err
 		}
-		tx.Card, tx.Write, tx.Event, tx.Answer = first.Card, first.Write, first.Event, first.Answer
+		change.Card, change.Write, change.Event, change.Answer = first.Card, first.Write, first.Event, first.Answer
 		return nil
 	})
 }

@@ -31,9 +31,9 @@ func TestExpireEvents_DeletesOldUndeliveredEventsWithoutSink(t *testing.T) {
 		ago time.Duration
 	}{{"old", 49 * time.Hour}, {"older", 48*time.Hour + time.Minute}, {"recent", 47 * time.Hour}} {
 		clk.Set(now.Add(-c.ago))
-		must.Do(t, s.Update(context.Background(), c.id, "", func(tx *store.Change) error {
+		must.Do(t, s.Update(context.Background(), c.id, "", func(change *store.Change) error {
 			payload, err := json.Marshal(map[string]string{"id": c.id + ".1"})
-			tx.Event = &store.Event{Card: c.id, Number: 1, At: tx.Now, Payload: payload}
+			change.Event = &store.Event{Card: c.id, Number: 1, At: change.Now, Payload: payload}
 			return err
 		}))
 	}

@@ -113,8 +113,8 @@ type hasty struct{ store.Store }
 func (h hasty) Update(ctx context.Context, id, key string, fn func(*store.Change) error) error {
 	called := make(chan error, 3) // fn may be called again
 	go func() {
-		if err := h.Store.Update(ctx, id, key, func(tx *store.Change) error {
-			err := fn(tx)
+		if err := h.Store.Update(ctx, id, key, func(change *store.Change) error {
+			err := fn(change)
 			called <- err
 			return err
 		}); err != nil {

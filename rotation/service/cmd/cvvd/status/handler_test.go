@@ -55,10 +55,10 @@ func newWorld() *world {
 // put stores a card with an event.
 func (w *world) put(t *testing.T, c store.Card) {
 	t.Helper()
-	must.Do(t, w.store.Update(context.Background(), c.ID, "", func(tx *store.Change) error {
+	must.Do(t, w.store.Update(context.Background(), c.ID, "", func(change *store.Change) error {
 		c.Version, c.Account, c.Created, c.Rotated, c.Events = 1, "acme", now, now, 1
-		tx.Card, tx.Write = c, true
-		tx.Event = &store.Event{Card: c.ID, Number: 1, At: tx.Now, Payload: []byte("{}")}
+		change.Card, change.Write = c, true
+		change.Event = &store.Event{Card: c.ID, Number: 1, At: change.Now, Payload: []byte("{}")}
 		return nil
 	}))
 }
