@@ -123,6 +123,7 @@ func (e *Engine) payload(c *store.Card, now time.Time, op event.Operation, in in
 		Missed:      d.Missed,
 		Compromised: in.compromised,
 		Repaired:    in.repaired,
+		Rules:       e.rules,
 		Next:        c.Next,
 		Interval:    c.Interval,
 	}

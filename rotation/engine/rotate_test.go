@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
@@ -142,5 +143,20 @@ func TestForce_FailureBeforeCommitChangesNothing(t *testing.T) {
 	}
 	if len(f.seen.decided) != 1 {
 		t.Errorf("the observer was told of %d decisions", len(f.seen.decided))
+	}
+}
+
+// TestForce_EventNamesTheRulesThatDecided unless they are the default, in whose events no member changes.
+func TestForce_EventNamesTheRulesThatDecided(t *testing.T) {
+	for _, rules := range []rotation.Rules{{}, must.Get(rotation.NewRules(5*time.Minute, rotation.GuardFromScheduling))(t)} {
+		t.Run(rules.String(), func(t *testing.T) {
+			f := newFixture(t, func(o *engine.Options) { o.Rules = rules })
+			f.force(t, f.register(t, "A", time.Hour), engine.ForceRequest{})
+			for _, e := range f.events(t, "A") {
+				if e.Rules != rules {
+					t.Errorf("event %d was decided under %v", e.Number, e.Rules)
+				}
+			}
+		})
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"cvvrotation/rotation"
 )
 
 // AppendJSON appends the event to b. It replaces bytes of strings that are not
@@ -63,6 +65,13 @@ func (c Changed) AppendJSON(b []byte) []byte {
 	}
 	if c.Repaired {
 		b = append(b, `,"repaired":true`...)
+	}
+	if c.Rules != (rotation.Rules{}) {
+		b = append(b, `,"rules":{"guard":"`...)
+		b = append(b, rotation.FormatDuration(c.Rules.Guard())...)
+		b = append(b, `","guard_from":"`...)
+		b = append(b, c.Rules.GuardFrom().String()...)
+		b = append(b, `"}`...)
 	}
 	return append(b, "}}"...)
 }

@@ -70,4 +70,6 @@ type Changed struct {
 	Missed      int64 // slots skipped (R17)
 	Compromised bool  // the previous CVV stopped being accepted immediately
 	Repaired    bool  // the engine repaired a next rotation that a clock step had set
+
+	Rules rotation.Rules // that decided; zero: the default, which the JSON omits
 }

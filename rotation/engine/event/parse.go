@@ -199,6 +199,8 @@ func (p *parser) datum(name string) {
 		p.Compromised = p.bool(name)
 	case "repaired":
 		p.Repaired = p.bool(name)
+	case "rules":
+		p.rules()
 	default:
 		p.unknown("data", name, lowerCase+"_")
 		return
@@ -273,6 +275,24 @@ func (p *parser) hours(name string) time.Duration {
 		p.fail("%s must be a number of hours up to ten years, or null", name)
 	}
 	return interval
+}
+
+// rules reads the rules in the spelling of a timeline's header.
+func (p *parser) rules() {
+	var guard, from string
+	p.object(func(name string) {
+		switch name {
+		case "guard":
+			guard = p.text(name)
+		case "guard_from":
+			from = p.text(name)
+		default:
+			p.unknown("rules", name, lowerCase+"_")
+		}
+	})
+	if p.Rules.UnmarshalText([]byte("guard="+guard+" guard_from="+from)) != nil {
+		p.fail("rules must be a guard such as 5m, and guard_from, which is request or scheduling")
+	}
 }
 
 // check finds what is missing and what contradicts itself.

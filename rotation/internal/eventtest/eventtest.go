@@ -16,6 +16,8 @@ import (
 // Start is the instant of the events in Golden.
 var Start = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 
+var otherRules, _ = rotation.NewRules(5*time.Minute, rotation.GuardFromScheduling)
+
 // Golden returns the events whose bytes are in testdata/v1 of package event, by
 // the name of their file.
 func Golden() map[string]event.Changed {
@@ -49,6 +51,10 @@ func Golden() map[string]event.Changed {
 			Operation: event.OperationChangeInterval, Version: 1, Rescheduled: true, Reason: rotation.ReasonIntervalSet,
 			Next: Start.Add(121 * time.Second), Interval: 121*time.Second + time.Microsecond,
 		},
+		"other_rules": {
+			Operation: event.OperationRotate, Version: 2, Reason: rotation.ReasonGuard, Scenario: 3,
+			Next: Start.Add(24 * time.Hour), Interval: 24 * time.Hour, Rules: otherRules,
+		},
 		"disabled": {Operation: event.OperationDeleteInterval, Version: 1, Reason: rotation.ReasonRotationOff},
 	}
 	for name, e := range events {
@@ -73,8 +79,8 @@ func History(t *rapid.T) []event.Changed {
 		Card:    name.Filter(notPAN).Draw(t, "card"),
 		Account: rapid.OneOf(rapid.Just(""), name).Draw(t, "account"),
 		Version: 1,
+		Rules:   rapid.SampledFrom([]rotation.Rules{{}, otherRules}).Draw(t, "rules"),
 	}
-	var rules rotation.Rules
 	var state rotation.State
 	var events []event.Changed
 	at := Start
@@ -96,7 +102,7 @@ func History(t *rapid.T) []event.Changed {
 			at = slot.Add(time.Duration(rapid.Int64Range(0, int64(100*time.Hour)).Draw(t, "late")))
 			input, e.Automatic = rotation.AutoSlot(at, slot), true
 		case "interval":
-			interval := time.Duration(rapid.Int64Range(121_000_000, int64(rotation.MaxInterval/time.Microsecond)).Draw(t, "interval")) * time.Microsecond
+			interval := time.Duration(rapid.Int64Range(301_000_000, int64(rotation.MaxInterval/time.Microsecond)).Draw(t, "interval")) * time.Microsecond
 			if rapid.Bool().Draw(t, "hours") {
 				interval = interval.Truncate(time.Hour) + time.Hour
 			}
@@ -105,7 +111,7 @@ func History(t *rapid.T) []event.Changed {
 		case "disable":
 			input = rotation.Disable(at)
 		}
-		after, d, err := rules.Decide(state, input)
+		after, d, err := c.Rules.Decide(state, input)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,6 +165,11 @@ func Invalid() []Change {
 		{`"missed":2`, `"missed":2,"compromised":true`, "compromised", false},
 		{`"missed":2`, `"missed":2,"compromised":false`, "compromised", false},
 		{`"missed":2`, `"missed":2,"repaired":true`, "repaired", false},
+		{`"missed":2`, `"missed":2,"rules":{"guard":"-5m","guard_from":"request"}`, "rules must be", false},
+		{`"missed":2`, `"missed":2,"rules":{"guard":"5m0s","guard_from":"request"}`, "rules must be", true},
+		{`"missed":2`, `"missed":2,"rules":{"guard":"5m"}`, "rules must be", false},
+		{`"missed":2`, `"missed":2,"rules":{"guard":"5m","guard_from":"now"}`, "rules must be", false},
+		{`"missed":2`, `"missed":2,"rules":{"guard":"5m","Guard":"5m","guard_from":"request"}`, "lower case", false},
 		{`AUTOMATIC`, `SOMETIMES`, "AUTOMATIC or MANUAL", false},
 		{`ROTATE_CVV`, `CHANGE_CVV_ROTATION`, "cvv_rotation_type", false},
 		{`ROTATE_CVV`, `STEAL_CVV`, "operation_type", false},
