@@ -45,6 +45,18 @@ func (f *rulesFlags) over(header rotation.Rules) (rotation.Rules, error) {
 	return rotation.NewRules(guard, from)
 }
 
+// of returns the rules to decide r's events under.
+func (f *rulesFlags) of(r *timeline.Reader) (rotation.Rules, error) {
+	if f.set.Changed("guard") || f.set.Changed("guard-from") {
+		r.IgnoreRules()
+	}
+	header, err := r.Rules()
+	if err != nil {
+		return rotation.Rules{}, err
+	}
+	return f.over(header)
+}
+
 func mustComplete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
 		panic(err) // the flag is not defined

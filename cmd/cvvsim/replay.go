@@ -61,11 +61,7 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 	}
 	out := bufio.NewWriterSize(c.Stdout, 64<<10)
 	err = c.eachFile(files, func(r *timeline.Reader, name string) error {
-		header, err := r.Rules()
-		if err != nil {
-			return err
-		}
-		rules, err := o.rules.over(header)
+		rules, err := o.rules.of(r)
 		if err != nil {
 			return err
 		}

@@ -66,11 +66,7 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 		if o.mapping != nil {
 			r.Map(o.mapping)
 		}
-		header, err := r.Rules()
-		if err != nil {
-			return err
-		}
-		rules, err := o.rules.over(header)
+		rules, err := o.rules.of(r)
 		if err != nil {
 			return err
 		}

@@ -16,8 +16,11 @@
 //
 // A [Reader] tells them apart by the first byte and yields an [Entry] at a time,
 // so that a file of any length is read in constant memory. What it can't read
-// is an [*Error] with the line; it never skips one. A [Writer] writes what a
-// Reader reads back as the same entries.
+// is an [*Error] with the line; of a timeline it never skips one. A [Writer] writes
+// what a Reader reads back as the same entries.
+//
+// A Reader also reads logs: the daemon's own events, recognised by the first, and
+// with a [Mapping] another system's. There, lines without an event are counted.
 //
 // Reading checks the spelling alone. Whether an event is one that the rules
 // accept (R22) is for rotation.Rules.Decide to say.

@@ -18,6 +18,7 @@ type Entry struct {
 	Event       rotation.Event   // what happened, and when
 	ServiceCode servicecode.Code // what a forced call asked for; the zero Code when nothing
 	Expect      Expect           // what is expected of it
+	Number      int64            // number among the card's events in the daemon's log: 1, 2, 3 …; 0: none
 }
 
 // Expect is what an entry says of its decision, a field at a time: the zero

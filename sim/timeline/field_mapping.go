@@ -74,9 +74,14 @@ func (r *Reader) Map(m *Mapping) {
 	r.parse = r.parseJSON
 }
 
-// Skipped returns how many lines a mapped Reader has skipped because they
-// hold no event of ours.
+// Skipped returns how many lines of a log the Reader has skipped because they are
+// JSON objects without an event of ours. A timeline has no such lines.
 func (r *Reader) Skipped() int { return r.skipped }
+
+// Unreadable returns how many lines of a log the Reader has passed over because they
+// are no JSON object, such as a banner, a stack trace, or a last line that is cut
+// off; and the number of the first of them.
+func (r *Reader) Unreadable() (lines, first int) { return r.unreadable, r.firstUnreadable }
 
 // mapped returns what reads the members of an object at the path prefix.
 func (j *jsonDecoder) mapped(prefix string) func(name string) error {

@@ -25,9 +25,12 @@ type Reader struct {
 	parse    func(text []byte) (e Entry, isEvent bool, err error)
 	rules    rotation.Rules
 	inEvents bool // a header is over, or there is none
-	skipped  int  // lines that a mapping skipped
 	json     jsonDecoder
 	previous time.Time // of the event before, in the text spelling
+
+	daemon, ignoreRules         bool // see DaemonEvents and IgnoreRules
+	skipped                     int  // lines that are JSON objects without an event of ours
+	unreadable, firstUnreadable int  // lines passed over that are no JSON object, and the first's number
 
 	peeked bool // Rules has read the first entry already
 	first  Entry
@@ -71,16 +74,9 @@ func (r *Reader) Next() (Entry, error) {
 
 func (r *Reader) read() (Entry, error) {
 	for {
-		text, err := r.readLine()
+		text, err := r.nextLine()
 		if err != nil {
 			return Entry{}, err
-		}
-		if r.line == 1 {
-			text = bytes.TrimPrefix(text, []byte("\ufeff")) // as some editors begin a file
-		}
-		text = bytes.TrimSpace(text)
-		if len(text) == 0 {
-			continue
 		}
 		if r.parse == nil {
 			r.parse = r.parseText
@@ -89,13 +85,35 @@ func (r *Reader) read() (Entry, error) {
 			}
 		}
 		e, isEvent, err := r.parse(text)
+		if err != nil && !r.inEvents && r.json.mapping == nil && !r.daemon {
+			e, isEvent, err = r.seekDaemonEvent(text, err)
+		}
 		if err != nil {
-			return Entry{}, &Error{File: r.file, Line: r.line, Err: err}
+			if !errors.As(err, new(*Error)) {
+				err = &Error{File: r.file, Line: r.line, Err: err}
+			}
+			return Entry{}, err
 		}
 		if isEvent {
 			r.inEvents = true
 			e.Line = r.line
 			return e, nil
+		}
+	}
+}
+
+// nextLine returns the next line that is not blank, without white space around it.
+func (r *Reader) nextLine() ([]byte, error) {
+	for {
+		text, err := r.readLine()
+		if err != nil {
+			return nil, err
+		}
+		if r.line == 1 {
+			text = bytes.TrimPrefix(text, []byte("\ufeff")) // as some editors begin a file
+		}
+		if text = bytes.TrimSpace(text); len(text) > 0 {
+			return text, nil
 		}
 	}
 }

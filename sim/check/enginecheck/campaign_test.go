@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -15,9 +16,11 @@ import (
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim"
 	"cvvrotation/sim/check"
 	"cvvrotation/sim/check/campaign"
 	"cvvrotation/sim/internal/golden"
+	"cvvrotation/sim/timeline"
 )
 
 func TestCampaign_EngineHoldsAndMeetsEveryGoal(t *testing.T) {
@@ -218,5 +221,42 @@ func TestSystem_LeavesTheTraceOfTheRules(t *testing.T) {
 	q := check.Sequences(context.Background(), System(), 3)
 	if q.Failure != nil || !q.Done {
 		t.Fatal(q.Failure.Paragraph())
+	}
+}
+
+// The events of engines, with repairs, faults and steps of the clock, say enough for
+// a replay to decide the same.
+func TestDaemonEvents_ReplayDecidesWhatTheyReport(t *testing.T) {
+	judged, repaired := 0, 0
+	for seed := range uint64(40) {
+		o := drawOptions(seed)
+		r := &run{}
+		r.perform(seed, o, stepsOf(o))
+		var log bytes.Buffer
+		for _, q := range r.base.Written(0) {
+			log.Write(append(q.Payload, '\n'))
+			repaired += strings.Count(string(q.Payload), `"repaired":true`)
+		}
+		reader := timeline.NewReader(&log, "events")
+		replay := sim.NewReplay(must.Get(reader.Rules())(t))
+		rounded := map[string]bool{}
+		for {
+			e, err := reader.Next()
+			if err == io.EOF {
+				break
+			}
+			must.Do(t, err)
+			if rounded[e.Card] = rounded[e.Card] || e.Event.Interval() == guard; rounded[e.Card] {
+				continue // it was a nanosecond more: events round intervals to microseconds
+			}
+			judged++
+			step := must.Get(replay.Apply(e))(t)
+			for _, d := range e.Expect.Differences(step.Outcome()) {
+				t.Errorf("seed %d, event %d of %s: %+v", seed, e.Number, e.Card, d)
+			}
+		}
+	}
+	if judged < 500 || repaired == 0 {
+		t.Errorf("%d events judged, %d repairs", judged, repaired)
 	}
 }

@@ -1,0 +1,134 @@
+package timeline
+
+import (
+	"bytes"
+	"io"
+
+	"cvvrotation/rotation"
+	"cvvrotation/rotation/engine/event"
+)
+
+// maxLead is how many lines a Reader scans for the daemon's first event.
+const maxLead = 1000
+
+// DaemonEvents reports whether the file is one of the daemon's events "Card CVV
+// changed", a JSON object a line, alone or as cvvd events tail prints it. It is
+// recognised by its first event, so call Rules or Next before.
+//
+// Each event becomes an entry that expects what the event reports. Lines without
+// an event are passed over, and so is text before the object, such as a log's time
+// stamp. The rules are those of the first event.
+func (r *Reader) DaemonEvents() bool { return r.daemon }
+
+// IgnoreRules makes the Reader accept daemon's events that other rules decided than
+// those of the first event, which are an error otherwise. It is for callers that
+// have rules of their own.
+func (r *Reader) IgnoreRules() { r.ignoreRules = true }
+
+// seekDaemonEvent returns the daemon's first event, from the line text on, which
+// no timeline begins with: that is the error first.
+func (r *Reader) seekDaemonEvent(text []byte, first error) (Entry, bool, error) {
+	first = &Error{File: r.file, Line: r.line, Err: first}
+	for range maxLead {
+		if object, _ := r.json.cloudEvent(text); object != nil {
+			r.daemon, r.parse = true, r.parseDaemonEvent
+			return r.parse(text)
+		}
+		r.passOver(text)
+		var err error
+		if text, err = r.nextLine(); err != nil {
+			break
+		}
+	}
+	return Entry{}, false, first
+}
+
+func (r *Reader) parseDaemonEvent(text []byte) (e Entry, isEvent bool, err error) {
+	object, _ := r.json.cloudEvent(text)
+	if object == nil {
+		r.passOver(text)
+		return e, false, nil
+	}
+	c, err := event.Parse(object)
+	if err != nil {
+		return e, false, err
+	}
+	switch {
+	case !r.inEvents:
+		r.rules, r.inEvents = c.Rules, true
+	case c.Rules != r.rules && !r.ignoreRules:
+		return e, false, headerErrorf("this event was decided under %v, the first one under %v: split the log here, or override the rules with --guard and --guard-from", c.Rules, r.rules)
+	}
+	return daemonEntry(c), true, nil
+}
+
+// daemonEntry returns the event of the rules that c reports, and what c reports of
+// its decision.
+func daemonEntry(c event.Changed) Entry {
+	e := Entry{Card: c.Card, Number: c.Number, Expect: Expect{
+		Fields: FieldRotate | FieldReschedule | FieldReason | FieldScenario | FieldNext,
+		Rotate: c.Operation == event.OperationRotate, Reschedule: c.Rescheduled,
+		Reason: c.Reason, Scenario: int64(c.Scenario), Next: c.Next,
+	}}
+	if c.Operation == event.OperationChangeInterval { // a repair, too
+		e.Event = rotation.SetIntervalFirst(c.At, c.Interval, c.Next)
+		return e
+	}
+	e.Expect.Fields |= FieldInterval
+	e.Expect.Interval = c.Interval
+	switch {
+	case c.Operation == event.OperationDeleteInterval:
+		e.Event = rotation.Disable(c.At)
+	case c.Automatic: // which does not name its slot
+		e.Event = rotation.AutoUnslotted(c.At)
+		e.Expect.Fields |= FieldMissed
+		e.Expect.Missed = c.Missed
+	default:
+		e.Event = rotation.Forced(c.At)
+	}
+	return e
+}
+
+// passOver counts a line without an event of ours.
+func (r *Reader) passOver(text []byte) {
+	if _, isObject := r.json.cloudEvent(text); isObject {
+		r.skipped++
+	} else if r.unreadable++; r.unreadable == 1 {
+		r.firstUnreadable = r.line
+	}
+}
+
+// cloudEvent returns the JSON of the daemon's event in a line, nil if there is none,
+// and whether the line ends with a JSON object at all.
+func (j *jsonDecoder) cloudEvent(text []byte) (found []byte, isObject bool) {
+	brace := bytes.IndexByte(text, '{')
+	if brace < 0 {
+		return nil, false
+	}
+	return j.typedEvent(text[brace:], true)
+}
+
+// typedEvent returns text if it is an object with the type of the daemon's events,
+// or else its member event, as cvvd events tail prints it.
+func (j *jsonDecoder) typedEvent(text []byte, outer bool) (found []byte, isObject bool) {
+	j.source.Reset(text)
+	j.dec.Reset(&j.source)
+	var inner []byte
+	err := j.object(func(name string) error {
+		value, err := j.dec.ReadValue()
+		switch {
+		case name == "type" && string(value) == `"`+event.Type+`"`:
+			found = text
+		case outer && name == keyEvent && value.Kind() == '{':
+			inner = bytes.Clone(value)
+		}
+		return err
+	})
+	if _, end := j.dec.ReadToken(); err != nil || end != io.EOF {
+		return nil, false
+	}
+	if found == nil && inner != nil {
+		found, _ = j.typedEvent(inner, false)
+	}
+	return found, true
+}
