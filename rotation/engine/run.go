@@ -68,6 +68,16 @@ func (e *Engine) work(ctx context.Context) {
 	}
 }
 
+// NextDue returns when the earliest card is due by the store's time, and whether one
+// is. It may be in the past. A host that has a loop of its own sleeps until then and
+// calls Tick.
+func (e *Engine) NextDue(ctx context.Context) (due time.Time, ok bool, err error) {
+	return e.store.NextDue(ctx)
+}
+
+// Now returns the store's time.
+func (e *Engine) Now(ctx context.Context) (time.Time, error) { return e.store.Now(ctx) }
+
 // sleepFor returns how long to sleep: until the next slot, up to Poll. A card that
 // is due and was not claimed is another worker's. No sleep is shorter than a
 // moment, so that cards due at nearly the same time share a claim.
