@@ -169,20 +169,3 @@ func FuzzParse_RoundTrips(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkAppendJSON(b *testing.B) {
-	e := eventtest.Golden()["automatic"]
-	var buffer []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		buffer = e.AppendJSON(buffer[:0])
-	}
-}
-
-func BenchmarkParse(b *testing.B) {
-	text := eventtest.Golden()["automatic"].AppendJSON(nil)
-	b.ReportAllocs()
-	for b.Loop() {
-		must.Get(event.Parse(text))(b)
-	}
-}

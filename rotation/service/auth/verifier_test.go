@@ -266,30 +266,3 @@ func FuzzAuthenticate(f *testing.F) {
 		}
 	})
 }
-
-// BenchmarkAuthenticate measures tokens sent for the first time, and again (cached).
-func BenchmarkAuthenticate(b *testing.B) {
-	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
-		k := jwttest.New(b, "k", alg)
-		s := newServer(b, jwttest.JWKS(k.JWK()))
-		c := config{s.URL, []string{alg}, auth.Options{Clock: fixed{clock.New()}}}
-		tokens := make([]string, 2000)
-		for i := range tokens {
-			tokens[i] = k.Sign(b, claims("jti", i))
-		}
-		run := func(b *testing.B, tokens []string) {
-			var v *auth.Verifier
-			b.ReportAllocs()
-			for i := range b.N {
-				if v == nil || len(tokens) > 1 && i%len(tokens) == 0 {
-					b.StopTimer()
-					v = start(b, c)
-					b.StartTimer()
-				}
-				must.Get(v.Authenticate(b.Context(), tokens[i%len(tokens)]))(b)
-			}
-		}
-		b.Run(alg+"/first", func(b *testing.B) { run(b, tokens) })
-		b.Run(alg+"/again", func(b *testing.B) { run(b, tokens[:1]) })
-	}
-}

@@ -99,7 +99,11 @@ func BenchmarkBacklog(b *testing.B) {
 		return wal
 	}
 
-	claims := func(b *testing.B) {
+	// Otherwise the first benchmark includes the creation of the log's files.
+	fill(b, conn, *benchCards)
+	oneUpdate(b, conn)
+
+	b.Run(fmt.Sprintf("claims/cards=%d", *benchCards), func(b *testing.B) {
 		s := open(b, url, Options{})
 		var wal string
 		for b.Loop() {
@@ -124,19 +128,6 @@ func BenchmarkBacklog(b *testing.B) {
 			workers.Wait()
 		}
 		check(b, wal)
-	}
-	// Otherwise the first benchmark includes the creation of the log's files.
-	fill(b, conn, *benchCards)
-	oneUpdate(b, conn)
-
-	b.Run(fmt.Sprintf("claims/cards=%d", *benchCards), claims)
-
-	// An old snapshot, such as a backup's, keeps vacuum from removing dead rows.
-	b.Run(fmt.Sprintf("claims-with-an-old-snapshot/cards=%d", *benchCards), func(b *testing.B) {
-		old := must.Get(connect(b, url).BeginTx(b.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead}))(b)
-		defer old.Rollback(b.Context())
-		must.Get(old.Exec(b.Context(), "SELECT count(*) FROM migrations"))(b)
-		claims(b)
 	})
 
 	b.Run(fmt.Sprintf("one-update/cards=%d", *benchCards), func(b *testing.B) {
@@ -170,51 +161,4 @@ func oneUpdate(b *testing.B, conn *pgx.Conn) {
 			SELECT id, events, $1, $2 FROM cards WHERE rotated = $1`, now, make([]byte, benchPayload))
 		return err
 	}))
-}
-
-// BenchmarkUpdate rotates cards one by one, from eight callers.
-func BenchmarkUpdate(b *testing.B) {
-	url := benchServer(b).Database(b)
-	must.Do(b, Migrate(b.Context(), url, Options{}))
-	s := open(b, url, Options{})
-	const cards = 1000
-	for i := range cards {
-		putDue(b, s, fmt.Sprint("card", i), time.Now())
-	}
-	var place atomic.Int64
-	b.SetParallelism(4) // times two cores
-	b.ResetTimer()
-	b.RunParallel(func(p *testing.PB) {
-		for p.Next() {
-			if err := s.Update(b.Context(), fmt.Sprint("card", place.Add(1)%cards), "", rotate); err != nil {
-				b.Error(err)
-			}
-		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rotations/s")
-}
-
-// BenchmarkRelay reads waiting events and records them as delivered, a thousand at a
-// time.
-func BenchmarkRelay(b *testing.B) {
-	url := benchServer(b).Database(b)
-	must.Do(b, Migrate(b.Context(), url, Options{}))
-	s := open(b, url, Options{})
-	must.Get(connect(b, url).Exec(b.Context(), `INSERT INTO outbox (card, number, at, payload)
-		SELECT gen_random_uuid()::text, 1, i, convert_to(repeat('x', 635), 'UTF8')
-		FROM generate_series(1, $1::bigint) AS i`, *benchCards))(b)
-	n := 0
-	for b.Loop() {
-		events := must.Get(s.ListWaiting(b.Context(), *benchBatch, nil))(b)
-		if len(events) == 0 {
-			b.Fatalf("no events are left: run it with -benchtime up to %dx", *benchCards / *benchBatch)
-		}
-		results := make([]store.Delivery, len(events))
-		for i, e := range events {
-			results[i] = store.Delivery{Position: e.Position, Status: store.StatusDelivered}
-		}
-		must.Do(b, s.RecordDeliveries(b.Context(), results))
-		n += len(events)
-	}
-	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }

@@ -131,23 +131,23 @@ func BenchmarkUpdate(b *testing.B) {
 				b.Fatal(err1, err2, err3)
 			}
 			oneByOne(b, callers, func(id string) error {
-				change, err := db.Begin()
+				tx, err := db.Begin()
 				if err != nil {
 					return err
 				}
-				defer change.Rollback()
+				defer tx.Rollback()
 				var events int64
 				var before []byte
-				if err := change.Stmt(selects).QueryRow(id).Scan(&events, &before); err != nil {
+				if err := tx.Stmt(selects).QueryRow(id).Scan(&events, &before); err != nil {
 					return err
 				}
-				if _, err := change.Stmt(updates).Exec(make([]byte, state), before, make([]byte, sealed), id); err != nil {
+				if _, err := tx.Stmt(updates).Exec(make([]byte, state), before, make([]byte, sealed), id); err != nil {
 					return err
 				}
-				if _, err := change.Stmt(inserts).Exec(id, events+1, int64(1), int64(1), make([]byte, payload)); err != nil {
+				if _, err := tx.Stmt(inserts).Exec(id, events+1, int64(1), int64(1), make([]byte, payload)); err != nil {
 					return err
 				}
-				return change.Commit()
+				return tx.Commit()
 			})
 		})
 	}
