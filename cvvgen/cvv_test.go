@@ -109,30 +109,34 @@ func TestZeroValues_AreNotValid(t *testing.T) {
 // does not leave to a Formatter.
 func TestFormat_RedactsUnderEveryVerb(t *testing.T) {
 	for _, s := range []secret{mustCVV("739"), CVV{}, mustPAN("4123456789012349"), PAN{}, mustCVK(visaTestKey), CVK{}} {
-		for _, verb := range verbs {
-			if verb == "%T" || verb == "%p" || verb == "%w" {
-				continue
+		t.Run(fmt.Sprintf("%T %t", s, s.IsValid()), func(t *testing.T) {
+			for _, verb := range verbs {
+				if verb == "%T" || verb == "%p" || verb == "%w" {
+					continue
+				}
+				if got := fmt.Sprintf(verb, s); !strings.Contains(got, "[redacted]") {
+					t.Errorf("%T prints as %q under %s, want [redacted]", s, got, verb)
+				}
 			}
-			if got := fmt.Sprintf(verb, s); !strings.Contains(got, "[redacted]") {
-				t.Errorf("%T prints as %q under %s, want [redacted]", s, got, verb)
-			}
-		}
+		})
 	}
 }
 
 func TestMarshal_RefusesSecrets(t *testing.T) {
 	for _, s := range []secret{mustCVV("123"), CVV{}, mustPAN("4123456789012349"), PAN{}, mustCVK(visaTestKey), CVK{}} {
-		_, text := s.MarshalText()
-		_, bin := s.MarshalBinary()
-		_, value := s.Value()
-		_, jsonErr := json.Marshal(map[string]any{"k": s})
-		_, xmlErr := xml.Marshal(s)
-		gobErr := gob.NewEncoder(new(bytes.Buffer)).Encode(s)
-		for name, err := range map[string]error{"text": text, "binary": bin, "SQL": value, "JSON": jsonErr, "XML": xmlErr, "gob": gobErr} {
-			if !errors.Is(err, ErrSecret) {
-				t.Errorf("%T as %s: %v, want ErrSecret", s, name, err)
+		t.Run(fmt.Sprintf("%T %t", s, s.IsValid()), func(t *testing.T) {
+			_, text := s.MarshalText()
+			_, bin := s.MarshalBinary()
+			_, value := s.Value()
+			_, jsonErr := json.Marshal(map[string]any{"k": s})
+			_, xmlErr := xml.Marshal(s)
+			gobErr := gob.NewEncoder(new(bytes.Buffer)).Encode(s)
+			for name, err := range map[string]error{"text": text, "binary": bin, "SQL": value, "JSON": jsonErr, "XML": xmlErr, "gob": gobErr} {
+				if !errors.Is(err, ErrSecret) {
+					t.Errorf("%T as %s: %v, want ErrSecret", s, name, err)
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -165,9 +169,11 @@ func TestParse_ErrorsNameLengthAndPosition(t *testing.T) {
 		{"PAN", second(ParsePAN("4123456")), "cvvgen: malformed value: PAN of 7 bytes, want 8 to 19 digits"},
 		{"PAN", second(ParsePAN("4123 4567 8901 2345")), "cvvgen: malformed value: PAN: byte 5 of 19 is not a digit 0 to 9"},
 	} {
-		if !errors.Is(tt.err, ErrSyntax) || tt.err.Error() != tt.want {
-			t.Errorf("%s: %v, want %s", tt.what, tt.err, tt.want)
-		}
+		t.Run(tt.want, func(t *testing.T) {
+			if !errors.Is(tt.err, ErrSyntax) || tt.err.Error() != tt.want {
+				t.Errorf("%s: %v, want %s", tt.what, tt.err, tt.want)
+			}
+		})
 	}
 	c, p := mustCVV("123"), mustPAN("4123456789012349")
 	if c.UnmarshalText([]byte("12")) == nil || p.UnmarshalText([]byte("12")) == nil {
@@ -267,9 +273,11 @@ func TestOperations_DoNotAllocate(t *testing.T) {
 		{"RotateTo", func() { RotateTo(ctx, local, card, code, code) }},
 		{"Verify", func() { Verify(ctx, local, card, code, c) }},
 	} {
-		if n := testing.AllocsPerRun(200, tt.f); n != 0 {
-			t.Errorf("%s allocates %v times, want 0", tt.name, n)
-		}
+		t.Run(tt.name, func(t *testing.T) {
+			if n := testing.AllocsPerRun(200, tt.f); n != 0 {
+				t.Errorf("%s allocates %v times, want 0", tt.name, n)
+			}
+		})
 	}
 }
 

@@ -221,10 +221,12 @@ func TestDerive_NamesMissingValue(t *testing.T) {
 		{Card{PAN: card.PAN}, code, "cvvgen: missing value: expiry"},
 		{card, servicecode.Code{}, "cvvgen: missing value: service code"},
 	} {
-		c, err := local.Derive(context.Background(), tt.card, tt.code)
-		if !errors.Is(err, ErrMissing) || err.Error() != tt.want || c.IsValid() {
-			t.Errorf("Derive: %v, %v; want no CVV and %q", c, err, tt.want)
-		}
+		t.Run(tt.want, func(t *testing.T) {
+			c, err := local.Derive(context.Background(), tt.card, tt.code)
+			if !errors.Is(err, ErrMissing) || err.Error() != tt.want || c.IsValid() {
+				t.Errorf("Derive: %v, %v; want no CVV and %q", c, err, tt.want)
+			}
+		})
 	}
 }
 
@@ -245,9 +247,11 @@ func TestNewLocal_Refuses(t *testing.T) {
 		{key, ExpiryOrderMMYY, 3, nil},
 		{key, ExpiryOrderYYMM, 5, nil},
 	} {
-		if _, err := NewLocal(tt.key, tt.order, tt.digits); !errors.Is(err, tt.want) {
-			t.Errorf("NewLocal(%v, %v, %d): %v, want %v", tt.key.IsValid(), tt.order, tt.digits, err, tt.want)
-		}
+		t.Run(fmt.Sprint(tt.order, tt.digits, tt.want), func(t *testing.T) {
+			if _, err := NewLocal(tt.key, tt.order, tt.digits); !errors.Is(err, tt.want) {
+				t.Errorf("NewLocal(%v, %v, %d): %v, want %v", tt.key.IsValid(), tt.order, tt.digits, err, tt.want)
+			}
+		})
 	}
 }
 
@@ -266,9 +270,11 @@ func TestNewCVK_Refuses(t *testing.T) {
 		{"0123456789ABCDEF FE01FE01FE01FE01", ErrWeakKey, "cvvgen: weak or semi-weak DES key in CVK: half B"},
 		{"0123456789ABCDEF 0123456789ABCDEF", ErrEqualHalves, "cvvgen: CVK halves A and B are the same key"},
 	} {
-		if k, err := NewCVK(unhex(tt.pair)); !errors.Is(err, tt.want) || err.Error() != tt.text || k.IsValid() {
-			t.Errorf("NewCVK: error %q, want %q", err, tt.text)
-		}
+		t.Run(tt.text, func(t *testing.T) {
+			if k, err := NewCVK(unhex(tt.pair)); !errors.Is(err, tt.want) || err.Error() != tt.text || k.IsValid() {
+				t.Errorf("NewCVK: error %q, want %q", err, tt.text)
+			}
+		})
 	}
 	if k, err := NewInsecureTestCVK(make([]byte, 15)); !errors.Is(err, ErrKeyLength) || k.IsValid() {
 		t.Errorf("NewInsecureTestCVK of 15 bytes: %v, want ErrKeyLength", err)

@@ -153,14 +153,16 @@ func TestRotate_ReturnsErrorsOfDeriver(t *testing.T) {
 		{"failing for the new code", failingNew, broken, "deriving the new CVV: HSM: connection lost"},
 		{"absent", absent, ErrMissing, "deriving the current CVV: cvvgen: missing value: CVV from the deriver"},
 	} {
-		r, err := Rotate(ctx, tt.d, card, from)
-		if !errors.Is(err, tt.want) || err.Error() != tt.text || r != (Rotation{}) {
-			t.Errorf("%s: Rotate gives %+v, %v; want %q", tt.name, r, err, tt.text)
-		}
-		r, err = RotateTo(ctx, tt.d, card, from, to)
-		if !errors.Is(err, tt.want) || err.Error() != tt.text || r != (Rotation{}) {
-			t.Errorf("%s: RotateTo gives %+v, %v; want %q", tt.name, r, err, tt.text)
-		}
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := Rotate(ctx, tt.d, card, from)
+			if !errors.Is(err, tt.want) || err.Error() != tt.text || r != (Rotation{}) {
+				t.Errorf("%s: Rotate gives %+v, %v; want %q", tt.name, r, err, tt.text)
+			}
+			r, err = RotateTo(ctx, tt.d, card, from, to)
+			if !errors.Is(err, tt.want) || err.Error() != tt.text || r != (Rotation{}) {
+				t.Errorf("%s: RotateTo gives %+v, %v; want %q", tt.name, r, err, tt.text)
+			}
+		})
 	}
 	if _, err := Rotate(ctx, stuck, card, from); !errors.Is(err, ErrStuck) || calls != 1+maxDraws {
 		t.Errorf("stuck: %v after %d calls, want ErrStuck after %d", err, calls, 1+maxDraws)
@@ -183,19 +185,21 @@ func TestRotate_ReturnsErrorsOfDeriver(t *testing.T) {
 func TestVerify_AcceptsOnlyTheCVV(t *testing.T) {
 	ctx, card := context.Background(), testCard()
 	for digits, want := range map[int]string{3: "526", 4: "5263", 5: "52630"} {
-		local := testLocal(t, digits)
-		for n := 3; n <= 5; n++ {
-			for v := range []int{3: 1000, 4: 10_000, 5: 100_000}[n] {
-				if n == 5 && v%97 != 0 && v != 52630 {
-					continue
-				}
-				s := fmt.Sprintf("%0*d", n, v)
-				ok, err := Verify(ctx, local, card, servicecode.MustParse("201"), mustCVV(s))
-				if err != nil || ok != (s == want) {
-					t.Fatalf("Verify of %s for %s gives %v, %v", s, want, ok, err)
+		t.Run(fmt.Sprint(digits), func(t *testing.T) {
+			local := testLocal(t, digits)
+			for n := 3; n <= 5; n++ {
+				for v := range []int{3: 1000, 4: 10_000, 5: 100_000}[n] {
+					if n == 5 && v%97 != 0 && v != 52630 {
+						continue
+					}
+					s := fmt.Sprintf("%0*d", n, v)
+					ok, err := Verify(ctx, local, card, servicecode.MustParse("201"), mustCVV(s))
+					if err != nil || ok != (s == want) {
+						t.Fatalf("Verify of %s for %s gives %v, %v", s, want, ok, err)
+					}
 				}
 			}
-		}
+		})
 	}
 }
 
@@ -244,18 +248,22 @@ func TestExpiry_RefusesOtherText(t *testing.T) {
 		{0, "2511", ErrExpiryOrder},
 		{3, "2511", ErrExpiryOrder},
 	} {
-		e, err := ParseExpiry(tt.order, tt.in)
-		if !errors.Is(err, tt.want) || e.IsValid() {
-			t.Errorf("ParseExpiry(%v, %q) = %v, %v; want %v", tt.order, tt.in, e, err, tt.want)
-		}
-		if err != nil && len(tt.in) > 2 && strings.Contains(err.Error(), tt.in) {
-			t.Errorf("the error quotes the input: %v", err)
-		}
+		t.Run(fmt.Sprint(tt.order, tt.in), func(t *testing.T) {
+			e, err := ParseExpiry(tt.order, tt.in)
+			if !errors.Is(err, tt.want) || e.IsValid() {
+				t.Errorf("ParseExpiry(%v, %q) = %v, %v; want %v", tt.order, tt.in, e, err, tt.want)
+			}
+			if err != nil && len(tt.in) > 2 && strings.Contains(err.Error(), tt.in) {
+				t.Errorf("the error quotes the input: %v", err)
+			}
+		})
 	}
 	for _, tt := range []struct{ year, month int }{{25, 11}, {1999, 1}, {2100, 1}, {2025, 0}, {2025, 13}, {2025, -1}, {11, 2025}, {2025, 257}} {
-		if e, err := NewExpiry(tt.year, time.Month(tt.month)); !errors.Is(err, ErrSyntax) || e.IsValid() {
-			t.Errorf("NewExpiry(%d, %d) = %v, %v; want ErrSyntax", tt.year, tt.month, e, err)
-		}
+		t.Run(fmt.Sprint(tt.year, tt.month), func(t *testing.T) {
+			if e, err := NewExpiry(tt.year, time.Month(tt.month)); !errors.Is(err, ErrSyntax) || e.IsValid() {
+				t.Errorf("NewExpiry(%d, %d) = %v, %v; want ErrSyntax", tt.year, tt.month, e, err)
+			}
+		})
 	}
 	if _, err := (Expiry{}).Digits(ExpiryOrderYYMM); !errors.Is(err, ErrMissing) {
 		t.Errorf("Digits of no expiry: %v, want ErrMissing", err)

@@ -150,9 +150,11 @@ func TestDigits_NamesMatchStandard(t *testing.T) {
 		{servicecode.ServicesNoRestrictionsPINFeasible, twinThird["6"]},
 		{servicecode.ServicesGoodsAndServicesPINFeasible, twinThird["7"]},
 	} {
-		if got := tt.name.String(); got != tt.want {
-			t.Errorf("got %q, want %q", got, tt.want)
-		}
+		t.Run(tt.want, func(t *testing.T) {
+			if got := tt.name.String(); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
 	}
 }
 
@@ -218,13 +220,15 @@ func TestParse_ErrorsNameLengthAndPosition(t *testing.T) {
 		{"20:", "servicecode: want three ASCII digits: byte 3 of 3 is not one"},
 		{"١", "servicecode: want three ASCII digits: got 2 bytes"},
 	} {
-		c, err := servicecode.Parse(tt.in)
-		if !errors.Is(err, servicecode.ErrSyntax) || err.Error() != tt.want {
-			t.Errorf("Parse(%q) error %q, want %q", tt.in, err, tt.want)
-		}
-		if c.IsValid() {
-			t.Errorf("Parse(%q) gives a code with its error", tt.in)
-		}
+		t.Run(tt.in, func(t *testing.T) {
+			c, err := servicecode.Parse(tt.in)
+			if !errors.Is(err, servicecode.ErrSyntax) || err.Error() != tt.want {
+				t.Errorf("Parse(%q) error %q, want %q", tt.in, err, tt.want)
+			}
+			if c.IsValid() {
+				t.Errorf("Parse(%q) gives a code with its error", tt.in)
+			}
+		})
 	}
 }
 
@@ -389,9 +393,11 @@ func TestOperations_DoNotAllocate(t *testing.T) {
 		{"RandomAssigned", func() { servicecode.RandomAssigned(c) }},
 		{"RandomForCVV", func() { servicecode.RandomForCVV(c) }},
 	} {
-		if n := testing.AllocsPerRun(200, tt.f); n != 0 {
-			t.Errorf("%s allocates %v times, want 0", tt.name, n)
-		}
+		t.Run(tt.name, func(t *testing.T) {
+			if n := testing.AllocsPerRun(200, tt.f); n != 0 {
+				t.Errorf("%s allocates %v times, want 0", tt.name, n)
+			}
+		})
 	}
 }
 

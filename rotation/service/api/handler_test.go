@@ -46,15 +46,17 @@ func TestHandler_ErrorReasonIsOnlyLogged(t *testing.T) {
 		errors.New("4111111111111111"):     500,
 		&engine.FieldError{Field: "Store"}: 500,
 	} {
-		s := newSite(t, setup{store: failing{memory.New(memory.Options{Clock: newClock()}), err}})
-		a := s.do(request{method: "GET", path: "/v1/cards/a/cvv"})
-		a.want(t, want)
-		if strings.Contains(a.raw, err.Error()) {
-			t.Error(a.raw)
-		}
-		if log := s.log.String(); !strings.Contains(log, err.Error()) {
-			t.Errorf("the log lacks the reason: %s", log)
-		}
+		t.Run(err.Error(), func(t *testing.T) {
+			s := newSite(t, setup{store: failing{memory.New(memory.Options{Clock: newClock()}), err}})
+			a := s.do(request{method: "GET", path: "/v1/cards/a/cvv"})
+			a.want(t, want)
+			if strings.Contains(a.raw, err.Error()) {
+				t.Error(a.raw)
+			}
+			if log := s.log.String(); !strings.Contains(log, err.Error()) {
+				t.Errorf("the log lacks the reason: %s", log)
+			}
+		})
 	}
 }
 
@@ -106,15 +108,17 @@ func TestHandler_UnknownRouteIsAProblem(t *testing.T) {
 		{"TRACE", "/v1/cards/a/cvv", "method-not-allowed", "GET, HEAD"},
 		{"SECRET4111111111111111", "/v1/cards/a/cvv", "method-not-allowed", "GET, HEAD"},
 	} {
-		status := 404
-		if test.allow != "" {
-			status = 405
-		}
-		a := s.do(request{method: test.method, path: test.path, token: "-"})
-		a.want(t, status, test.kind)
-		if a.header.Get("Allow") != test.allow {
-			t.Errorf("%s %s: Allow: %q", test.method, test.path, a.header.Get("Allow"))
-		}
+		t.Run(test.method+" "+test.path, func(t *testing.T) {
+			status := 404
+			if test.allow != "" {
+				status = 405
+			}
+			a := s.do(request{method: test.method, path: test.path, token: "-"})
+			a.want(t, status, test.kind)
+			if a.header.Get("Allow") != test.allow {
+				t.Errorf("%s %s: Allow: %q", test.method, test.path, a.header.Get("Allow"))
+			}
+		})
 	}
 	if strings.Contains(s.log.String(), "4111111111111111") {
 		t.Error("the log contains an unusual method")

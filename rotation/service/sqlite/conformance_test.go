@@ -31,18 +31,20 @@ func TestQueryPlans_UseIndexes(t *testing.T) {
 		selectCards, selectFailing, selectNextDue, countDue, selectStats,
 		selectTooFarAhead,
 	} {
-		steps := 0
-		if err := s.writer.query(t.Context(), func(r *row) error {
-			steps++
-			if step := r.values[3].(string); query != selectTooFarAhead && slow.MatchString(step) {
-				t.Errorf("%s\nhas the step %s", query, step)
+		t.Run(query, func(t *testing.T) {
+			steps := 0
+			if err := s.writer.query(t.Context(), func(r *row) error {
+				steps++
+				if step := r.values[3].(string); query != selectTooFarAhead && slow.MatchString(step) {
+					t.Errorf("%s\nhas the step %s", query, step)
+				}
+				return nil
+			}, "EXPLAIN QUERY PLAN "+query, make([]any, 20)...); err != nil {
+				t.Fatalf("%s: %v", query, err)
 			}
-			return nil
-		}, "EXPLAIN QUERY PLAN "+query, make([]any, 20)...); err != nil {
-			t.Fatalf("%s: %v", query, err)
-		}
-		if steps == 0 && query != insertCard && query != insertEvent && query != upsertAnswer {
-			t.Errorf("%s\nhas no plan", query)
-		}
+			if steps == 0 && query != insertCard && query != insertEvent && query != upsertAnswer {
+				t.Errorf("%s\nhas no plan", query)
+			}
+		})
 	}
 }

@@ -46,11 +46,13 @@ func TestOpen_AppliesSettingsToAllConnections(t *testing.T) {
 		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "10000", "trusted_schema": "0",
 		"application_id": "1129731666", "user_version": "1", "encoding": "UTF-8",
 	} {
-		for name, c := range map[string]*conn{"writer": s.writer, "reader": reader} {
-			if got := ask(t, c, "PRAGMA "+pragma); got != want {
-				t.Errorf("%s: %s is %s, want %s", name, pragma, got, want)
+		t.Run(pragma, func(t *testing.T) {
+			for name, c := range map[string]*conn{"writer": s.writer, "reader": reader} {
+				if got := ask(t, c, "PRAGMA "+pragma); got != want {
+					t.Errorf("%s: %s is %s, want %s", name, pragma, got, want)
+				}
 			}
-		}
+		})
 	}
 	if err := reader.script(t.Context(), "DELETE FROM card"); err == nil {
 		t.Error("a reading connection can write")
@@ -65,25 +67,29 @@ func TestOpen_FilesAreReadableByTheirOwnerAlone(t *testing.T) {
 	s := mustOpen(t, path, nil)
 	must.Get(s.AcquireLease(t.Context()))(t)
 	for _, suffix := range []string{"", "-wal", "-shm", "-writer-lock", "-relay-lock"} {
-		info := must.Get(os.Stat(path + suffix))(t)
-		if info.Mode() != 0o600 {
-			t.Errorf("cards.db%s has mode %v", suffix, info.Mode())
-		}
+		t.Run(suffix, func(t *testing.T) {
+			info := must.Get(os.Stat(path + suffix))(t)
+			if info.Mode() != 0o600 {
+				t.Errorf("cards.db%s has mode %v", suffix, info.Mode())
+			}
+		})
 	}
 }
 
 func TestOpen_AcceptsAnyPathOfAFile(t *testing.T) {
 	for _, name := range []string{"a b.db", "a?mode=memory", "a#b", "a%20b", "ä", "file:x", "&_pragma=synchronous(0)"} {
-		path := filepath.Join(t.TempDir(), name)
-		s := mustOpen(t, path, nil)
-		put(t, s, "A")
-		must.Do(t, s.Close())
-		if _, err := os.Stat(path); err != nil {
-			t.Error(err)
-		}
-		if _, err := mustOpen(t, path, nil).Card(t.Context(), "A"); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), name)
+			s := mustOpen(t, path, nil)
+			put(t, s, "A")
+			must.Do(t, s.Close())
+			if _, err := os.Stat(path); err != nil {
+				t.Error(err)
+			}
+			if _, err := mustOpen(t, path, nil).Card(t.Context(), "A"); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 	for _, path := range []string{"", ":memory:"} {
 		if _, err := Open(t.Context(), path, Options{}); err == nil {
