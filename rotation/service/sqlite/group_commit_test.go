@@ -147,26 +147,6 @@ func TestUpdate_ErrorAndPanicReachTheirCallerAlone(t *testing.T) {
 	})
 }
 
-func TestClaim_PanicChangesNothing(t *testing.T) {
-	s := mustOpen(t, tempFile(t), nil)
-	put(t, s, "A")
-	put(t, s, "B")
-	func() {
-		defer func() { _ = recover() }()
-		calls := 0
-		_, _ = s.Claim(t.Context(), 2, func(change *store.Change) error {
-			if calls++; calls == 2 {
-				panic("oh")
-			}
-			return count(change)
-		})
-		t.Error("no panic")
-	}()
-	if a, b := version(t, s, "A"), version(t, s, "B"); a != 1 || b != 1 {
-		t.Errorf("versions %d and %d", a, b)
-	}
-}
-
 func TestUpdate_FailedGroupIsRetriedOneByOne(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *Store) {
 		commits, calls := 0, 0
@@ -428,30 +408,6 @@ func TestClose_WaitsForBegunCallsAndRefusesOthers(t *testing.T) {
 			t.Errorf("the second Close: %v", err)
 		}
 	})
-}
-
-func TestUpdate_ConcurrentCallersLoseNothing(t *testing.T) {
-	s := mustOpen(t, tempFile(t), nil)
-	const callers, each = 16, 50
-	var wg sync.WaitGroup
-	for i := range callers {
-		wg.Go(func() {
-			for range each {
-				put(t, s, "A")
-				put(t, s, fmt.Sprint(i))
-				if _, err := s.Card(t.Context(), "A"); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if diff := cmp.Diff(upTo(callers*each), numbers(t, s, "A")); diff != "" {
-		t.Error(diff)
-	}
-	if version(t, s, "A") != callers*each || version(t, s, "3") != each {
-		t.Error("updates were lost")
-	}
 }
 
 // The driver returns the context's error even if BEGIN succeeded. A transaction left
