@@ -65,31 +65,15 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 )
 
 // %s: %s
 func TestFound%s(t *testing.T) {
-	rules, err := rotation.NewRules(%d, rotation.GuardFromRequest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := func(s string) time.Time {
-		t.Helper()
-		instant, err := time.Parse(time.RFC3339Nano, s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return instant
-	}
-	every := func(s string) time.Duration {
-		t.Helper()
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
-	}
+	rules := must.Get(rotation.NewRules(%d, rotation.GuardFromRequest))(t)
+	at := func(s string) time.Time { return must.Get(time.Parse(time.RFC3339Nano, s))(t) }
+	every := func(s string) time.Duration { return must.Get(time.ParseDuration(s))(t) }
 	_ = every // there may be no interval
 	var s rotation.State
 	for i, step := range []struct {
