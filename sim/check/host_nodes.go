@@ -12,12 +12,12 @@ type node struct {
 	offset    int64 // of its clock from the true time
 	drift     int64 // in parts per million, from driftFrom on
 	driftFrom int64
-	jumped    int64 // what to take back of a jump
+	jumped    int64 // by how much the clock stepped years ahead; 0: it did not
 	draws     stream
 }
 
-// anyNode returns the node that takes a delivery, the preferred one if it is
-// up, and when: now, or as soon as one is up again.
+// anyNode returns the node that handles a delivery, the preferred one if it is up,
+// and when: now, or as soon as a node is up again.
 func (h *host) anyNode(preferred int) (node int, at int64) {
 	at = math.MaxInt64
 	for i := range h.nodes {
@@ -32,7 +32,7 @@ func (h *host) anyNode(preferred int) (node int, at int64) {
 	return node, at
 }
 
-// crash stops a node for a while. Its timers are gone with it.
+// crash stops a node for the pause. Its timers are lost.
 func (h *host) crash(n int, pause int64, how string) {
 	if h.nodes[n].down {
 		return
@@ -58,8 +58,8 @@ func (h *host) up(n int) {
 		return
 	}
 	for i := range h.cards {
-		// All cards, not the node's own alone: an event that it stored and
-		// never answered may have moved a schedule whose timer another keeps.
+		// For all cards, not only those whose timer it kept: it may have stored an
+		// event without answering, and so moved a schedule that another node times.
 		h.arm(i, n, h.cards[i].oracle.view.Next, true)
 	}
 }

@@ -1,10 +1,8 @@
 package check
 
-import (
-	"cvvrotation/rotation"
-)
+import "cvvrotation/rotation"
 
-// timer delivers a timer.
+// timer delivers a timer to a node that is up.
 func (h *host) timer(e entry) {
 	c := &h.cards[e.card]
 	if c.done {
@@ -41,8 +39,8 @@ func (h *host) timer(e entry) {
 	h.decide(e.card, node, caller{event: event}, e)
 }
 
-// arm starts a timer for the slot on a node. Without a slot there is nothing to
-// start, and the timer under way is superseded.
+// arm starts a timer for the slot on a node, and supersedes the card's previous
+// timer. If slot is 0, it only does the latter.
 func (h *host) arm(card, on int, slot int64, restarted bool) {
 	c := &h.cards[card]
 	if slot != 0 && c.pending && c.armed == slot {
@@ -90,7 +88,7 @@ func (h *host) arm(card, on int, slot int64, restarted bool) {
 	h.queue.set(ownTimer(card), t)
 }
 
-// supersede takes a card's timer back, unless it is in flight already.
+// supersede cancels a card's timer, unless it is already in flight.
 func (h *host) supersede(card int) {
 	c, old := &h.cards[card], &h.queue.own[ownTimer(card)]
 	if old.at != never && !h.calm && c.timers.happens(h.o.weights[faultInFlight]) {

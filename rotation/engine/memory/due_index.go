@@ -77,8 +77,8 @@ func (x *index) Pop() any {
 	return r
 }
 
-// stepOf returns which step of that length from an instant t is in; -1 where it
-// is before them.
+// stepOf returns the number of the step that contains t, counted from an instant in
+// steps of that length; -1 if t is before the first.
 func stepOf(from time.Time, step time.Duration, t time.Time) int64 {
 	if t.Before(from) {
 		return -1

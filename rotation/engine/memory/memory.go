@@ -20,17 +20,17 @@ import (
 
 // Store is a store.Store in memory. Make one with [New].
 //
-// One mutex is all its locks, so functions given to Update and Claim run one
-// after the other, and must not call the store.
+// All cards share one mutex, so functions given to Update and Claim run one after
+// the other and must not call the store.
 type Store struct {
 	clk    clock.Clock
 	faults atomic.Pointer[func(Op) Fault]
 	*disk
 
 	// Under the disk's mutex.
-	closed bool // no call may begin
-	dead   bool // and none may go on
-	calls  int  // that have begun
+	closed bool // calls return ErrClosed
+	dead   bool // calls that have begun return ErrClosed, too
+	calls  int  // in progress
 	idle   *sync.Cond
 }
 
@@ -101,7 +101,7 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// begin starts a call, which end ends unless there is an error.
+// begin starts a call. The caller must call end unless there is an error.
 func (s *Store) begin(ctx context.Context, op Op) (Fault, error) {
 	if err := ctx.Err(); err != nil {
 		return Fault{}, err
@@ -143,8 +143,8 @@ func (s *Store) do(ctx context.Context, op Op, f func()) error {
 	return s.commit(fault, f)
 }
 
-// commit runs f under the mutex, unless the fault is before it or the store is
-// dead by now.
+// commit runs f under the mutex, unless the fault comes before the commit or the
+// store was reopened.
 func (s *Store) commit(fault Fault, f func()) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,11 +9,11 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// entry is an event in the log. None is ever taken out.
+// entry is an event in the log. Entries are never removed.
 type entry struct {
 	store.Queued
 	delivered time.Time
-	pruned    bool // only Written still shows it
+	pruned    bool // only Written still returns it
 }
 
 // append adds an event to the outbox. The mutex is held.
@@ -33,7 +33,7 @@ func (e *entry) copy() store.Queued {
 
 // Written returns every event that was ever written after the given position, in
 // the order of positions, delivered and pruned ones too. Position p is at
-// p-1-after. No fault comes in between.
+// p-1-after. It injects no faults.
 func (s *Store) Written(after int64) []store.Queued {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,7 +169,7 @@ func (l *lease) Release() {
 	l.store.endLease(l)
 }
 
-// endLease ends l if it leads. The mutex is held.
+// endLease ends l if it is held. The mutex is held.
 func (s *Store) endLease(l *lease) {
 	if l != nil && s.leader == l {
 		s.leader = nil

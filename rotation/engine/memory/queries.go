@@ -22,8 +22,8 @@ func (s *Store) Card(ctx context.Context, id string) (c store.Card, err error) {
 	return c, err
 }
 
-// after returns up to limit cards in the order of ids, after the given id, that
-// want says yes to. The mutex is held.
+// after returns up to limit cards for which want returns true, in the order of
+// ids, after the given id. The mutex is held.
 func (s *Store) after(id string, limit int, want func(*store.Card) bool) []*row {
 	if s.shuffle {
 		slices.Sort(s.ids)
@@ -71,7 +71,7 @@ func (s *Store) IDsTooFarAhead(ctx context.Context, after string, limit int) (id
 	err = s.do(ctx, Op{Call: CallIDsTooFarAhead}, func() {
 		now := s.now()
 		ahead := func(c *store.Card) bool {
-			return c.Next.After(now.Add(c.Interval)) // which the zero time never is
+			return c.Next.After(now.Add(c.Interval)) // false for the zero time
 		}
 		for _, r := range s.after(after, limit, ahead) {
 			ids = append(ids, r.card.ID)

@@ -30,15 +30,15 @@ func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Chang
 	return s.commitAll(fault, key, change)
 }
 
-// discard calls fn as a try that comes to nothing.
+// discard calls fn and discards its result, as a retried transaction does.
 func (s *Store) discard(id, key string, fn func(*store.Change) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_ = fn(s.change(id, key))
 }
 
-// Claim implements store.Cards. A card that has moved between being found and
-// being locked is given to fn as it is then; see store.Change.Slot.
+// Claim implements store.Cards. If a card moved after it was found and
+// before it was locked, fn gets the moved card; see store.Change.Slot.
 func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
 	fault, err := s.begin(ctx, Op{Call: CallClaim})
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Store) change(id, key string) *store.Change {
 	return change
 }
 
-// commitAll stores what functions asked for, all or nothing. The mutex is held.
+// commitAll stores all changes or none. The mutex is held.
 func (s *Store) commitAll(fault Fault, key string, changes ...*store.Change) error {
 	if s.dead {
 		return store.ErrClosed
@@ -136,7 +136,7 @@ func (s *Store) commitAll(fault Fault, key string, changes ...*store.Change) err
 	return fault.After
 }
 
-// put stores c, which no other code refers to. The mutex is held.
+// put stores c without copying it. The mutex is held.
 func (s *Store) put(c store.Card) {
 	r := s.rows[c.ID]
 	if r == nil {
@@ -149,8 +149,8 @@ func (s *Store) put(c store.Card) {
 	s.due.set(r)
 }
 
-// Put stores c as it is, without an event and whatever is stored already, as a
-// test needs that restores a card. No fault comes in between.
+// Put stores c unchanged, without an event, and replaces the stored card: for tests
+// that restore a card. It injects no faults.
 func (s *Store) Put(c store.Card) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// due returns a card whose slot has come, or not, with a Due of its own.
+// due returns a card with this Due, which is a minute after its Next: it was put off.
 func due(id string, at time.Time) store.Card {
 	c := store.Card{
 		ID: id, Account: "a", Version: 1, State: []byte("s"), Created: epoch,
@@ -22,8 +22,7 @@ func due(id string, at time.Time) store.Card {
 	return c
 }
 
-// claim returns the ids of the cards that a Claim gives, and does with them what
-// change says.
+// claim claims cards, applies edit to each, and returns their ids. edit may be nil.
 func (f *fixture) claim(limit int, edit func(*store.Change)) []string {
 	f.Helper()
 	ids := []string{}
@@ -41,10 +40,10 @@ func (f *fixture) claim(limit int, edit func(*store.Change)) []string {
 	return ids
 }
 
-// serve is what an engine does with a slot, in short: nothing if the card has
-// moved since it was found.
+// serve rotates a claimed card as the engine does. It changes nothing if the card
+// has moved since it was found.
 func serve(change *store.Change) {
-	runtime.Gosched() // let others try to come in between
+	runtime.Gosched() // so that other goroutines run here
 	if !change.Slot.Equal(change.Card.Next) {
 		return
 	}
@@ -127,7 +126,7 @@ var claimTests = []test{
 		f.claim(10, func(change *store.Change) {
 			switch change.Card.ID {
 			case "a":
-				change.Card.Version = 100 // not written
+				change.Card.Version = 100 // not stored, because Write is false
 			case "b":
 				change.Event = event(change, "alone") // the card not written
 			default:

@@ -10,7 +10,7 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// calls are all methods of a store; those that change something say so.
+// calls are all methods of a store, and whether they change something.
 var calls = []struct {
 	name    string
 	changes bool
@@ -52,7 +52,7 @@ var calls = []struct {
 	{"Requeue", true, func(ctx context.Context, s store.Store) error { _, err := s.Requeue(ctx, 1, 10); return err }},
 }
 
-// bump changes all that a Change can.
+// bump sets every field of a Change.
 func bump(change *store.Change) error {
 	change.Card.Version++
 	change.Event = event(change, "changed")
@@ -74,7 +74,7 @@ func (f *fixture) furnish() {
 	f.settle(e[2], store.StatusParked, "no")
 }
 
-// content is all that a store shows of what it keeps.
+// content is everything that a store's methods return of its content.
 func (f *fixture) content() string {
 	f.Helper()
 	cards, err := f.ListCards(f.Context(), "", 100)

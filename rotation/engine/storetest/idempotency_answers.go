@@ -11,7 +11,7 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// ask returns what was answered before under a key.
+// ask returns the answer stored under a key.
 func (f *fixture) ask(id, key string) (prior *store.Answer) {
 	f.Helper()
 	f.must(f.Update(f.Context(), id, key, func(change *store.Change) error {
@@ -30,7 +30,7 @@ func (f *fixture) answer(id, key string, a store.Answer) {
 	}))
 }
 
-// answerOf returns an answer that is good for a day.
+// answerOf returns an answer that expires in a day.
 func answerOf(text string) store.Answer {
 	a := store.Answer{Body: []byte(text), Expires: epoch.Add(24*time.Hour + 1)}
 	copy(a.Request[:], "\x00\xffrequest of "+text)

@@ -42,7 +42,7 @@ func (m *model) ids() []string {
 	return ids
 }
 
-// compare compares what the store shows with the model.
+// compare compares the results of the store's methods with the model.
 func (m *model) compare(rt *rapid.T) {
 	m.learn()
 	now := m.now()
@@ -95,7 +95,7 @@ func (m *model) compare(rt *rapid.T) {
 	want.Waiting = int64(len(pending))
 
 	var got []store.Card
-	for after := m.prefix; ; { // by pages; other histories' cards have another prefix
+	for after := m.prefix; ; { // page by page; cards of other histories have another prefix
 		page, err := m.ListCards(m.ctx, after, 2)
 		m.must(err)
 		for _, c := range page {
@@ -132,7 +132,7 @@ func (m *model) compare(rt *rapid.T) {
 	m.must(err)
 	st.Cards = 0 // may be an estimate
 	if len(pending) > 0 && st.OldestWaiting.Equal(pending[0].At) {
-		want.OldestWaiting = pending[0].At // by position: another where the clock stepped back
+		want.OldestWaiting = pending[0].At // the first by position, not the oldest, where the clock stepped back
 	}
 	m.same("Stats", st, want)
 }

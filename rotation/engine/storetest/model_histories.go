@@ -16,10 +16,10 @@ import (
 	"cvvrotation/servicecode"
 )
 
-// histories tries random calls, one after the other, and compares all that the
-// store shows with a model of maps and slices. The flags of rapid say how many
-// histories: -rapid.checks, -rapid.steps. They share a store, each with cards
-// of its own. At its end a history leaves no card due and no event undelivered.
+// histories makes random calls, one after the other, and compares the results with
+// a model of maps and slices. The flags of rapid say how many
+// histories: -rapid.checks, -rapid.steps. They share a store, with cards of
+// different names. A history ends with no card due and no event undelivered.
 func histories(t *testing.T, open Open) {
 	f := newFixture(t, open)
 	n := 0
@@ -50,7 +50,7 @@ type model struct {
 	rt     *rapid.T
 	ctx    context.Context
 	prefix string
-	start  int64 // positions of others
+	start  int64 // the last position before this history
 
 	cards   map[string]store.Card
 	answers map[string]store.Answer // by card and key
@@ -75,7 +75,7 @@ func (m *model) same(what string, got, want any) {
 	}
 }
 
-// drawn is what a function does to a card.
+// drawn is a random change of a card.
 type drawn struct {
 	Fails, Writes, Tells, Answers bool
 	Next, Due                     time.Time
@@ -103,8 +103,7 @@ func (m *model) draw(rt *rapid.T, label string) drawn {
 	}
 }
 
-// change is the function given to the store: what it does depends on d and the
-// card alone.
+// change is the function given to the store. It depends on d and the card alone.
 func (d drawn) change(change *store.Change) error {
 	c := &change.Card
 	c.Version++
@@ -131,7 +130,7 @@ func (d drawn) change(change *store.Change) error {
 
 var errFails = errors.New("fn fails")
 
-// apply does to the model what change asks for.
+// apply applies change to the model.
 func (m *model) apply(id, key string, d drawn) {
 	change := &store.Change{Now: m.now(), Card: m.cardOr(id)}
 	if d.change(change) != nil {
@@ -319,7 +318,7 @@ func (m *model) reopenStore(rt *rapid.T) {
 	m.fixture.Store = m.reopen()
 }
 
-// tidy leaves nothing that the next history could meet.
+// tidy removes what the next history would find: due cards and waiting events.
 func (m *model) tidy() {
 	for id := range m.cards {
 		_ = m.Update(m.ctx, id, "", func(change *store.Change) error {

@@ -12,8 +12,8 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// write makes events for a card, which is made if need be, and returns them as
-// the log has them.
+// write adds events of a card, which it creates if it does not exist, and returns
+// them as ListEvents does.
 func (f *fixture) write(id string, payloads ...string) []store.Queued {
 	f.Helper()
 	for _, p := range payloads {
@@ -36,13 +36,13 @@ func (f *fixture) pending(limit int, except ...string) []store.Queued {
 	return events
 }
 
-// settle records what became of an event.
+// settle records the result of an event's delivery.
 func (f *fixture) settle(e store.Queued, s store.Status, failure string) {
 	f.Helper()
 	f.must(f.RecordDeliveries(f.Context(), []store.Delivery{{Position: e.Position, Status: s, Failure: failure}}))
 }
 
-// replay makes events wait again and returns how many.
+// replay requeues events and returns how many.
 func (f *fixture) replay(first, last int64) int64 {
 	f.Helper()
 	n, err := f.Requeue(f.Context(), first, last)
@@ -248,7 +248,7 @@ var outboxTests = []test{
 
 		f.equal("from the second to the fifth", f.replay(e[1].Position, e[4].Position), int64(3))
 		e[0].Status, e[5].Status = store.StatusDelivered, store.StatusDelivered
-		e[3].Attempts, e[3].Failure = 1, "not yet" // it waited, and is left alone
+		e[3].Attempts, e[3].Failure = 1, "not yet" // it still waited, so Requeue ignores it
 		f.equal("log", f.eventsOf("a"), e)
 		f.equal("pending", f.pending(10), e[1:5])
 		f.equal("the same again", f.replay(e[1].Position, e[4].Position), int64(0))
@@ -327,11 +327,11 @@ var outboxTests = []test{
 	}},
 
 	{"DeleteUndelivered reads up to limit events, even if the first of them are not old", func(f *fixture) {
-		f.clk.Set(epoch.Add(time.Hour)) // a clock that was wrong
+		f.clk.Set(epoch.Add(time.Hour)) // the clock steps ahead
 		f.write("a", "1", "2")
 		f.clk.Set(epoch)
 		f.write("a", "3")
-		for n := range 2 { // of a limit of 2, then of 3
+		for n := range 2 { // with a limit of 2, then of 3
 			got, err := f.DeleteUndelivered(f.Context(), epoch.Add(time.Minute), 2+n)
 			f.must(err)
 			f.equal("expired", got, n)
@@ -357,7 +357,7 @@ var outboxTests = []test{
 		first, err := f.AcquireLease(ctx)
 		f.must(err)
 		defer first.Release()
-		cancel() // which ends the call, not the lease
+		cancel() // ends the call, not the lease
 		if _, err := f.AcquireLease(f.Context()); !errors.Is(err, store.ErrLeaseHeld) {
 			f.Fatalf("second: got %v, want %v", err, store.ErrLeaseHeld)
 		}
@@ -370,7 +370,7 @@ var outboxTests = []test{
 		f.promptly("Lost after Release", func() { <-first.Lost() })
 		second, err := f.AcquireLease(f.Context())
 		f.must(err)
-		first.Release() // which is not the second's
+		first.Release() // has no effect on the second lease
 		select {
 		case <-second.Lost():
 			f.Error("releasing the first lease lost the second")
@@ -379,7 +379,7 @@ var outboxTests = []test{
 		if _, err := f.AcquireLease(f.Context()); !errors.Is(err, store.ErrLeaseHeld) {
 			f.Errorf("third: got %v, want %v", err, store.ErrLeaseHeld)
 		}
-		f.must(f.RecordDeliveries(f.Context(), nil)) // calls go on meanwhile
+		f.must(f.RecordDeliveries(f.Context(), nil)) // other calls still work
 		second.Release()
 		second.Release()
 		third, err := f.AcquireLease(f.Context())

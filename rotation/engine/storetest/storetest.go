@@ -85,15 +85,15 @@ func newFixture(t *testing.T, open Open) *fixture {
 	return f
 }
 
-// now is the clock's time, as a store should give it.
+// now is the clock's time, as a store returns it.
 func (f *fixture) now() time.Time { return f.clk.Now().UTC() }
 
 var lastID atomic.Int64
 
-// id returns an id that no other test has.
+// id returns an id that no other test uses.
 func (f *fixture) id() string { return "card-" + strconv.FormatInt(lastID.Add(1), 10) }
 
-// must ends the test where a call fails that should not.
+// must ends the test if err is not nil.
 func (f *fixture) must(err error) {
 	f.Helper()
 	if err != nil {
@@ -110,7 +110,7 @@ func (f *fixture) update(id string, edit func(*store.Change)) {
 	}))
 }
 
-// put stores a card as it is.
+// put stores a card unchanged.
 func (f *fixture) put(c store.Card) {
 	f.Helper()
 	f.update(c.ID, func(change *store.Change) { change.Card, change.Write = c, true })
@@ -124,7 +124,7 @@ func (f *fixture) card(id string) store.Card {
 	return c
 }
 
-// alike says that empty and nil are the same, and an instant in all places.
+// alike treats empty and nil slices as equal, and equal instants in all locations.
 var alike = cmpopts.EquateEmpty()
 
 // equal reports a difference.

@@ -52,10 +52,10 @@ func each(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// section is code that one goroutine at a time should be in.
+// section is code that only one goroutine may run at a time.
 type section struct{ inside atomic.Int32 }
 
-// enter lets others try to be inside as well, and reports whether none was.
+// enter lets other goroutines run, and reports whether none of them entered.
 func (s *section) enter() bool {
 	alone := s.inside.Add(1) == 1
 	for range 3 {
@@ -245,7 +245,7 @@ var updateTests = []test{
 	}},
 }
 
-// refusal is an error of fn.
+// refusal is an error that fn returns.
 type refusal struct{ _ int }
 
 func (*refusal) Error() string { return "fn refuses" }
