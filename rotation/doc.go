@@ -41,8 +41,8 @@
 //     Decide, and pass that instant.
 //  3. PERSIST the new state, with the new CVV, BEFORE you act on it: before you
 //     answer, publish or arm. A crash in between then repeats nothing.
-//  4. Wake for the card AFTER that, at Next, by a timer or by polling a column
-//     that holds Next. Waking late, early or twice does no harm. A wake-up must
+//  4. Wake for the card AFTER that, at Next, by a timer (package rotation/timers)
+//     or by polling a column that holds Next. Waking late, early or twice does no harm. A wake-up must
 //     not be lost, so re-arm from the stored states AFTER a restart, also where
 //     Next has passed.
 //  5. When you wake, apply what [State.Due] returns for the STORED state. Never

@@ -38,7 +38,7 @@ func opaque(t *testing.T) map[string][2]any {
 		"engine.Ref":       {engine.Ref{Card: "a"}, engine.AnyAccount("a")},
 		"cvvgen.CVK":       {}, "cvvgen.Local": {}, "cvvgen.Random": {}, "engine.Engine": {}, "engine.Tx": {},
 		"jsonl.Sink":   {},
-		"memory.Store": {}, "outbox.Relay": {}, "seal.Key": {}, "seal.Keyring": {},
+		"memory.Store": {}, "outbox.Relay": {}, "seal.Key": {}, "seal.Keyring": {}, "timers.Timers": {},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/backoff"
 )
 
 // Tick claims up to Batch due cards once and rotates them. It returns how many it
@@ -59,7 +60,7 @@ func (e *Engine) claim(ctx context.Context, change *store.Change) (seen Observat
 			c.Failures++
 		}
 		c.Failure = describe(err)
-		c.Due = change.Now.Add(backoff(c.Failures, maxCardBackoff))
+		c.Due = change.Now.Add(backoff.After(c.Failures, maxCardBackoff))
 		e.log.ErrorContext(ctx, "automatic rotation failed; retrying with back-off", "card", c.ID, "failures", c.Failures, "at", c.Due, "error", c.Failure)
 	}()
 	defer e.recovered(ctx, before.ID, &err)

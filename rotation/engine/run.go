@@ -4,6 +4,15 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"cvvrotation/rotation/internal/backoff"
+)
+
+// The back-off of a card whose automatic rotation fails, and of Run while the
+// store fails, doubles from 1 second to a maximum.
+const (
+	maxCardBackoff  = time.Hour
+	maxStoreBackoff = 30 * time.Second
 )
 
 // claimTimeout is how long a claim that has begun may take after Run was told to
@@ -57,7 +66,7 @@ func (e *Engine) work(ctx context.Context) {
 			return
 		case err != nil:
 			failures++
-			wait = backoff(failures, maxStoreBackoff)
+			wait = backoff.After(failures, maxStoreBackoff)
 			e.log.ErrorContext(ctx, "claiming due cards failed; retrying with back-off", "in", wait, "error", err)
 		case n > 0:
 			continue
@@ -118,17 +127,4 @@ func (e *Engine) wakeFor(due time.Time) {
 	case e.wake <- struct{}{}:
 	default: // it has been woken
 	}
-}
-
-// The back-off of a card whose automatic rotation fails, and of Run while the
-// store fails, doubles from minBackoff to a maximum.
-const (
-	minBackoff      = time.Second
-	maxCardBackoff  = time.Hour
-	maxStoreBackoff = 30 * time.Second
-)
-
-// backoff returns how long to wait after so many failures in a row.
-func backoff(failures int, limit time.Duration) time.Duration {
-	return min(minBackoff<<min(failures-1, 20), limit)
 }

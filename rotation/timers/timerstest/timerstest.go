@@ -1,0 +1,49 @@
+// Package timerstest moves a mock clock for tests of services that use package
+// timers. In a testing/synctest bubble it is not needed: there, use clock.New and
+// time.Sleep.
+package timerstest
+
+import (
+	"context"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"cvvrotation/rotation/timers/internal/mocks"
+)
+
+// Advance moves the clock ahead by d, from slot to slot: at each instant for which a
+// card is armed it waits until the callbacks of all due cards have returned. It does
+// so for all timers.Timers on this clock that have not been stopped, whether or not
+// Run is running; the callbacks may run in the calling goroutine. mock.Add would
+// move on while they run. Advance panics if there are no such timers. A negative d
+// steps the clock back.
+func Advance(mock *clock.Mock, d time.Duration) {
+	end := mock.Now().Add(d)
+	for settled := false; !settled; {
+		next, armed := tick(mock)
+		if settled = !armed || next.After(end); settled {
+			next = end
+		}
+		if now := mock.Now(); next.After(now) || settled {
+			mock.Set(next)
+		}
+	}
+	tick(mock) // what other timers of the clock have armed on the way
+}
+
+// tick calls Tick of all timers on the clock and returns the earliest instant for
+// which a card is armed.
+func tick(mock *clock.Mock) (earliest time.Time, armed bool) {
+	all := mocks.Of(mock)
+	if len(all) == 0 {
+		panic("timerstest: no timers run on this clock; make them with timers.New before Advance")
+	}
+	for _, t := range all {
+		next, ok := t.Tick(context.Background())
+		if ok && (!armed || next.Before(earliest)) {
+			earliest, armed = next, true
+		}
+	}
+	return earliest, armed
+}
