@@ -21,10 +21,11 @@ const (
 // a timer service that delivers at least once, and callers. It is drawn from a
 // seed. A host is used for one run after another.
 type host struct {
-	system System
-	guard  int64
-	bug    hostBug
-	o      options
+	system   System
+	guard    int64
+	bug      hostBug
+	onTimers bool // package rotation/timers delivers (OnTimers)
+	o        options
 
 	now     int64 // true time
 	queue   queue
@@ -83,7 +84,10 @@ type runFailure struct {
 
 // newHost returns a host of the system, with the bug's mistake if the bug is in
 // the host.
-func newHost(s System, b Bug) *host { return &host{system: s, guard: s.Guard(), bug: b.host} }
+func newHost(s System, b Bug) *host {
+	_, onTimers := s.(onTimers)
+	return &host{system: s, guard: s.Guard(), bug: b.host, onTimers: onTimers}
+}
 
 // run simulates the run of a seed.
 func (h *host) run(seed uint64, o options) {
@@ -104,6 +108,9 @@ func (h *host) run(seed uint64, o options) {
 			n.drift = n.draws.Below(1001) - 500
 		}
 		h.nodes = append(h.nodes, n)
+		if h.onTimers {
+			h.startTimers(i)
+		}
 	}
 	h.setUpCards(seed)
 	steps := 0
@@ -183,6 +190,9 @@ func (h *host) step() bool {
 			e.at = h.now + c.oracle.view.Interval*2/5
 			h.queue.put(e)
 		}
+	}
+	if h.onTimers {
+		h.wakeNodes()
 	}
 	return h.failure == nil
 }

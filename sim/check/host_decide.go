@@ -84,7 +84,9 @@ func (h *host) decide(card, n int, call caller, again entry) {
 		h.note(card, "the host drops the timer as done")
 		return
 	}
-	h.arm(card, n, out.Next, false)
+	if again.what != entryWake { // else the callback returns the state
+		h.arm(card, n, out.Next, false)
+	}
 	if d.happens(h.o.weights[faultRestart]) {
 		h.coverage[goalRestart]++
 		h.crash(n, h.pause(c), "is restarted")
@@ -100,6 +102,9 @@ func (h *host) decide(card, n int, call caller, again entry) {
 
 // retry has an event that was not answered come again.
 func (h *host) retry(c *hostCard, call caller, again entry) {
+	if again.what == entryWake {
+		return // the node arms the card when it is up again
+	}
 	h.retries = append(h.retries, call)
 	again.at, again.call = h.now+pick(&c.faults, []int64{1, int64(time.Second), h.guard - 1, h.guard}), len(h.retries)
 	h.queue.put(again)

@@ -3,6 +3,8 @@ package check
 import (
 	"math"
 	"time"
+
+	"cvvrotation/rotation/timers"
 )
 
 // node is a process with a clock.
@@ -14,6 +16,7 @@ type node struct {
 	driftFrom int64
 	jumped    int64 // by how much the clock stepped years ahead; 0: it did not
 	draws     stream
+	timers    *timers.Timers // OnTimers
 }
 
 // anyNode returns the node that handles a delivery, the preferred one if it is up,
@@ -53,6 +56,9 @@ func (h *host) crash(n int, pause int64, how string) {
 // up starts a node again: it arms timers from the stored states.
 func (h *host) up(n int) {
 	h.nodes[n].down = false
+	if h.onTimers {
+		h.startTimers(n)
+	}
 	h.noteAll("node %d is up", n+1)
 	if h.bug == hostForgetsLost {
 		return

@@ -29,6 +29,7 @@ const (
 	entryDeadline // of the liveness phase
 	entryHeal     // of the liveness phase: the event after which a card recovers from a clock that was ahead
 	entryRestart  // of the liveness phase: in order, as deployments are
+	entryWake     // OnTimers: node n's timers wake; it is in the place of card n's timer
 )
 
 // queue holds entries in the order in which they happen. Each card's timer and
@@ -179,6 +180,9 @@ func (h *host) calmDown() {
 		if restarts {
 			h.queue.put(entry{at: from + interval*2/5, what: entryRestart, card: i})
 		}
+	}
+	if h.onTimers {
+		h.wakeNodes()
 	}
 }
 

@@ -43,6 +43,10 @@ func (h *host) timer(e entry) {
 // timer. If slot is 0, it only does the latter.
 func (h *host) arm(card, on int, slot int64, restarted bool) {
 	c := &h.cards[card]
+	if h.onTimers {
+		h.armTimers(card, on)
+		return
+	}
 	if slot != 0 && c.pending && c.armed == slot {
 		return
 	}
@@ -90,6 +94,9 @@ func (h *host) arm(card, on int, slot int64, restarted bool) {
 
 // supersede cancels a card's timer, unless it is already in flight.
 func (h *host) supersede(card int) {
+	if h.onTimers {
+		return
+	}
 	c, old := &h.cards[card], &h.queue.own[ownTimer(card)]
 	if old.at != never && !h.calm && c.timers.happens(h.o.weights[faultInFlight]) {
 		h.queue.put(*old)
