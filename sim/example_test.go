@@ -47,7 +47,7 @@ func ExampleVerifier() {
 {"at":"2026-11-22T15:00:00Z","card":"A","event":"set_interval","interval":"24h","next":"2026-11-23T15:00:00Z"}
 {"at":"2026-11-22T15:02:00Z","card":"A","event":"forced","reschedule":false,"next":"2026-11-23T15:00:00Z"}
 `), "decisions.jsonl")
-	verifier := sim.NewVerifier(rotation.Rules{}, false)
+	verifier := sim.NewVerifier(rotation.Rules{}, sim.VerifierOptions{})
 	for {
 		entry, err := log.Next()
 		if err != nil {

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"cvvrotation/rotation"
@@ -16,18 +18,34 @@ const (
 	VerdictSilent Verdict = iota
 	// VerdictAgrees: the rules decide what is recorded.
 	VerdictAgrees
-	// VerdictDiffers: the rules decide something else, or no rule decides so.
+	// VerdictDiffers: the rules decide something else, in every state that the
+	// card can be in.
 	VerdictDiffers
 	// VerdictUnknown: it depends on what the card's state was before the log began.
 	VerdictUnknown
+	// VerdictRepeated: the card's event of this number was judged already. The
+	// entry is dropped.
+	VerdictRepeated
 )
 
 // Finding is a verdict with its reasons.
 type Finding struct {
-	Verdict     Verdict
-	Differences []timeline.Difference // when it differs; empty if no rule gives the record in any state
-	Explanation string                // when it differs: the rule and a sentence
+	Verdict Verdict
 
+	// What differs; zero otherwise. Rule is what decides in the card's state, or in
+	// the possible state that comes closest to the record.
+	Rule        rotation.Rule
+	Differences []timeline.Difference
+	Explanation string // a sentence, and what is known of a state that is not known whole
+	Mistake     Mistake
+
+	// Inferred is the card's interval if this entry was the first to determine it
+	// without recording it; 0 otherwise. Next is then the next slot after the entry.
+	Inferred time.Duration
+	Next     time.Time
+	// Missing is how many events of the card are missing before this one, by their
+	// numbers. The card's state was not known any more.
+	Missing int64
 	// LostPrecision is how far the slot that the entry names, or the next slot that
 	// it records, is from the right one, where that is less than a second: a
 	// column, a client or a message has rounded it. 0 otherwise. It comes with any
@@ -36,94 +54,228 @@ type Finding struct {
 	LostPrecision time.Duration
 }
 
+// VerifierOptions say what a log is. The zero value is a timeline that begins with
+// its cards.
+type VerifierOptions struct {
+	// Partial assumes no state of a card that is met for the first time: the log
+	// began in the middle.
+	Partial bool
+	// Recorded says that a system wrote the log, rather than a person who expects
+	// something. A first record that contradicts a card without a history then means
+	// that the log began in the middle, even if it records few fields.
+	Recorded bool
+	// IntervalUnit is what the intervals of the log's cards are whole multiples of.
+	// An interval that is inferred and is not one differs: it is a drift. Defaults
+	// to a minute; a negative one accepts every interval.
+	IntervalUnit time.Duration
+}
+
 // Verifier compares recorded decisions with the rules, card by card. It is not
 // safe for concurrent use; make one with [NewVerifier].
 //
 // A card begins without a history, as in a replay. Where its first record can't
-// be that of such a card, but is one that some rule makes, the log began in the
-// middle: the card's state is unknown until a record determines it. What can't
-// be judged until then is [VerdictUnknown], never guessed, with one assumption: no clock
-// had been ahead of the log before it began.
+// be that of such a card, but is one that the rules make in another state, the log
+// began in the middle: the state is then inferred from the records, as far as they
+// determine it. A record that every possible state explains otherwise differs; one
+// that some explain and others don't is [VerdictUnknown]. One thing is assumed: no
+// clock had been ahead of the log before it began.
+//
+// After a difference the card continues from what was recorded, so that one fault
+// is one difference. An interval that was inferred, and not recorded, is inferred
+// again.
 type Verifier struct {
 	rules   rotation.Rules
-	partial bool
-	cards   map[string]*recorded
+	options VerifierOptions
+	cards   map[string]*card
 }
 
-// recorded is a card's state as far as its records determine it.
-type recorded struct {
-	state   rotation.State
-	known   bool // state is the card's
-	learned bool // from its records, not from its beginning
-	// oldSlots: slots may have been served that the state does not know of. It
-	// matters to a delivery of a slot that is not the next one (R12).
-	oldSlots bool
-	next     time.Time // while not known: the next slot by the previous record
+// card is what is known of a card.
+type card struct {
+	knowledge
+	// rules is what is known if the previous record, which differed, was wrong about
+	// the card rather than the card about its schedule; nil: it did not differ.
+	rules  *knowledge
+	number int64     // of its last event; 0: its events have none
+	at     time.Time // of its last entry
 }
 
-// NewVerifier returns a Verifier under the rules. With partial set, nothing is
-// assumed of any card that is met for the first time.
-func NewVerifier(rules rotation.Rules, partial bool) *Verifier {
-	return &Verifier{rules: rules, partial: partial, cards: make(map[string]*recorded)}
+// NewVerifier returns a Verifier under the rules.
+func NewVerifier(rules rotation.Rules, o VerifierOptions) *Verifier {
+	o.IntervalUnit = cmp.Or(o.IntervalUnit, time.Minute)
+	return &Verifier{rules: rules, options: o, cards: make(map[string]*card)}
 }
 
 // Apply judges one entry and continues from it. An event that the rules refuse is
 // a [*rotation.EventError] and changes nothing.
 func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
-	c, met := v.cards[e.Card]
-	if !met {
-		c = &recorded{known: !v.partial}
-	}
-	after, d, err := v.rules.Decide(c.state, e.Event)
-	if err != nil {
+	if _, _, err := v.rules.Decide(rotation.State{}, e.Event); err != nil {
 		return Finding{}, err
 	}
+	c, met := v.cards[e.Card]
 	if !met {
+		c = &card{knowledge: knowledge{since: e.Event.At()}}
 		v.cards[e.Card] = c
-		if e.Expect.Fields&timeline.FieldAll == timeline.FieldAll && len(e.Expect.Differences(timeline.Expected(d, after))) > 0 && possible(e) {
-			c.known = false // the log began in the middle
+		if !v.options.Partial && e.Number <= 1 && !v.fromMiddle(e) {
+			c.knowledge = beginning
 		}
 	}
-	lost := c.lostPrecision(after, e)
-	f := v.judge(c, e, after, d)
-	f.LostPrecision = lost
+	var missing int64
+	if e.Number > 0 {
+		switch expected := c.number + 1; {
+		case met && e.Number < expected:
+			return Finding{Verdict: VerdictRepeated}, nil
+		case met && e.Number > expected:
+			missing = e.Number - expected
+			c.knowledge, c.rules = knowledge{since: e.Event.At()}, nil
+		}
+		c.number = e.Number
+	}
+	lost := c.lostPrecision(v.rules, e)
+	f := v.judge(c, e)
+	f.LostPrecision, f.Missing = lost, missing
+	c.at = e.Event.At()
 	return f, nil
 }
 
-// judge judges an entry and moves the card's state on.
-func (v *Verifier) judge(c *recorded, e timeline.Entry, after rotation.State, d rotation.Decision) Finding {
-	switch {
-	case !c.known:
-		return v.learn(c, e)
-	case c.oldSlots && (d.Rule == rotation.R13 || d.Rule == rotation.R14):
-		return v.judgeOldSlot(c, e, after, d)
+// fromMiddle reports whether the first entry of a card shows that the log began in
+// the middle.
+func (v *Verifier) fromMiddle(e timeline.Entry) bool {
+	if !v.options.Recorded && e.Expect.Fields&timeline.FieldAll != timeline.FieldAll || e.Number == 1 {
+		return false
 	}
-	f := v.compare(c, e, after, d)
-	c.state = after
-	c.oldSlots = c.oldSlots && d.Rule != rotation.R5 // by R19, the newest is known now
-	if f.Verdict == VerdictDiffers && c.learned {
-		*c = recorded{} // what was learned is in doubt
+	return len(v.explanations(beginning, e)) == 0 && len(v.explanations(knowledge{since: e.Event.At()}, e)) > 0
+}
+
+// judge judges an entry and moves on what is known of the card.
+func (v *Verifier) judge(c *card, e timeline.Entry) Finding {
+	if c.rules == nil && c.isWhole && c.knows == allParts { // the usual case, and the fast one
+		after, d, err := v.rules.Decide(c.whole, e.Event)
+		if err == nil && len(e.Expect.Differences(timeline.Expected(d, after))) == 0 {
+			c.whole = after
+			if e.Event.Kind() == rotation.KindSetInterval || after.Interval() == 0 || e.Expect.Fields&timeline.FieldInterval != 0 {
+				c.inferred = false
+			}
+			if e.Expect.Fields == 0 {
+				return Finding{Verdict: VerdictSilent}
+			}
+			return Finding{Verdict: VerdictAgrees}
+		}
+	}
+	c.refresh()
+	possible := v.explanations(c.knowledge, e)
+	complete := c.complete(e)
+	if c.rules != nil {
+		byRules := v.explanations(*c.rules, e)
+		complete = complete || len(byRules) > 0 && c.rules.complete(e)
+		switch {
+		case len(byRules) == 0:
+			c.rules = nil
+		case len(possible) == 0:
+			possible, c.knowledge, c.rules = byRules, *c.rules, nil
+		default:
+			*c.rules = c.rules.after(byRules, e)
+		}
+	}
+	if len(possible) == 0 {
+		return v.differ(c, e)
+	}
+	before := c.knowledge
+	c.knowledge = before.after(possible, e)
+	var f Finding
+	switch {
+	case e.Expect.Fields == 0:
+		f.Verdict = VerdictSilent
+	case complete:
+		f.Verdict = VerdictAgrees
+	default:
+		f.Verdict = VerdictUnknown
+	}
+	if c.inferred && !before.inferred {
+		f.Inferred, f.Next = c.interval, c.next
+		if unit := v.options.IntervalUnit; unit > 0 && c.interval%unit != 0 {
+			f.Verdict, f.Mistake, f.Rule = VerdictDiffers, MistakeDrift, possible[0].decision.Rule
+			f.Explanation = "an interval of " + rotation.FormatDuration(c.interval) + " explains this record, but intervals are whole multiples of " +
+				rotation.FormatDuration(unit) + ": the schedule drifts, or --any-interval is needed"
+			c.interval, c.isWhole = max(unit, c.interval.Round(unit)), false
+		}
 	}
 	return f
 }
 
-// compare judges an entry of a card whose state is known.
-func (v *Verifier) compare(c *recorded, e timeline.Entry, after rotation.State, d rotation.Decision) Finding {
-	if e.Expect.Fields == 0 {
-		return Finding{Verdict: VerdictSilent}
+// differ returns the finding for an entry that no possible state explains, and
+// continues from what it records.
+func (v *Verifier) differ(c *card, e timeline.Entry) Finding {
+	f := Finding{Verdict: VerdictDiffers}
+	var closest outcome
+	for o := range v.outcomes(c.knowledge, e) {
+		if d := e.Expect.Differences(timeline.Expected(o.decision, o.after)); f.Differences == nil || len(d) < len(f.Differences) {
+			f.Differences, closest = d, o
+		}
 	}
-	differences := e.Expect.Differences(timeline.Expected(d, after))
-	if len(differences) == 0 {
-		return Finding{Verdict: VerdictAgrees}
+	f.Rule = closest.decision.Rule
+	f.Explanation = f.Rule.String() + ": " + v.rules.Explain(closest.before, e.Event)
+	if !c.complete(e) {
+		f.Explanation += "; the closest of the states that are possible: " + c.String()
 	}
-	return Finding{Verdict: VerdictDiffers, Differences: differences, Explanation: d.Rule.String() + ": " + v.rules.Explain(c.state, e.Event)}
+	f.Mistake = mistakeOf(v.rules, c.at, closest, e)
+	byRules := c.after([]outcome{closest}, e)
+	x := e.Expect
+	rescheduled, rotated := closest.decision.Reschedule(), closest.decision.Rotate()
+	if x.Fields&timeline.FieldReschedule != 0 {
+		rescheduled = x.Reschedule
+	}
+	if x.Fields&timeline.FieldRotate != 0 {
+		rotated = x.Rotate
+	}
+	c.adopt(closest, e, v.restarts(rescheduled, rotated))
+	c.rules = &byRules
+	return f
+}
+
+// outcome is what the rules decide in a possible state of a card.
+type outcome struct {
+	before   rotation.State
+	decision rotation.Decision
+	after    rotation.State
+	any      parts // which parts of after are arbitrary: others explain the entry as well
+}
+
+// outcomes returns what the rules decide on e in the states that k allows. Where a
+// part is not known, they are enough to explain all that the rules can make.
+func (v *Verifier) outcomes(k knowledge, e timeline.Entry) func(yield func(outcome) bool) {
+	return func(yield func(outcome) bool) {
+		for c := range k.candidates(v.rules, e) {
+			after, d, err := v.rules.Decide(c.state, e.Event)
+			if v.restarts(d.Reschedule(), d.Rotate()) {
+				c.any &^= partGuard
+			}
+			if err == nil && !yield(outcome{c.state, d, after, c.any}) {
+				return
+			}
+		}
+	}
+}
+
+// restarts reports whether an event restarts the guard (R16).
+func (v *Verifier) restarts(rescheduled, rotated bool) bool {
+	return rescheduled || rotated && v.rules.GuardFrom() == rotation.GuardFromRequest
+}
+
+// explanations returns the outcomes that are just what the entry records.
+func (v *Verifier) explanations(k knowledge, e timeline.Entry) []outcome {
+	var found []outcome
+	for o := range v.outcomes(k, e) {
+		if len(e.Expect.Differences(timeline.Expected(o.decision, o.after))) == 0 {
+			found = append(found, o)
+		}
+	}
+	return found
 }
 
 // lostPrecision returns the gap between the slot that e names and the next slot
-// before it, or else between the next slot that e records and that after it. Of a
-// card whose state is not known, the next slot is that of the previous record, or
-// of e itself if nothing rotated.
-func (c *recorded) lostPrecision(after rotation.State, e timeline.Entry) time.Duration {
+// before it, or else between the next slot that e records and that after it, where
+// it is less than a second.
+func (k knowledge) lostPrecision(rules rotation.Rules, e timeline.Entry) time.Duration {
 	gap := func(at, next time.Time, interval time.Duration) time.Duration {
 		if d := at.Sub(next); !at.IsZero() && !next.IsZero() && d.Abs() < min(time.Second, interval/2) {
 			return d
@@ -131,147 +283,39 @@ func (c *recorded) lostPrecision(after rotation.State, e timeline.Entry) time.Du
 		return 0
 	}
 	slot, _ := e.Event.Slot()
-	if !c.known {
-		next := c.next
+	k.refresh()
+	if !k.isWhole {
+		next := k.next
 		if says := e.Expect.Fields; says&timeline.FieldNext != 0 && says&timeline.FieldRotate != 0 && !e.Expect.Rotate {
 			next = e.Expect.Next
 		}
 		return gap(slot, next, rotation.MaxInterval)
 	}
-	before, _ := c.state.Next()
+	after, _, _ := rules.Decide(k.whole, e.Event)
 	next, _ := after.Next()
-	return cmp.Or(gap(slot, before, c.state.Interval()), gap(e.Expect.Next, next, after.Interval()))
+	return cmp.Or(gap(slot, k.next, k.interval), gap(e.Expect.Next, next, after.Interval()))
 }
 
-// judgeOldSlot judges the delivery of a slot that the schedule has left and that
-// may have been served before the log began: then it is a duplicate (R12), and
-// otherwise what the rules say of the state as known.
-func (v *Verifier) judgeOldSlot(c *recorded, e timeline.Entry, after rotation.State, d rotation.Decision) Finding {
-	next, _ := c.state.Next()
-	duplicate := timeline.Expect{Fields: timeline.FieldAll, Reason: rotation.ReasonDuplicate, Next: next, Interval: c.state.Interval()}
-	f := v.compare(c, e, after, d)
-	switch asDuplicate := len(e.Expect.Differences(duplicate)) == 0; {
-	case f.Verdict == VerdictSilent || f.Verdict == VerdictAgrees && asDuplicate:
-		if after != c.state {
-			*c = recorded{} // which of the two it was is not said
-		}
-	case asDuplicate:
-		f = Finding{Verdict: VerdictUnknown}
-	default:
-		c.state = after
-		if f.Verdict == VerdictAgrees {
-			f.Verdict = VerdictUnknown
+// String lists what is known, for people.
+func (k knowledge) String() string {
+	words := []string{"interval unknown", "next unknown", "guard unknown"}
+	if k.knows&partInterval != 0 {
+		words[0] = "interval " + rotation.FormatDuration(k.interval)
+		if k.interval == 0 {
+			words[0] = "rotation off"
 		}
 	}
-	return f
-}
-
-// learn looks for a state in which the rules decide just what is recorded. The
-// entry itself can't be judged, unless no rule decides so in any state.
-func (v *Verifier) learn(c *recorded, e timeline.Entry) Finding {
-	if !possible(e) {
-		c.next = time.Time{}
-		return Finding{Verdict: VerdictDiffers, Explanation: "no rule gives this decision in any state"}
-	}
-	for _, before := range v.candidates(c, e) {
-		after, d, err := v.rules.Decide(before, e.Event)
-		if err == nil && len(e.Expect.Differences(timeline.Expected(d, after))) == 0 {
-			*c = recorded{state: after, known: true, learned: true, oldSlots: d.Rule != rotation.R5}
-			return Finding{Verdict: VerdictUnknown}
+	if k.knows&partNext != 0 {
+		words[1] = "next " + k.next.UTC().Format(time.RFC3339Nano)
+		if k.next.IsZero() {
+			words[1] = "no next slot"
 		}
 	}
-	c.next = e.Expect.Next
-	if e.Expect.Fields == 0 {
-		return Finding{Verdict: VerdictSilent}
-	}
-	return Finding{Verdict: VerdictUnknown}
-}
-
-// candidates returns states before e that determine the state after it if they
-// lead to what is recorded: the interval follows from the record by
-// R3, R5, R7 and R8, and there is none by R1, R4 and R10.
-//
-// A record that does not say the next slot, and whether it is a new one,
-// determines nothing.
-func (v *Verifier) candidates(c *recorded, e timeline.Entry) []rotation.State {
-	at, x := e.Event.At(), e.Expect
-	if x.Fields&timeline.FieldNext == 0 || x.Fields&(timeline.FieldReschedule|timeline.FieldReason) == 0 {
-		return nil
-	}
-	candidates := []rotation.State{{}}
-	next := x.Next
-	if next.IsZero() {
-		return candidates
-	}
-	add := func(set rotation.Event) {
-		if s, _, err := v.rules.Decide(rotation.State{}, set); err == nil {
-			candidates = append(candidates, s)
+	if k.knows&partGuard != 0 {
+		words[2] = "no guard"
+		if k.guardBy != 0 {
+			words[2] = "guard since the " + k.guardBy.String() + " at " + k.guardStart.UTC().Format(time.RFC3339Nano)
 		}
 	}
-	slot, named := e.Event.Slot()
-	if !named {
-		slot = c.next
-	}
-	switch auto := e.Event.Kind() == rotation.KindAuto; {
-	case !auto, !named && slot.After(at): // R3, R7: next = t + I
-		add(rotation.SetInterval(at.Add(-v.rules.Guard()), next.Sub(at)))
-	case slot.IsZero() || x.Missed < 0:
-	case x.Fields&timeline.FieldMissed != 0 || at.Sub(slot) < next.Sub(slot)/2: // so late, none was missed
-		interval := next.Sub(slot) / time.Duration(x.Missed+1) // R5: next = slot + (missed + 1) · I
-		add(rotation.SetIntervalFirst(slot.Add(-interval), interval, slot))
-	}
-	return candidates
-}
-
-// possible reports whether some rule makes what the entry records, in some
-// state.
-func possible(e timeline.Entry) bool {
-	x := e.Expect
-	says := func(f timeline.Field) bool { return x.Fields&f != 0 }
-	for _, row := range table {
-		held := row.rule.Reason() == rotation.ReasonGuard
-		if row.kind == e.Event.Kind() &&
-			(!says(timeline.FieldRotate) || x.Rotate == row.rule.Rotates()) &&
-			(!says(timeline.FieldReschedule) || x.Reschedule == row.rule.Reschedules()) &&
-			(!says(timeline.FieldReason) || x.Reason == row.rule.Reason()) &&
-			(!says(timeline.FieldScenario) || x.Scenario == 0 || held && scenarioOf(row.kind, x.Scenario)) &&
-			(!says(timeline.FieldMissed) || x.Missed == 0 || x.Missed > 0 && row.mayMiss) &&
-			(!says(timeline.FieldNext) || x.Next.IsZero() == row.off) &&
-			(!says(timeline.FieldInterval) || (x.Interval == 0) == row.off) {
-			return true
-		}
-	}
-	return false
-}
-
-// table is what the rules' table says of each rule beside rotation.Rule's
-// methods: its kind of event, whether it leaves rotation off, whether it can
-// skip slots.
-var table = []struct {
-	rule    rotation.Rule
-	kind    rotation.Kind
-	off     bool
-	mayMiss bool
-}{
-	{rotation.R1, rotation.KindForced, true, false},
-	{rotation.R2, rotation.KindForced, false, false},
-	{rotation.R3, rotation.KindForced, false, false},
-	{rotation.R4, rotation.KindAuto, true, false},
-	{rotation.R5, rotation.KindAuto, false, true},
-	{rotation.R6, rotation.KindAuto, false, true}, // and R14
-	{rotation.R7, rotation.KindAuto, false, false},
-	{rotation.R8, rotation.KindSetInterval, false, false},
-	{rotation.R9, rotation.KindSetInterval, false, false},
-	{rotation.R10, rotation.KindDisable, true, false},
-	{rotation.R11, rotation.KindAuto, false, false},
-	{rotation.R12, rotation.KindAuto, false, false},
-	{rotation.R13, rotation.KindAuto, false, false},
-}
-
-// scenarioOf reports whether the scenario ends with an event of that kind.
-func scenarioOf(kind rotation.Kind, scenario int64) bool {
-	if kind == rotation.KindAuto {
-		return scenario == 2
-	}
-	return scenario == 1 || scenario == 3
+	return strings.Join(slices.Compact(words), ", ")
 }

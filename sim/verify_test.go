@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,11 +69,14 @@ func TestVerifier_InfersTheStateOfALogFromTheMiddle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rules := drawRules(t)
 		log := drawLog(t, rules, 60)
-		v := sim.NewVerifier(rules, true)
+		v := sim.NewVerifier(rules, sim.VerifierOptions{Partial: true, IntervalUnit: -1})
 		for i, e := range log[rapid.IntRange(0, 50).Draw(t, "lost"):] {
 			f := must.Get(v.Apply(e))(t)
 			switch f.Verdict {
 			case sim.VerdictDiffers:
+				for _, e := range log {
+					t.Logf("%s %v %s", e.Card, e.Event, e.Expect)
+				}
 				t.Fatalf("entry %d: %v %s: differs: %v %s", i, e.Event.Kind(), e.Expect, f.Differences, f.Explanation)
 			case sim.VerdictAgrees:
 				agrees++
@@ -84,6 +88,26 @@ func TestVerifier_InfersTheStateOfALogFromTheMiddle(t *testing.T) {
 	if agrees < 5*unknown {
 		t.Errorf("%d records judged and %d unknown: cards do not become known soon enough", agrees, unknown)
 	}
+}
+
+// A system that records a part of its decisions, and the interval or not, never
+// differs either, wherever its log begins.
+func TestVerifier_AcceptsEverySubsetOfFields(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rules := drawRules(t)
+		log := drawLog(t, rules, 60)
+		fields := timeline.Field(rapid.IntRange(0, int(timeline.FieldAll|timeline.FieldInterval)).Draw(t, "fields"))
+		v := sim.NewVerifier(rules, sim.VerifierOptions{Partial: true, IntervalUnit: -1})
+		for i, e := range log[rapid.IntRange(0, 50).Draw(t, "lost"):] {
+			e.Expect.Fields = fields
+			if e.Event.Kind() == rotation.KindSetInterval {
+				e.Expect.Fields &^= timeline.FieldInterval
+			}
+			if f := must.Get(v.Apply(e))(t); f.Verdict == sim.VerdictDiffers {
+				t.Fatalf("entry %d: %v %s: differs: %v %s", i, e.Event, e.Expect, f.Differences, f.Explanation)
+			}
+		}
+	})
 }
 
 // From the beginning, a Verifier judges every record, and finds the one that was
@@ -112,7 +136,7 @@ func TestVerifier_FindsEachChangedField(t *testing.T) {
 				x.Next = x.Next.Add(1)
 			}
 		}
-		v := sim.NewVerifier(rules, false)
+		v := sim.NewVerifier(rules, sim.VerifierOptions{})
 		met := make(map[string]bool)
 		for i, e := range log {
 			f := must.Get(v.Apply(e))(t)
@@ -162,7 +186,7 @@ func TestVerifier_Cases(t *testing.T) {
 2026-11-24T15:00:00Z A auto slot=2026-11-24T15:00:00Z => rotate=true reschedule=true reason=scheduled scenario=0 missed=0 next=2026-11-25T15:00:00Z
 2026-11-24T15:05:00Z A auto slot=2026-11-24T15:00:00Z => rotate=false reschedule=false reason=superseded scenario=0 missed=0 next=2026-11-25T15:00:00Z`, true,
 			"unknown unknown unknown agrees differs"},
-		{"after a difference, what was learned is learned anew", `
+		{"after a difference, an inferred interval is inferred again", `
 2026-11-23T15:00:00Z A forced => rotate=true reschedule=true reason=scheduled scenario=0 missed=0 next=2026-11-24T15:00:00Z
 2026-11-23T15:01:00Z A forced => rotate=true reschedule=true reason=scheduled scenario=0 missed=0 next=2026-11-24T15:01:00Z
 2026-11-23T15:02:00Z A forced => rotate=true reschedule=false reason=guard scenario=3 missed=0 next=2026-11-24T15:01:00Z
@@ -179,10 +203,66 @@ func TestVerifier_Cases(t *testing.T) {
 		{"entries that record nothing", `
 2026-11-23T15:00:00Z A forced
 2026-11-23T15:01:00Z A forced => rotate=true`, true, "silent unknown"},
+		{"a drift in a log from the middle: served 3 s late, and the next slot counted from there", `
+2026-11-23T15:00:03Z A auto slot=2026-11-23T15:00:00Z => rotate=true reschedule=true reason=scheduled scenario=0 missed=0 next=2026-11-24T15:00:03Z
+2026-11-24T15:00:06Z A auto slot=2026-11-24T15:00:03Z => rotate=true reschedule=true reason=scheduled scenario=0 missed=0 next=2026-11-25T15:00:06Z`, false,
+			"differs:drift differs:drift"},
+		{"the same without slots", `
+2026-11-23T15:00:03Z A auto => rotate=true reschedule=true reason=scheduled scenario=0 missed=0 next=2026-11-24T15:00:03Z
+2026-11-24T15:00:06Z A auto => rotate=true reschedule=true reason=scheduled scenario=0 missed=0 next=2026-11-25T15:00:06Z
+2026-11-25T15:00:09Z A auto => rotate=true reschedule=true reason=scheduled scenario=0 missed=0 next=2026-11-26T15:00:09Z`, true,
+			"unknown differs:drift differs:drift"},
+		{"the same with next alone, and the interval", `
+2026-11-23T15:00:03Z A auto => interval=24h next=2026-11-24T15:00:03Z
+2026-11-24T15:00:06Z A auto => interval=24h next=2026-11-25T15:00:06Z`, true,
+			"unknown differs:drift"},
+		{"a card forced at other times has a whole interval", `
+2026-11-23T15:00:03.5Z A forced => rotate=true reschedule=true reason=scheduled scenario=0 missed=0 next=2026-11-24T15:00:03.5Z
+2026-11-24T15:00:04Z A auto => rotate=true reschedule=true reason=scheduled scenario=0 missed=0 next=2026-11-25T15:00:03.5Z`, true,
+			"unknown agrees"},
+		{"a wrong next of the first set_interval", `
+2026-11-23T15:00:00Z A set_interval interval=24h => rotate=false reschedule=true reason=interval_set scenario=0 missed=0 next=2026-11-24T16:00:00Z`, false,
+			"differs:clock step"},
+		{"the same in a log from the middle", `
+2026-11-23T15:00:00Z A set_interval interval=24h => rotate=false reschedule=true reason=interval_set scenario=0 missed=0 next=2026-11-24T14:00:00Z`, true,
+			"differs:other"},
+		{"one fault is one difference: the record is adopted", `
+2026-11-23T15:00:00Z A set_interval interval=24h => next=2026-11-24T15:00:00Z
+2026-11-23T15:02:00Z A forced => reschedule=false next=2026-11-24T15:00:00Z
+2026-11-24T15:00:00Z A auto slot=2026-11-24T15:00:00Z => reschedule=true next=2026-11-25T15:00:00Z
+2026-11-24T16:00:00Z A forced => reschedule=true next=2026-11-25T16:00:00Z`, false,
+			"agrees differs:inclusive guard agrees agrees"},
+		{"one wrong record is one difference: the card was right", `
+2026-11-23T15:00:00Z A set_interval interval=24h => next=2026-11-24T15:00:00Z
+2026-11-24T15:00:00Z A auto slot=2026-11-24T15:00:00Z => next=2026-11-25T16:00:00Z
+2026-11-25T15:00:00Z A auto slot=2026-11-25T15:00:00Z => next=2026-11-26T15:00:00Z`, false,
+			"agrees differs:clock step agrees"},
+		{"a slot served twice", `
+2026-11-23T15:00:00Z A set_interval interval=1h
+2026-11-23T16:00:00Z A auto slot=2026-11-23T16:00:00Z => rotate=true
+2026-11-23T16:00:01Z A auto slot=2026-11-23T16:00:00Z => rotate=true
+2026-11-23T17:00:00Z A auto slot=2026-11-23T17:00:00Z => rotate=true`, false,
+			"silent agrees differs:served twice agrees"},
+		{"a lost slot: the next one is served", `
+2026-11-23T15:00:00Z A set_interval interval=1h
+2026-11-23T17:00:00Z A auto slot=2026-11-23T17:00:00Z => rotate=true
+2026-11-23T18:00:00Z A auto slot=2026-11-23T18:00:00Z => rotate=true`, false,
+			"silent differs:lost slot unknown"},
+		{"a lost slot: it was not counted", `
+2026-11-23T15:00:00Z A set_interval interval=1h
+2026-11-23T17:10:00Z A auto slot=2026-11-23T16:00:00Z => rotate=true missed=0 next=2026-11-23T18:00:00Z`, false,
+			"silent differs:lost slot"},
+		{"no guard at all", `
+2026-11-23T15:00:00Z A set_interval interval=1h
+2026-11-23T15:01:00Z A forced => reschedule=true next=2026-11-23T16:01:00Z`, false,
+			"silent differs:another guard"},
+		{"a next that a column rounded", `
+2026-11-23T15:00:00.123456789Z A set_interval interval=1h => next=2026-11-23T16:00:00.123457Z`, false,
+			"differs:precision lost in a column"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := timeline.NewReader(strings.NewReader(tt.log), "test")
-			v := sim.NewVerifier(rotation.Rules{}, tt.partial)
+			v := sim.NewVerifier(rotation.Rules{}, sim.VerifierOptions{Partial: tt.partial})
 			var got []string
 			for {
 				e, err := r.Next()
@@ -190,10 +270,52 @@ func TestVerifier_Cases(t *testing.T) {
 					break
 				}
 				f := must.Get(v.Apply(e))(t)
-				got = append(got, []string{"silent", "agrees", "differs", "unknown"}[f.Verdict])
+				verdict := []string{"silent", "agrees", "differs", "unknown"}[f.Verdict]
+				if f.Verdict == sim.VerdictDiffers && strings.Contains(tt.want, ":") {
+					verdict += ":" + f.Mistake.String()
+				}
+				got = append(got, verdict)
 			}
 			if fmt.Sprint(got) != "["+tt.want+"]" {
 				t.Errorf("verdicts %v, want [%s]", got, tt.want)
+			}
+		})
+	}
+}
+
+// Events with numbers: the daemon's.
+func TestVerifier_EventNumbers(t *testing.T) {
+	at := func(hour int) time.Time { return start.Add(time.Duration(hour) * time.Hour) }
+	auto := func(number int64, hour int) timeline.Entry {
+		return timeline.Entry{Card: "A", Number: number, Event: rotation.AutoUnslotted(at(hour)),
+			Expect: timeline.Expect{Fields: timeline.FieldRotate | timeline.FieldNext | timeline.FieldInterval, Rotate: true, Next: at(hour + 1), Interval: time.Hour}}
+	}
+	on := timeline.Entry{Card: "A", Number: 1, Event: rotation.SetInterval(start, time.Hour), Expect: timeline.Expect{Fields: timeline.FieldNext, Next: at(1)}}
+	wrong := auto(3, 2)
+	wrong.Expect.Next = at(5)
+	for _, tt := range []struct {
+		name    string
+		log     []timeline.Entry
+		want    []sim.Verdict
+		missing int64
+	}{
+		{"from the first event on", []timeline.Entry{on, auto(2, 1), auto(3, 2)}, []sim.Verdict{sim.VerdictAgrees, sim.VerdictAgrees, sim.VerdictAgrees}, 0},
+		{"from a later one", []timeline.Entry{auto(7, 1), auto(8, 2)}, []sim.Verdict{sim.VerdictUnknown, sim.VerdictAgrees}, 0},
+		{"one delivered again", []timeline.Entry{on, auto(2, 1), auto(2, 1), on, auto(3, 2)}, []sim.Verdict{sim.VerdictAgrees, sim.VerdictAgrees, sim.VerdictRepeated, sim.VerdictRepeated, sim.VerdictAgrees}, 0},
+		{"two missing", []timeline.Entry{on, auto(4, 3), auto(5, 4)}, []sim.Verdict{sim.VerdictAgrees, sim.VerdictUnknown, sim.VerdictAgrees}, 2},
+		{"a wrong one", []timeline.Entry{on, auto(2, 1), wrong}, []sim.Verdict{sim.VerdictAgrees, sim.VerdictAgrees, sim.VerdictDiffers}, 0},
+		{"the first is wrong", []timeline.Entry{{Card: "A", Number: 1, Event: on.Event, Expect: timeline.Expect{Fields: timeline.FieldAll, Reason: rotation.ReasonIntervalSet, Reschedule: true, Next: at(2)}}}, []sim.Verdict{sim.VerdictDiffers}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := sim.NewVerifier(rotation.Rules{}, sim.VerifierOptions{Recorded: true, IntervalUnit: time.Hour})
+			var got []sim.Verdict
+			missing := int64(0)
+			for _, e := range tt.log {
+				f := must.Get(v.Apply(e))(t)
+				got, missing = append(got, f.Verdict), missing+f.Missing
+			}
+			if !slices.Equal(got, tt.want) || missing != tt.missing {
+				t.Errorf("verdicts %v, %d missing; want %v, %d", got, missing, tt.want, tt.missing)
 			}
 		})
 	}

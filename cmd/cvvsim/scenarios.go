@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cvvrotation/cmd/command"
+	"cvvrotation/sim"
 	"cvvrotation/sim/draw"
 	"cvvrotation/sim/scenarios"
 	"cvvrotation/sim/timeline"
@@ -82,7 +83,7 @@ func tell(out *bufio.Writer, told []scenarios.Scenario, o draw.TextOptions) erro
 	if o.Color {
 		bold, plain = "\x1b[1m", "\x1b[0m"
 	}
-	var total tally
+	report := newVerifyReport(out, &verifyOptions{output: "text"})
 	for i, s := range told {
 		if i > 0 {
 			fmt.Fprintln(out)
@@ -97,12 +98,15 @@ func tell(out *bufio.Writer, told []scenarios.Scenario, o draw.TextOptions) erro
 		if err != nil {
 			return err
 		}
-		if err := total.file(out, r, s.File(), rules, false); err != nil {
+		if err := report.file(r, s.File(), sim.NewVerifier(rules, sim.VerifierOptions{})); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(out, "\n%v\n", &total)
-	if total.differing > 0 {
+	fmt.Fprintln(out)
+	if err := report.close(); err != nil {
+		return err
+	}
+	if report.Differing > 0 {
 		return command.Status(exitDifference)
 	}
 	return nil

@@ -4,24 +4,30 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"cvvrotation/cmd/command"
-	"cvvrotation/rotation"
 	"cvvrotation/sim"
 	"cvvrotation/sim/timeline"
 )
 
 type verifyOptions struct {
-	rules   rulesFlags
-	partial bool
-	fields  map[string]string
-	events  map[string]string
-	limit   int
+	rules         rulesFlags
+	window        window
+	output        string
+	partial       bool
+	anyInterval   bool
+	allowUnjudged bool
+	fields        map[string]string
+	events        map[string]string
+	limit         int
 
 	mapping *timeline.Mapping // nil without --map and --map-event
 }
+
+var verifyOutputs = []cobra.Completion{"text", "json"}
 
 func (c *cli) verifyCommand() *cobra.Command {
 	var o verifyOptions
@@ -38,17 +44,29 @@ func (c *cli) verifyCommand() *cobra.Command {
 		},
 	}
 	o.rules.add(cmd)
-	cmd.Flags().BoolVar(&o.partial, "partial", false, "")
-	cmd.Flags().StringToStringVar(&o.fields, "map", nil, "")
-	cmd.Flags().StringToStringVar(&o.events, "map-event", nil, "")
-	cmd.Flags().IntVar(&o.limit, "limit", 0, "")
+	o.window.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVarP(&o.output, "output", "o", "text", "")
+	flags.BoolVar(&o.partial, "partial", false, "")
+	flags.BoolVar(&o.anyInterval, "any-interval", false, "")
+	flags.BoolVar(&o.allowUnjudged, "allow-unjudged", false, "")
+	flags.StringToStringVar(&o.fields, "map", nil, "")
+	flags.StringToStringVar(&o.events, "map-event", nil, "")
+	flags.IntVar(&o.limit, "limit", 0, "")
+	mustComplete(cmd, "output", cobra.FixedCompletions(verifyOutputs, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
 // check finds what is wrong with the flags before any input is read.
 func (o *verifyOptions) check() (err error) {
+	if o.output != "text" && o.output != "json" {
+		return fmt.Errorf("-o %s: one of text, json is needed", o.output)
+	}
 	if o.limit < 0 {
 		return fmt.Errorf("--limit %d: use a number of events, or 0 for all", o.limit)
+	}
+	if err := o.window.check(); err != nil {
+		return err
 	}
 	if len(o.fields) > 0 || len(o.events) > 0 {
 		if o.mapping, err = timeline.NewMapping(o.fields, o.events); err != nil {
@@ -60,7 +78,7 @@ func (o *verifyOptions) check() (err error) {
 
 func (c *cli) verify(o *verifyOptions, files []string) error {
 	out := bufio.NewWriter(c.Stdout)
-	total := tally{limit: o.limit}
+	report := newVerifyReport(out, o)
 	skipped := 0
 	err := c.eachFile(files, func(r *timeline.Reader, name string) error {
 		if o.mapping != nil {
@@ -70,21 +88,21 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 		if err != nil {
 			return err
 		}
-		err = total.file(out, r, name, rules, o.partial)
+		err = report.file(r, name, sim.NewVerifier(rules, o.verifier(r.DaemonEvents())))
 		skipped += r.Skipped()
 		return err
 	})
 	if err == nil {
-		if unprinted := total.differing - total.printed; unprinted > 0 {
-			fmt.Fprintf(out, "and %d more\n", unprinted)
-		}
-		fmt.Fprintln(out, &total)
-		if total.judged == 0 {
-			fmt.Fprintln(c.Stderr, "note: nothing was judged: no event carries an expectation")
-		}
-		if total.imprecise > 0 {
+		err = report.close()
+		if report.imprecise > 0 {
 			fmt.Fprintf(c.Stderr, "warning: a slot or next is less than a second from the right one (%d times, first: %s): a column or a message may have rounded it. "+
-				"Deliver what State.Due returns for the stored state.\n", total.imprecise, total.firstImprecise)
+				"Deliver what State.Due returns for the stored state.\n", report.imprecise, report.firstImprecise)
+		}
+		if report.repeated > 0 {
+			fmt.Fprintf(c.Stderr, "note: %d events that were delivered again were dropped\n", report.repeated)
+		}
+		if report.gaps > 0 {
+			fmt.Fprintf(c.Stderr, "warning: %d events are missing, by their numbers (first: %s): the state of their cards was inferred again\n", report.gaps, report.firstGap)
 		}
 		if skipped > 0 {
 			fmt.Fprintf(c.Stderr, "note: %d lines without an event were skipped\n", skipped)
@@ -93,61 +111,23 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 	if err := errors.Join(err, out.Flush()); err != nil {
 		return err
 	}
-	if total.differing > 0 {
+	if report.Differing > 0 {
 		return command.Status(exitDifference)
+	}
+	if report.Judged == 0 && !o.allowUnjudged {
+		return command.Hint(errors.New("nothing was judged: "+report.whyUnjudged()), "--allow-unjudged accepts that")
 	}
 	return nil
 }
 
-// tally counts events: all; those that could be judged, differing ones among
-// them; and those that could not, because the card's state was not known.
-type tally struct {
-	events, judged, differing, unknown int
-
-	limit, printed int // of the differing events; no limit when 0
-
-	imprecise      int    // events whose slot or next was rounded
-	firstImprecise string // file, line and card of the first
-}
-
-func (v *tally) String() string {
-	return fmt.Sprintf("%d events, %d judged, %d differing, %d unknown", v.events, v.judged, v.differing, v.unknown)
-}
-
-// file judges one timeline and prints each difference.
-func (v *tally) file(out *bufio.Writer, r *timeline.Reader, name string, rules rotation.Rules, partial bool) error {
-	verifier := sim.NewVerifier(rules, partial)
-	return eachEntry(r, name, func(e timeline.Entry) error {
-		f, err := verifier.Apply(e)
-		if err != nil {
-			return err
-		}
-		v.events++
-		if f.LostPrecision != 0 {
-			if v.imprecise++; v.imprecise == 1 {
-				v.firstImprecise = fmt.Sprintf("%s:%d, card %s", name, e.Line, e.Card)
-			}
-		}
-		switch f.Verdict {
-		case sim.VerdictAgrees:
-			v.judged++
-		case sim.VerdictUnknown:
-			v.unknown++
-		case sim.VerdictDiffers:
-			v.judged++
-			v.differing++
-			if v.limit > 0 && v.printed == v.limit {
-				break
-			}
-			v.printed++
-			for _, d := range f.Differences {
-				fmt.Fprintf(out, "%s:%d: %s: expected %s, the rules say %s\n", name, e.Line, d.Field, d.Want, d.Got)
-			}
-			if len(f.Differences) == 0 {
-				fmt.Fprintf(out, "%s:%d: expected %s\n", name, e.Line, e.Expect)
-			}
-			fmt.Fprintf(out, "    %s\n", f.Explanation)
-		}
-		return nil
-	})
+// verifier returns what a log is, by the flags and by what was read.
+func (o *verifyOptions) verifier(daemonEvents bool) sim.VerifierOptions {
+	v := sim.VerifierOptions{Partial: o.partial, Recorded: o.mapping != nil || daemonEvents}
+	if daemonEvents {
+		v.IntervalUnit = time.Hour // as the API sets them
+	}
+	if o.anyInterval {
+		v.IntervalUnit = -1
+	}
+	return v
 }

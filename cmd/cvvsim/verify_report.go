@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"cvvrotation/rotation"
+	"cvvrotation/sim"
+	"cvvrotation/sim/timeline"
+)
+
+const (
+	shownPerCard  = 10 // differing events of one card; the table counts the rest
+	shownInferred = 10 // cards whose interval was inferred; -o json lists all
+)
+
+// verifyReport collects what is found, and prints it: text while it is found, JSON
+// at the end.
+type verifyReport struct {
+	Events    int             `json:"events"`
+	Judged    int             `json:"judged"`
+	Unknown   int             `json:"unknown"` // depends on what came before the log
+	Differing int             `json:"differing"`
+	Cards     []*differing    `json:"cards"`    // by their first difference
+	Inferred  []inferredState `json:"inferred"` // of logs that begin in the middle
+
+	out      *bufio.Writer
+	options  *verifyOptions
+	byCard   map[fileCard]*differing
+	inferred map[fileCard]bool
+	printed  int // differing events
+
+	imprecise, repeated int
+	gaps                int64
+	firstImprecise      string // file, line and card
+	firstGap            string
+	expects             bool // any entry records something
+}
+
+// fileCard names a card: each file is a log of its own.
+type fileCard struct{ file, card string }
+
+// place is where an event stands.
+type place struct {
+	File string    `json:"file"`
+	Line int       `json:"line"`
+	At   time.Time `json:"at"`
+}
+
+// differing is a card with differences.
+type differing struct {
+	Card        string        `json:"card"`
+	First       place         `json:"first"`
+	Rule        rotation.Rule `json:"rule"`        // that decides the first
+	Mistake     sim.Mistake   `json:"looks_like"`  // what the first looks like
+	Differences int           `json:"differences"` // differing events
+}
+
+// inferredState is what a log that begins in the middle determined.
+type inferredState struct {
+	Card     string     `json:"card"`
+	From     place      `json:"from"`
+	Interval string     `json:"interval"`
+	Next     *time.Time `json:"next"`
+}
+
+func newVerifyReport(out *bufio.Writer, o *verifyOptions) *verifyReport {
+	return &verifyReport{Cards: []*differing{}, Inferred: []inferredState{}, out: out, options: o, byCard: make(map[fileCard]*differing), inferred: make(map[fileCard]bool)}
+}
+
+// file judges one timeline.
+func (v *verifyReport) file(r *timeline.Reader, name string, verifier *sim.Verifier) error {
+	return eachEntry(r, name, func(e timeline.Entry) error {
+		f, err := verifier.Apply(e)
+		if err != nil {
+			return err
+		}
+		v.expects = v.expects || e.Expect.Fields != 0
+		if v.options.window.includes(e) {
+			v.add(place{name, e.Line, e.Event.At()}, e, f)
+		}
+		return nil
+	})
+}
+
+func (v *verifyReport) add(at place, e timeline.Entry, f sim.Finding) {
+	where := fmt.Sprintf("%s:%d, card %s", at.File, at.Line, e.Card)
+	v.Events++
+	if f.LostPrecision != 0 {
+		v.imprecise++
+		v.firstImprecise = cmp.Or(v.firstImprecise, where)
+	}
+	if f.Missing > 0 {
+		v.gaps += f.Missing
+		v.firstGap = cmp.Or(v.firstGap, where)
+	}
+	if key := (fileCard{at.File, e.Card}); f.Inferred != 0 && !v.inferred[key] {
+		v.inferred[key] = true
+		state := inferredState{Card: e.Card, From: at, Interval: rotation.FormatDuration(f.Inferred)}
+		if !f.Next.IsZero() {
+			state.Next = &f.Next
+		}
+		v.Inferred = append(v.Inferred, state)
+	}
+	switch f.Verdict {
+	case sim.VerdictRepeated:
+		v.repeated++
+	case sim.VerdictUnknown:
+		v.Unknown++
+	case sim.VerdictAgrees:
+		v.Judged++
+	case sim.VerdictDiffers:
+		v.Judged++
+		v.Differing++
+		v.differ(at, e, f)
+	}
+}
+
+// differ counts a difference and prints it: a card's first whole, some further ones
+// in a line for each field, and the rest not at all unless the card is asked for.
+func (v *verifyReport) differ(at place, e timeline.Entry, f sim.Finding) {
+	key := fileCard{at.File, e.Card}
+	d := v.byCard[key]
+	if d == nil {
+		d = &differing{Card: e.Card, First: at, Rule: f.Rule, Mistake: f.Mistake}
+		v.byCard[key], v.Cards = d, append(v.Cards, d)
+	}
+	d.Differences++
+	asked := len(v.options.window.cards) > 0
+	if v.options.output != "text" || v.options.limit > 0 && v.printed == v.options.limit || d.Differences > shownPerCard && !asked {
+		return
+	}
+	v.printed++
+	where := fmt.Sprintf("%s:%d: card %s: %s %s", at.File, at.Line, e.Card, at.At.Format(time.RFC3339Nano), e.Event.Kind())
+	for _, difference := range f.Differences {
+		fmt.Fprintf(v.out, "%s: %s: recorded %s, the rules say %s\n", where, difference.Field, difference.Want, difference.Got)
+	}
+	if len(f.Differences) == 0 {
+		fmt.Fprintf(v.out, "%s: recorded %s\n", where, e.Expect)
+	}
+	if d.Differences == 1 || asked {
+		fmt.Fprintf(v.out, "    %s\n", f.Explanation)
+	}
+}
+
+// close prints what is known at the end.
+func (v *verifyReport) close() error {
+	if v.options.output == "json" {
+		encoder := json.NewEncoder(v.out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(v)
+	}
+	if more := v.Differing - v.printed; more > 0 {
+		fmt.Fprintf(v.out, "and %d more\n", more)
+	}
+	if len(v.Cards) > 0 {
+		fmt.Fprintln(v.out)
+		if err := v.table(); err != nil {
+			return err
+		}
+		fmt.Fprintln(v.out)
+	}
+	for i, s := range v.Inferred {
+		if i == shownInferred {
+			fmt.Fprintf(v.out, "inferred for %d more cards; -o json lists them\n", len(v.Inferred)-i)
+			break
+		}
+		next := "none"
+		if s.Next != nil {
+			next = s.Next.Format(time.RFC3339Nano)
+		}
+		fmt.Fprintf(v.out, "%s:%d: card %s: inferred interval %s, next %s\n", s.From.File, s.From.Line, s.Card, s.Interval, next)
+	}
+	_, err := fmt.Fprintf(v.out, "%d events, %d judged, %d differing, %d unknown\n", v.Events, v.Judged, v.Differing, v.Unknown)
+	return err
+}
+
+// table prints a line for each card with differences.
+func (v *verifyReport) table() error {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "card\tfirst difference\tat\trule\tdiffering\tlooks like")
+	for _, d := range v.Cards {
+		fmt.Fprintf(w, "%s\t%s:%d\t%s\t%s\t%d\t%s\n", d.Card, d.First.File, d.First.Line, d.First.At.Format(time.RFC3339Nano), d.Rule, d.Differences, d.Mistake)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(v.out, text.String())
+	return err
+}
+
+// whyUnjudged says why nothing was judged, and what to do.
+func (v *verifyReport) whyUnjudged() string {
+	switch {
+	case v.Events == 0 && v.options.window.restricted():
+		return "no event is of the chosen cards and time"
+	case v.Events == 0:
+		return "there is no event; check the file, and --map event and --map-event for a log with other names"
+	case !v.expects:
+		return "no event records a decision; map the log's fields to rotate, next and others"
+	default:
+		return "the records determine no card's state; record next, rotate, reschedule and interval, or begin the log earlier"
+	}
+}
