@@ -61,7 +61,9 @@ func (s *Service) Add(ctx context.Context, card string, interval time.Duration) 
 }
 
 // Force rotates the CVV of a card now.
-func (s *Service) Force(ctx context.Context, card string) error { return s.call(ctx, card, rotation.Forced) }
+func (s *Service) Force(ctx context.Context, card string) error {
+	return s.call(ctx, card, rotation.Forced)
+}
 
 func (s *Service) call(ctx context.Context, card string, event func(now time.Time) rotation.Event) error {
 	state, err := s.apply(ctx, card, func(rotation.State) (rotation.Event, bool) { return event(s.clock.Now()), true })
