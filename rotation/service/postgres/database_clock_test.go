@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
@@ -22,36 +25,43 @@ func TestUpdate_ReadsClockUnderTheLock(t *testing.T) {
 		}
 		return now
 	}
-	holds, free, done := make(chan struct{}), make(chan time.Time), make(chan error)
-	go func() {
-		done <- s.Update(t.Context(), "card", "", func(*store.Change) error {
-			close(holds)
-			<-free
-			return nil
-		})
-	}()
-	<-holds
-	before := clock()
-	go func() {
-		done <- other.Update(t.Context(), "card", "", func(tx *store.Change) error {
-			if freed := <-free; tx.Now.Before(freed) {
-				t.Errorf("Now is %v before the lock was free", freed.Sub(tx.Now))
+	var freed time.Time
+	pool := must.Get(pgxpool.New(t.Context(), url))(t)
+	defer pool.Close()
+	for name, other := range map[string]store.Updater{"Update": other, "InTx": inOwnTx{Store: other, pool: pool}} {
+		t.Run(name, func(t *testing.T) {
+			holds, free, done := make(chan struct{}), make(chan time.Time), make(chan error)
+			go func() {
+				done <- s.Update(t.Context(), "card", "", func(*store.Change) error {
+					close(holds)
+					<-free
+					return nil
+				})
+			}()
+			<-holds
+			before := clock()
+			go func() {
+				done <- other.Update(t.Context(), "card", "", func(tx *store.Change) error {
+					if freed := <-free; tx.Now.Before(freed) {
+						t.Errorf("Now is %v before the lock was free", freed.Sub(tx.Now))
+					}
+					return nil
+				})
+			}()
+			waitFor(t, url, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+			freed = clock()
+			if !freed.After(before) {
+				t.Fatal("the clock of the test did not advance")
 			}
-			return nil
+			free <- freed
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			free <- freed
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		})
-	}()
-	waitFor(t, url, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
-	freed := clock()
-	if !freed.After(before) {
-		t.Fatal("the clock of the test did not advance")
-	}
-	free <- freed
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	free <- freed
-	if err := <-done; err != nil {
-		t.Error(err)
 	}
 
 	// Store.Now is the database's time, too.

@@ -28,7 +28,8 @@ var _ store.Tx = (*Tx)(nil)
 // transaction may be a savepoint (pgx.Tx.Begin), have any isolation level, search_path
 // and pgx.QueryExecMode, and belong to any pool, also behind a pooler in transaction
 // mode. Its role needs SELECT, INSERT and UPDATE on cards, outbox and answers, and
-// SELECT on migrations.
+// SELECT on migrations. An operation takes two round trips, three for a new card, and one
+// for each statement in the modes that do not prepare statements.
 //
 // The relay delivers the events of the transaction once it is committed, however many
 // later ones were delivered meanwhile. Its commit waits for the disk, whatever the
