@@ -144,7 +144,7 @@ func TestTimers_FollowTheModel(t *testing.T) {
 }
 
 // follow returns the first difference between Timers and the model.
-func follow(seed uint64, actions []action) string {
+func follow(seed uint64, actions []action) (wrong string) {
 	clk := clock.New()
 	now := func() int64 { return clk.Now().UnixNano() }
 	m := &model{seed, now(), map[string]int64{}, map[string]int{}, map[string]int{}, nil}
@@ -164,7 +164,14 @@ func follow(seed uint64, actions []action) string {
 		return err.Error()
 	}
 	go ts.Run(context.Background())
-	defer ts.Stop()
+	defer func() {
+		ts.Stop()
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
+		if ts.running || ts.timer != nil && ts.timer.Stop() {
+			wrong = "after Stop, Run is running or a timer is left"
+		}
+	}()
 	for i, a := range actions {
 		if a.card == "" {
 			time.Sleep(time.Duration(a.ahead))
@@ -194,4 +201,17 @@ func follow(seed uint64, actions []action) string {
 		}
 	}
 	return ""
+}
+
+func TestRetry_HasJitterThatDependsOnCardAndNumber(t *testing.T) {
+	seen := map[time.Duration]bool{}
+	for _, card := range []string{"A", "B", "card-1", "card-2"} {
+		for failures, full := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 13: time.Hour, 14: time.Hour, 255: time.Hour} {
+			d := retry(card, failures)
+			if d < full/2 || d > full || seen[d] || d != retry(card, failures) {
+				t.Errorf("%s, %d failures: %v; want another wait from %v to %v, the same each time", card, failures, d, full/2, full)
+			}
+			seen[d] = true
+		}
+	}
 }

@@ -383,6 +383,9 @@ func TestRun_BoundsConcurrencyAndDeliversACardOnce(t *testing.T) {
 				}
 				time.Sleep(time.Hour)
 				s.Tick(t.Context()) // beside Run
+				if done := s.clock.Now().Sub(s.start); done != time.Hour+time.Duration((10+workers-1)/workers)*time.Minute {
+					t.Errorf("Tick returned at %v, before or after the last callback", done)
+				}
 				time.Sleep(time.Hour)
 				synctest.Wait()
 				if len(s.log) != 10 || most != workers {

@@ -19,17 +19,18 @@ import (
 // move on while they run. Advance panics if there are no such timers. A negative d
 // steps the clock back.
 func Advance(mock *clock.Mock, d time.Duration) {
-	end := mock.Now().Add(d)
-	for settled := false; !settled; {
+	for end := mock.Now().Add(d); ; {
 		next, armed := tick(mock)
-		if settled = !armed || next.After(end); settled {
-			next = end
-		}
-		if now := mock.Now(); next.After(now) || settled {
+		switch now := mock.Now(); {
+		case armed && !next.After(now): // a callback of other timers has armed it
+		case armed && !next.After(end):
 			mock.Set(next)
+		case now.Equal(end):
+			return
+		default:
+			mock.Set(end)
 		}
 	}
-	tick(mock) // what other timers of the clock have armed on the way
 }
 
 // tick calls Tick of all timers on the clock and returns the earliest instant for
