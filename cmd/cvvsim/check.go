@@ -58,11 +58,15 @@ var sizes = map[string]map[string]size{
 		"ci":      {depth: 3, seeds: 1000, replicas: 1500, fresh: 200},
 		"nightly": {depth: 4, seeds: 50_000, replicas: 100_000, fresh: 200},
 	},
+	"timers": {
+		"ci":      {seeds: 1000, fresh: 200},
+		"nightly": {seeds: 200_000, fresh: 200},
+	},
 }
 
 var (
 	presetNames  = []cobra.Completion{"ci", "nightly"}
-	systemNames  = []cobra.Completion{"rules", "engine"}
+	systemNames  = []cobra.Completion{"rules", "engine", "timers"}
 	checkOutputs = []cobra.Completion{"text", "json", "html"}
 )
 
@@ -164,6 +168,8 @@ func (o *checkOptions) check(cmd *cobra.Command, args []string) error {
 		return command.Hint(fmt.Errorf("no bug of the engine is named %q", o.bug), "run cvvsim check --system engine --list-bugs for the names")
 	case o.system == "engine" && set("bug") && o.exhaustive:
 		return command.Hint(fmt.Errorf("the bug %s is found by the campaign of replicas alone", o.bug), "leave --exhaustive out")
+	case o.system == "timers" && (set("bug") || o.exhaustive):
+		return command.Hint(errors.New("only the campaign has timers, and no bug of them is known"), "leave --bug and --exhaustive out")
 	case o.system == "rules" && knownInEngine:
 		return command.Hint(fmt.Errorf("%s is a bug of the engine", o.bug), "add --system engine")
 	case o.system == "rules" && set("bug") && !known:
@@ -212,13 +218,16 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 		system, sentence, limit = enginecheck.System(), engineBug.Sentence, o.duration/2
 		cards = o.bug == "" // the bugs of the engine are in its replicas
 		exhaustive = exhaustive && cards
+	case o.system == "timers":
+		// They are never late, so some of the coverage goals are not met.
+		system, exhaustive, ciSize.seeds = check.OnTimers(rotation.Rules{}), false, math.MaxInt64
 	case bug.InHost() && !campaigns:
 		return command.Hint(fmt.Errorf("the bug %s is in the host, and only a campaign simulates one", bug.Name), "leave --exhaustive out")
 	case o.bug != "":
 		system, exhaustive = bug.System(), exhaustive && !bug.InHost()
 	}
 	r := report.New(report.Options{
-		Engine: engine, Bug: o.bug, Sentence: sentence, Preset: o.preset, Workers: o.workers,
+		System: o.system, Bug: o.bug, Sentence: sentence, Preset: o.preset, Workers: o.workers,
 		MinRuns: int64(ciSize.seeds), MinReplicas: int64(ciSize.replicas),
 	})
 	open := func() bool { return r.Open() && ctx.Err() == nil }

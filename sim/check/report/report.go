@@ -22,7 +22,7 @@ import (
 
 // Options describe the check that is reported.
 type Options struct {
-	Engine      bool   // the system is the engine, else the rules
+	System      string // of cvvsim check --system: rules (default), engine or timers
 	Bug         string // the name of the shipped bug that is searched for; default none
 	Sentence    string // what the bug gets wrong
 	Preset      string // of the exhaustive searches; default "ci"
@@ -129,8 +129,10 @@ func New(o Options) *Report {
 	switch {
 	case o.Bug != "":
 		r.System = fmt.Sprintf("the bug %s: %s", o.Bug, o.Sentence)
-	case o.Engine:
+	case o.System == "engine":
 		r.System = "the engine (package rotation/engine) over the store in memory"
+	case o.System == "timers":
+		r.System = "the rules (package rotation) on hosts that use package rotation/timers"
 	}
 	r.Invariants = names(check.Invariants())
 	return r
@@ -253,13 +255,18 @@ func (r *Report) Speed() string {
 	return fmt.Sprintf("%.1fs, %s events a second with %d workers", r.Elapsed, Grouped(r.perSecond()), r.Workers)
 }
 
+// flag returns the flag that selects the system.
+func (o Options) flag() string {
+	if o.System == "" || o.System == "rules" {
+		return ""
+	}
+	return " --system " + o.System
+}
+
 // reproduce returns the command that finds the failure of a seed again; seed 0
 // is the exhaustive searches.
 func (r *Report) reproduce(seed uint64) string {
-	words := "cvvsim check"
-	if r.options.Engine {
-		words += " --system engine"
-	}
+	words := "cvvsim check" + r.options.flag()
 	if r.Bug != "" {
 		words += " --bug " + r.Bug
 	}

@@ -82,7 +82,7 @@ func TestFinish_CountsGoalsOfReplicas(t *testing.T) {
 		{"too few runs", minReplicas - 1, ResultPassed, "passed\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := New(Options{Engine: true, Workers: 1, MinRuns: minRuns, MinReplicas: minReplicas})
+			r := New(Options{System: "engine", Workers: 1, MinRuns: minRuns, MinReplicas: minReplicas})
 			r.AddCampaign(campaign.Result[check.Failure]{Runs: minRuns, Coverage: []campaign.Goal{{Sentence: "met", Met: 3}}})
 			r.AddReplicas(campaign.Result[enginecheck.Failure]{
 				Runs: test.runs, Coverage: []campaign.Goal{{Sentence: "met", Met: 1}, {Sentence: "a blue moon"}},

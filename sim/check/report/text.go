@@ -95,8 +95,8 @@ func (r *Report) conclusion() string {
 	case ResultUnstable:
 		u := r.Unstable
 		return fmt.Sprintf("FAILED: not deterministic. Seed %d gave the trace hash %016x and, run again, %016x.\n"+
-			"\n  options    %s\n  reproduce  cvvsim check %s--doublecheck --seeds %d",
-			u.Seed, u.First, u.Second, u.Options, choose(r.options.Engine, "--system engine ", ""), u.Seed)
+			"\n  options    %s\n  reproduce  cvvsim check%s --doublecheck --seeds %d",
+			u.Seed, u.First, u.Second, u.Options, r.options.flag(), u.Seed)
 	}
 	return string(r.Result)
 }
