@@ -25,10 +25,16 @@ func (r *Reader) DaemonEvents() bool { return r.daemon }
 // have rules of their own.
 func (r *Reader) IgnoreRules() { r.ignoreRules = true }
 
-// seekDaemonEvent returns the daemon's first event, from the line text on, which
-// no timeline begins with: that is the error first.
-func (r *Reader) seekDaemonEvent(text []byte, first error) (Entry, bool, error) {
-	first = &Error{File: r.file, Line: r.line, Err: first}
+// recognise continues where the line text is not what a timeline begins with, which
+// is the error first: as CSV with our names, or as the daemon's events if one follows.
+func (r *Reader) recognise(text []byte, first error) (Entry, bool, error) {
+	own, _ := NewMapping(nil, nil)
+	r.json.mapping = own
+	if isHeader, _ := r.csvHeader(); isHeader {
+		return Entry{}, false, nil
+	}
+	r.json.mapping = nil
+	first = &Error{File: r.file, Line: r.line, Err: first, Hint: r.hint(text)}
 	for range maxLead {
 		if object, _ := r.json.cloudEvent(text); object != nil {
 			r.daemon, r.parse = true, r.parseDaemonEvent

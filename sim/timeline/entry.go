@@ -126,6 +126,7 @@ type Error struct {
 	File string // as given to [NewReader]
 	Line int    // from 1
 	Err  error  // what is wrong
+	Hint string // what users of cvvsim can do; may be empty
 }
 
 // Error returns "FILE:LINE: what is wrong".

@@ -1,14 +1,11 @@
 package timeline
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"cvvrotation/rotation"
 )
@@ -25,30 +22,49 @@ var mappable = []string{
 	keyRotate, keyReschedule, keyReason, keyScenario, keyMissed, keyNext,
 }
 
-// Mapping reads another system's JSON log as a timeline. A member of an inner
-// object is named by its path, such as data.card_id. Members that no field is
-// mapped to are skipped, and so are lines without an event of ours, whatever
-// else they hold; a header is not looked for.
+// Mapping reads another system's log as a timeline: JSON objects, one a line or in
+// an array, or CSV with a header. A member of an inner object is named by its path,
+// such as data.card_id. Members and columns that no field is mapped to are ignored;
+// lines without an event of ours are passed over, and so is text before an object,
+// such as a time stamp. A header of ours is not looked for.
+//
+// Values may be strings, numbers or booleans, in the spellings of other systems.
+// Instants are also read with a blank for the T, with +0000, +00 or UTC, and as
+// seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by
+// their size; an instant without a zone is an error. Intervals may be ISO 8601,
+// such as PT24H. A null, or an empty cell, is a value that is not given, but for
+// next (none) and the interval (off).
+//
+// A Mapping is for one goroutine at a time.
 type Mapping struct {
-	theirs map[string]string // their name or path to our field
-	events map[string]string // their event to ours
+	fields map[string]*mapped // by their name or path
+	events map[string]*mapped // by their event
+	lines  int                // decoded
+}
+
+// mapped is our name for one of theirs.
+type mapped struct {
+	ours  string
+	asked bool // by the caller, not by default
+	seen  bool // in a log
+	line  int  // the line that had it last
 }
 
 // NewMapping returns the mapping in which the field that we call by the key of
 // fields is what they call by its value, and the event that they call by the key
 // of events is ours of its value. What is not in them has our name. The field
-// interval_hours takes whole hours. The error wraps [ErrMapping].
+// interval_hours accepts whole hours. The error wraps [ErrMapping].
 func NewMapping(fields, events map[string]string) (*Mapping, error) {
-	m := &Mapping{theirs: make(map[string]string), events: make(map[string]string)}
+	m := &Mapping{fields: make(map[string]*mapped), events: make(map[string]*mapped)}
 	for _, ours := range mappable {
 		theirs, ok := fields[ours]
 		if !ok {
 			theirs = ours
 		}
-		if other, taken := m.theirs[theirs]; taken && (ok || fields[other] != "") {
-			return nil, fmt.Errorf("%w: %s and %s can't both be %s", ErrMapping, other, ours, quoted([]byte(theirs)))
+		if other := m.fields[theirs]; other != nil && (ok || other.asked) {
+			return nil, fmt.Errorf("%w: %s and %s can't both be %s", ErrMapping, other.ours, ours, quoted([]byte(theirs)))
 		}
-		m.theirs[theirs] = ours
+		m.fields[theirs] = &mapped{ours: ours, asked: ok}
 	}
 	for ours := range fields {
 		if !slices.Contains(mappable, ours) {
@@ -56,68 +72,127 @@ func NewMapping(fields, events map[string]string) (*Mapping, error) {
 		}
 	}
 	for kind := rotation.KindForced; kind <= rotation.KindDisable; kind++ {
-		m.events[kind.String()] = kind.String()
+		m.events[kind.String()] = &mapped{ours: kind.String()}
 	}
 	for theirs, ours := range events {
 		if kindNamed([]byte(ours)) == 0 {
 			return nil, fmt.Errorf("%w: event %s: %w", ErrMapping, quoted([]byte(ours)), rotation.ErrKind)
 		}
-		m.events[theirs] = ours
+		m.events[theirs] = &mapped{ours: ours, asked: true}
 	}
 	return m, nil
 }
 
-// Map makes the Reader read JSON lines by the mapping. It must be called before
+// Unseen returns their names of the fields and events that the caller of
+// [NewMapping] named and that no line read so far has had: probably misspelt.
+func (m *Mapping) Unseen() (fields, events []string) {
+	unseen := func(names map[string]*mapped) (theirs []string) {
+		for name, f := range names {
+			if f.asked && !f.seen {
+				theirs = append(theirs, name)
+			}
+		}
+		slices.Sort(theirs)
+		return theirs
+	}
+	return unseen(m.fields), unseen(m.events)
+}
+
+// Map makes the Reader read a log by the mapping. It must be called before
 // anything is read.
 func (r *Reader) Map(m *Mapping) {
 	r.json.mapping = m
-	r.parse = r.parseJSON
+	r.parse = r.parseLog
 }
 
 // Skipped returns how many lines of a log the Reader has skipped because they are
-// JSON objects without an event of ours. A timeline has no such lines.
+// JSON objects, or rows of CSV, without an event of ours. A timeline has no such lines.
 func (r *Reader) Skipped() int { return r.skipped }
 
 // Unreadable returns how many lines of a log the Reader has passed over because they
-// are no JSON object, such as a banner, a stack trace, or a last line that is cut
-// off; and the number of the first of them.
+// are no JSON object, or no row as long as the header, such as a banner, a stack
+// trace, or a last line that is cut off; and the number of the first of them.
 func (r *Reader) Unreadable() (lines, first int) { return r.unreadable, r.firstUnreadable }
+
+// parseLog reads a line of JSON by the mapping, or recognises the header of CSV.
+func (r *Reader) parseLog(text []byte) (e Entry, isEvent bool, err error) {
+	object := text[max(0, bytes.IndexByte(text, '{')):]
+	if err := r.json.decode(object); err != nil {
+		if !r.inEvents && r.skipped == 0 {
+			if isHeader, err := r.csvHeader(); isHeader || err != nil {
+				return e, false, err
+			}
+		}
+		r.passOver(text)
+		return e, false, nil
+	}
+	return r.logEntry()
+}
+
+// logEntry returns the entry of the line that was decoded by the mapping, if it has
+// an event of ours.
+func (r *Reader) logEntry() (e Entry, isEvent bool, err error) {
+	if r.json.line.kind == 0 {
+		r.skipped++
+		return e, false, nil
+	}
+	if r.json.unread != nil {
+		return e, false, r.json.unread
+	}
+	r.json.line.expectInterval()
+	e, err = r.json.line.entry()
+	return e, true, err
+}
+
+func (j *jsonDecoder) beginMapped() {
+	j.line, j.unread = line{}, nil
+	j.mapping.lines++
+}
 
 // mapped returns what reads the members of an object at the path prefix.
 func (j *jsonDecoder) mapped(prefix string) func(name string) error {
 	return func(name string) error {
-		ours, ok := j.mapping.theirs[prefix+name]
-		if !ok && j.dec.PeekKind() == '{' {
+		field := j.mapping.fields[prefix+name]
+		if field == nil && j.dec.PeekKind() == '{' {
 			return j.object(j.mapped(prefix + name + "."))
 		}
 		value, err := j.dec.ReadValue()
-		switch {
-		case err != nil:
-			return j.syntaxError(err)
-		case !ok:
-			return nil
-		case ours == keyIntervalHours:
-			j.unread = cmp.Or(j.unread, j.setHours(value))
-			return nil
-		case ours == keyEvent && value.Kind() == '"':
-			text, err := j.unquote(value)
-			if err != nil {
+		if err != nil || field == nil {
+			return err
+		}
+		text := []byte(value)
+		switch value.Kind() {
+		case 'n':
+			text = nil
+		case '"':
+			if text, err = j.unquote(value); err != nil {
 				return err
 			}
-			j.line.kind = kindNamed([]byte(j.mapping.events[string(text)]))
+		case '{', '[':
+			j.unread = cmp.Or(j.unread, wrongType(field.ours))
 			return nil
 		}
-		// Whether it matters that this can't be read depends on the event.
-		j.unread = cmp.Or(j.unread, j.set(ours, value))
+		j.setField(field, text)
 		return nil
 	}
 }
 
-func (j *jsonDecoder) setHours(value jsontext.Value) error {
-	hours, err := strconv.ParseInt(string(value), 10, 64)
-	if err != nil || hours < 0 || hours > int64(rotation.MaxInterval/time.Hour) {
-		return wrongType(keyIntervalHours)
+// setField sets a part of the line to their value; an empty one is null.
+func (j *jsonDecoder) setField(field *mapped, text []byte) {
+	if field.line == j.mapping.lines {
+		j.unread = cmp.Or(j.unread, syntaxErrorf("the line has a value of %s twice", field.ours))
 	}
-	j.line.interval, j.line.hasInterval = time.Duration(hours)*time.Hour, true
-	return nil
+	field.seen, field.line = true, j.mapping.lines
+	switch {
+	case field.ours == keyEvent:
+		if event := j.mapping.events[string(text)]; event != nil {
+			event.seen = true
+			j.line.kind = kindNamed([]byte(event.ours))
+		}
+	case len(text) == 0:
+		j.line.setNull(field.ours)
+	default:
+		// Whether it matters that this can't be read depends on the event.
+		j.unread = cmp.Or(j.unread, j.line.setForeign(field.ours, text))
+	}
 }

@@ -91,7 +91,7 @@ func (l *line) setNull(key string) {
 	switch key {
 	case keyNext:
 		l.expect.Fields |= FieldNext
-	case keyInterval:
+	case keyInterval, keyIntervalHours:
 		l.expect.Fields |= FieldInterval
 	}
 }

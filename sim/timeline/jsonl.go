@@ -34,10 +34,11 @@ type jsonDecoder struct {
 func (j *jsonDecoder) decode(text []byte) error {
 	j.source.Reset(text)
 	j.dec.Reset(&j.source)
-	j.unread = nil
 	j.line, j.isHeader, j.hasRules, j.rules = line{}, false, false, rotation.Rules{}
 	member := j.member
 	if j.mapping != nil {
+		j.beginMapped()
+		j.dec.Reset(&j.source, jsontext.AllowDuplicateNames(true)) // as some loggers write
 		member = j.mapped("")
 	}
 	if err := j.object(member); err != nil {

@@ -21,11 +21,19 @@ type Reader struct {
 	in   *bufio.Reader
 	long []byte // a line that did not fit into in's buffer
 
+	untrimmed []byte // the line last read, with the white space around it
+	started   bool   // the form is recognised
+	gzipped   bool
+	manyLines bool // an array, or objects that go over several lines
+	openArray bool
+	lines     int // line feeds read, if manyLines
+
 	line     int // the number of the line last read
 	parse    func(text []byte) (e Entry, isEvent bool, err error)
 	rules    rotation.Rules
 	inEvents bool // a header is over, or there is none
 	json     jsonDecoder
+	csv      *csvReader
 	previous time.Time // of the event before, in the text spelling
 
 	daemon, ignoreRules         bool // see DaemonEvents and IgnoreRules
@@ -85,8 +93,8 @@ func (r *Reader) read() (Entry, error) {
 			}
 		}
 		e, isEvent, err := r.parse(text)
-		if err != nil && !r.inEvents && r.json.mapping == nil && !r.daemon {
-			e, isEvent, err = r.seekDaemonEvent(text, err)
+		if err != nil && !r.inEvents && !r.isLog() {
+			e, isEvent, err = r.recognise(text, err)
 		}
 		if err != nil {
 			if !errors.As(err, new(*Error)) {
@@ -102,16 +110,29 @@ func (r *Reader) read() (Entry, error) {
 	}
 }
 
+// isLog reports whether the file is not a timeline: lines without an event of ours
+// are passed over.
+func (r *Reader) isLog() bool { return r.json.mapping != nil || r.daemon }
+
 // nextLine returns the next line that is not blank, without white space around it.
 func (r *Reader) nextLine() ([]byte, error) {
+	if !r.started {
+		if err := r.start(); err != nil {
+			return nil, err
+		}
+	}
 	for {
-		text, err := r.readLine()
+		var text []byte
+		var err error
+		if r.manyLines {
+			text, err = r.nextValue()
+		} else {
+			text, err = r.readLine()
+		}
 		if err != nil {
 			return nil, err
 		}
-		if r.line == 1 {
-			text = bytes.TrimPrefix(text, []byte("\ufeff")) // as some editors begin a file
-		}
+		r.untrimmed = text
 		if text = bytes.TrimSpace(text); len(text) > 0 {
 			return text, nil
 		}
@@ -137,7 +158,7 @@ func (r *Reader) readLine() ([]byte, error) {
 			r.line++
 			return r.long, nil
 		default:
-			return nil, err
+			return nil, r.readError(err)
 		}
 	}
 }
@@ -160,19 +181,15 @@ func (r *Reader) parseText(text []byte) (e Entry, isEvent bool, err error) {
 
 func (r *Reader) parseJSON(text []byte) (e Entry, isEvent bool, err error) {
 	if err := r.json.decode(text); err != nil {
+		if _, isObject := r.json.cloudEvent(text); !isObject && r.inEvents {
+			err = &Error{File: r.file, Line: r.line, Err: err, Hint: "to pass over lines that are no JSON, read it as a log: --map at=at"}
+		}
 		return e, false, err
 	}
 	if r.json.isHeader || r.json.hasRules {
 		if err := r.setRules(r.json.rules); err != nil || r.json.isHeader {
 			return e, false, err
 		}
-	}
-	if r.json.mapping != nil && r.json.line.kind == 0 {
-		r.skipped++
-		return e, false, nil
-	}
-	if r.json.unread != nil {
-		return e, false, r.json.unread
 	}
 	r.json.line.expectInterval()
 	e, err = r.json.line.entry()

@@ -215,7 +215,6 @@ func TestMapping_ReadsForeignLogs(t *testing.T) {
 		`{"time":"2026-11-22T09:00:00Z","type":"CHANGE","data":{"card":{"id":"c1"},"hours":-1}}`,
 		`{"time":17,"type":"MANUAL","data":{"card":{"id":"c1"}}}`,
 		`{"type":"MANUAL","data":{"card":{"id":"c1"}}}`,
-		`not JSON`,
 	} {
 		r := timeline.NewReader(strings.NewReader(line), "test")
 		r.Map(m)
@@ -471,7 +470,18 @@ func FuzzReader(f *testing.F) {
 	} {
 		f.Add([]byte(source))
 	}
+	for _, source := range []string{
+		"[" + logLine + ",\n" + logLine[:20], "time,id,type\n1785542496.5,c1,MANUAL\n1,\"", zip("x " + instantLine(`"2026-08-01 00:01:36,5+02"`)),
+		valueLine(`"interval":"P1DT12H","next":1e10`), "{\n\"time\":1}",
+	} {
+		f.Add([]byte(source))
+	}
 	f.Fuzz(func(t *testing.T, source []byte) {
+		r := timeline.NewReader(bytes.NewReader(source), "log")
+		r.Map(logMapping(t))
+		if _, err := allOf(r); err != nil && !errors.As(err, new(*timeline.Error)) {
+			t.Fatalf("error %v without a line", err)
+		}
 		rules, entries, err := readAll(string(source))
 		if err != nil && !errors.As(err, new(*timeline.Error)) {
 			t.Fatalf("error %v without a line", err)
