@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"cvvrotation/cmd/command"
 	"cvvrotation/rotation"
 	"cvvrotation/sim/timeline"
 )
@@ -63,18 +66,69 @@ func mustComplete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 	}
 }
 
-// eachFile calls read with each of the named files, one after the other. No
-// name, and "-", are the standard input.
-func (c *cli) eachFile(names []string, read func(r *timeline.Reader, name string) error) error {
+// mappingFlags are the flags that describe another system's log.
+type mappingFlags struct {
+	fields, events map[string]string
+	mapping        *timeline.Mapping // nil without the flags
+}
+
+func (f *mappingFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringToStringVar(&f.fields, "map", nil, "")
+	cmd.Flags().StringToStringVar(&f.events, "map-event", nil, "")
+}
+
+// check makes the mapping.
+func (f *mappingFlags) check() (err error) {
+	if len(f.fields) > 0 || len(f.events) > 0 {
+		f.mapping, err = timeline.NewMapping(f.fields, f.events)
+	}
+	return err
+}
+
+// eachFile calls read with each of the named files, one after the other, and then
+// reports what was passed over. No name, and "-", are the standard input. The
+// mapping is that of a log, or nil.
+func (c *cli) eachFile(names []string, m *timeline.Mapping, read func(r *timeline.Reader, name string) error) (err error) {
 	if len(names) == 0 {
 		names = []string{"-"}
 	}
+	skipped, unreadable, first := 0, 0, ""
 	for _, name := range names {
-		if err := c.oneFile(name, read); err != nil {
+		err = c.oneFile(name, func(r *timeline.Reader, name string) error {
+			if m != nil {
+				r.Map(m)
+			}
+			err := read(r, name)
+			skipped += r.Skipped()
+			lines, line := r.Unreadable()
+			if unreadable += lines; lines > 0 && first == "" {
+				first = fmt.Sprintf("%s:%d", name, line)
+			}
 			return err
+		})
+		if err != nil {
+			break
 		}
 	}
-	return nil
+	if skipped > 0 {
+		fmt.Fprintf(c.Stderr, "note: %d lines without an event were skipped\n", skipped)
+	}
+	if unreadable > 0 {
+		fmt.Fprintf(c.Stderr, "note: %d unreadable lines were passed over (first: %s); if one was an event, it is missing\n", unreadable, first)
+	}
+	if m != nil && err == nil {
+		fields, events := m.Unseen()
+		for _, theirs := range fields {
+			fmt.Fprintf(c.Stderr, "warning: --map: no line has %s; is it misspelt?\n", theirs)
+		}
+		for _, theirs := range events {
+			fmt.Fprintf(c.Stderr, "warning: --map-event: no line has the event %s; is it misspelt?\n", theirs)
+		}
+	}
+	if bad := new(timeline.Error); errors.As(err, &bad) && bad.Hint != "" {
+		err = command.Hint(err, bad.Hint)
+	}
+	return err
 }
 
 func (c *cli) oneFile(name string, read func(r *timeline.Reader, name string) error) error {

@@ -22,6 +22,7 @@ import (
 
 type replayOptions struct {
 	rules  rulesFlags
+	log    mappingFlags
 	output string
 	color  string
 	title  string
@@ -37,6 +38,7 @@ func (c *cli) replayCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return c.replay(cmd, &o, args) },
 	}
 	o.rules.add(cmd)
+	o.log.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&o.output, "output", "o", "text", "")
 	flags.StringVar(&o.color, "color", "auto", "")
@@ -60,7 +62,7 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 		return command.Hint(err, "run cvvsim replay --help for the flags")
 	}
 	out := bufio.NewWriterSize(c.Stdout, 64<<10)
-	err = c.eachFile(files, func(r *timeline.Reader, name string) error {
+	err = c.eachFile(files, o.log.mapping, func(r *timeline.Reader, name string) error {
 		rules, err := o.rules.of(r)
 		if err != nil {
 			return err
@@ -95,7 +97,7 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 
 // check finds what is wrong with the flags before any input is read.
 func (o *replayOptions) check(cmd *cobra.Command) (until time.Time, err error) {
-	if err := o.rules.check(); err != nil {
+	if err := errors.Join(o.log.check(), o.rules.check()); err != nil {
 		return until, err
 	}
 	if o.title != "" && o.output != "svg" && o.output != "html" {

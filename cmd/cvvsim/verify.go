@@ -20,11 +20,8 @@ type verifyOptions struct {
 	partial       bool
 	anyInterval   bool
 	allowUnjudged bool
-	fields        map[string]string
-	events        map[string]string
+	log           mappingFlags
 	limit         int
-
-	mapping *timeline.Mapping // nil without --map and --map-event
 }
 
 var verifyOutputs = []cobra.Completion{"text", "json"}
@@ -44,53 +41,38 @@ func (c *cli) verifyCommand() *cobra.Command {
 		},
 	}
 	o.rules.add(cmd)
+	o.log.add(cmd)
 	o.window.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&o.output, "output", "o", "text", "")
 	flags.BoolVar(&o.partial, "partial", false, "")
 	flags.BoolVar(&o.anyInterval, "any-interval", false, "")
 	flags.BoolVar(&o.allowUnjudged, "allow-unjudged", false, "")
-	flags.StringToStringVar(&o.fields, "map", nil, "")
-	flags.StringToStringVar(&o.events, "map-event", nil, "")
 	flags.IntVar(&o.limit, "limit", 0, "")
 	mustComplete(cmd, "output", cobra.FixedCompletions(verifyOutputs, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
 // check finds what is wrong with the flags before any input is read.
-func (o *verifyOptions) check() (err error) {
+func (o *verifyOptions) check() error {
 	if o.output != "text" && o.output != "json" {
 		return fmt.Errorf("-o %s: one of text, json is needed", o.output)
 	}
 	if o.limit < 0 {
 		return fmt.Errorf("--limit %d: use a number of events, or 0 for all", o.limit)
 	}
-	if err := o.window.check(); err != nil {
-		return err
-	}
-	if len(o.fields) > 0 || len(o.events) > 0 {
-		if o.mapping, err = timeline.NewMapping(o.fields, o.events); err != nil {
-			return err
-		}
-	}
-	return o.rules.check()
+	return errors.Join(o.window.check(), o.log.check(), o.rules.check())
 }
 
 func (c *cli) verify(o *verifyOptions, files []string) error {
 	out := bufio.NewWriter(c.Stdout)
 	report := newVerifyReport(out, o)
-	skipped := 0
-	err := c.eachFile(files, func(r *timeline.Reader, name string) error {
-		if o.mapping != nil {
-			r.Map(o.mapping)
-		}
+	err := c.eachFile(files, o.log.mapping, func(r *timeline.Reader, name string) error {
 		rules, err := o.rules.of(r)
 		if err != nil {
 			return err
 		}
-		err = report.file(r, name, sim.NewVerifier(rules, o.verifier(r.DaemonEvents())))
-		skipped += r.Skipped()
-		return err
+		return report.file(r, name, sim.NewVerifier(rules, o.verifier(r.DaemonEvents())))
 	})
 	if err == nil {
 		err = report.close()
@@ -103,9 +85,6 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 		}
 		if report.gaps > 0 {
 			fmt.Fprintf(c.Stderr, "warning: %d events are missing, by their numbers (first: %s): the state of their cards was inferred again\n", report.gaps, report.firstGap)
-		}
-		if skipped > 0 {
-			fmt.Fprintf(c.Stderr, "note: %d lines without an event were skipped\n", skipped)
 		}
 	}
 	if err := errors.Join(err, out.Flush()); err != nil {
@@ -122,7 +101,7 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 
 // verifier returns what a log is, by the flags and by what was read.
 func (o *verifyOptions) verifier(daemonEvents bool) sim.VerifierOptions {
-	v := sim.VerifierOptions{Partial: o.partial, Recorded: o.mapping != nil || daemonEvents}
+	v := sim.VerifierOptions{Partial: o.partial, Recorded: o.log.mapping != nil || daemonEvents}
 	if daemonEvents {
 		v.IntervalUnit = time.Hour // as the API sets them
 	}

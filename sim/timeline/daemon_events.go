@@ -20,9 +20,9 @@ const maxLead = 1000
 // stamp. The rules are those of the first event.
 func (r *Reader) DaemonEvents() bool { return r.daemon }
 
-// IgnoreRules makes the Reader accept daemon's events that other rules decided than
-// those of the first event, which are an error otherwise. It is for callers that
-// have rules of their own.
+// IgnoreRules makes the Reader accept daemon's events whose rules differ from those
+// of the first event, which is an error otherwise. It is for callers that override
+// the rules.
 func (r *Reader) IgnoreRules() { r.ignoreRules = true }
 
 // recognise continues where the line text is not what a timeline begins with, which
@@ -34,11 +34,14 @@ func (r *Reader) recognise(text []byte, first error) (Entry, bool, error) {
 		return Entry{}, false, nil
 	}
 	r.json.mapping = nil
-	first = &Error{File: r.file, Line: r.line, Err: first, Hint: r.hint(text)}
+	bad := &Error{File: r.file, Line: r.line, Err: first}
 	for range maxLead {
 		if object, _ := r.json.cloudEvent(text); object != nil {
 			r.daemon, r.parse = true, r.parseDaemonEvent
 			return r.parse(text)
+		}
+		if bad.Hint == "" {
+			bad.Hint = r.hint(text)
 		}
 		r.passOver(text)
 		var err error
@@ -46,7 +49,8 @@ func (r *Reader) recognise(text []byte, first error) (Entry, bool, error) {
 			break
 		}
 	}
-	return Entry{}, false, first
+	r.skipped, r.unreadable = 0, 0
+	return Entry{}, false, bad
 }
 
 func (r *Reader) parseDaemonEvent(text []byte) (e Entry, isEvent bool, err error) {

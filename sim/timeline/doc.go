@@ -20,7 +20,8 @@
 // what a Reader reads back as the same entries.
 //
 // A Reader also reads logs: the daemon's own events, recognised by the first, and
-// with a [Mapping] another system's. There, lines without an event are counted.
+// with a [Mapping] another system's. There, lines without an event are counted. JSON
+// may be an array, CSV with a header is read by its columns, and any file may be gzip.
 //
 // Reading checks the spelling alone. Whether an event is one that the rules
 // accept (R22) is for rotation.Rules.Decide to say.

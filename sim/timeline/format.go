@@ -31,19 +31,19 @@ var foreign = []struct{ magic, name, command string }{
 // than the first byte that is not white space.
 func (r *Reader) start() error {
 	r.started = true
-	head, _ := r.in.Peek(2)
+	head, err := r.in.Peek(2)
 	if string(head) == "\x1f\x8b" {
 		r.gzipped = true
-		inflated, err := gzip.NewReader(r.in)
-		if err != nil {
-			return r.readError(err)
+		var inflated *gzip.Reader
+		if inflated, err = gzip.NewReader(r.in); err == nil {
+			r.in = bufio.NewReaderSize(inflated, 64<<10)
+			_, err = r.in.Peek(2)
 		}
-		r.in = bufio.NewReaderSize(inflated, 64<<10)
-		head, _ = r.in.Peek(2)
 	}
-	if len(head) == 2 {
-		head, _ = r.in.Peek(min(r.in.Buffered(), 512))
+	if err != nil && err != io.EOF {
+		return r.readError(err)
 	}
+	head, _ = r.in.Peek(min(r.in.Buffered(), 512))
 	for _, f := range foreign {
 		if bytes.HasPrefix(head, []byte(f.magic)) {
 			return r.looksLike(f.name, f.command)
@@ -55,8 +55,8 @@ func (r *Reader) start() error {
 	if bom := "\ufeff"; bytes.HasPrefix(head, []byte(bom)) { // as some editors begin a file
 		_, _ = r.in.Discard(len(bom)) // it is buffered
 	}
-	r.manyLines = r.startsManyLines()
-	return nil
+	r.manyLines, err = r.startsManyLines()
+	return err
 }
 
 func (r *Reader) looksLike(name, command string) error {
@@ -68,27 +68,29 @@ func (r *Reader) looksLike(name, command string) error {
 
 // startsManyLines reports whether the file begins with an array of objects, or with an
 // object that goes over several lines.
-func (r *Reader) startsManyLines() bool {
+func (r *Reader) startsManyLines() (bool, error) {
 	for n := 1; n <= 512; n++ {
 		head, err := r.in.Peek(n)
-		if err != nil {
-			return false
+		if err == io.EOF {
+			return false, nil
+		} else if err != nil {
+			return false, r.readError(err)
 		}
 		head = bytes.TrimSpace(head)
 		if len(head) == 0 || len(head) == 1 && head[0] == '[' {
 			continue
 		}
 		if head[0] == '[' {
-			return head[len(head)-1] == '{' || head[len(head)-1] == ']' && len(head) == 2
+			return head[len(head)-1] == '{' || head[len(head)-1] == ']' && len(head) == 2, nil
 		}
 		if head[0] != '{' {
-			return false
+			return false, nil
 		}
 		rest, _ := r.in.Peek(r.in.Buffered())
 		first, _, whole := bytes.Cut(rest[n:], []byte("\n"))
-		return whole && len(bytes.TrimSpace(first)) == 0
+		return whole && len(bytes.TrimSpace(first)) == 0, nil
 	}
-	return false
+	return false, nil
 }
 
 // nextValue returns the next object of an array, or of objects that go over several
@@ -202,7 +204,7 @@ var likely = []struct {
 }{
 	{keyAt, []string{"at", "time", "timestamp", "ts", "datetime", "date", "occurredat", "createdat"}},
 	{keyCard, []string{"card", "cardid"}},
-	{keyEvent, []string{"event", "eventtype", "type", "operation", "operationtype", "action", "kind"}},
+	{keyEvent, []string{"event", "eventtype", "type", "op", "operation", "operationtype", "action", "kind"}},
 	{keyIntervalHours, []string{"intervalhours", "cvvrotationintervalhours", "hours"}},
 	{keyNext, []string{"next", "nextat", "nextrotation", "nextrotationat", "nextrotationdate", "cvvnextrotationdate"}},
 	{keyRotate, []string{"rotate", "rotated"}},
@@ -235,7 +237,11 @@ func suggestion(names []string) string {
 			pairs = append(pairs, pair)
 		}
 	}
-	return "--map " + strings.Join(pairs, ",")
+	flag := strings.Join(pairs, ",")
+	if strings.Contains(flag, " ") {
+		flag = "'" + flag + "'"
+	}
+	return "--map " + flag
 }
 
 // paths returns the paths of an object's members, nil if the line has no object.

@@ -240,7 +240,7 @@ func TestReader_ReadsTimelinesInOtherForms(t *testing.T) {
 		{"another JSON log", valueLine(`"data":{"card-id":"c1","next_rotation":"x","4111111111111111":1},"msg":"x"`), "unknown member",
 			"its members are time, id, type, data.card-id, data.next_rotation, msg; to read it as a log: --map at=time,card=data.card-id,event=type,next=data.next_rotation, and --map-event"},
 		{"behind a prefix", "INFO " + logLine, "not an RFC 3339", "its members are time, id, type; to read it as a log: --map at=time,card=FIELD,event=type,"},
-		{"another CSV log", "Timestamp,Card ID,Action\n1,2,3", "not an RFC 3339", "its columns are Timestamp, Card ID, Action; to read it as a log: --map at=Timestamp,card=Card ID,event=Action,"},
+		{"another CSV log", "Timestamp,Card ID,Action\n1,2,3", "not an RFC 3339", "its columns are Timestamp, Card ID, Action; to read it as a log: --map 'at=Timestamp,card=Card ID,event=Action',"},
 		{"rows without a header", "4111111111111111,c1,forced\n", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
