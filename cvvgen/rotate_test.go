@@ -72,9 +72,7 @@ func TestRotate_DrawsUniformly(t *testing.T) {
 		}
 		count[i]++
 	}
-	if err := uniform(count, n); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, uniform(count, n))
 }
 
 // Also under a Deriver that contradicts itself the code is another.

@@ -1,5 +1,7 @@
-// Package must shortens the steps of a test whose errors end it.
+// Package must shortens the steps of a test whose failure ends it.
 package must
+
+import "github.com/google/go-cmp/cmp"
 
 // T is a test, a benchmark, a fuzz target or a rapid test.
 type T interface {
@@ -15,7 +17,7 @@ func Do(t T, err error) {
 	}
 }
 
-// Get takes what a call returned, and gives the value to the test, which an error ends:
+// Get returns a function that returns v, or ends the test if err is not nil:
 //
 //	file := must.Get(os.Open(name))(t)
 func Get[V any](v V, err error) func(T) V {
@@ -23,5 +25,14 @@ func Get[V any](v V, err error) func(T) V {
 		t.Helper()
 		Do(t, err)
 		return v
+	}
+}
+
+// Equal ends the test with the difference if x and y differ, as cmp.Diff compares
+// them.
+func Equal(t T, x, y any, options ...cmp.Option) {
+	t.Helper()
+	if diff := cmp.Diff(x, y, options...); diff != "" {
+		t.Fatal(diff)
 	}
 }

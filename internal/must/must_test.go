@@ -22,3 +22,13 @@ func TestGet_EndsTheTestWithTheError(t *testing.T) {
 		t.Errorf("ended with %v, want EOF", f.fatal)
 	}
 }
+
+func TestEqual_EndsTheTestWithTheDifference(t *testing.T) {
+	var f fake
+	if must.Equal(&f, []int{1}, []int{1}); f.fatal != nil {
+		t.Errorf("ended with %v; want nothing", f.fatal)
+	}
+	if must.Equal(&f, []int{1}, []int{2}); f.fatal == nil {
+		t.Error("not ended")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"cvvrotation/cvvgen"
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/seal"
@@ -41,7 +42,5 @@ func TestNew_NamesWhatIsMissing(t *testing.T) {
 			}
 		})
 	}
-	if _, err := engine.New(memory.New(memory.Options{}), random, engine.Options{}); err != nil {
-		t.Error(err)
-	}
+	must.Get(engine.New(memory.New(memory.Options{}), random, engine.Options{}))(t)
 }

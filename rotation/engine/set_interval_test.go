@@ -81,9 +81,7 @@ func TestSetInterval_ShowsScheduleAndWritesEvents(t *testing.T) {
 	f.clock.Add(time.Minute)
 	s := must.Get(f.Show(t.Context(), ref, 3))(t)
 	want := []time.Time{threePM.Add(24 * time.Hour), threePM.Add(48 * time.Hour), threePM.Add(72 * time.Hour)}
-	if diff := cmp.Diff(want, s.Slots); diff != "" {
-		t.Error(diff)
-	}
+	must.Equal(t, want, s.Slots)
 	if s.Forced.Rescheduled || s.Forced.Reason != rotation.ReasonGuard {
 		t.Errorf("a forced call a minute after the interval was set: %+v", s.Forced)
 	}

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim/check/campaign"
@@ -102,9 +100,7 @@ func TestShrink_GuardInclusiveToTwoEvents(t *testing.T) {
 	want := `2026-11-22T15:00:00Z  A  set_interval interval=24h  => rotate=false reschedule=true reason=interval_set scenario=0 missed=0 next=2026-11-23T15:00:00Z
 2026-11-22T15:02:00Z  A  forced        => rotate=true reschedule=true reason=scheduled scenario=0 missed=0 next=2026-11-23T15:02:00Z
 `
-	if diff := cmp.Diff(want, string(text)); diff != "" {
-		t.Error(diff)
-	}
+	must.Equal(t, want, string(text))
 }
 
 func TestGoTest_PassesWithTheRightRules(t *testing.T) {

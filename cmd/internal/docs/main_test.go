@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"cvvrotation/internal/must"
 )
 
@@ -50,9 +48,7 @@ func TestFill_WritesSnippetsAndReportsErrors(t *testing.T) {
 			before := "text\n\n<!-- " + test.marker + " -->\n```go\nstale\n```\nmore\n"
 			after := must.Get(fill("x.md", before))(t)
 			want := strings.Replace(before, "stale\n", test.want, 1)
-			if diff := cmp.Diff(want, after); diff != "" {
-				t.Error(diff)
-			}
+			must.Equal(t, want, after)
 		})
 	}
 
@@ -74,9 +70,7 @@ func TestFill_WritesSnippetsAndReportsErrors(t *testing.T) {
 		after := must.Get(fill(filepath.Join(folder, "doc.go"), before))(t)
 		want := "// Package x sums.\n//\n// A loop (Example_loop):\n//\n//\ttotal := 0\n//\tfor i := range 3 {\n" +
 			"//\t\ttotal += (&pair{i, i}).sum()\n//\t}\n//\n//\tfmt.Println(total)\n//\n// More.\npackage x\n"
-		if diff := cmp.Diff(want, after); diff != "" {
-			t.Error(diff)
-		}
+		must.Equal(t, want, after)
 	})
 }
 

@@ -32,9 +32,7 @@ func TestV1_BytesAreFrozen(t *testing.T) {
 	for name, e := range golden {
 		t.Run(name, func(t *testing.T) {
 			want := must.Get(os.ReadFile(filepath.Join("testdata/v1", name+".json")))(t)
-			if diff := cmp.Diff(string(want), string(e.AppendJSON(nil))+"\n"); diff != "" {
-				t.Error(diff)
-			}
+			must.Equal(t, string(want), string(e.AppendJSON(nil))+"\n")
 			for _, parse := range []func([]byte) (event.Changed, error){event.Parse, event.ParseStrict} {
 				back, err := parse(want)
 				if diff := cmp.Diff(e, back); err != nil || diff != "" {
@@ -128,9 +126,7 @@ func TestAppendJSON_WritesInstantsInUTC(t *testing.T) {
 	want := e.AppendJSON(nil)
 	there := time.FixedZone("there", 3600)
 	e.At, e.Next = e.At.In(there), e.Next.In(there)
-	if diff := cmp.Diff(string(want), string(e.AppendJSON(nil))); diff != "" {
-		t.Error(diff)
-	}
+	must.Equal(t, string(want), string(e.AppendJSON(nil)))
 }
 
 func TestAppendJSON_DoesNotAllocate(t *testing.T) {

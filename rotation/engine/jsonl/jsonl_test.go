@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/jsonl"
 	"cvvrotation/rotation/engine/outbox"
@@ -65,21 +63,13 @@ func TestDeliver_AppendsAcrossLogRotation(t *testing.T) {
 	}
 	must.Do(t, s.Reopen())
 	deliver(t, s, queued("a", 4))
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-	if diff := cmp.Diff(`{"id":"a.1"}
+	must.Do(t, s.Close())
+	must.Equal(t, `{"id":"a.1"}
 {"id":"b.1"}
 {"id":"a.2"}
-`, content(t, path+".1")); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff("{\"id\":\"a.3\"}\n", content(t, path+".2")); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff("{\"id\":\"a.4\"}\n", content(t, path)); diff != "" {
-		t.Error(diff)
-	}
+`, content(t, path+".1"))
+	must.Equal(t, "{\"id\":\"a.3\"}\n", content(t, path+".2"))
+	must.Equal(t, "{\"id\":\"a.4\"}\n", content(t, path))
 	if err := s.Deliver(t.Context(), []store.Queued{queued("a", 5)})[0]; !errors.Is(err, outbox.ErrUnavailable) {
 		t.Error("after Close:", err)
 	}
@@ -99,12 +89,8 @@ func TestDeliver_EndsIncompleteLineOfAStream(t *testing.T) {
 	w.left = 1000
 	deliver(t, s, queued("a", 2))
 	deliver(t, s, queued("b", 1))
-	if diff := cmp.Diff("{\"id\":\"a.1\"}\n{\"id\":\"\n{\"id\":\"a.2\"}\n{\"id\":\"b.1\"}\n", w.String()); diff != "" {
-		t.Error(diff)
-	}
-	if err := errors.Join(s.Reopen(), s.Close()); err != nil {
-		t.Error(err)
-	}
+	must.Equal(t, "{\"id\":\"a.1\"}\n{\"id\":\"\n{\"id\":\"a.2\"}\n{\"id\":\"b.1\"}\n", w.String())
+	must.Do(t, errors.Join(s.Reopen(), s.Close()))
 }
 
 // narrow takes so many bytes.
@@ -147,9 +133,7 @@ func TestOpen_AfterACrashTheLineIsDeliveredAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
 	must.Do(t, os.WriteFile(path, []byte("{\"id\":\"a.1\"}\n{\"id\":\"a."), 0o600))
 	deliver(t, open(t, path), queued("a", 2))
-	if diff := cmp.Diff("{\"id\":\"a.1\"}\n{\"id\":\"a.2\"}\n", content(t, path)); diff != "" {
-		t.Error(diff)
-	}
+	must.Equal(t, "{\"id\":\"a.1\"}\n{\"id\":\"a.2\"}\n", content(t, path))
 	must.Do(t, os.WriteFile(path, []byte("Dear diary,\n"), 0o600))
 	if _, err := jsonl.Open(path); !errors.Is(err, jsonl.ErrNotLines) {
 		t.Error(err)

@@ -111,15 +111,13 @@ func TestFault_AgainForgetsTheFirstTry(t *testing.T) {
 		},
 	}))
 	var seen []int64
-	if err := s.Update(t.Context(), "a", "", func(change *store.Change) error {
+	must.Do(t, s.Update(t.Context(), "a", "", func(change *store.Change) error {
 		seen = append(seen, change.Card.Version)
 		if err := rotate(change); len(seen) > 1 {
 			return err
 		}
 		return errors.New("of the first try")
-	}); err != nil {
-		t.Error(err)
-	}
+	}))
 	if len(seen) != 2 || seen[0] != 1 || seen[1] != 2 {
 		t.Errorf("fn saw versions %d, want 1 and 2", seen)
 	}
@@ -231,9 +229,7 @@ func TestReopen_ActsAsACrash(t *testing.T) {
 	if err := s.Close(); err != nil { // which is not the next one's
 		t.Error(err)
 	}
-	if err := next.Update(t.Context(), "a", "", rotate); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, next.Update(t.Context(), "a", "", rotate))
 	expect(t, next, 1)
 }
 
@@ -244,9 +240,7 @@ func TestLoseLease_EndsTheLeaseAndFreesIt(t *testing.T) {
 	s.LoseLease()
 	<-lease.Lost()
 	lease.Release()
-	if _, err := s.AcquireLease(t.Context()); err != nil {
-		t.Error(err)
-	}
+	must.Get(s.AcquireLease(t.Context()))(t)
 }
 
 func TestWritten_KeepsDeletedEvents(t *testing.T) {

@@ -48,9 +48,7 @@ func TestEngineToJSONLines_InOrderAndImmediately(t *testing.T) {
 		cancel()
 		<-done
 		synctest.Wait()
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
+		must.Do(t, stop())
 
 		last := map[string]event.Changed{}
 		forced, n := 0, 0

@@ -40,9 +40,7 @@ func TestWake_DeliversImmediately(t *testing.T) {
 		if waiting(s) != 0 {
 			t.Error(statuses(s))
 		}
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
+		must.Do(t, stop())
 	})
 }
 
@@ -241,9 +239,7 @@ func TestLease_LossCancelsDeliveries(t *testing.T) {
 		s.LoseLease()
 		synctest.Wait()
 		want := map[string]store.Status{"a.1": store.StatusDelivered, "b.1": store.StatusWaiting}
-		if diff := cmp.Diff(want, statuses(s)); diff != "" {
-			t.Error(diff)
-		}
+		must.Equal(t, want, statuses(s))
 		if n := s.Written(0)[1].Attempts; n != 0 {
 			t.Errorf("being cancelled counted as %d attempts", n)
 		}
@@ -290,9 +286,7 @@ func TestRun_StopWaitsForBatchesUpToGrace(t *testing.T) {
 				_, stop := start(t, s, sink, outbox.Options{Grace: 10 * time.Second})
 				synctest.Wait()
 				before := time.Now()
-				if err := stop(); err != nil {
-					t.Error(err)
-				}
+				must.Do(t, stop())
 				if got := time.Since(before); got != c.after {
 					t.Errorf("stopped after %v", got)
 				}
@@ -326,9 +320,7 @@ func TestDispatch_SlowBatchBlocksOnlyItsCards(t *testing.T) {
 		r.Wake()
 		synctest.Wait()
 		want := map[string]store.Status{"slow.1": store.StatusWaiting, "slow.2": store.StatusWaiting, "quick.1": store.StatusDelivered}
-		if diff := cmp.Diff(want, statuses(s)); diff != "" {
-			t.Error(diff)
-		}
+		must.Equal(t, want, statuses(s))
 		time.Sleep(3 * time.Minute)
 		stop()
 		if waiting(s) != 0 {
@@ -365,9 +357,7 @@ func (f *flapping) AcquireLease(ctx context.Context) (store.Lease, error) {
 
 func TestNew_RefusesWhatIsMissingOrOutOfRange(t *testing.T) {
 	events, sink := newStore(), &script{}
-	if _, err := outbox.New(events, sink, outbox.Options{}); err != nil {
-		t.Error(err)
-	}
+	must.Get(outbox.New(events, sink, outbox.Options{}))(t)
 	for _, c := range []struct {
 		name   string
 		events store.Outbox

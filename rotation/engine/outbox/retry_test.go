@@ -114,9 +114,7 @@ func TestRetry_PoisonBehindUnavailableProxyIsDeadLettered(t *testing.T) {
 		if e := s.Written(0)[0]; e.Failure != "502: unavailable" || e.Attempts != 6 {
 			t.Errorf("stored: %d attempts, %q", e.Attempts, e.Failure)
 		}
-		if err := orderFault(sink.accepted(), s); err != nil {
-			t.Error(err)
-		}
+		must.Do(t, orderFault(sink.accepted(), s))
 	})
 }
 
@@ -248,9 +246,7 @@ func TestDeadLetter_RejectedEventImmediately(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		stop()
 		want := map[string]store.Status{"a.1": store.StatusDelivered, "a.2": store.StatusParked, "a.3": store.StatusDelivered}
-		if diff := cmp.Diff(want, statuses(s)); diff != "" {
-			t.Error(diff)
-		}
+		must.Equal(t, want, statuses(s))
 		if f := s.Written(0)[1].Failure; len(f) > 310 || !strings.HasPrefix(f, "rejected: too long  x") {
 			t.Errorf("%d bytes: %q", len(f), f)
 		}
@@ -336,9 +332,7 @@ func TestBreaker_OutageDeadLettersNothing(t *testing.T) {
 				if parked > 1 {
 					t.Errorf("%d events were parked", parked)
 				}
-				if err := orderFault(sink.accepted(), s); err != nil {
-					t.Error(err)
-				}
+				must.Do(t, orderFault(sink.accepted(), s))
 				if got := r.State(); !got.Down.IsZero() || got.Blocked != 0 {
 					t.Errorf("%+v", got)
 				}

@@ -299,9 +299,7 @@ func TestReopen_AfterLogRotation(t *testing.T) {
 func TestWrite_FailsAfterClose(t *testing.T) {
 	each(t, func(t *testing.T, path string, o appendfile.Options) {
 		f := open(t, path, o)
-		if err := errors.Join(f.Close(), f.Close()); err != nil {
-			t.Error(err)
-		}
+		must.Do(t, errors.Join(f.Close(), f.Close()))
 		if _, err := f.Write([]byte("1\n")); !errors.Is(err, os.ErrClosed) {
 			t.Error(err)
 		}

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/service/api"
@@ -106,7 +106,7 @@ func TestAudit_RecordsChangesRevealsAndRefusals(t *testing.T) {
 	do("GET", "/openapi.json", "-", "")
 
 	const three, four = "at=2026-11-22T15:00:00Z", "at=2026-11-22T16:00:00Z"
-	if diff := cmp.Diff([]string{
+	must.Equal(t, []string{
 		"acme/svc-1 register a done: account=acme " + three + " changed=true version=1 interval_hours=24",
 		"acme/svc-1 register a done: account=acme " + three + " changed=false version_before=1 version=1 interval_hours=24",
 		"other/eve register a other-account: account=acme " + three + " version_before=1",
@@ -133,9 +133,7 @@ func TestAudit_RecordsChangesRevealsAndRefusals(t *testing.T) {
 		"other/eve verify a other-account: account=acme " + four + " version_before=4",
 		"acme/svc-1 unlock a done: account=acme " + four + " changed=true version_before=4 version=4",
 		"acme/svc-1 unlock a done: account=acme " + four + " changed=false version_before=4 version=4",
-	}, summaries(t, &s.audit)); diff != "" {
-		t.Error(diff)
-	}
+	}, summaries(t, &s.audit))
 	if strings.Contains(s.audit.String(), "k-1") {
 		t.Error("the audit log contains an idempotency key")
 	}

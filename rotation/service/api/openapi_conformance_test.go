@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/service/api"
@@ -32,9 +33,7 @@ func TestOpenAPI_HasTheRoutesAndScopesOfTheHandler(t *testing.T) {
 			ids[op["operationId"]] = true
 		}
 	}
-	if diff := cmp.Diff(ours, theirs); diff != "" {
-		t.Error(diff)
-	}
+	must.Equal(t, ours, theirs)
 	if len(ids) != len(ours) {
 		t.Error("an operationId is not unique")
 	}
@@ -61,9 +60,7 @@ func TestOpenAPI_HasTheProblemTypesAndTitles(t *testing.T) {
 	}
 	slices.Sort(ours)
 	slices.Sort(theirs)
-	if diff := cmp.Diff(ours, theirs); diff != "" {
-		t.Error(diff)
-	}
+	must.Equal(t, ours, theirs)
 	for name, r := range openapi().raw["components"].(map[string]any)["responses"].(map[string]any) {
 		for _, media := range r.(map[string]any)["content"].(map[string]any) {
 			for _, e := range media.(map[string]any)["examples"].(map[string]any) {

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
@@ -48,13 +46,11 @@ func TestRequestLog_HasRouteAndReason(t *testing.T) {
 	for _, r := range got {
 		delete(r, "time")
 	}
-	if diff := cmp.Diff([]map[string]any{
+	must.Equal(t, []map[string]any{
 		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv/rotation", "status": 200.0, "took": 0.0, "request_id": "r-1", "subject": "svc-1", "card": "a"},
 		{"level": "INFO", "msg": "request", "method": "GET", "route": "", "status": 404.0, "took": 0.0, "request_id": "r-2", "subject": "", "card": "", "problem": "no-such-resource"},
 		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv", "status": 401.0, "took": 0.0, "request_id": "r-3", "subject": "", "card": "a", "problem": "unauthenticated", "reason": auth.ErrMalformed.Error()},
-	}, got); diff != "" {
-		t.Error(diff)
-	}
+	}, got)
 	for _, x := range []api.Exchange{{Method: "GET", Route: "/v1/cards/{cardId}/cvv/rotation", Status: 200}, {Method: "GET", Status: 404}} {
 		if _, ok := s.seen.Load(x); !ok {
 			t.Errorf("Observe was not called with %+v", x)

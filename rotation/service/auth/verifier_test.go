@@ -142,9 +142,7 @@ func TestAuthenticate_AcceptsOnlyValidTokens(t *testing.T) {
 				t.Fatalf("got %v, want %v", err, test.want)
 			}
 			if test.want == nil {
-				if diff := cmp.Diff(auth.Caller{Subject: "svc-1", Account: "acme", Scopes: []string{"cvv:rotate", "cvv:read"}}, caller); diff != "" {
-					t.Error(diff)
-				}
+				must.Equal(t, auth.Caller{Subject: "svc-1", Account: "acme", Scopes: []string{"cvv:rotate", "cvv:read"}}, caller)
 				return
 			}
 			if !errors.Is(err, auth.ErrUnauthenticated) || caller.Subject != "" {

@@ -164,12 +164,8 @@ func TestClaim_LeavesConnectionsToUpdates(t *testing.T) {
 	<-holds
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := s.Update(ctx, "updated", "", rotate); err != nil {
-		t.Error(err)
-	}
-	if _, err := s.Card(ctx, "updated"); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, s.Update(ctx, "updated", "", rotate))
+	must.Get(s.Card(ctx, "updated"))(t)
 	close(updated)
 	claims.Wait()
 }

@@ -188,9 +188,7 @@ func TestServerCrash_StoreRecovers(t *testing.T) {
 	if c, err := s.Card(t.Context(), "card"); err != nil || c.Version != 1 {
 		t.Fatalf("after the crash: version %d, %v; want 1", c.Version, err)
 	}
-	if err := s.Update(t.Context(), "card", "", rotate); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, s.Update(t.Context(), "card", "", rotate))
 	if lease, err := s.AcquireLease(t.Context()); err != nil {
 		t.Error(err)
 	} else {
@@ -205,9 +203,7 @@ func TestClose_EndsAllGoroutines(t *testing.T) {
 	s := must.Get(Open(t.Context(), url, Options{}))(t)
 	putDue(t, s, "card", time.Now())
 	lease := must.Get(s.AcquireLease(context.Background()))(t)
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, s.Close())
 	<-lease.Lost()
 	goleak.VerifyNone(t, before)
 }

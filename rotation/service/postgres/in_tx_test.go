@@ -416,7 +416,5 @@ func TestInTx_NeedsFewGrants(t *testing.T) {
 	if _, _, err := cards.Register(t.Context(), ref("card"), daily); err != nil {
 		t.Error(err)
 	}
-	if _, err := cards.Force(t.Context(), ref("card"), engine.ForceRequest{Key: "k"}); err != nil {
-		t.Error(err)
-	}
+	must.Get(cards.Force(t.Context(), ref("card"), engine.ForceRequest{Key: "k"}))(t)
 }

@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 
 	"github.com/benbjohnson/clock"
-	"github.com/google/go-cmp/cmp"
 	"modernc.org/sqlite"
 
 	"cvvrotation/internal/must"
@@ -169,9 +168,7 @@ func TestUpdate_FailedGroupIsRetriedOneByOne(t *testing.T) {
 		if commits != 1+6 || calls != 2*5 {
 			t.Errorf("%d commits, %d calls", commits, calls)
 		}
-		if diff := cmp.Diff(upTo(5), numbers(t, s, "A")); diff != "" {
-			t.Error(diff)
-		}
+		must.Equal(t, upTo(5), numbers(t, s, "A"))
 	})
 }
 
@@ -191,9 +188,7 @@ func TestCommitFailure_IsReturnedByEveryMethod(t *testing.T) {
 	}
 	allow = true
 	put(t, s, "A")
-	if diff := cmp.Diff(upTo(2), numbers(t, s, "A")); diff != "" {
-		t.Error(diff)
-	}
+	must.Equal(t, upTo(2), numbers(t, s, "A"))
 	if st, err := s.Stats(t.Context()); err != nil || st.Waiting != 2 {
 		t.Errorf("%+v, %v", st, err)
 	}
@@ -218,9 +213,7 @@ func TestUpdate_FullDiskFailsOnlyWhatDoesNotFit(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		if err := s.writer.script(t.Context(), "PRAGMA max_page_count = 100"); err != nil {
-			t.Error(err)
-		}
+		must.Do(t, s.writer.script(t.Context(), "PRAGMA max_page_count = 100"))
 		finish()
 		wg.Wait()
 		// Fill the disk.
@@ -238,13 +231,9 @@ func TestUpdate_FullDiskFailsOnlyWhatDoesNotFit(t *testing.T) {
 		if full == nil || stored == 0 || version(t, s, "A") != stored {
 			t.Errorf("%d updates, then %v; version %d", stored, full, version(t, s, "A"))
 		}
-		if err := s.writer.script(t.Context(), "PRAGMA max_page_count = 100000"); err != nil {
-			t.Error(err)
-		}
+		must.Do(t, s.writer.script(t.Context(), "PRAGMA max_page_count = 100000"))
 		put(t, s, "A")
-		if diff := cmp.Diff(upTo(stored+1), numbers(t, s, "A")); diff != "" {
-			t.Error(diff)
-		}
+		must.Equal(t, upTo(stored+1), numbers(t, s, "A"))
 		if _, err := s.Card(t.Context(), "big"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("the card that did not fit: %v", err)
 		}
@@ -323,9 +312,7 @@ func TestWriter_AlternatesUpdatesAndClaims(t *testing.T) {
 				turns = append(turns, what)
 			}
 		}
-		if diff := cmp.Diff([]string{"update", "claim", "update", "claim"}, turns); diff != "" {
-			t.Error(diff)
-		}
+		must.Equal(t, []string{"update", "claim", "update", "claim"}, turns)
 	})
 }
 
@@ -354,9 +341,7 @@ func TestUpdate_WaitsForOneClaimOnly(t *testing.T) {
 		synctest.Wait()
 		close(release)
 		wg.Wait()
-		if diff := cmp.Diff([]string{"update", "claim"}, order); diff != "" {
-			t.Error(diff)
-		}
+		must.Equal(t, []string{"update", "claim"}, order)
 	})
 }
 
@@ -371,9 +356,7 @@ func TestChange_FailingHalfwayRollsBack(t *testing.T) {
 		t.Error("no error")
 	}
 	put(t, s, "A")
-	if diff := cmp.Diff(upTo(1), numbers(t, s, "A")); diff != "" {
-		t.Error(diff)
-	}
+	must.Equal(t, upTo(1), numbers(t, s, "A"))
 }
 
 func TestClose_WaitsForBegunCallsAndRefusesOthers(t *testing.T) {

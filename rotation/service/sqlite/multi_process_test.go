@@ -13,7 +13,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"cvvrotation/internal/must"
@@ -140,9 +139,7 @@ func TestUpdate_ProcessesLoseNoUpdate(t *testing.T) {
 	}
 	one.expect("done <nil>")
 	two.expect("done <nil>")
-	if diff := cmp.Diff(upTo(version(t, s, "A")), numbers(t, s, "A")); diff != "" {
-		t.Error(diff)
-	}
+	must.Equal(t, upTo(version(t, s, "A")), numbers(t, s, "A"))
 }
 
 func TestUpdate_StoresOfOneProcessShareAFile(t *testing.T) {
@@ -160,12 +157,8 @@ func TestUpdate_StoresOfOneProcessShareAFile(t *testing.T) {
 	wg.Wait()
 	stores[0].Close() // must not release the locks of the other
 	put(t, stores[1], "A")
-	if diff := cmp.Diff(upTo(callers*each+1), numbers(t, stores[1], "A")); diff != "" {
-		t.Error(diff)
-	}
-	if err := mustOpen(t, path, nil).Close(); err != nil {
-		t.Error(err)
-	}
+	must.Equal(t, upTo(callers*each+1), numbers(t, stores[1], "A"))
+	must.Do(t, mustOpen(t, path, nil).Close())
 }
 
 // An update waits for about one claim of another process with a backlog, although

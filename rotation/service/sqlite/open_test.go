@@ -83,9 +83,7 @@ func TestOpen_AcceptsAnyPathOfAFile(t *testing.T) {
 			s := mustOpen(t, path, nil)
 			put(t, s, "A")
 			must.Do(t, s.Close())
-			if _, err := os.Stat(path); err != nil {
-				t.Error(err)
-			}
+			must.Get(os.Stat(path))(t)
 			if _, err := mustOpen(t, path, nil).Card(t.Context(), "A"); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -224,8 +222,6 @@ func TestUpdate_StoresEveryFieldOfACard(t *testing.T) {
 			return nil
 		}))
 		got := must.Get(s.Card(t.Context(), want.ID))(t)
-		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b servicecode.Code) bool { return a == b })); diff != "" {
-			t.Error(diff)
-		}
+		must.Equal(t, want, got, cmp.Comparer(func(a, b servicecode.Code) bool { return a == b }))
 	}
 }

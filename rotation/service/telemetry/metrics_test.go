@@ -123,9 +123,7 @@ cvv_outbox_oldest_seconds 7203
 `
 	names := []string{"cvv_idle_decisions_total", "cvv_missed_slots_total", "cvv_rotations_total", "cvv_verdicts_total",
 		"cvv_cards", "cvv_outbox_pending_events", "cvv_store_up", "cvv_outbox_oldest_seconds"}
-	if err := testutil.GatherAndCompare(w.registry, strings.NewReader(want), names...); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, testutil.GatherAndCompare(w.registry, strings.NewReader(want), names...))
 	text := exposition(t, w.registry)
 	for _, line := range []string{ // the slot served is the first one, an hour and 3 s ago
 		`cvv_rotation_lateness_seconds_sum 3603`,
@@ -221,9 +219,7 @@ func TestStore_MeasuresEveryCall(t *testing.T) {
 	if len(pending) != 4 || err != nil {
 		t.Error(len(pending), err)
 	}
-	if err := s.RecordDeliveries(ctx, []store.Delivery{{Position: pending[0].Position, Status: store.StatusDelivered}}); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, s.RecordDeliveries(ctx, []store.Delivery{{Position: pending[0].Position, Status: store.StatusDelivered}}))
 	if log, err := s.ListEvents(ctx, 0, 10); len(log) != 4 || log[0].Status != store.StatusDelivered || err != nil {
 		t.Error(log, err)
 	}
@@ -245,9 +241,7 @@ func TestStore_MeasuresEveryCall(t *testing.T) {
 	if !strings.Contains(text, `operation="acquire_lease",outcome="refused"} 1`) {
 		t.Error("a relay that waits for another counts as an error")
 	}
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, s.Close())
 	if _, err := s.Now(ctx); !errors.Is(err, store.ErrClosed) {
 		t.Error(err)
 	}

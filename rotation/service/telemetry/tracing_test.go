@@ -140,9 +140,7 @@ func TestNewTracerProvider_ExportsToOTLPReceiver(t *testing.T) {
 	provider := must.Get(NewTracerProvider(ctx, receiver.URL+"/v1/traces", TracingOptions{Headers: map[string]string{"X-Token": "t"}}))(t)
 	w := newWorld(t, Options{Tracer: provider})
 	w.api().ServeHTTP(httptest.NewRecorder(), request("/v1/cards/"+secretCard+"/cvv/rotate?pan="+secret))
-	if err := provider.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, provider.Shutdown(ctx))
 	mu.Lock()
 	defer mu.Unlock()
 	if want := []string{"store.card", "POST /v1/cards/{cardId}/cvv/rotate"}; !slices.Equal(names, want) || service != "cvvd" {

@@ -76,9 +76,7 @@ func TestEventSink_DeliversToWebhookAndJetStream(t *testing.T) {
 			if err != nil || e.Card != "a" || e.Operation != event.OperationRotate || e.Version != 2 {
 				t.Errorf("%+v, %v", e, err)
 			}
-			if err := p.end(syscall.SIGTERM); err != nil {
-				t.Error(err)
-			}
+			must.Do(t, p.end(syscall.SIGTERM))
 			if log := p.log.String(); strings.Contains(log, hidden) || strings.Contains(log, secret) {
 				t.Error("a secret is in the log")
 			}

@@ -82,9 +82,7 @@ func TestEventSink_DeliversOverMutualTLS(t *testing.T) {
 			case <-time.After(patience):
 				t.Error("no event arrives")
 			}
-			if err := p.end(syscall.SIGTERM); err != nil {
-				t.Error(err)
-			}
+			must.Do(t, p.end(syscall.SIGTERM))
 			if strings.Contains(p.log.String(), seed) {
 				t.Error("the seed is in the log")
 			}

@@ -43,9 +43,7 @@ func TestExpireEvents_DeletesOldUndeliveredEventsWithoutSink(t *testing.T) {
 	p := start(t, env, "serve").serving()
 	p.wait(p.log, `no event sink configured: undelivered events.*"keep_events":"48h`)
 	p.wait(p.log, `deleted undelivered events.*"events":2`)
-	if err := p.end(syscall.SIGTERM); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, p.end(syscall.SIGTERM))
 	if got := operator(t, env, "events", "tail"); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"status":"waiting"`) || !strings.Contains(got, "recent.1") {
 		t.Errorf("kept: %s", got)
 	}
@@ -54,7 +52,5 @@ func TestExpireEvents_DeletesOldUndeliveredEventsWithoutSink(t *testing.T) {
 	until(t, "the event is delivered", func() bool {
 		return strings.Contains(operator(t, env, "events", "tail"), `"status":"delivered"`)
 	})
-	if err := p.end(syscall.SIGTERM); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, p.end(syscall.SIGTERM))
 }

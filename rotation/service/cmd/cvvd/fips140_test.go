@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"cvvrotation/cmd/command"
+	"cvvrotation/internal/must"
 )
 
 const fipsOnly = "GODEBUG=fips140=only"
@@ -30,9 +31,7 @@ func TestServe_RandomCVVsWorkUnderFIPS140Only(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &revealed); err != nil || status != 200 || len(revealed.CVV) != 3 || revealed.Version != 2 {
 		t.Errorf("status %d, a CVV of %d digits, version %d, %v", status, len(revealed.CVV), revealed.Version, err)
 	}
-	if err := p.end(syscall.SIGTERM); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, p.end(syscall.SIGTERM))
 	if out := operator(t, env, "card", "force", "a"); !strings.Contains(out, "version 3") {
 		t.Error(out)
 	}

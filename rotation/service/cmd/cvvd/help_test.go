@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"cvvrotation/cmd/command"
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
@@ -40,9 +41,7 @@ func call(args ...string) (status int, stdout, stderr string) {
 
 // TestHelp_MatchesCommandsAndFlags compares the hand-written help with the commands.
 func TestHelp_MatchesCommandsAndFlags(t *testing.T) {
-	if err := command.CheckHelp(newCLI(strings.NewReader(""), io.Discard, io.Discard, nil).root(), call); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, command.CheckHelp(newCLI(strings.NewReader(""), io.Discard, io.Discard, nil).root(), call))
 }
 
 func TestLogger_WritesDurationsAsText(t *testing.T) {

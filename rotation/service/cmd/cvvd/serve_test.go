@@ -124,9 +124,7 @@ func TestServe_WriteTimeoutExceedsRequestLimit(t *testing.T) {
 			if d.pci.WriteTimeout < request+5*time.Second {
 				t.Errorf("write timeout %v", d.pci.WriteTimeout)
 			}
-			if err := d.close(); err != nil {
-				t.Error(err)
-			}
+			must.Do(t, d.close())
 		})
 	}
 }
@@ -259,9 +257,7 @@ func TestServe_SIGHUPReloadsCertificateAndReopensEventsFile(t *testing.T) {
 	if status, _ := p.send("POST", p.pci+"/v1/cards/a/cvv/rotate", auth, ""); status != 200 {
 		t.Error(status)
 	}
-	if err := p.end(syscall.SIGTERM); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, p.end(syscall.SIGTERM))
 }
 
 // certify writes a certificate and its key. Without a parent it creates an authority.
@@ -344,9 +340,7 @@ func TestServe_SendsTracesBeforeItEnds(t *testing.T) {
 	defer receiver.Close()
 	p := start(t, settings(t, "CVVD_TRACING_ENDPOINT="+receiver.URL+"/v1/traces"), "serve").serving()
 	p.send("PUT", p.pci+"/v1/cards/a", token(t, "cards:register"), "")
-	if err := p.end(syscall.SIGTERM); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, p.end(syscall.SIGTERM))
 	mu.Lock()
 	defer mu.Unlock()
 	if received == 0 {

@@ -242,16 +242,10 @@ func TestPlay_OutputCountsFromTheBeginningOfItsWrite(t *testing.T) {
 		2 write(2, "no", 2) = 2
 		1 <... write resumed>) = 3
 		1 write(1, "!", 1 <unfinished ...>`)
-	if diff := cmp.Diff([]int{2, 6}, r.Outputs()); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff([]int{0}, r.Syncs()); diff != "" {
-		t.Error(diff)
-	}
+	must.Equal(t, []int{2, 6}, r.Outputs())
+	must.Equal(t, []int{0}, r.Syncs())
 	d := NewDisk(nil)
 	var said []string
 	must.Do(t, d.Play(r, func(int) bool { said = append(said, d.Output()); return true }))
-	if diff := cmp.Diff([]string{"", "", "yes", "yes", "yes", "yes", "yes!"}, said); diff != "" {
-		t.Error(diff)
-	}
+	must.Equal(t, []string{"", "", "yes", "yes", "yes", "yes", "yes!"}, said)
 }

@@ -72,9 +72,7 @@ func TestStart_EachCallReturnsItsOwnDatabase(t *testing.T) {
 	}
 	for _, url := range []string{one, two} {
 		conn := must.Get(pgx.Connect(t.Context(), url))(t)
-		if _, err := conn.Exec(t.Context(), "CREATE TABLE t ()"); err != nil {
-			t.Error(err)
-		}
+		must.Get(conn.Exec(t.Context(), "CREATE TABLE t ()"))(t)
 		conn.Close(t.Context())
 	}
 }

@@ -35,9 +35,7 @@ func jetstreamTo(c *Config) { c.Events.Sink, c.Events.NATSURL = "jetstream", New
 
 func TestCheck_AcceptsGoodConfiguration(t *testing.T) {
 	c, _ := good(t)
-	if err := c.Check(t.Context(), All...); err != nil {
-		t.Error(err)
-	}
+	must.Do(t, c.Check(t.Context(), All...))
 }
 
 // A field occurs several times, told apart by the spaces behind it.

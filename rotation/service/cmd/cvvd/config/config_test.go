@@ -35,9 +35,7 @@ func TestWriteExample_MatchesExampleFileAndDefaults(t *testing.T) {
 		t.Errorf("run go test ./rotation/service/cmd/cvvd/config -update:\n%s", d)
 	}
 	c := must.Get(Parse(regexp.MustCompile(`(?m)^# (\w+ = )`).ReplaceAll(text, []byte("$1"))))(t)
-	if d := cmp.Diff(written(t, Default()), written(t, c)); d != "" {
-		t.Error(d)
-	}
+	must.Equal(t, written(t, Default()), written(t, c))
 	for line := range strings.SplitSeq(string(text), "\n") {
 		if len([]rune(line)) > 120 {
 			t.Errorf("a line of %d columns: %s", len(line), line)
@@ -100,9 +98,7 @@ func TestOverride_SetsEveryField(t *testing.T) {
 	again := must.Get(Parse([]byte(after)))(t)
 	again.Store.URL, again.Keys.Sealing, again.CVV.CVK = c.Store.URL, c.Keys.Sealing, c.CVV.CVK
 	again.Events.WebhookURL, again.Events.WebhookSecret, again.Events.NATSURL = c.Events.WebhookURL, c.Events.WebhookSecret, c.Events.NATSURL
-	if d := cmp.Diff(after, written(t, again)); d != "" {
-		t.Error(d)
-	}
+	must.Equal(t, after, written(t, again))
 }
 
 func TestLoad_ErrorNamesPlaceAndProblemWithoutSecret(t *testing.T) {
