@@ -37,6 +37,10 @@ import (
 // well before the first of the three instants to well after the last, for every
 // slot in the same range.
 //
+// A closure puts cards into states, in the stored form that a new card has: the text
+// form of rotation.State, its binary form, or JSON. A system with another stored form
+// cannot be visited; its result has no States.
+//
 // [SmallClosure] and [LargeClosure] return one.
 type Closure struct {
 	Workers int // goroutines; 0: one for each processor
@@ -102,6 +106,9 @@ func (c Closure) search(ctx context.Context) (r ClosureResult, seen map[relative
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	if storedForm(c.system) == 0 {
+		return r, nil
+	}
 	seen = map[relative]bool{{}: true}
 	frontier := []relative{{}}
 	for len(frontier) > 0 && r.Failure == nil && ctx.Err() == nil {
@@ -145,6 +152,8 @@ func (c Closure) search(ctx context.Context) (r ClosureResult, seen map[relative
 // explorer tries events on states.
 type explorer struct {
 	Closure
+	form        form
+	polls       bool
 	card        Card
 	stored      []byte
 	found       map[relative]bool
@@ -154,7 +163,9 @@ type explorer struct {
 }
 
 func newExplorer(c Closure) *explorer {
-	return &explorer{Closure: c, card: c.system.NewCard(), found: make(map[relative]bool)}
+	return &explorer{
+		Closure: c, form: storedForm(c.system), polls: polls(c.system), card: c.system.NewCard(), found: make(map[relative]bool),
+	}
 }
 
 // explore tries every event on the state, number index of its round.
@@ -259,8 +270,7 @@ func (x *explorer) events(v View, yield func(Event) bool) {
 	}
 	from, to = from-reach, to+reach
 	for at := from; at <= to; at += tick {
-		if !yield(Event{Kind: rotation.KindForced, At: at}) || !yield(Event{Kind: rotation.KindAuto, At: at}) ||
-			!yield(Event{Kind: rotation.KindDisable, At: at}) {
+		if !yield(Event{Kind: rotation.KindForced, At: at}) || !yield(Event{Kind: rotation.KindDisable, At: at}) {
 			return
 		}
 		for _, interval := range x.intervals {
@@ -274,6 +284,15 @@ func (x *explorer) events(v View, yield func(Event) bool) {
 				}
 			}
 		}
+		if x.polls {
+			if !yield(Event{Kind: rotation.KindAuto, At: at, Pollers: 1}) || !yield(Event{Kind: rotation.KindAuto, At: at, Pollers: 2}) {
+				return
+			}
+			continue
+		}
+		if !yield(Event{Kind: rotation.KindAuto, At: at}) {
+			return
+		}
 		for slot := from; slot <= to; slot += tick {
 			if !yield(Event{Kind: rotation.KindAuto, At: at, HasSlot: true, Slot: slot}) {
 				return
@@ -286,9 +305,10 @@ func (x *explorer) events(v View, yield func(Event) bool) {
 func (x *explorer) transition(index int, v View, e Event) {
 	x.transitions++
 	var b broken
-	x.stored = appendStored(x.stored[:0], v)
+	x.stored = x.form.appendStored(x.stored[:0], v)
 	b.unless(x.card.Restore(x.stored) == nil && x.card.View() == v, persisted)
-	out := x.card.Apply(e)
+	out, wrong := apply(x.card, &e)
+	b |= wrong
 	after := x.card.View()
 	var o occurrence
 	o.set(x.system.Guard(), &v, &e)

@@ -34,6 +34,9 @@ func (f *Failure) Timeline(comments ...string) ([]byte, error) {
 			fmt.Fprintf(&b, "# Here the rules refuse: %v %v\n", instant(e.At), e)
 			continue
 		}
+		if e.Pollers != 0 {
+			fmt.Fprintf(&b, "# A poll of the service's own, by %d at the same time:\n", e.Pollers)
+		}
 		if e.Armed != 0 {
 			fmt.Fprintf(&b, "# Of a timer armed for %v, which the event does not name:\n", instant(e.Armed))
 		}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -37,6 +38,9 @@ func (e Event) String() string {
 	if e.HasFirst {
 		s += " first=" + instant(e.First).String()
 	}
+	if e.Pollers != 0 {
+		s += fmt.Sprintf(" (polls: %d)", e.Pollers)
+	}
 	if e.Armed != 0 {
 		s += " (unnamed; its timer was armed for " + instant(e.Armed).String() + ")"
 	}
@@ -46,6 +50,9 @@ func (e Event) String() string {
 // String returns the answer, such as "rotated, not rescheduled, reason guard,
 // scenario 1, next …".
 func (o Outcome) String() string {
+	if o.Err != "" {
+		return "an error: " + o.Err
+	}
 	if o.Refused != 0 {
 		return "refused for its " + refusalNames[o.Refused]
 	}
@@ -85,8 +92,8 @@ func (v View) String() string {
 }
 
 // The stored form is that of rotation.State: version, presence, eight bytes a
-// field, CRC-32C. The closure encodes states itself, because it puts cards into
-// states without the events that lead there.
+// field, CRC-32C; or its text, plain or in JSON. The closure encodes states itself,
+// because it puts cards into states without the events that lead there.
 
 const (
 	storedVersion  = 1
@@ -116,6 +123,47 @@ func appendStored(b []byte, v View) []byte {
 		b = binary.BigEndian.AppendUint64(b, uint64(v.Served))
 	}
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+}
+
+// form is the stored form of a system's cards. The zero value is none of those of
+// rotation.State.
+type form uint8
+
+const (
+	formBinary form = iota + 1
+	formText
+	formJSON
+)
+
+// storedForm returns the form that a new card of the system has.
+func storedForm(s System) form {
+	var state rotation.State
+	switch fresh := s.NewCard().AppendStored(nil); {
+	case len(fresh) == 0 || state.Scan(fresh) != nil:
+		return 0
+	case fresh[0] == storedVersion:
+		return formBinary
+	case fresh[0] == 'r':
+		return formText
+	}
+	return formJSON
+}
+
+// appendStored appends the stored form of a card that looks like v.
+func (f form) appendStored(b []byte, v View) []byte {
+	if f == formBinary {
+		return appendStored(b, v)
+	}
+	var s rotation.State
+	if s.UnmarshalBinary(appendStored(nil, v)) != nil {
+		return b // a state that the rules cannot make: nothing restores this
+	}
+	if f == formText {
+		b, _ = s.AppendText(b)
+		return b
+	}
+	document, _ := json.Marshal(s)
+	return append(b, document...)
 }
 
 // parseStored undoes appendStored. It trusts the checksum.

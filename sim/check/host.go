@@ -25,6 +25,7 @@ type host struct {
 	guard    int64
 	bug      hostBug
 	onTimers bool // package rotation/timers delivers (OnTimers)
+	polls    bool // the service finds due cards itself
 	o        options
 
 	now     int64 // true time
@@ -86,7 +87,7 @@ type runFailure struct {
 // the host.
 func newHost(s System, b Bug) *host {
 	_, onTimers := s.(onTimers)
-	return &host{system: s, guard: s.Guard(), bug: b.host, onTimers: onTimers}
+	return &host{system: s, guard: s.Guard(), bug: b.host, onTimers: onTimers, polls: polls(s)}
 }
 
 // run simulates the run of a seed.
@@ -203,7 +204,7 @@ func (h *host) replay(i int) {
 	card := h.system.NewCard()
 	trace := h.cards[i].trace
 	for k, t := range trace {
-		if card.Apply(t.event) != t.outcome {
+		if out, _ := apply(card, &t.event); out != t.outcome {
 			h.cards[i].trace = trace[:k+1]
 			h.failure = &runFailure{card: i, broken: []Invariant{replays}}
 			return

@@ -43,7 +43,13 @@ func (h *host) decide(card, n int, call caller, again entry) {
 	if caching && c.cached[n] != nil {
 		stored = c.cached[n]
 	}
-	out, wrong := c.oracle.step(stored, e)
+	if h.polls && e.Kind == rotation.KindAuto {
+		e = Event{Kind: rotation.KindAuto, At: e.At, Pollers: 1}
+		if d.happens(h.o.weights[faultTwice]) {
+			e.Pollers = 2
+		}
+	}
+	out, wrong := c.oracle.step(stored, &e)
 	h.events++
 	c.trace = append(c.trace, traced{e, out})
 	h.fold(card, e, out)

@@ -57,6 +57,9 @@ func (h *host) arm(card, on int, slot int64, restarted bool) {
 	}
 	c.slots[c.gen%len(c.slots)] = slot
 	delay := max(0, slot-h.nodes[on].clock(h.now))
+	if h.polls && delay == 0 {
+		delay = pollSlack // a poll that found nothing is repeated
+	}
 	if restarted {
 		switch {
 		case h.bug == hostRestartResetsTimer:

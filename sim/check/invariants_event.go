@@ -9,8 +9,8 @@ import (
 func transition(o *occurrence, out Outcome, after View) (b broken) {
 	before, e := &o.before, &o.e
 	b.unless(out.Next == after.Next, answer)
-	if want := refusal(o.guard, e); want != 0 || out.Refused != 0 {
-		b.unless(out.Refused == want && after == *before && !out.Rotated && !out.Rescheduled, refused)
+	if want := refusal(o.guard, e); want != 0 || out.Refused != 0 || out.Err != "" {
+		b.unless(out.Refused == want && out.Err == "" && after == *before && !out.Rotated && !out.Rescheduled, refused)
 		return b
 	}
 	switch e.Kind {

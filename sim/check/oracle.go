@@ -38,8 +38,8 @@ func (j *oracle) reset() {
 }
 
 // step applies an event to the card as stored, and returns the answer and the
-// broken invariants. The new stored form is j.stored.
-func (j *oracle) step(stored []byte, e Event) (out Outcome, b broken) {
+// broken invariants. The new stored form is j.stored. A poll gets its slot.
+func (j *oracle) step(stored []byte, e *Event) (out Outcome, b broken) {
 	if !bytes.Equal(stored, j.stored) {
 		b.unless(false, durable)
 	}
@@ -52,16 +52,17 @@ func (j *oracle) step(stored []byte, e Event) (out Outcome, b broken) {
 	if b == 0 {
 		b.unless(before == j.view, persisted)
 	}
-	out = j.card.Apply(e)
+	out, wrong := apply(j.card, e)
+	b |= wrong
 	after := j.card.View()
 	j.view = after
 	j.spare = j.card.AppendStored(j.spare[:0])
 	j.stored, j.spare = j.spare, j.stored
 
-	j.last.set(j.guard, &before, &e)
+	j.last.set(j.guard, &before, e)
 	b |= transition(&j.last, out, after)
 	b |= j.memory.event(&j.last, out, after)
-	refOut, err := j.ref.Step(modelEvent(e))
+	refOut, err := j.ref.Step(modelEvent(*e))
 	state := j.ref.State()
 	b.unless(agrees(&refOut, err, &state, &out, &after), reference)
 	return out, b

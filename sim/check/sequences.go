@@ -25,7 +25,7 @@ const sequencesInterval = int64(3 * time.Minute)
 // nanosecond. It tries them in order, until one fails or ctx ends.
 func Sequences(ctx context.Context, s System, depth int) SequencesResult {
 	started := time.Now()
-	w := &walker{ctx: ctx, system: s, oracles: make([]*oracle, depth+1), path: make([]Event, depth), edges: make([][]Event, depth)}
+	w := &walker{ctx: ctx, system: s, polls: polls(s), oracles: make([]*oracle, depth+1), path: make([]Event, depth), edges: make([][]Event, depth)}
 	for i := range w.oracles {
 		w.oracles[i] = newOracle(s)
 	}
@@ -37,6 +37,7 @@ func Sequences(ctx context.Context, s System, depth int) SequencesResult {
 type walker struct {
 	ctx     context.Context
 	system  System
+	polls   bool
 	oracles []*oracle // by depth: the card after so many events of path
 	path    []Event
 	result  SequencesResult
@@ -57,7 +58,7 @@ func (w *walker) walk(depth int) bool {
 		next.fork(here)
 		w.path[depth] = e
 		w.result.Events++
-		if _, b := next.step(next.stored, e); b != 0 {
+		if _, b := next.step(next.stored, &w.path[depth]); b != 0 {
 			events := slices.Clone(w.path[:depth+1])
 			f := &Failure{Invariant: b.first(), Found: len(events), Events: events, system: w.system}
 			if shrunk, ok := shrink(w.system, events, b.first()); ok {
@@ -97,7 +98,12 @@ func (w *walker) events(depth int, j *oracle) []Event {
 		instants = append(instants, v.Next-1, v.Next, v.Next+v.Interval, v.Next+101*v.Interval)
 	}
 	for _, at := range instants {
-		events = append(events, Event{Kind: rotation.KindForced, At: at}, Event{Kind: rotation.KindAuto, At: at})
+		events = append(events, Event{Kind: rotation.KindForced, At: at})
+		if w.polls {
+			events = append(events, Event{Kind: rotation.KindAuto, At: at, Pollers: 1}, Event{Kind: rotation.KindAuto, At: at, Pollers: 2})
+			continue
+		}
+		events = append(events, Event{Kind: rotation.KindAuto, At: at})
 		if v.Interval != 0 {
 			events = append(events,
 				Event{Kind: rotation.KindAuto, At: at, HasSlot: true, Slot: v.Next},

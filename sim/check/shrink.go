@@ -19,11 +19,11 @@ type verdict struct {
 }
 
 // openLoop delivers the events to a new card, up to the first that breaks an
-// invariant.
+// invariant, and gives polls among them their slots.
 func openLoop(s System, events []Event) (v verdict) {
 	j := newOracle(s)
-	for i, e := range events {
-		out, b := j.step(j.stored, e)
+	for i := range events {
+		out, b := j.step(j.stored, &events[i])
 		v = verdict{b, i, out, j.left, j.last, j.view}
 		if b != 0 {
 			return v
@@ -107,6 +107,7 @@ func (k *shrinker) plain() {
 			func(e *Event) { e.HasFirst, e.First = false, 0 },
 			func(e *Event) { e.HasSlot, e.Slot = false, 0 },
 			func(e *Event) { e.Armed = 0 },
+			func(e *Event) { e.Pollers = min(e.Pollers, 1) },
 		} {
 			events := slices.Clone(k.events)
 			if change(&events[min(i, len(events)-1)]); !slices.Equal(events, k.events) {

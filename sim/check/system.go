@@ -23,10 +23,25 @@ type Card interface {
 	// View returns what the rules remember of the card.
 	View() View
 	// AppendStored appends the stored form of the card to b. Two cards with the
-	// same stored form are equal.
+	// same stored form are equal. For a [Closure], which puts cards into states of
+	// its own, that is a form that rotation.State.Scan reads: text, binary or JSON.
 	AppendStored(b []byte) []byte
 	// Restore replaces the card by the one that AppendStored wrote.
 	Restore(stored []byte) error
+}
+
+// A Poller is a Card of a service that finds due cards by a column of its own, which
+// Restore sets, too. Where the cards of a system are Pollers, every automatic event of
+// a search is a poll, and Apply gets the other kinds alone.
+type Poller interface {
+	Card
+	// Poll looks for the card as the service's query does at the instant now, without
+	// locking it. It returns nil if the query does not find it, else a function that
+	// does what the service does with a card that it found: it locks the card, and
+	// reports false if it then applies no event. Two pollers may both find the card
+	// before one of them locks it. A service whose query finds and locks in one
+	// statement does both in the function.
+	Poll(now int64) func() (Outcome, bool)
 }
 
 // Event is one event of one card. Unlike a [rotation.Event] its fields can be
@@ -35,6 +50,7 @@ type Event struct {
 	Kind     rotation.Kind
 	HasSlot  bool  // auto: the timer says which slot it was armed for
 	HasFirst bool  // set_interval: the first slot is given
+	Pollers  uint8 // auto: how many pollers look for the card (see Poller); 0: a timer delivers the event
 	At       int64 // the instant
 	Slot     int64 // auto, with HasSlot
 	Interval int64 // set_interval
@@ -71,7 +87,24 @@ type Outcome struct {
 	Rescheduled bool
 	Scenario    int
 	Missed      int64
-	Next        int64 // the next slot in the answer; 0 when there is none
+	Next        int64  // the next slot in the answer; 0 when there is none
+	Err         string // an error that is no refusal; no event may lead to one
+}
+
+// OutcomeOf returns the outcome of what [rotation.Rules.Decide] returned, or of what a
+// service returned for it. An error that is not a [*rotation.EventError] is Err.
+func OutcomeOf(d rotation.Decision, after rotation.State, err error) Outcome {
+	out := Outcome{Next: ViewOf(after).Next}
+	switch refused := (*rotation.EventError)(nil); {
+	case errors.As(err, &refused):
+		out.Refused = RefusalOf(err)
+	case err != nil:
+		out.Err = err.Error()
+	default:
+		out.Rule, out.Reason, out.Rotated, out.Rescheduled = d.Rule, d.Reason(), d.Rotate(), d.Reschedule()
+		out.Scenario, out.Missed = d.Scenario, d.Missed
+	}
+	return out
 }
 
 // Refusal is the field at fault in an event that R22 refuses.
@@ -110,18 +143,8 @@ type rulesCard struct {
 
 func (c *rulesCard) Apply(e Event) Outcome {
 	state, d, err := c.rules.Decide(c.state, e.Rotation())
-	if err != nil {
-		return Outcome{Refused: RefusalOf(err), Next: c.View().Next}
-	}
-	c.state = state
-	out := Outcome{
-		Rule: d.Rule, Reason: d.Reason(), Rotated: d.Rotate(), Rescheduled: d.Reschedule(),
-		Scenario: d.Scenario, Missed: d.Missed,
-	}
-	if next, on := state.Next(); on {
-		out.Next = next.UnixNano()
-	}
-	return out
+	c.state = state // unchanged if there is an error
+	return OutcomeOf(d, state, err)
 }
 
 // RefusalOf returns the refusal that an error of rotation.Rules.Decide is.

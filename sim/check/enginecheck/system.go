@@ -180,7 +180,7 @@ func (c *card) Apply(e check.Event) check.Outcome {
 	case errors.As(err, &refused):
 		return check.Outcome{Refused: check.RefusalOf(err), Next: before.Next}
 	case err != nil:
-		return check.Outcome{Refused: check.RefusedKind, Next: -1} // an answer that the rules never give
+		return check.Outcome{Err: err.Error()}
 	}
 	d := c.seen.Decision
 	return check.Outcome{

@@ -120,7 +120,7 @@ func (r *Report) cardFailure(w io.Writer) {
 	lines := x.Journal
 	if !x.NeedsHost {
 		lines = slices.DeleteFunc(strings.Split(strings.TrimSpace(x.Timeline), "\n"), func(l string) bool {
-			return strings.HasPrefix(l, "#") && !strings.HasPrefix(l, "# Here") && !strings.HasPrefix(l, "# Of")
+			return strings.HasPrefix(l, "#") && !strings.HasPrefix(l, "# Here") && !strings.HasPrefix(l, "# Of") && !strings.HasPrefix(l, "# A poll")
 		})
 	}
 	fmt.Fprintln(w, choose(x.NeedsHost, "\nWhat happened to this card:\n", "\nThe events, shrunk; after => what the rules say:\n"))
