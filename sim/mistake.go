@@ -23,6 +23,8 @@ const (
 	MistakeDrift
 	// MistakeServedTwice: a slot that had been served was served again.
 	MistakeServedTwice
+	// MistakeServedEarly: a slot was served before it had come.
+	MistakeServedEarly
 	// MistakeLostSlot: a slot was skipped, or the number of skipped ones is wrong.
 	MistakeLostSlot
 	// MistakeClockStep: time stepped back, or the next slot is too far ahead.
@@ -32,7 +34,7 @@ const (
 )
 
 var mistakeNames = [...]string{
-	"none", "other", "inclusive guard", "another guard", "drift", "served twice", "lost slot", "clock step", "precision lost in a column",
+	"none", "other", "inclusive guard", "another guard", "drift", "served twice", "served early", "lost slot", "clock step", "precision lost in a column",
 }
 
 // String returns the mistake in words; an unknown one prints as Mistake(n).
@@ -64,6 +66,9 @@ func mistakeOf(rules rotation.Rules, previous time.Time, o outcome, e timeline.E
 	switch rule := o.decision.Rule; {
 	case says(timeline.FieldRotate) && x.Rotate && rule == rotation.R12:
 		return MistakeServedTwice
+	case says(timeline.FieldRotate) && x.Rotate && rule == rotation.R11,
+		rule == rotation.R7 && wrongNext && x.Next.Equal(next.Add(interval)):
+		return MistakeServedEarly
 	case says(timeline.FieldRotate) && x.Rotate && rule == rotation.R13 && slot.After(next) && slot.Sub(next)%interval == 0:
 		return MistakeLostSlot
 	case wrongGuard(o, e):

@@ -48,9 +48,9 @@ type Finding struct {
 	Missing int64
 	// LostPrecision is how far the slot that the entry names, or the next slot that
 	// it records, is from the right one, where that is less than a second: a
-	// column, a client or a message has rounded it. 0 otherwise. It comes with any
-	// verdict: a poller that delivers such slots is superseded each time, and the
-	// rules agree that nothing happens.
+	// column, a client or a message has rounded it. 0 otherwise, and for another
+	// Mistake. It comes with any verdict: a poller that delivers such slots is
+	// superseded each time, and the rules agree that nothing happens.
 	LostPrecision time.Duration
 }
 
@@ -132,7 +132,9 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 	}
 	lost := c.lostPrecision(v.rules, e)
 	f := v.judge(c, e)
-	f.LostPrecision, f.Missing = lost, missing
+	if f.Missing = missing; f.Mistake == 0 || f.Mistake == MistakeLostPrecision {
+		f.LostPrecision = lost
+	}
 	c.at = e.Event.At()
 	return f, nil
 }

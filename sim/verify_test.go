@@ -243,6 +243,14 @@ func TestVerifier_Cases(t *testing.T) {
 2026-11-23T16:00:01Z A auto slot=2026-11-23T16:00:00Z => rotate=true
 2026-11-23T17:00:00Z A auto slot=2026-11-23T17:00:00Z => rotate=true`, false,
 			"silent agrees differs:served twice agrees"},
+		{"a slot served early", `
+2026-11-23T15:00:00Z A set_interval interval=1h
+2026-11-23T15:59:58Z A auto slot=2026-11-23T16:00:00Z => rotate=true next=2026-11-23T17:00:00Z`, false,
+			"silent differs:served early"},
+		{"the same without the slot", `
+2026-11-23T15:00:00Z A set_interval interval=1h
+2026-11-23T15:59:58Z A auto => rotate=true next=2026-11-23T17:00:00Z`, false,
+			"silent differs:served early"},
 		{"a lost slot: the next one is served", `
 2026-11-23T15:00:00Z A set_interval interval=1h
 2026-11-23T17:00:00Z A auto slot=2026-11-23T17:00:00Z => rotate=true
