@@ -97,4 +97,3 @@ func eventLine(r record) string {
 	}
 	return string(c.AppendJSON(nil)) + "\n"
 }
-
