@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"bytes"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/logtest"
 )
 
 var threePM = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
@@ -26,7 +26,7 @@ type fixture struct {
 	*engine.Engine
 	clock *clock.Mock
 	store *memory.Store
-	log   *lockedBuffer
+	log   *logtest.Buffer
 	seen  *recorder
 }
 
@@ -40,9 +40,9 @@ func newFixtureWith(t *testing.T, g engine.Generator, change ...func(*engine.Opt
 	t.Helper()
 	mock := clock.NewMock()
 	mock.Set(threePM)
-	f := &fixture{clock: mock, store: memory.New(memory.Options{Clock: mock}), log: new(lockedBuffer), seen: new(recorder)}
+	f := &fixture{clock: mock, store: memory.New(memory.Options{Clock: mock}), log: new(logtest.Buffer), seen: new(recorder)}
 	o := engine.Options{
-		Logger: slog.New(slog.NewTextHandler(f.log, nil)), Observer: f.seen,
+		Logger: f.log.Text(), Observer: f.seen,
 	}
 	for _, c := range change {
 		c(&o)
@@ -158,23 +158,6 @@ func (r *recorder) Repaired() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.repaired++
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func mustCVV(s string) cvvgen.CVV {

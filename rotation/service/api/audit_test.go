@@ -16,6 +16,7 @@ import (
 	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
 )
@@ -28,7 +29,7 @@ var auditKeys = []string{
 
 // summaries formats the attributes that differ between records. It checks the others,
 // and the order of all.
-func summaries(t *testing.T, log *logs) (list []string) {
+func summaries(t *testing.T, log *logtest.Buffer) (list []string) {
 	t.Helper()
 	for line := range strings.Lines(log.String()) {
 		at := -1
@@ -40,7 +41,7 @@ func summaries(t *testing.T, log *logs) (list []string) {
 			at = next
 		}
 	}
-	for _, r := range log.records(t) {
+	for _, r := range log.Records(t) {
 		if r["level"] != "INFO" || r["msg"] != "audit" || r["time"] == nil || r["by"] != "token" || r["from"] != "127.0.0.1" || r["request_id"] != "r-1" {
 			t.Error(r)
 		}
@@ -149,7 +150,7 @@ func TestAudit_HasTheTimeOfTheEvent(t *testing.T) {
 	if err != nil || len(log) != 1 {
 		t.Fatal(len(log), err)
 	}
-	at := s.audit.records(t)[0]["at"].(string)
+	at := s.audit.Records(t)[0]["at"].(string)
 	if !strings.Contains(string(log[0].Payload), `"time":"`+at+`"`) {
 		t.Errorf("%s is not in %s", at, log[0].Payload)
 	}
@@ -163,10 +164,10 @@ func TestAudit_OmitsUnauthenticatedAndRateLimitedCalls(t *testing.T) {
 		s.do(request{method: "GET", path: "/v1/cards/a/cvv"})
 	}
 	statuses := map[any]int{}
-	for _, r := range s.log.records(t) {
+	for _, r := range s.log.Records(t) {
 		statuses[r["status"]]++
 	}
-	if n := len(s.audit.records(t)); n != 2 || statuses[401.0] != 20 || statuses[429.0] != 18 {
+	if n := len(s.audit.Records(t)); n != 2 || statuses[401.0] != 20 || statuses[429.0] != 18 {
 		t.Errorf("%d records of %v", n, statuses)
 	}
 }
@@ -196,7 +197,7 @@ func TestAudit_WriteFailureWithholdsCVV(t *testing.T) {
 }
 
 func TestAudit_IgnoresTheLogLevel(t *testing.T) {
-	var log logs
+	var log logtest.Buffer
 	s := newSite(t, setup{api: api.Options{Audit: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))}})
 	s.card("a", 0)
 	s.do(request{method: "GET", path: "/v1/cards/a/cvv", header: []string{"X-Request-Id", "r-1"}})
@@ -262,9 +263,9 @@ func TestAudit_RecordsExactlyOnceInRandomRuns(t *testing.T) {
 			answer := s.do(r)
 			s.store.SetFaults(nil)
 			after, account := look(id)
-			lines := logs{}
+			lines := logtest.Buffer{}
 			lines.Write([]byte(s.audit.String()[skip:]))
-			records := lines.records(t)
+			records := lines.Records(t)
 
 			reading := r.method == "GET" && strings.HasSuffix(r.path, "/rotation")
 			ordinary := strings.HasSuffix(r.path, "/verify") && answer.status == 200 && before.Locked.Equal(after.Locked)

@@ -231,7 +231,7 @@ func TestNew_AcceptsAnotherLoginThanBearerTokens(t *testing.T) {
 	if log := s.log.String(); strings.Count(log, "the authenticator returned an unusable caller: auth: the subject ") != 3 || strings.Contains(log, long) || strings.Contains(log, "forged") {
 		t.Error(log)
 	}
-	records := s.audit.records(t)
+	records := s.audit.Records(t)
 	if len(records) != 2 || records[0]["by"] != "session" || records[0]["subject"] != "alice" || records[1]["subject"] != "bob" {
 		t.Error(records)
 	}

@@ -125,7 +125,7 @@ func TestHandler_UnknownRouteIsAProblem(t *testing.T) {
 	}
 	s.card("a", 0)
 	a := s.do(request{method: "HEAD", path: "/v1/cards/a/cvv"})
-	if a.status != 200 || a.raw != "" || len(s.audit.records(t)) != 1 {
+	if a.status != 200 || a.raw != "" || len(s.audit.Records(t)) != 1 {
 		t.Error("HEAD must be GET without a body, and audited", a.status, a.raw)
 	}
 }

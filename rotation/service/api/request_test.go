@@ -42,7 +42,7 @@ func TestRequestLog_HasRouteAndReason(t *testing.T) {
 	s.do(request{method: "GET", path: "/v1/cards/a/cvv/rotation?slots=1", header: []string{"X-Request-Id", "r-1"}})
 	s.do(request{method: "GET", path: "/nowhere", token: "-", header: []string{"X-Request-Id", "r-2"}})
 	s.do(request{method: "GET", path: "/v1/cards/a/cvv", token: "x", header: []string{"X-Request-Id", "r-3"}})
-	got := s.log.records(t)
+	got := s.log.Records(t)
 	for _, r := range got {
 		delete(r, "time")
 	}

@@ -9,6 +9,7 @@ import (
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/api"
 )
 
@@ -18,8 +19,8 @@ func TestSecrets_AreInNoLogAndNoProblem(t *testing.T) {
 	const pan, cvv = "4929123456789012", "86420"
 	for name, generator := range map[string]engine.Generator{"derived": derived(t), "random": engine.Random(new(cvvgen.Random), keyring(t))} {
 		t.Run(name, func(t *testing.T) {
-			var engineLog logs
-			s := newSite(t, setup{cvvs: generator, engine: engine.Options{Logger: engineLog.logger()}})
+			var engineLog logtest.Buffer
+			s := newSite(t, setup{cvvs: generator, engine: engine.Options{Logger: engineLog.JSON()}})
 			s.unjudged = true
 			token := s.token(append(allScopes, api.ScopeAnyAccount)...)
 			var answers strings.Builder

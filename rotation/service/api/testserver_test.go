@@ -23,6 +23,7 @@ import (
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/auth/devtoken"
@@ -48,41 +49,6 @@ func (c *handClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
 
 func (c *handClock) add(d time.Duration) { c.ns.Add(int64(d)) }
 
-// logs is a buffer for loggers, with a lock.
-type logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// records decodes the JSON records.
-func (l *logs) records(t testing.TB) (list []map[string]any) {
-	t.Helper()
-	dec := json.NewDecoder(strings.NewReader(l.String()))
-	for {
-		var m map[string]any
-		if err := dec.Decode(&m); err == io.EOF {
-			return list
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, m)
-	}
-}
-
-func (l *logs) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
-
 // site is the endpoint on an HTTP server.
 type site struct {
 	t        testing.TB
@@ -92,8 +58,8 @@ type site struct {
 	engine   *engine.Engine
 	dev      *devtoken.Issuer
 	client   *http.Client
-	log      logs
-	audit    logs
+	log      logtest.Buffer
+	audit    logtest.Buffer
 	seen     sync.Map                              // Exchange without Took
 	statuses func(method, path string, status int) // called for each response; may be nil
 	unjudged bool                                  // do not validate against the document, which takes 1 ms
@@ -126,9 +92,9 @@ func newSite(t testing.TB, o setup) *site {
 	if o.auth == nil {
 		o.auth = s.dev
 	}
-	o.api.Clock, o.api.Logger = s.clock, s.log.logger()
+	o.api.Clock, o.api.Logger = s.clock, s.log.JSON()
 	if o.api.Audit == nil {
-		o.api.Audit = s.audit.logger()
+		o.api.Audit = s.audit.JSON()
 	}
 	o.api.Observe = func(_ context.Context, x api.Exchange) {
 		x.Took = 0
@@ -140,7 +106,7 @@ func newSite(t testing.TB, o setup) *site {
 	}
 	server := httptest.NewUnstartedServer(h)
 	server.Config = must.Get(api.Server("", h))(t)
-	server.Config.ErrorLog = slog.NewLogLogger(s.log.logger().Handler(), slog.LevelError)
+	server.Config.ErrorLog = slog.NewLogLogger(s.log.JSON().Handler(), slog.LevelError)
 	if o.server != nil {
 		o.server(server.Config)
 	}

@@ -1,11 +1,8 @@
 package auth_test
 
 import (
-	"bytes"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -63,26 +60,6 @@ func (s *server) set(keys ...map[string]string) {
 	b := jwttest.JWKS(keys...)
 	s.body.Store(&b)
 }
-
-// logs is a buffer for a logger, with a lock.
-type logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 // config holds the arguments of auth.New that tests vary.
 type config struct {

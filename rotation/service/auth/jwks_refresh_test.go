@@ -16,6 +16,7 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"cvvrotation/internal/must"
+	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/internal/jwttest"
 )
@@ -175,8 +176,8 @@ func TestRefresh_FailureKeepsPreviousKeySet(t *testing.T) {
 			s.handler.Store(&handler)
 			c := configFor(s.URL)
 			c.RefreshWait = time.Millisecond
-			var log logs
-			c.Logger = log.logger()
+			var log logtest.Buffer
+			c.Logger = log.Text()
 			v := begin(t, c)
 			token := k.Sign(t, claims())
 			until(t, "logged", func() bool {
@@ -206,9 +207,9 @@ func TestRefresh_FailureKeepsPreviousKeySet(t *testing.T) {
 func TestRefresh_LogsNoPasswordOfURL(t *testing.T) {
 	k := jwttest.New(t, "k", "EdDSA")
 	s := newServer(t, jwttest.JWKS(k.JWK()))
-	var log logs
+	var log logtest.Buffer
 	c := configFor(strings.Replace(s.URL, "http://", "http://user:hunter2@", 1) + "/?token=hunter2")
-	c.Logger, c.RefreshWait, c.Refresh = log.logger(), time.Millisecond, 40*time.Millisecond
+	c.Logger, c.RefreshWait, c.Refresh = log.Text(), time.Millisecond, 40*time.Millisecond
 	v := start(t, c)
 	s.Close()
 	until(t, "logged", func() bool { return strings.Contains(log.String(), "failed") })

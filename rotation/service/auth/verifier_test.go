@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cvvrotation/internal/must"
+	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/auth/devtoken"
 	"cvvrotation/rotation/service/internal/jwttest"
@@ -50,9 +51,9 @@ func TestAuthenticate_AcceptsOnlyValidTokens(t *testing.T) {
 	bare := noAlg.JWK()
 	delete(bare, "alg")
 	s := newServer(t, jwttest.JWKS(rs.JWK(), es.JWK(), ed.JWK(), enc, hmacKey, bare))
-	var log logs
+	var log logtest.Buffer
 	v := start(t, config{s.URL, []string{"RS256", "ES256", "EdDSA"}, auth.Options{
-		Clock: fixed{clock.New()}, Logger: log.logger(), RefreshWait: time.Millisecond, Leeway: 10 * time.Second,
+		Clock: fixed{clock.New()}, Logger: log.Text(), RefreshWait: time.Millisecond, Leeway: 10 * time.Second,
 	}})
 	der := must.Get(x509.MarshalPKIXPublicKey(rs.Private.Public()))(t)
 	hs := func(secret []byte) func(string) []byte {

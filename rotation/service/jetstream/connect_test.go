@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/jetstream"
 )
 
@@ -40,8 +40,8 @@ func TestDial_WithoutServerDeliverFailsImmediately(t *testing.T) {
 // TestDial_QuotesNothingOfTheURL covers errors and logs: the URL may hold a
 // password.
 func TestDial_QuotesNothingOfTheURL(t *testing.T) {
-	var text locked
-	log := slog.New(slog.NewTextHandler(&text, nil))
+	var text logtest.Buffer
+	log := text.Text()
 	s := run(t, t.TempDir(), -1, func(o *server.Options) { o.Username, o.Password = "us3r", "right" })
 	for url, ok := range map[string]bool{
 		strings.Replace(s.ClientURL(), "://", "://us3r:pa55word@", 1): true,
@@ -74,24 +74,6 @@ func TestDial_QuotesNothingOfTheURL(t *testing.T) {
 			t.Errorf("%s is in the output: %s", secret, text.String())
 		}
 	}
-}
-
-// locked is text that several goroutines write.
-type locked struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *locked) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *locked) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // wire is a proxy of a server that can fall silent: its connections stay open and

@@ -10,7 +10,6 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -31,6 +30,7 @@ import (
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/jetstream"
 )
 
@@ -203,13 +203,13 @@ func TestDial_RefusedConnectionRecoversWithoutLoss(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			var text locked
+			var text logtest.Buffer
 			secrets := []string{"us3r", "s3cret", "pa55word"}
 			dir := t.TempDir()
 			broken := run(t, filepath.Join(dir, "data"), -1, c.before)
 			address := strings.Split(broken.ClientURL(), "://")[1]
 			url := "nats://" + c.user + address
-			s := jetstream.DialOptions{TLS: c.tls, Logger: slog.New(slog.NewTextHandler(&text, nil))}
+			s := jetstream.DialOptions{TLS: c.tls, Logger: text.Text()}
 			if c.file != nil {
 				s.Credentials = filepath.Join(dir, "creds")
 				secrets = append(secrets, c.file(s.Credentials))
@@ -371,8 +371,8 @@ func TestCredentials_OtherFilesAreRefusedAndNotSent(t *testing.T) {
 	data := t.TempDir()
 	first := run(t, data, -1, nsc.configure)
 	url := first.ClientURL()
-	var log locked
-	conn := must.Get(jetstream.Dial(url, jetstream.DialOptions{Credentials: path, Logger: slog.New(slog.NewTextHandler(&log, nil))}))(t)
+	var log logtest.Buffer
+	conn := must.Get(jetstream.Dial(url, jetstream.DialOptions{Credentials: path, Logger: log.Text()}))(t)
 	sink := newSink(t, conn, jetstream.Options{Create: true})
 	waitFor(t, "a connection", conn.IsConnected)
 	for _, c := range []struct {
@@ -403,8 +403,8 @@ func TestCredentials_ExpiryReadsTheReplacedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "creds")
 	text, _ := nsc.user(time.Now().Add(3*time.Second), needed...)
 	must.Do(t, os.WriteFile(path, text, 0o600))
-	var log locked
-	conn := must.Get(jetstream.Dial(s.ClientURL(), jetstream.DialOptions{Credentials: path, Logger: slog.New(slog.NewTextHandler(&log, nil))}))(t)
+	var log logtest.Buffer
+	conn := must.Get(jetstream.Dial(s.ClientURL(), jetstream.DialOptions{Credentials: path, Logger: log.Text()}))(t)
 	sink := newSink(t, conn, jetstream.Options{Create: true})
 	must.Do(t, sink.Check(t.Context()))
 	text, _ = nsc.user(time.Now().Add(time.Hour), needed...)
