@@ -11,13 +11,15 @@ import (
 // the heap has the cards up to the end of the current second, in order, and the
 // wheel has the others in lists, by second or coarser. A card moves from list to
 // list, and at last to the heap, as its instant comes near. So a card that is armed
-// or moved costs the same however many there are.
+// or moved costs the same however many there are. One that is moved to a later instant
+// stays in its list until then.
 type queue struct {
-	index index
-	cards []card // by place
-	free  int32  // 1 + a place without a card, the first of a list; 0: none
-	n     int    // cards, those under way included
-	out   int    // cards under way
+	index    index
+	cards    []card          // by place
+	failures map[int32]uint8 // by place: in a row, of the cards that have any
+	free     int32           // a link to the first place without a card
+	n        int             // cards, those under way included
+	out      int             // cards under way
 
 	earliest int64   // the instant of the first card; never: there is none
 	base     int64   // the heap has the cards up to the end of base's second
@@ -44,27 +46,23 @@ type entry struct {
 	place int32
 }
 
-// card is a card in its place. A link is 1 + the place of a card; 0: none.
+// card is a card in its place: 32 bytes, so that it is in one cache line. A link is
+// 1 + a place; 0: none.
 type card struct {
 	id       string
 	at       int64 // under way: the earliest instant armed since then, or never
-	next     int32 // in a list: a link; without a card: a link to the next such place
-	previous int32 // in a list: a link, or minus 1 + the list; in the heap: the position
-	failures uint8 // in a row
-	where    where
+	next     int32 // in a list: a link; else one of the constants below
+	previous int32 // in a list: a link, or the complement of the list; in the heap: the position; without a card: a link
 }
 
-type where uint8
-
 const (
-	nowhere where = iota // the place has no card
-	inList
-	inHeap
+	inHeap = -1 - iota
 	underWay
+	nowhere // the place has no card
 )
 
 func newQueue() *queue {
-	return &queue{index: index{seed: maphash.MakeSeed()}, earliest: never}
+	return &queue{index: index{seed: maphash.MakeSeed()}, failures: map[int32]uint8{}, earliest: never}
 }
 
 // arm sets a card's instant; never removes the card. A card under way keeps the
@@ -81,22 +79,37 @@ func (q *queue) arm(id string, at int64) {
 			q.cards = append(q.cards, card{})
 		}
 		c := &q.cards[place]
-		q.free = c.next
-		*c = card{id: id}
+		q.free = c.previous
+		*c = card{id: id, next: nowhere}
 		q.index.add(hash, place)
 		q.n++
 		q.insert(place, at)
 		return
 	}
 	c := &q.cards[place]
-	if c.where == underWay {
+	if c.next == underWay {
 		c.at = min(c.at, at)
 		return
 	}
-	c.failures = 0
-	if c.at != at {
+	delete(q.failures, place)
+	switch before := c.at; {
+	case at == before:
+	case c.next >= 0 && before < at && at < never: // it stays in its list, until advance moves it on
+		c.at = at
+		q.gone(before)
+	default:
 		q.remove(place)
 		q.put(place, at)
+	}
+}
+
+// gone finds the first card again if it was the card that has left an instant.
+func (q *queue) gone(at int64) {
+	if at == q.earliest {
+		q.earliest = never
+		if q.advance(); len(q.heap) > 0 {
+			q.earliest = q.heap[0].at
+		}
 	}
 }
 
@@ -110,7 +123,7 @@ func (q *queue) take(now int64) (place int32, ok bool) {
 	place = q.heap[0].place
 	q.remove(place)
 	c := &q.cards[place]
-	c.at, c.where = never, underWay
+	c.at, c.next = never, underWay
 	q.out++
 	return place, true
 }
@@ -118,7 +131,7 @@ func (q *queue) take(now int64) (place int32, ok bool) {
 // put gives a card that is in no order an instant; never removes the card.
 func (q *queue) put(place int32, at int64) {
 	c := &q.cards[place]
-	if c.where == underWay {
+	if c.next == underWay {
 		q.out--
 	}
 	if at != never {
@@ -128,7 +141,8 @@ func (q *queue) put(place int32, at int64) {
 	hash := q.index.hash(c.id)
 	_, i := q.index.find(hash, c.id, q.cards)
 	q.index.remove(hash, i)
-	*c = card{next: q.free}
+	delete(q.failures, place)
+	*c = card{next: nowhere, previous: q.free}
 	q.free = place + 1
 	q.n--
 	if q.out == 0 && len(q.cards) >= 2*size && 4*q.n < len(q.cards) {
@@ -138,12 +152,16 @@ func (q *queue) put(place int32, at int64) {
 
 // compact gives the memory of places without a card back. No card is under way.
 func (q *queue) compact() {
-	old := q.cards
-	*q = queue{index: index{seed: q.index.seed}, earliest: never, base: q.base, n: q.n, cards: make([]card, 0, 2*q.n)}
-	for i := range old {
-		if c := &old[i]; c.where != nowhere {
+	old, failures, base, n := q.cards, q.failures, q.base, q.n
+	*q = *newQueue()
+	q.base, q.n = base, n
+	for i, c := range old {
+		if c.next != nowhere {
 			place := int32(len(q.cards))
-			q.cards = append(q.cards, *c)
+			q.cards = append(q.cards, c)
+			if n := failures[int32(i)]; n > 0 {
+				q.failures[place] = n
+			}
 			q.index.add(q.index.hash(c.id), place)
 			q.insert(place, c.at)
 		}
@@ -156,7 +174,7 @@ func (q *queue) insert(place int32, at int64) {
 	c := &q.cards[place]
 	c.at = at
 	if at>>secondBits <= q.base>>secondBits {
-		c.where = inHeap
+		c.next = inHeap
 		q.heap = append(q.heap, entry{})
 		q.up(len(q.heap)-1, entry{at, place})
 		return
@@ -167,7 +185,7 @@ func (q *queue) insert(place int32, at int64) {
 	}
 	list := at >> shift & (size - 1)
 	first := &q.first[level][list]
-	c.where, c.next, c.previous = inList, *first, ^(int32(level)<<levelBits | int32(list))
+	c.next, c.previous = *first, ^(int32(level)<<levelBits | int32(list))
 	if *first != 0 {
 		q.cards[*first-1].previous = place + 1
 	}
@@ -178,7 +196,7 @@ func (q *queue) insert(place int32, at int64) {
 // remove takes a card out of the heap or its list.
 func (q *queue) remove(place int32) {
 	c := &q.cards[place]
-	if c.where == inHeap {
+	if c.next == inHeap {
 		last := len(q.heap) - 1
 		e, i := q.heap[last], int(c.previous)
 		q.heap = q.heap[:last]
@@ -206,13 +224,8 @@ func (q *queue) remove(place int32) {
 			}
 		}
 	}
-	c.where = nowhere
-	if c.at == q.earliest {
-		q.earliest = never
-		if q.advance(); len(q.heap) > 0 {
-			q.earliest = q.heap[0].at
-		}
-	}
+	c.next = nowhere
+	q.gone(c.at)
 }
 
 // advance fills the heap if it is empty: it moves the base to the start of the first

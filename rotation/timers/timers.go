@@ -245,8 +245,7 @@ func (t *Timers) call(ctx context.Context, card string) (_ rotation.State, err e
 // not apply Due, or its clock is behind. It is retried as after an error, since at once
 // would be a busy loop.
 func (t *Timers) settle(ctx context.Context, place int32, handedOut int64, s rotation.State, err error) {
-	c := &t.queue.cards[place]
-	at := c.at
+	card, at := t.queue.cards[place].id, t.queue.cards[place].at
 	if next, on := s.Next(); err == nil && on {
 		at = min(at, next.UnixNano())
 		if next.UnixNano() <= handedOut {
@@ -254,15 +253,16 @@ func (t *Timers) settle(ctx context.Context, place int32, handedOut int64, s rot
 		}
 	}
 	if err == nil && at > handedOut {
-		c.failures = 0
+		delete(t.queue.failures, place)
 	} else {
-		c.failures = uint8(min(c.failures, 254) + 1)
-		wait := retry(c.id, int(c.failures))
+		failures := min(t.queue.failures[place], 254) + 1
+		t.queue.failures[place] = failures
+		wait := retry(card, int(failures))
 		if retryAt := t.now() + int64(wait); at <= handedOut || retryAt < at {
 			at = retryAt
 		}
 		if err != nil && ctx.Err() == nil {
-			t.log.ErrorContext(ctx, "rotating a due card failed; retrying with back-off", "card", c.id, "failures", c.failures, "in", wait, "error", err)
+			t.log.ErrorContext(ctx, "rotating a due card failed; retrying with back-off", "card", card, "failures", failures, "in", wait, "error", err)
 		}
 	}
 	t.queue.put(place, at)
