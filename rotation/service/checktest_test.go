@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/service/postgres/pgtest"
 	"cvvrotation/sim/check"
@@ -25,28 +26,18 @@ import (
 var planted = fault(os.Getenv("ISSUER_FAULT"))
 
 func TestIssuer_FollowsTheRules(t *testing.T) {
-	db, err := sql.Open("sqlite", ":memory:")
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := must.Get(sql.Open("sqlite", ":memory:"))(t)
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	if _, err := db.Exec(issuerSchema); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(db.Exec(issuerSchema))(t)
 	checktest.Run(t, &issuers{db: db}, checktest.Options{Depth: 2, Seeds: 20})
 }
 
 func TestIssuer_SurvivesCrashes(t *testing.T) {
 	checktest.Crash(t, func(t *testing.T, crash func(where string, disconnect func())) checktest.Operation {
-		db, err := checktest.OpenDB("sqlite", filepath.Join(t.TempDir(), "cards.db"), crash)
-		if err != nil {
-			t.Fatal(err)
-		}
+		db := must.Get(checktest.OpenDB("sqlite", filepath.Join(t.TempDir(), "cards.db"), crash))(t)
 		t.Cleanup(func() { db.Close() })
-		if _, err := db.Exec(issuerSchema + "; INSERT INTO cards (id) VALUES ('A')"); err != nil {
-			t.Fatal(err)
-		}
+		must.Get(db.Exec(issuerSchema + "; INSERT INTO cards (id) VALUES ('A')"))(t)
 		var told atomic.Int64
 		s := &issuer{db: db, now: time.Now, tell: func(string) { told.Add(1) }, fault: planted}
 		return checktest.Operation{
@@ -149,23 +140,15 @@ func TestIssuerOnPGX_SurvivesCrashes(t *testing.T) {
 	checktest.Crash(t, func(t *testing.T, crash func(where string, disconnect func())) checktest.Operation {
 		ctx := t.Context()
 		url := pgtest.Start(t)
-		config, err := pgx.ParseConfig(url)
-		if err != nil {
-			t.Fatal(err)
-		}
+		config := must.Get(pgx.ParseConfig(url))(t)
 		config.Tracer = crashTracer{crash}
 		connect := func(config *pgx.ConnConfig) *pgx.Conn {
-			conn, err := pgx.ConnectConfig(ctx, config)
-			if err != nil {
-				t.Fatal(err)
-			}
+			conn := must.Get(pgx.ConnectConfig(ctx, config))(t)
 			t.Cleanup(func() { conn.Close(context.Background()) })
 			return conn
 		}
 		conn := connect(config)
-		if _, err := conn.Exec(ctx, "CREATE TABLE cards (version int); CREATE TABLE outbox (version int); INSERT INTO cards VALUES (0)"); err != nil {
-			t.Fatal(err)
-		}
+		must.Get(conn.Exec(ctx, "CREATE TABLE cards (version int); CREATE TABLE outbox (version int); INSERT INTO cards VALUES (0)"))(t)
 		const publish = "INSERT INTO outbox SELECT version FROM cards"
 		return checktest.Operation{
 			Do: func() error {

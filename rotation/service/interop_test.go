@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
@@ -29,20 +30,11 @@ func TestInterop_GeneratedClientAndSDKs(t *testing.T) {
 	if os.Getenv("CI") == "" {
 		t.Skip("downloads oapi-codegen and two SDKs: set CI=1 to run it")
 	}
-	keys, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{1}, seal.KeySize)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := must.Get(seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{1}, seal.KeySize))))(t)
 	store := memory.New(memory.Options{})
-	e, err := engine.New(store, engine.Random(nil, keys), engine.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := must.Get(engine.New(store, engine.Random(nil, keys), engine.Options{}))(t)
 	issuer := devtoken.New(nil)
-	endpoint, err := api.New(e, issuer, api.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	endpoint := must.Get(api.New(e, issuer, api.Options{}))(t)
 	server := httptest.NewServer(endpoint)
 	defer server.Close()
 	token := issuer.Token(auth.Caller{
@@ -62,26 +54,14 @@ func TestInterop_GeneratedClientAndSDKs(t *testing.T) {
 		return string(out)
 	}
 	for _, name := range []string{"main.go", "client.yaml"} {
-		content, err := os.ReadFile(filepath.Join("testdata/interop", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		content := must.Get(os.ReadFile(filepath.Join("testdata/interop", name)))(t)
+		must.Do(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
 	}
-	if err := os.WriteFile(filepath.Join(dir, "openapi.json"), api.OpenAPI(), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(filepath.Join(dir, "openapi.json"), api.OpenAPI(), 0o600))
 	run("go", "mod", "init", "interop")
-	if err := os.Mkdir(filepath.Join(dir, "client"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Mkdir(filepath.Join(dir, "client"), 0o700))
 	run("go", "run", "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2", "-config", "client.yaml", "openapi.json")
-	client, err := os.ReadFile(filepath.Join(dir, "client/client.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := must.Get(os.ReadFile(filepath.Join(dir, "client/client.go")))(t)
 	for line := range bytes.Lines(client) {
 		if bytes.Contains(line, []byte("interface{}")) && bytes.Contains(line, []byte("`json:")) || bytes.HasPrefix(line, []byte("type ")) && bytes.Contains(line, []byte("interface{}")) {
 			t.Errorf("the generated client has a member without a type: %s", line)
@@ -94,9 +74,7 @@ func TestInterop_GeneratedClientAndSDKs(t *testing.T) {
 	if _, _, err := e.Register(t.Context(), engine.Ref{Card: "card-42", Account: "acme"}, engine.RegisterRequest{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Force(t.Context(), engine.Ref{Card: "card-42", Account: "acme"}, engine.ForceRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(e.Force(t.Context(), engine.Ref{Card: "card-42", Account: "acme"}, engine.ForceRequest{}))(t)
 	const shared = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	requests := make(chan []byte, 8)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -107,19 +85,10 @@ func TestInterop_GeneratedClientAndSDKs(t *testing.T) {
 		requests <- dump
 	}))
 	defer receiver.Close()
-	secret, err := webhook.ParseSecret(shared)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sink, err := webhook.New(receiver.URL, []webhook.Secret{secret}, webhook.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	secret := must.Get(webhook.ParseSecret(shared))(t)
+	sink := must.Get(webhook.New(receiver.URL, []webhook.Secret{secret}, webhook.Options{}))(t)
 	defer sink.Close()
-	relay, err := outbox.New(store, sink, outbox.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	relay := must.Get(outbox.New(store, sink, outbox.Options{}))(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- relay.Run(ctx) }()
@@ -127,9 +96,7 @@ func TestInterop_GeneratedClientAndSDKs(t *testing.T) {
 	cancel()
 	<-ended
 	file := filepath.Join(dir, "request")
-	if err := os.WriteFile(file, request, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(file, request, 0o600))
 
 	got := run("./interop.test", server.URL, token, file, shared)
 	want := `registered, interval 24

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/postgres/pgtest"
 )
 
@@ -37,18 +38,13 @@ func TestConfigure_AppliesToEveryConnection(t *testing.T) {
 		}
 		return nil
 	}}
-	if err := Migrate(t.Context(), url, o); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, Migrate(t.Context(), url, o))
 	s := open(t, url, o)
 	putDue(t, s, "card", time.Now().Add(-time.Hour)) // foreground
 	if ids := claim(t, s, 1); len(ids) != 1 {        // background
 		t.Errorf("claimed %d cards", len(ids))
 	}
-	lease, err := s.AcquireLease(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	lease := must.Get(s.AcquireLease(t.Context()))(t)
 	lease.Release()
 	if dials.Load() < 4 || dials.Load() != logins.Load() {
 		t.Errorf("%d connections were dialled and %d logged in; want at least 4 of each", dials.Load(), logins.Load())
