@@ -41,15 +41,13 @@ func (c *Config) Check(ctx context.Context, sections ...string) error {
 		case "store":
 			c.checkStore(&p)
 		case "keys": // and the generator that uses them
-			if _, err := c.Generator(ctx, nil); err != nil {
-				p.add(err)
-			}
+			_, err := c.Generator(ctx, nil)
+			p.add(err)
 		case "cvv":
 			p.oneOf("cvv.kind", c.CVV.Kind, "random", "derived")
 		case "rules":
-			if _, err := c.RotationRules(); err != nil {
-				p.add(err)
-			}
+			_, err := c.RotationRules()
+			p.add(err)
 		case "engine":
 			c.checkEngine(&p)
 		case "listen":
@@ -61,15 +59,13 @@ func (c *Config) Check(ctx context.Context, sections ...string) error {
 		case "events":
 			c.checkEvents(&p)
 		case "log":
-			if _, err := c.Level(); err != nil {
-				p.add(err)
-			}
+			_, err := c.Level()
+			p.add(err)
 			p.oneOf("log.format", c.Log.Format, "json", "text")
 			p.need("log.audit_file", c.Log.AuditFile != "-", "must be a file, or empty for standard error")
 			if c.Log.AuditFile != "" {
-				if _, err := os.Stat(filepath.Dir(c.Log.AuditFile)); err != nil {
-					p.add(&FieldError{"log.audit_file", err.Error()})
-				}
+				_, err := os.Stat(filepath.Dir(c.Log.AuditFile))
+				p.wrong("log.audit_file", err)
 			}
 		case "tracing":
 			if c.Tracing.Endpoint != "" {
@@ -82,10 +78,17 @@ func (c *Config) Check(ctx context.Context, sections ...string) error {
 	return errors.Join(p...)
 }
 
-// problems collects errors.
+// problems collects errors. Some may be nil, which errors.Join ignores.
 type problems []error
 
 func (p *problems) add(err error) { *p = append(*p, err) }
+
+// wrong adds a setting's error. It ignores nil.
+func (p *problems) wrong(field string, err error) {
+	if err != nil {
+		p.add(&FieldError{field, err.Error()})
+	}
+}
 
 func (p *problems) need(field string, ok bool, detail string) {
 	if !ok {
@@ -142,9 +145,7 @@ func (c *Config) checkStore(p *problems) {
 			p.add(&FieldError{"store.path", dir + " is not a directory"})
 		}
 		if _, err := os.Stat(c.Store.Path); err == nil {
-			if err := private(c.Store.Path); err != nil {
-				p.add(&FieldError{"store.path", err.Error()})
-			}
+			p.wrong("store.path", private(c.Store.Path))
 		}
 	case "postgres":
 		text, err := c.PostgresURL()
@@ -152,9 +153,7 @@ func (c *Config) checkStore(p *problems) {
 			p.add(err)
 			return
 		}
-		if err := postgres.CheckURL(text); err != nil {
-			p.add(&FieldError{"store.url", err.Error()})
-		}
+		p.wrong("store.url", postgres.CheckURL(text))
 	default:
 		p.oneOf("store.kind", c.Store.Kind, "sqlite", "postgres")
 	}
@@ -184,9 +183,8 @@ func (c *Config) checkListen(p *problems) {
 	p.need("listen.ops", l.Ops != l.PCI || port == "0", "must differ from listen.pci")
 	switch {
 	case l.TLSCertFile != "" && l.TLSKeyFile != "":
-		if _, err := c.TLS(); err != nil {
-			p.add(err)
-		}
+		_, err := c.TLS()
+		p.add(err)
 	case l.TLSCertFile != "" || l.TLSKeyFile != "":
 		p.add(&FieldError{"listen.tls_cert_file", "must be set together with tls_key_file"})
 	case l.ClientCAFile != "":
@@ -213,9 +211,7 @@ func (c *Config) checkAuth(p *problems) {
 	case a.JWKSURL != "" && a.JWKSFile != "":
 		p.add(&FieldError{"auth.jwks_url", "must not be set together with jwks_file"})
 	case a.JWKSFile != "":
-		if err := auth.CheckKeySet(a.JWKSFile); err != nil {
-			p.add(&FieldError{"auth.jwks_file", err.Error()})
-		}
+		p.wrong("auth.jwks_file", auth.CheckKeySet(a.JWKSFile))
 	default:
 		p.isSafeURL("auth.jwks_url", a.JWKSURL)
 		p.isPublic("auth.jwks_url", a.JWKSURL)
@@ -245,9 +241,8 @@ func (c *Config) checkEvents(p *problems) {
 		if e.File == "" {
 			p.add(&FieldError{"events.file", "is required; use - for standard output"})
 		} else if e.File != "-" {
-			if _, err := os.Stat(filepath.Dir(e.File)); err != nil {
-				p.add(&FieldError{"events.file", err.Error()})
-			}
+			_, err := os.Stat(filepath.Dir(e.File))
+			p.wrong("events.file", err)
 		}
 	case "webhook":
 		if text, err := c.WebhookURL(); err != nil {
@@ -255,9 +250,8 @@ func (c *Config) checkEvents(p *problems) {
 		} else {
 			p.isSafeURL("events.webhook_url", text)
 		}
-		if _, err := c.WebhookSecrets(); err != nil {
-			p.add(err)
-		}
+		_, err := c.WebhookSecrets()
+		p.add(err)
 	case "jetstream":
 		if text, err := c.NATSURL(); err != nil {
 			p.add(err)
@@ -273,17 +267,14 @@ func (c *Config) checkEvents(p *problems) {
 			if err == nil {
 				err = jetstream.CheckCredentials(e.NATSCredentials)
 			}
-			if err != nil {
-				p.add(&FieldError{"events.nats_credentials", err.Error()})
-			}
+			p.wrong("events.nats_credentials", err)
 		}
 	default:
 		p.oneOf("events.sink", e.Sink, "none", "jsonl", "webhook", "jetstream")
 	}
 	if e.Sink == "webhook" || e.Sink == "jetstream" {
-		if _, err := c.SinkTLS(); err != nil {
-			p.add(err)
-		}
+		_, err := c.SinkTLS()
+		p.add(err)
 	}
 }
 
