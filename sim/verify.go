@@ -31,6 +31,10 @@ const (
 // Finding is a verdict with its reasons.
 type Finding struct {
 	Verdict Verdict
+	// Step is what the rules decide in the card's state; where that is not known, in
+	// the possible state that comes closest to the record. It has no Entry if
+	// Verdict is VerdictRepeated.
+	Step Step
 
 	// What differs; zero otherwise. Rule is what decides in the card's state, or in
 	// the possible state that comes closest to the record.
@@ -153,14 +157,15 @@ func (v *Verifier) judge(c *card, e timeline.Entry) Finding {
 	if c.rules == nil && c.isWhole && c.knows == allParts { // the usual case, and the fast one
 		after, d, err := v.rules.Decide(c.whole, e.Event)
 		if err == nil && len(e.Expect.Differences(timeline.Expected(d, after))) == 0 {
+			step := Step{Entry: e, Before: c.whole, After: after, Decision: d}
 			c.whole = after
 			if e.Event.Kind() == rotation.KindSetInterval || after.Interval() == 0 || e.Expect.Fields&timeline.FieldInterval != 0 {
 				c.inferred = false
 			}
 			if e.Expect.Fields == 0 {
-				return Finding{Verdict: VerdictSilent}
+				return Finding{Verdict: VerdictSilent, Step: step}
 			}
-			return Finding{Verdict: VerdictAgrees}
+			return Finding{Verdict: VerdictAgrees, Step: step}
 		}
 	}
 	c.refresh()
@@ -183,7 +188,7 @@ func (v *Verifier) judge(c *card, e timeline.Entry) Finding {
 	}
 	before := c.knowledge
 	c.knowledge = before.after(possible, e)
-	var f Finding
+	f := Finding{Step: possible[0].step(e)}
 	switch {
 	case e.Expect.Fields == 0:
 		f.Verdict = VerdictSilent
@@ -214,7 +219,7 @@ func (v *Verifier) differ(c *card, e timeline.Entry) Finding {
 			f.Differences, closest = d, o
 		}
 	}
-	f.Rule = closest.decision.Rule
+	f.Rule, f.Step = closest.decision.Rule, closest.step(e)
 	f.Explanation = f.Rule.String() + ": " + v.rules.Explain(closest.before, e.Event)
 	if !c.complete(e) {
 		f.Explanation += "; the closest of the states that are possible: " + c.String()
@@ -240,6 +245,10 @@ type outcome struct {
 	decision rotation.Decision
 	after    rotation.State
 	any      parts // which parts of after are arbitrary: others explain the entry as well
+}
+
+func (o outcome) step(e timeline.Entry) Step {
+	return Step{Entry: e, Before: o.before, After: o.after, Decision: o.decision}
 }
 
 // outcomes returns what the rules decide on e in the states that k allows. Where a

@@ -23,6 +23,7 @@ import (
 type replayOptions struct {
 	rules  rulesFlags
 	log    mappingFlags
+	window window
 	output string
 	color  string
 	title  string
@@ -39,6 +40,7 @@ func (c *cli) replayCommand() *cobra.Command {
 	}
 	o.rules.add(cmd)
 	o.log.add(cmd)
+	o.window.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&o.output, "output", "o", "text", "")
 	flags.StringVar(&o.color, "color", "auto", "")
@@ -61,6 +63,9 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 	if err != nil {
 		return command.Hint(err, "run cvvsim replay --help for the flags")
 	}
+	if len(files) > 1 && (o.output == "svg" || o.output == "html") {
+		return errOneFile
+	}
 	out := bufio.NewWriterSize(c.Stdout, 64<<10)
 	err = c.eachFile(files, o.log.mapping, func(r *timeline.Reader, name string) error {
 		rules, err := o.rules.of(r)
@@ -76,6 +81,9 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 		}
 		differing := 0
 		emit := func(step sim.Step) error {
+			if !o.window.includes(step.Entry) {
+				return nil
+			}
 			if x := step.Entry.Expect; x.Fields != 0 && len(x.Differences(step.Outcome())) > 0 {
 				differing++
 			}
@@ -97,7 +105,7 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 
 // check finds what is wrong with the flags before any input is read.
 func (o *replayOptions) check(cmd *cobra.Command) (until time.Time, err error) {
-	if err := errors.Join(o.log.check(), o.rules.check()); err != nil {
+	if err := errors.Join(o.log.check(), o.rules.check(), o.window.check()); err != nil {
 		return until, err
 	}
 	if o.title != "" && o.output != "svg" && o.output != "html" {
@@ -181,23 +189,14 @@ func (c *cli) newSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules,
 			close: func(bool) error { return nil },
 		}, nil
 	case "svg", "html":
-		var steps []sim.Step
+		var steps pictureSteps
 		return sink{
-			step: func(s sim.Step) error {
-				steps = append(steps, s)
-				if len(steps) > draw.MaxEvents {
-					return draw.ErrTooMany
-				}
-				return nil
-			},
+			step: func(s sim.Step) error { steps.add(s); return nil },
 			close: func(complete bool) error {
 				if !complete {
 					return nil // half a picture is worse than none
 				}
-				if o.output == "html" {
-					return draw.HTML(out, draw.Report{Title: title, Rules: rules, Steps: steps})
-				}
-				return draw.SVG(out, title, rules, steps)
+				return steps.write(out, c.Stderr, o.output, title, "", rules)
 			},
 		}, nil
 	default:

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -103,7 +104,7 @@ func tell(out *bufio.Writer, told []scenarios.Scenario, o draw.TextOptions) erro
 		}
 	}
 	fmt.Fprintln(out)
-	if err := report.close(); err != nil {
+	if err := report.close(io.Discard); err != nil {
 		return err
 	}
 	if report.Differing > 0 {

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +26,7 @@ type verifyOptions struct {
 	limit         int
 }
 
-var verifyOutputs = []cobra.Completion{"text", "json"}
+var verifyOutputs = []cobra.Completion{"text", "json", "timeline", "svg", "html"}
 
 func (c *cli) verifyCommand() *cobra.Command {
 	var o verifyOptions
@@ -36,6 +38,9 @@ func (c *cli) verifyCommand() *cobra.Command {
 			}
 			if len(args) == 0 {
 				return command.Hint(errors.New("a file is needed, or - for standard input"), "run cvvsim verify --help for examples")
+			}
+			if len(args) > 1 && o.draws() {
+				return errOneFile
 			}
 			return c.verify(&o, args)
 		},
@@ -55,8 +60,8 @@ func (c *cli) verifyCommand() *cobra.Command {
 
 // check finds what is wrong with the flags before any input is read.
 func (o *verifyOptions) check() error {
-	if o.output != "text" && o.output != "json" {
-		return fmt.Errorf("-o %s: one of text, json is needed", o.output)
+	if !slices.Contains(verifyOutputs, o.output) {
+		return fmt.Errorf("-o %s: one of %s is needed", o.output, strings.Join(verifyOutputs, ", "))
 	}
 	if o.limit < 0 {
 		return fmt.Errorf("--limit %d: use a number of events, or 0 for all", o.limit)
@@ -72,10 +77,11 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 		if err != nil {
 			return err
 		}
+		report.begin(rules, name)
 		return report.file(r, name, sim.NewVerifier(rules, o.verifier(r.DaemonEvents())))
 	})
 	if err == nil {
-		err = report.close()
+		err = report.close(c.Stderr)
 		if report.imprecise > 0 {
 			fmt.Fprintf(c.Stderr, "warning: a slot or next is less than a second from the right one (%d times, first: %s): a column or a message may have rounded it. "+
 				"Deliver what State.Due returns for the stored state.\n", report.imprecise, report.firstImprecise)
@@ -98,6 +104,9 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 	}
 	return nil
 }
+
+// draws reports whether the log is drawn, rather than its differences listed.
+func (o *verifyOptions) draws() bool { return o.output != "text" && o.output != "json" }
 
 // verifier returns what a log is, by the flags and by what was read.
 func (o *verifyOptions) verifier(daemonEvents bool) sim.VerifierOptions {

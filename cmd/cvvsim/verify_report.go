@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -35,6 +36,12 @@ type verifyReport struct {
 	byCard   map[fileCard]*differing
 	inferred map[fileCard]bool
 	printed  int // differing events
+
+	// Of outputs that draw the log.
+	rules    rotation.Rules
+	title    string
+	picture  pictureSteps
+	timeline *timeline.Writer
 
 	imprecise, repeated int
 	gaps                int64
@@ -74,6 +81,31 @@ func newVerifyReport(out *bufio.Writer, o *verifyOptions) *verifyReport {
 	return &verifyReport{Cards: []*differing{}, Inferred: []inferredState{}, out: out, options: o, byCard: make(map[fileCard]*differing), inferred: make(map[fileCard]bool)}
 }
 
+// begin prepares the drawing of a file.
+func (v *verifyReport) begin(rules rotation.Rules, name string) {
+	v.rules, v.title = rules, filepath.Base(name)
+	if v.options.output == "timeline" {
+		v.timeline = timeline.NewWriter(v.out, timeline.SpellingText, rules)
+	}
+}
+
+// draw adds a finding to the drawing.
+func (v *verifyReport) draw(f sim.Finding) error {
+	switch v.options.output {
+	case "svg", "html":
+		v.picture.add(f.Step)
+	case "timeline":
+		for _, d := range f.Differences {
+			fmt.Fprintf(v.out, "# differs: %s: recorded %s, the rules say %s\n", d.Field, d.Want, d.Got)
+		}
+		if f.Verdict == sim.VerdictDiffers {
+			fmt.Fprintf(v.out, "# %s\n", f.Explanation)
+		}
+		return v.timeline.Write(f.Step.Entry)
+	}
+	return nil
+}
+
 // file judges one timeline.
 func (v *verifyReport) file(r *timeline.Reader, name string, verifier *sim.Verifier) error {
 	return eachEntry(r, name, func(e timeline.Entry) error {
@@ -82,10 +114,14 @@ func (v *verifyReport) file(r *timeline.Reader, name string, verifier *sim.Verif
 			return err
 		}
 		v.expects = v.expects || e.Expect.Fields != 0
-		if v.options.window.includes(e) {
-			v.add(place{name, e.Line, e.Event.At()}, e, f)
+		if !v.options.window.includes(e) {
+			return nil
 		}
-		return nil
+		v.add(place{name, e.Line, e.Event.At()}, e, f)
+		if f.Verdict == sim.VerdictRepeated {
+			return nil
+		}
+		return v.draw(f)
 	})
 }
 
@@ -150,8 +186,19 @@ func (v *verifyReport) differ(at place, e timeline.Entry, f sim.Finding) {
 }
 
 // close prints what is known at the end.
-func (v *verifyReport) close() error {
-	if v.options.output == "json" {
+func (v *verifyReport) close(stderr io.Writer) error {
+	if v.options.draws() {
+		fmt.Fprintf(stderr, "note: %s; without -o the differences are listed\n", v.summary())
+	}
+	switch v.options.output {
+	case "timeline":
+		return nil
+	case "svg", "html":
+		if v.Events == 0 {
+			return nil // and whyUnjudged says so
+		}
+		return v.picture.write(v.out, stderr, v.options.output, v.title, "Recorded", v.rules)
+	case "json":
 		encoder := json.NewEncoder(v.out)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(v)
@@ -177,8 +224,12 @@ func (v *verifyReport) close() error {
 		}
 		fmt.Fprintf(v.out, "%s:%d: card %s: inferred interval %s, next %s\n", s.From.File, s.From.Line, s.Card, s.Interval, next)
 	}
-	_, err := fmt.Fprintf(v.out, "%d events, %d judged, %d differing, %d unknown\n", v.Events, v.Judged, v.Differing, v.Unknown)
+	_, err := fmt.Fprintln(v.out, v.summary())
 	return err
+}
+
+func (v *verifyReport) summary() string {
+	return fmt.Sprintf("%d events, %d judged, %d differing, %d unknown", v.Events, v.Judged, v.Differing, v.Unknown)
 }
 
 // table prints a line for each card with differences.
