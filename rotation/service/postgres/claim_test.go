@@ -107,7 +107,7 @@ func TestClaimCursor_GoesBackToUnchangedCards(t *testing.T) {
 		putDue(t, s, id, past.Add(time.Duration(i)*time.Second))
 	}
 	first := ""
-	look := func(tx *store.Change) error { first = tx.Card.ID; return nil }
+	look := func(change *store.Change) error { first = change.Card.ID; return nil }
 	for range 2 {
 		if _, err := s.Claim(t.Context(), 1, look); err != nil || first != "a" {
 			t.Fatalf("%s, %v: want a", first, err)
@@ -115,7 +115,7 @@ func TestClaimCursor_GoesBackToUnchangedCards(t *testing.T) {
 	}
 	must.Get(s.Claim(t.Context(), 1, func(*store.Change) error { return context.Canceled }))(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := s.Claim(ctx, 1, func(tx *store.Change) error { cancel(); return rotate(tx) }); err == nil {
+	if _, err := s.Claim(ctx, 1, func(change *store.Change) error { cancel(); return rotate(change) }); err == nil {
 		t.Fatal("a claim with a canceled context succeeded")
 	}
 	for _, want := range strings.Fields("a b c d") {
@@ -149,13 +149,13 @@ func TestClaim_LeavesConnectionsToUpdates(t *testing.T) {
 	for range 3 { // two of them wait for a connection
 		claims.Go(func() {
 			first := true
-			if _, err := s.Claim(t.Context(), 1, func(tx *store.Change) error {
-				if first && tx.Card.Version == 1 {
+			if _, err := s.Claim(t.Context(), 1, func(change *store.Change) error {
+				if first && change.Card.Version == 1 {
 					first = false
 					close(holds)
 					<-updated
 				}
-				return rotate(tx)
+				return rotate(change)
 			}); err != nil {
 				t.Error(err)
 			}

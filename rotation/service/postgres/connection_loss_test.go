@@ -99,11 +99,11 @@ func TestConnectionsCut_NothingLostOrHalfDone(t *testing.T) {
 				}
 				calls := 0
 				if worker == 0 {
-					_, err := s.Claim(t.Context(), 5, func(tx *store.Change) error {
+					_, err := s.Claim(t.Context(), 5, func(change *store.Change) error {
 						calls++
-						due := tx.Card.Due
-						defer func() { tx.Card.Due = due }() // it stays due
-						return rotate(tx)
+						due := change.Card.Due
+						defer func() { change.Card.Due = due }() // it stays due
+						return rotate(change)
 					})
 					note(calls, err)
 				} else {
@@ -143,10 +143,10 @@ func TestUpdate_LostCommitResponseIsNotRetried(t *testing.T) {
 		must.Do(t, s.Update(t.Context(), "card", "", rotate))
 	}
 	calls := 0
-	err := s.Update(t.Context(), "card", "", func(tx *store.Change) error {
+	err := s.Update(t.Context(), "card", "", func(change *store.Change) error {
 		calls++
 		p.drop.Store(true)
-		return rotate(tx)
+		return rotate(change)
 	})
 	p.drop.Store(false)
 	var lost *unknownOutcome
@@ -166,11 +166,11 @@ func TestServerCrash_StoreRecovers(t *testing.T) {
 	s := open(t, url, Options{})
 	putDue(t, s, "card", time.Now().Add(-time.Hour))
 	lease := must.Get(s.AcquireLease(t.Context()))(t)
-	if err := s.Update(t.Context(), "card", "", func(tx *store.Change) error {
-		if tx.Card.Version == 1 {
+	if err := s.Update(t.Context(), "card", "", func(change *store.Change) error {
+		if change.Card.Version == 1 {
 			server.Stop(t)
 		}
-		return rotate(tx)
+		return rotate(change)
 	}); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("an update without a server: %v", err)
 	}

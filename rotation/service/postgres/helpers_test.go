@@ -81,12 +81,12 @@ func checkConsistent(t testing.TB, url string) {
 // putDue stores a card that is due at the given time.
 func putDue(t testing.TB, s *Store, id string, due time.Time) {
 	t.Helper()
-	must.Do(t, s.Update(t.Context(), id, "", func(tx *store.Change) error {
-		tx.Card.Version, tx.Card.Account, tx.Card.State = 1, "a", make([]byte, 38)
-		tx.Card.Sealed = make([]byte, 35)
-		tx.Card.Interval = 24 * time.Hour
-		tx.Card.Next, tx.Card.Due = due, due
-		tx.Write = true
+	must.Do(t, s.Update(t.Context(), id, "", func(change *store.Change) error {
+		change.Card.Version, change.Card.Account, change.Card.State = 1, "a", make([]byte, 38)
+		change.Card.Sealed = make([]byte, 35)
+		change.Card.Interval = 24 * time.Hour
+		change.Card.Next, change.Card.Due = due, due
+		change.Write = true
 		return nil
 	}))
 }
@@ -94,9 +94,9 @@ func putDue(t testing.TB, s *Store, id string, due time.Time) {
 // claim rotates up to limit due cards, and returns their ids.
 func claim(t testing.TB, s *Store, limit int) (ids []string) {
 	t.Helper()
-	must.Get(s.Claim(t.Context(), limit, func(tx *store.Change) error {
-		ids = append(ids, tx.Card.ID)
-		return rotate(tx)
+	must.Get(s.Claim(t.Context(), limit, func(change *store.Change) error {
+		ids = append(ids, change.Card.ID)
+		return rotate(change)
 	}))(t)
 	return ids
 }
@@ -104,8 +104,8 @@ func claim(t testing.TB, s *Store, limit int) (ids []string) {
 // writeEvent adds an event of a card to the outbox.
 func writeEvent(t testing.TB, s *Store, card string) {
 	t.Helper()
-	must.Do(t, s.Update(t.Context(), card, "", func(tx *store.Change) error {
-		tx.Event = &store.Event{Card: card, Number: 1, At: tx.Now, Payload: []byte(card)}
+	must.Do(t, s.Update(t.Context(), card, "", func(change *store.Change) error {
+		change.Event = &store.Event{Card: card, Number: 1, At: change.Now, Payload: []byte(card)}
 		return nil
 	}))
 }

@@ -55,23 +55,23 @@ func fill(b *testing.B, conn *pgx.Conn, cards int) {
 
 // rotate changes a card like a rotation of a random CVV, with values of the same
 // size: a state of 38 bytes, a sealed value of 35, an event of benchPayload.
-func rotate(tx *store.Change) error {
-	c := &tx.Card
+func rotate(change *store.Change) error {
+	c := &change.Card
 	c.Version++
 	c.Events++
 	c.State = append(make([]byte, 0, 38), c.State...)
 	c.State[c.Version%38]++
 	c.Next = c.Next.Add(c.Interval)
 	c.Due = c.Next
-	c.PreviousCode, c.PreviousSealed, c.PreviousUntil = c.ServiceCode, c.Sealed, tx.Now
+	c.PreviousCode, c.PreviousSealed, c.PreviousUntil = c.ServiceCode, c.Sealed, change.Now
 	c.ServiceCode = servicecode.MustParse("221")
 	c.Sealed = append(make([]byte, 0, 35), c.Sealed...)
 	c.Sealed[c.Version%35]++
-	c.Rotated = tx.Now
+	c.Rotated = change.Now
 	payload := make([]byte, benchPayload)
 	copy(payload, c.ID)
-	tx.Event = &store.Event{Card: c.ID, Number: c.Events, At: tx.Now, Payload: payload}
-	tx.Write = true
+	change.Event = &store.Event{Card: c.ID, Number: c.Events, At: change.Now, Payload: payload}
+	change.Write = true
 	return nil
 }
 

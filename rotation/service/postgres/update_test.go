@@ -55,8 +55,8 @@ func TestCommit_MissingRowRollsBack(t *testing.T) {
 func TestUpdate_RefusesIDsThatAreNotText(t *testing.T) {
 	s := open(t, migrated(t, pgtest.Start(t)), Options{})
 	for _, id := range []string{"a\xff", "a\x00"} {
-		if err := s.Update(t.Context(), id, "", func(tx *store.Change) error {
-			tx.Card.Version, tx.Write = 1, true
+		if err := s.Update(t.Context(), id, "", func(change *store.Change) error {
+			change.Card.Version, change.Write = 1, true
 			return nil
 		}); err == nil {
 			t.Errorf("%q was stored", id)
@@ -95,9 +95,9 @@ func TestUpdate_ReadsClockUnderTheLock(t *testing.T) {
 			<-holds
 			before := clock()
 			go func() {
-				done <- other.Update(t.Context(), "card", "", func(tx *store.Change) error {
-					if freed := <-free; tx.Now.Before(freed) {
-						t.Errorf("Now is %v before the lock was free", freed.Sub(tx.Now))
+				done <- other.Update(t.Context(), "card", "", func(change *store.Change) error {
+					if freed := <-free; change.Now.Before(freed) {
+						t.Errorf("Now is %v before the lock was free", freed.Sub(change.Now))
 					}
 					return nil
 				})
