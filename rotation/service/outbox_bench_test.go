@@ -49,9 +49,7 @@ func deliver(b *testing.B, o store.Outbox, events int) {
 	go func() { done <- r.Run(ctx) }()
 	<-all
 	cancel()
-	if err := <-done; err != nil {
-		b.Fatal(err)
-	}
+	must.Do(b, <-done)
 }
 
 func reportEvents(b *testing.B) {

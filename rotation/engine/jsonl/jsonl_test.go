@@ -58,9 +58,7 @@ func TestDeliver_AppendsAcrossLogRotation(t *testing.T) {
 	must.Do(t, os.Rename(path, path+".1"))
 	deliver(t, s, queued("a", 3)) // into a new one
 	must.Do(t, os.Rename(path, path+".2"))
-	if err := os.WriteFile(path, nil, 0o600); err != nil { // as logrotate does
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(path, nil, 0o600)) // as logrotate does
 	must.Do(t, s.Reopen())
 	deliver(t, s, queued("a", 4))
 	must.Do(t, s.Close())

@@ -233,9 +233,7 @@ func TestRelay_ServerRestartLosesAndRepeatsNothing(t *testing.T) {
 		t.Errorf("not everything arrived: %+v", relay.State())
 	}
 	cancel()
-	if err := <-stopped; err != nil {
-		t.Error(err)
-	}
+	must.Do(t, <-stopped)
 	stats, err := events.Stats(t.Context())
 	if err != nil || stats.Waiting != 0 || stats.Parked != 0 {
 		t.Errorf("%+v, %v", stats, err)

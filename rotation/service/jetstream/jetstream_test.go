@@ -267,9 +267,7 @@ func TestDeliver_RecreatesDeletedStream(t *testing.T) {
 	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; !errors.Is(err, outbox.ErrUnavailable) {
 		t.Error(err)
 	}
-	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
-		t.Error(err)
-	}
+	must.Do(t, sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0])
 }
 
 func TestDeliver_RefusesAnotherStreamWithTheSubjects(t *testing.T) {
@@ -300,14 +298,10 @@ func TestDeliver_DuplicateAfterTheWindowStaysInOrder(t *testing.T) {
 	must.Get(js.CreateStream(t.Context(), config))(t)
 	sink := newSink(t, conn, jetstream.Options{})
 	waitFor(t, "second copy", func() bool { // as of a relay that could not record the first
-		if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0])
 		return len(stored(t, s.ClientURL(), "CARD_CVV")) == 2
 	})
-	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 2)})[0]; err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, sink.Deliver(t.Context(), []store.Queued{queued("a", 2)})[0])
 	if got := ids(stored(t, s.ClientURL(), "CARD_CVV")); !slices.Equal(got, []string{"a.1", "a.1", "a.2"}) {
 		t.Error(got)
 	}
@@ -322,9 +316,7 @@ func TestDeliver_EndsWithItsContext(t *testing.T) {
 	sub := must.Get(conn.SubscribeSync("card.cvv.changed.v1.*"))(t) // shows that it was sent
 	must.Do(t, conn.Flush())
 	js := must.Get(natsjs.New(conn))(t)
-	if err := js.DeleteStream(t.Context(), "CARD_CVV"); err != nil { // now only the subscriber is there, which does not answer
-		t.Fatal(err)
-	}
+	must.Do(t, js.DeleteStream(t.Context(), "CARD_CVV")) // now only the subscriber is there, which does not answer
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		sub.NextMsg(20 * time.Second)

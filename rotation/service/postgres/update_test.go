@@ -26,9 +26,7 @@ func TestUpdate_CutWhileWaitingForLockIsRetried(t *testing.T) {
 		_, err := killer.Exec(t.Context(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
 		return err
 	}))
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	must.Do(t, <-done)
 	checkConsistent(t, url)
 }
 
@@ -108,13 +106,9 @@ func TestUpdate_ReadsClockUnderTheLock(t *testing.T) {
 				t.Fatal("the clock of the test did not advance")
 			}
 			free <- freed
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
+			must.Do(t, <-done)
 			free <- freed
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
+			must.Do(t, <-done)
 		})
 	}
 

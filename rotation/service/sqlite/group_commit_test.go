@@ -383,9 +383,7 @@ func TestClose_WaitsForBegunCallsAndRefusesOthers(t *testing.T) {
 			t.Errorf("a new call: %v", err)
 		}
 		finish()
-		if err := <-closed; err != nil {
-			t.Error(err)
-		}
+		must.Do(t, <-closed)
 		wg.Wait()
 		if err := s.Close(); err != nil {
 			t.Errorf("the second Close: %v", err)

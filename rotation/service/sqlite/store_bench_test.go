@@ -170,9 +170,7 @@ func oneByOne(b *testing.B, callers int, rotate func(id string) error) {
 		}()
 	}
 	for range callers {
-		if err := <-errs; err != nil {
-			b.Fatal(err)
-		}
+		must.Do(b, <-errs)
 	}
 	report(b, b.N)
 }

@@ -74,7 +74,5 @@ func TestRelay_FailingReceiverGetsEverythingInOrder(t *testing.T) {
 		t.Errorf("not everything arrived: %v", last)
 	}
 	cancel()
-	if err := <-stopped; err != nil {
-		t.Error(err)
-	}
+	must.Do(t, <-stopped)
 }

@@ -90,9 +90,7 @@ func TestSign_ReceiverVerifiesWithEitherSecret(t *testing.T) {
 	e := queued("acme.card:7", 12)
 	var ids, stamps []string
 	for range 2 {
-		if err := sink.Deliver(t.Context(), []store.Queued{e})[0]; err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, sink.Deliver(t.Context(), []store.Queued{e})[0])
 		r := <-got
 		for _, secret := range []string{oldSecret, newSecret} {
 			w := must.Get(standardwebhooks.NewWebhook(secret))(t)
@@ -135,9 +133,7 @@ func TestSign_FollowsTheSpecification(t *testing.T) {
 		}
 	})
 	sink := newSink(t, server.URL, webhook.Options{})
-	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
-		t.Error(err)
-	}
+	must.Do(t, sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0])
 }
 
 func TestResponse_StatusDecidesWhatBecomesOfTheEvent(t *testing.T) {
@@ -218,9 +214,7 @@ func TestTLS_SendsClientCertificate(t *testing.T) {
 	config := server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	config.Certificates = server.TLS.Certificates
 	sink := newSink(t, server.URL, webhook.Options{TLS: config})
-	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
-		t.Error(err)
-	}
+	must.Do(t, sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0])
 }
 
 // TestDeliver_ReusesConnections shows that there are as many connections as
@@ -265,9 +259,7 @@ func TestResponse_EndlessBodyIsCutOff(t *testing.T) {
 		}
 	})
 	sink := newSink(t, server.URL, webhook.Options{Timeout: time.Minute})
-	if err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]; err != nil {
-		t.Error(err)
-	}
+	must.Do(t, sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0])
 }
 
 // TestDeliver_FailureBlocksOnlyItsCard shows that other cards' events are

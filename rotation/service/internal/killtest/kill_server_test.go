@@ -32,9 +32,7 @@ func killServer(t *testing.T, url string) {
 	if err != nil {
 		t.Fatalf("postmaster.pid begins with %q", first)
 	}
-	if err := syscall.Kill(server, syscall.SIGSTOP); err != nil { // so that it starts no more processes
-		t.Fatal(err)
-	}
+	must.Do(t, syscall.Kill(server, syscall.SIGSTOP)) // so that it starts no more processes
 	until(t, func() bool { return stateOf(server) == "T" }, "process %d does not stop", server)
 	all := append([]int{server}, childrenOf(t, server)...)
 	for _, pid := range all {

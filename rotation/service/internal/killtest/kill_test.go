@@ -365,9 +365,7 @@ func (w *world) deliver(s store.Store) (all []store.Event) {
 		time.Sleep(10 * time.Millisecond) // no notification without polling
 	}
 	cancel()
-	if err := <-done; err != nil {
-		w.t.Fatal(err)
-	}
+	must.Do(w.t, <-done)
 	must.Do(w.t, readLines(w.orders.eventsFile(), func(line []byte) {
 		c, err := event.Parse(line)
 		if err != nil {

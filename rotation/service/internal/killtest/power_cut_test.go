@@ -273,10 +273,7 @@ func (w *world) trace(image powertest.Image, output string) *powertest.Run {
 // on returns orders for a folder with the files of image and of the given output.
 func (o orders) on(t *testing.T, image powertest.Image, output string) orders {
 	t.Helper()
-	var err error
-	if o.Dir, err = filepath.EvalSymlinks(t.TempDir()); err != nil { // like SQLite
-		t.Fatal(err)
-	}
+	o.Dir = must.Get(filepath.EvalSymlinks(t.TempDir()))(t) // like SQLite
 	o.Path = filepath.Join(o.Dir, "cards.db")
 	var answers, events []byte
 	for line := range strings.Lines(output) {
