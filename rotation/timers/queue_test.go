@@ -122,7 +122,7 @@ func TestQueue_FollowsASortedSlice(t *testing.T) {
 }
 
 // In the end all memory is given back but that of the queue itself. A card under way
-// keeps its place.
+// keeps its place until then.
 func TestQueue_FreesTheMemoryOfRemovedCards(t *testing.T) {
 	q := newQueue()
 	const n = 20_000
@@ -130,24 +130,29 @@ func TestQueue_FreesTheMemoryOfRemovedCards(t *testing.T) {
 	for i := range n {
 		q.arm(id(i), int64((i+3)%7)<<32)
 	}
-	kept, _ := q.take(0)
+	for q.earliest < 2<<32 {
+		place, _ := q.take(2 << 32)
+		q.put(place, never)
+	}
+	kept, _ := q.take(2 << 32)
 	keptID := q.cards[kept].id
+	failing, _ := q.take(2 << 32)
+	failingID := q.cards[failing].id
+	q.put(failing, 2<<32)
+	q.failures[failing] = 3
 	for i := range n {
-		if i == n/2 {
-			if q.cards[kept].id != keptID {
-				t.Fatalf("the place of %s, which is under way, has %q", keptID, q.cards[kept].id)
-			}
-			q.put(kept, 0)
-			for q.earliest <= 3<<32 {
-				place, _ := q.take(3 << 32)
-				q.put(place, never)
-			}
-		}
-		q.arm(id(i), never)
-		if i > n/2 && len(q.cards) > max(4*q.n, 2*size) {
-			t.Fatalf("%d places for %d cards", len(q.cards), q.n)
+		if id(i) != failingID {
+			q.arm(id(i), never)
 		}
 	}
+	if got := q.cards[kept].id; got != keptID || len(q.cards) != n {
+		t.Errorf("the place of %s, which is under way, has %q; %d places", keptID, got, len(q.cards))
+	}
+	q.put(kept, never)
+	if len(q.cards) != 1 || q.failures[0] != 3 {
+		t.Errorf("%d places and the failures %v; want one place, of the card with 3 failures", len(q.cards), q.failures)
+	}
+	q.arm(failingID, never)
 	for _, c := range q.cards {
 		if c.id != "" {
 			t.Errorf("the id of a removed card, %s, is kept", c.id)

@@ -68,8 +68,10 @@ type Timers struct {
 	timer   *clock.Timer
 	wakeAt  int64 // when timer fires; never: it does not
 	busy    int   // callbacks that run
+	ended   int   // callbacks that have returned
 	running bool
 	stopped bool
+	mocked  *mocks.Timers // on a mock clock, for timerstest
 }
 
 // New returns timers without a card. It returns an error if the clock or the
@@ -88,7 +90,13 @@ func New(clk clock.Clock, fire Fire, o Options) (*Timers, error) {
 	}
 	t.changed.L = &t.mu
 	if mock, ok := clk.(*clock.Mock); ok {
-		mocks.Add(mock, t)
+		t.mocked = &mocks.Timers{Settle: func() (next time.Time, armed bool, callbacks int) {
+			next, armed = t.Tick(context.Background())
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			return next, armed, t.ended
+		}}
+		mocks.Add(mock, t.mocked)
 	}
 	return t, nil
 }
@@ -172,7 +180,7 @@ func (t *Timers) Tick(ctx context.Context) (next time.Time, armed bool) {
 // running. After that no goroutine and no timer is left. Further calls wait, too.
 func (t *Timers) Stop() {
 	if mock, ok := t.clock.(*clock.Mock); ok {
-		mocks.Remove(mock, t)
+		mocks.Remove(mock, t.mocked)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -216,7 +224,7 @@ func (t *Timers) deliver(ctx context.Context) bool {
 	card, state, err := t.queue.cards[place].id, rotation.State{}, errExited
 	defer func() {
 		t.mu.Lock()
-		t.busy--
+		t.busy, t.ended = t.busy-1, t.ended+1
 		t.changed.Broadcast()
 		if !t.stopped {
 			t.settle(ctx, place, now, state, err)
@@ -287,7 +295,7 @@ func (t *Timers) wake() {
 		t.changed.Broadcast()
 		return
 	}
-	if _, mock := t.clock.(*clock.Mock); !mock && at != never { // a mock clock's timers notice each step
+	if t.mocked == nil && at != never { // a mock clock's timers notice each step
 		at = min(at, now+int64(maxSleep))
 	}
 	if at == never || now < t.wakeAt && t.wakeAt <= at {

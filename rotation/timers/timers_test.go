@@ -425,18 +425,25 @@ func TestStop_WaitsForWhatRuns(t *testing.T) {
 	})
 }
 
-func TestStop_WaitsForTick(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newService(t, clock.New(), 1)
-		s.after = func(string) { time.Sleep(time.Hour) }
-		s.daily("A", time.Minute)
-		time.Sleep(time.Minute)
-		go s.Tick(t.Context())
-		synctest.Wait()
-		if s.Stop(); s.clock.Now().Sub(s.start) != time.Hour+time.Minute {
-			t.Error("Stop did not wait for the callback of Tick")
-		}
-	})
+func TestStopAndTick_WaitForTheCallbackOfAnotherTick(t *testing.T) {
+	for name, wait := range map[string]func(*service){
+		"Stop": func(s *service) { s.Stop() },
+		"Tick": func(s *service) { s.Tick(s.t.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newService(t, clock.New(), 2)
+				s.after = func(string) { time.Sleep(time.Hour) }
+				s.daily("A", time.Minute)
+				time.Sleep(time.Minute)
+				go s.Tick(t.Context())
+				synctest.Wait()
+				if wait(s); s.clock.Now().Sub(s.start) != time.Hour+time.Minute {
+					t.Error("it did not wait")
+				}
+			})
+		})
+	}
 }
 
 func TestStop_BeforeRunEndsRun(t *testing.T) {
@@ -537,6 +544,22 @@ func TestArm_HasCreatedTheTimerWhenItReturns(t *testing.T) {
 		mock.Add(time.Hour)
 		<-rotated
 	}
+}
+
+// Two services on one clock. The callback of the second one arms an overdue card of the
+// first one.
+func TestAdvance_NeverStepsBackForAnOverdueCard(t *testing.T) {
+	mock := clock.NewMock()
+	mock.Set(time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC))
+	first, second := newService(t, mock, 1), newService(t, mock, 1)
+	defer first.Stop()
+	defer second.Stop()
+	overdue := first.call("A", rotation.SetIntervalFirst(first.start.Add(-time.Hour), day, first.start))
+	second.after = func(string) { first.Arm("A", overdue) }
+	second.daily("B", time.Hour)
+	timerstest.Advance(mock, 2*time.Hour)
+	first.want("A 1h0m0s")
+	second.want("B 1h0m0s")
 }
 
 func TestAdvance_PanicsWithoutTimersOnTheClock(t *testing.T) {

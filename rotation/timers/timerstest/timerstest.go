@@ -4,7 +4,6 @@
 package timerstest
 
 import (
-	"context"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -20,12 +19,11 @@ import (
 // steps the clock back.
 func Advance(mock *clock.Mock, d time.Duration) {
 	for end := mock.Now().Add(d); ; {
-		next, armed := tick(mock)
-		switch now := mock.Now(); {
-		case armed && !next.After(now): // a callback of other timers has armed it
+		next, armed := settle(mock)
+		switch {
 		case armed && !next.After(end):
 			mock.Set(next)
-		case now.Equal(end):
+		case mock.Now().Equal(end):
 			return
 		default:
 			mock.Set(end)
@@ -33,17 +31,21 @@ func Advance(mock *clock.Mock, d time.Duration) {
 	}
 }
 
-// tick calls Tick of all timers on the clock and returns the earliest instant for
-// which a card is armed.
-func tick(mock *clock.Mock) (earliest time.Time, armed bool) {
+// settle waits until no card of any timers on the clock is due and no callback is
+// running. It returns the earliest instant for which a card is armed.
+func settle(mock *clock.Mock) (earliest time.Time, armed bool) {
 	all := mocks.Of(mock)
 	if len(all) == 0 {
 		panic("timerstest: no timers run on this clock; make them with timers.New before Advance")
 	}
-	for _, t := range all {
-		next, ok := t.Tick(context.Background())
-		if ok && (!armed || next.Before(earliest)) {
-			earliest, armed = next, true
+	for before, callbacks := -1, 0; before != callbacks; { // a callback may arm a card of other timers
+		before, callbacks, armed = callbacks, 0, false
+		for _, t := range all {
+			next, ok, n := t.Settle()
+			callbacks += n
+			if ok && (!armed || next.Before(earliest)) {
+				earliest, armed = next, true
+			}
 		}
 	}
 	return earliest, armed

@@ -2,7 +2,6 @@
 package mocks
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -10,35 +9,38 @@ import (
 	"github.com/benbjohnson/clock"
 )
 
-// Timers is what timerstest uses of timers.Timers.
-type Timers interface {
-	Tick(ctx context.Context) (next time.Time, armed bool)
+// Timers is what timerstest needs of a timers.Timers.
+type Timers struct {
+	// Settle waits until no card is due and no callback is running. It returns
+	// the earliest instant for which a card is armed, and how many callbacks
+	// have returned so far.
+	Settle func() (next time.Time, armed bool, callbacks int)
 }
 
 var (
 	mu    sync.Mutex
-	users = map[*clock.Mock][]Timers{}
+	users = map[*clock.Mock][]*Timers{}
 )
 
 // Add records that the timers run on the clock.
-func Add(mock *clock.Mock, t Timers) {
+func Add(mock *clock.Mock, t *Timers) {
 	mu.Lock()
 	defer mu.Unlock()
 	users[mock] = append(users[mock], t)
 }
 
 // Remove removes what Add has recorded.
-func Remove(mock *clock.Mock, t Timers) {
+func Remove(mock *clock.Mock, t *Timers) {
 	mu.Lock()
 	defer mu.Unlock()
-	users[mock] = slices.DeleteFunc(slices.Clone(users[mock]), func(u Timers) bool { return u == t })
+	users[mock] = slices.DeleteFunc(users[mock], func(u *Timers) bool { return u == t })
 	if len(users[mock]) == 0 {
 		delete(users, mock)
 	}
 }
 
 // Of returns the timers that run on the clock, in the order of Add.
-func Of(mock *clock.Mock) []Timers {
+func Of(mock *clock.Mock) []*Timers {
 	mu.Lock()
 	defer mu.Unlock()
 	return slices.Clone(users[mock])
