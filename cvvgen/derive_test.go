@@ -28,20 +28,11 @@ func twin(pair []byte, fed string) (digits string, decimals int) {
 	hex := fed + strings.Repeat("0", 32-len(fed))
 	block := make([]byte, 16)
 	for i := range block {
-		b, err := strconv.ParseUint(hex[2*i:2*i+2], 16, 8)
-		if err != nil {
-			panic("not digits")
-		}
+		b := get(strconv.ParseUint(hex[2*i:2*i+2], 16, 8))
 		block[i] = byte(b)
 	}
-	single, err := des.NewCipher(pair[:8])
-	if err != nil {
-		panic(err)
-	}
-	triple, err := des.NewTripleDESCipher(slices.Concat(pair, pair[:8]))
-	if err != nil {
-		panic(err)
-	}
+	single := get(des.NewCipher(pair[:8]))
+	triple := get(des.NewTripleDESCipher(slices.Concat(pair, pair[:8])))
 	first := make([]byte, 8)
 	cipher.NewCBCEncrypter(single, make([]byte, 8)).CryptBlocks(first, block[:8])
 	last := make([]byte, 8)

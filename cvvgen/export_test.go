@@ -8,3 +8,6 @@ var (
 	MustCVK = mustCVK
 	Verbs   = verbs
 )
+
+// Get is get.
+func Get[V any](v V, err error) V { return get(v, err) }

@@ -23,26 +23,14 @@ func unhex(s string) []byte {
 	return b
 }
 
-func mustCVV(s string) CVV {
-	c, err := ParseCVV(s)
+// get returns v, and panics if err is not nil: for fixtures without a test.
+func get[V any](v V, err error) V {
 	if err != nil {
 		panic(err)
 	}
-	return c
+	return v
 }
 
-func mustPAN(s string) PAN {
-	p, err := ParsePAN(s)
-	if err != nil {
-		panic(err)
-	}
-	return p
-}
-
-func mustCVK(s string) CVK {
-	k, err := NewInsecureTestCVK(unhex(s))
-	if err != nil {
-		panic(err)
-	}
-	return k
-}
+func mustCVV(s string) CVV { return get(ParseCVV(s)) }
+func mustPAN(s string) PAN { return get(ParsePAN(s)) }
+func mustCVK(s string) CVK { return get(NewInsecureTestCVK(unhex(s))) }
