@@ -35,13 +35,14 @@ func (r *Reader) recognise(text []byte, first error) (Entry, bool, error) {
 	}
 	r.json.mapping = nil
 	bad := &Error{File: r.file, Line: r.line, Err: first}
+	structured := false
 	for range maxLead {
 		if object, _ := r.json.cloudEvent(text); object != nil {
 			r.daemon, r.parse = true, r.parseDaemonEvent
 			return r.parse(text)
 		}
-		if bad.Hint == "" {
-			bad.Hint = r.hint(text)
+		if !structured && (r.line == bad.Line || bytes.IndexByte(text, '{') >= 0) {
+			bad.Hint, structured = r.hint(text)
 		}
 		r.passOver(text)
 		var err error

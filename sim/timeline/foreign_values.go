@@ -86,11 +86,16 @@ var epochUnits = []struct {
 // parseEpoch reads a time since 1970 in seconds, milliseconds, microseconds or
 // nanoseconds.
 func parseEpoch(key, s string) (time.Time, error) {
-	if strings.ContainsAny(s, "eE") { // the shortest digits that mean the same number
+	digits := len(s)
+	if e := strings.IndexAny(s, "eE"); e >= 0 {
 		f, _ := strconv.ParseFloat(s, 64)
+		digits = e - strings.Count(s, ".")
 		s = strconv.FormatFloat(f, 'f', -1, 64)
 	}
 	whole, fraction, _ := strings.Cut(s, ".")
+	if digits < len(whole)-3 { // 1.78554E+09, but not 1.78554249E9
+		return time.Time{}, syntaxErrorf("%s is a number of %d digits with an exponent: a spreadsheet may have rounded it", key, digits)
+	}
 	fraction = strings.TrimRight(fraction, "0")
 	n, _ := strconv.ParseInt(whole, 10, 64) // what overflows is of no unit
 	const from, to = 100_000_000, 7_289_654_400

@@ -3,6 +3,7 @@ package timeline
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"compress/gzip"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // foreign are the first bytes of formats that a Reader does not read, and the
@@ -169,12 +171,11 @@ func (r *Reader) readError(err error) error {
 }
 
 // hint says what to do with a file whose first line is no timeline's: of a log, its
-// members or columns and what they could be mapped to.
-func (r *Reader) hint(text []byte) string {
-	if bytes.HasPrefix(text, []byte("<")) {
-		return "it looks like XML or HTML: convert it to JSON lines or CSV first"
-	}
-	names, what := r.json.paths(text), "members"
+// members or columns and what they could be mapped to. structured reports whether
+// the line has any.
+func (r *Reader) hint(text []byte) (advice string, structured bool) {
+	names, embedding := r.json.paths(text)
+	what := "members"
 	if len(names) == 0 {
 		what = "columns"
 		for _, comma := range ",;\t" {
@@ -182,18 +183,39 @@ func (r *Reader) hint(text []byte) string {
 				names, _ = c.row(r.untrimmed)
 			}
 		}
-	}
-	if what == "columns" && slices.ContainsFunc(names, isValue) {
-		return "" // it is not a header
+		if len(names) < 3 || slices.ContainsFunc(names, isValue) { // it is not a header
+			return lookOf(text), false
+		}
 	}
 	has := map[string]bool{}
 	for _, name := range names {
 		has[name] = true
 	}
-	if len(names) < 3 && what == "columns" || len(names) == 0 || has[keyTimeline] || has[keyAt] && has[keyCard] && has[keyEvent] {
+	switch {
+	case has[keyTimeline] || has[keyAt] && has[keyCard] && has[keyEvent]:
+		return "", true
+	case embedding != "":
+		return fmt.Sprintf("its member %s is JSON in a string; extract it first: jq -r .%s FILE | cvvsim verify -", embedding, embedding), true
+	}
+	return fmt.Sprintf("its %s are %s; to read it as a log: %s, and --map-event THEIRS=OURS for each kind of event", what, list(names), suggestion(names)), true
+}
+
+// lookOf says what a line that is neither JSON nor CSV looks like; "" for a timeline
+// in the text spelling.
+func lookOf(text []byte) string {
+	looks := "plain text"
+	first, _, _ := bytes.Cut(text, []byte(" "))
+	switch {
+	case !utf8.Valid(text) || bytes.ContainsAny(text, "\x00\x01\x02\x03\x04"):
+		looks = "a binary file"
+	case text[0] == '<':
+		looks = "XML or HTML"
+	case bytes.IndexByte(first, '=') > 0:
+		looks = "key=value pairs"
+	case strings.IndexByte("+0123456789", text[0]) >= 0 || string(first) == keyRules:
 		return ""
 	}
-	return fmt.Sprintf("its %s are %s; to read it as a log: %s, and --map-event THEIRS=OURS for each kind of event", what, list(names), suggestion(names))
+	return "it looks like " + looks + ": convert it to JSON lines or CSV first"
 }
 
 // likely are names that other systems give to our fields, without case, underscores
@@ -244,11 +266,12 @@ func suggestion(names []string) string {
 	return "--map " + flag
 }
 
-// paths returns the paths of an object's members, nil if the line has no object.
-func (j *jsonDecoder) paths(text []byte) (names []string) {
+// paths returns the paths of an object's members, nil if the line has no object, and
+// the first one that is a string of JSON.
+func (j *jsonDecoder) paths(text []byte) (names []string, embedding string) {
 	brace := bytes.IndexByte(text, '{')
 	if brace < 0 {
-		return nil
+		return nil, ""
 	}
 	j.source.Reset(text[brace:])
 	j.dec.Reset(&j.source)
@@ -259,11 +282,15 @@ func (j *jsonDecoder) paths(text []byte) (names []string) {
 				return j.object(walk(prefix + name + "."))
 			}
 			names = append(names, prefix+name)
-			return j.dec.SkipValue()
+			value, err := j.dec.ReadValue()
+			if bytes.HasPrefix(value, []byte(`"{\"`)) && !isValue(prefix+name) {
+				embedding = cmp.Or(embedding, prefix+name)
+			}
+			return err
 		}
 	}
 	if j.object(walk("")) != nil {
-		return nil
+		return nil, ""
 	}
-	return names
+	return names, embedding
 }
