@@ -127,6 +127,7 @@ func TestMapping_ReadsLogsAsTheyAre(t *testing.T) {
 		{"CSV, semicolons", "\ufefftime;id;type\r\n2026-08-01T00:01:36Z;c1;MANUAL\r\n", "2: " + logEntry, 0, 0, 0},
 		{"CSV, tabs and an empty last cell", "time\tid\ttype\trotate\n2026-08-01T00:01:36Z\tc1\tMANUAL\t\n", "2: " + logEntry, 0, 0, 0},
 		{"CSV, other events", "time,id,type\n1785542496,c1,LOGIN\n1785542496,c1,MANUAL\n", "3: " + logEntry, 1, 0, 0},
+		{"CSV's header behind JSON", logLine + "\ntime,id,type\n1785542496,c1,MANUAL\n", "1: " + logEntry, 0, 2, 2},
 		{"CSV, what is no row", "sep=,\ntime,id,type\n1785542496,c1,MANUAL\n\n1,\"2\n(1 row)\n1785542496,c1", "3: " + logEntry, 0, 4, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -165,6 +166,7 @@ func TestMapping_RefusesWhatCouldMeanTwoThings(t *testing.T) {
 		{"an interval of 24", valueLine(`"interval":24`), "map interval_hours"},
 		{"a quoted interval of 24", valueLine(`"interval":"24"`), "map interval_hours"},
 		{"a month", valueLine(`"interval":"P1M"`), "not a duration"},
+		{"days beyond ten years", valueLine(`"interval":"P3651D"`), "ten years"},
 		{"days beyond an int", valueLine(`"interval":"P99999999999999999999D"`), "ten years"},
 		{"no duration", valueLine(`"interval":"PT"`), "not a duration"},
 		{"hours with a half", valueLine(`"interval_hours":1.5`), "whole hours"},
@@ -229,6 +231,7 @@ func TestReader_ReadsTimelinesInOtherForms(t *testing.T) {
 
 		{"gzip cut off", zip(own + "\n" + own)[:40], "test:1: the gzip file is cut off here", "copy the file again"},
 		{"gzip damaged", zip(own + "\n")[:40] + "xxxxxxxxxxxxxxxxxxxx", "test:1: the gzip file is damaged here", "copy the file again"},
+		{"gzip with a wrong checksum", strings.Replace(zip(own+"\n"+own), zip(own + "\n" + own)[len(zip(own+"\n"+own))-8:], "checksum", 1), "the gzip file is damaged here", "copy the file again"},
 		{"gzip and more", zip(own+"\n") + "more than ten bytes", "test:2: the gzip file is damaged here", "copy the file again"},
 		{"gzip's header alone", "\x1f\x8b\x08\x00", "test:1: the gzip file is cut off here", "copy the file again"},
 		{"zstd", "\x28\xb5\x2f\xfd\x04\x00", "it looks like zstd", "zstd -dc FILE | cvvsim verify -"},
