@@ -630,3 +630,16 @@ func TestTimers_AllocateNothingInTheSteadyState(t *testing.T) {
 		t.Errorf("%v allocations in %d steps; %d callbacks in all", n, cards, fired)
 	}
 }
+
+func TestAdvance_StepsBackByANegativeDuration(t *testing.T) {
+	mock := clock.NewMock()
+	s := newService(t, mock, 1)
+	defer s.Stop()
+	s.daily("A", 12*time.Hour)
+	for _, d := range []time.Duration{6 * time.Hour, -2 * time.Hour, 8*time.Hour - 1} {
+		timerstest.Advance(mock, d)
+		s.want()
+	}
+	timerstest.Advance(mock, 1)
+	s.want("A 12h0m0s")
+}
