@@ -4,8 +4,9 @@
 // The searches test a [System]: it decides the events of cards and stores their
 // states. [Rules] makes a System of rotation.Rules. Each of [Bugs] is a system or a
 // host that is wrong in one known way. Package enginecheck puts the engine behind
-// the same interface; [OnTimers] simulates hosts with package rotation/timers. Three searches look for a broken invariant (see
-// [Invariants]):
+// the same interface; [OnTimers] simulates hosts with package rotation/timers. Package
+// checktest runs the searches in the tests of a service, and a [Poller] has them run the
+// service's poller. Three searches look for a broken invariant (see [Invariants]):
 //
 //   - [Campaign] simulates hosts: timers fire late, twice or never, nodes crash,
 //     clocks step. The seed alone decides a run, so a seed reproduces it.

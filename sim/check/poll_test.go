@@ -2,6 +2,8 @@ package check
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -138,5 +140,25 @@ func TestClosure_VisitsSystemsOfEachStoredForm(t *testing.T) {
 	}
 	if r := SmallClosure(opaque{theRules}).Run(context.Background()); r.States != 0 || r.Closed || r.Failure != nil {
 		t.Errorf("of an unknown form: %+v", r)
+	}
+}
+
+func TestOutcomeOf_TellsRefusalsFromErrors(t *testing.T) {
+	state, d, _ := rotation.Rules{}.Decide(rotation.State{}, rotation.SetInterval(time.Unix(0, startOfRuns), time.Hour))
+	_, _, refused := rotation.Rules{}.Decide(state, rotation.Forced(time.Time{}))
+	next := startOfRuns + int64(time.Hour)
+	for _, test := range []struct {
+		err  error
+		want Outcome
+	}{
+		{nil, Outcome{Rule: rotation.R8, Reason: rotation.ReasonIntervalSet, Rescheduled: true, Next: next}},
+		{fmt.Errorf("card A: %w", refused), Outcome{Refused: RefusedInstant, Next: next}},
+		{errors.New("no connection"), Outcome{Err: "no connection", Next: next}},
+	} {
+		t.Run(test.want.String(), func(t *testing.T) {
+			if got := OutcomeOf(d, state, test.err); got != test.want {
+				t.Errorf("got %+v, want %+v", got, test.want)
+			}
+		})
 	}
 }

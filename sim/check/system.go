@@ -95,15 +95,16 @@ type Outcome struct {
 // service returned for it. An error that is not a [*rotation.EventError] is Err.
 func OutcomeOf(d rotation.Decision, after rotation.State, err error) Outcome {
 	out := Outcome{Next: ViewOf(after).Next}
-	switch refused := (*rotation.EventError)(nil); {
-	case errors.As(err, &refused):
-		out.Refused = RefusalOf(err)
-	case err != nil:
-		out.Err = err.Error()
-	default:
-		out.Rule, out.Reason, out.Rotated, out.Rescheduled = d.Rule, d.Reason(), d.Rotate(), d.Reschedule()
-		out.Scenario, out.Missed = d.Scenario, d.Missed
+	if err != nil {
+		if refused := (*rotation.EventError)(nil); errors.As(err, &refused) {
+			out.Refused = RefusalOf(err)
+		} else {
+			out.Err = err.Error()
+		}
+		return out
 	}
+	out.Rule, out.Reason, out.Rotated, out.Rescheduled = d.Rule, d.Reason(), d.Rotate(), d.Reschedule()
+	out.Scenario, out.Missed = d.Scenario, d.Missed
 	return out
 }
 

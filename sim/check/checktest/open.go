@@ -40,8 +40,9 @@ func (c connector) Connect(context.Context) (driver.Conn, error) {
 type conn struct {
 	driver.Conn
 	crash func(where string, disconnect func())
-	tx    driver.Tx // nil: none
-	dead  bool      // the process has died and this was its connection
+	tx    driver.Tx   // nil: none
+	rows  driver.Rows // of the query that has just run; nil: none
+	dead  bool        // the process has died and this was its connection
 }
 
 var (
@@ -51,10 +52,13 @@ var (
 
 // disconnect does what the server does when a process dies.
 func (c *conn) disconnect() {
+	if c.rows != nil {
+		_ = c.rows.Close()
+	}
 	if c.tx != nil {
 		_ = c.tx.Rollback()
 	}
-	c.dead, c.tx = true, nil
+	c.dead, c.rows, c.tx = true, nil, nil
 }
 
 // IsValid keeps a dead connection out of the pool.
@@ -157,9 +161,12 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (r dr
 	if !ok {
 		return nil, errNoContext
 	}
-	err = s.conn.around(s.what, func() (err error) { r, err = q.QueryContext(ctx, args); return err })
-	if err != nil && r != nil {
-		r.Close()
-	}
+	err = s.conn.around(s.what, func() (err error) {
+		if r, err = q.QueryContext(ctx, args); err == nil {
+			s.conn.rows = r
+		}
+		return err
+	})
+	s.conn.rows = nil
 	return r, err
 }
