@@ -1,6 +1,6 @@
 // Package command is the frame that cvvsim and cvvd share: a root command whose
-// help is hand-written text, errors that carry a hint and an exit status, a
-// completion command and the version.
+// help is hand-written text, errors that carry a hint and an exit status, files that
+// appear complete, a completion command and the version.
 //
 // A program's main calls a function of this form, which tests call as well:
 //

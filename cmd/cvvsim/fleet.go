@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,17 +92,16 @@ func (c *cli) fleet(cmd *cobra.Command, o *fleetOptions, args []string) error {
 	if err := o.check(cmd, args); err != nil {
 		return command.Hint(err, advice)
 	}
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-
-	var file *replacement
-	if o.writeEvents != "" {
+	var file *command.File
+	if o.Record {
 		var err error
-		if file, err = replaceFile(o.writeEvents); err != nil {
+		if file, err = c.Create(o.writeEvents); err != nil { // signals still end a wait for a FIFO's reader
 			return command.Hint(fmt.Errorf("--write-timeline: %w", err), "name a file in a directory that can be written to")
 		}
-		defer file.discard()
+		defer file.Discard()
 	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	f, err := c.forecast(ctx, o)
 	var refused *fleet.FieldError
 	switch {
@@ -132,11 +128,18 @@ func (c *cli) fleet(cmd *cobra.Command, o *fleetOptions, args []string) error {
 		return err
 	}
 	if file != nil {
-		if err := file.fill(f.WriteTimeline); err != nil {
+		if err := f.WriteTimeline(file); err != nil {
+			return fmt.Errorf("--write-timeline: %w", err)
+		}
+		if err := file.Commit(); err != nil {
 			return fmt.Errorf("--write-timeline: %w", err)
 		}
 	}
-	_, err = page.WriteTo(c.Stdout)
+	out := c.Stdout
+	if o.writeEvents == "-" {
+		out = c.Stderr
+	}
+	_, err = page.WriteTo(out)
 	return err
 }
 
@@ -186,7 +189,12 @@ func (o *fleetOptions) check(cmd *cobra.Command, args []string) error {
 		o.Burst.Within = 0
 	}
 	o.Outage.From = o.outageFrom.after(o.Start)
-	o.Record = o.writeEvents != ""
+	switch o.Record = set("write-timeline"); {
+	case o.Record && o.writeEvents == "":
+		return errors.New("--write-timeline needs a file")
+	case o.writeEvents == "-" && set("output"):
+		return errors.New("--write-timeline - and -o exclude each other: both are for standard output")
+	}
 	return nil
 }
 
@@ -231,38 +239,6 @@ func (c *cli) progress(what string) (report func(done, total int64), finish func
 		defer mu.Unlock()
 		line.show("%s %d %%", what, int(100*float64(done)/float64(total)))
 	}, line.clear
-}
-
-// replacement is a file that takes another's place when it is complete.
-type replacement struct {
-	*os.File
-	name string
-}
-
-func replaceFile(name string) (*replacement, error) {
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return nil, fmt.Errorf("%s is a directory", name)
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".cvvsim-*")
-	if err != nil {
-		return nil, err
-	}
-	return &replacement{f, name}, nil
-}
-
-// fill writes the file and puts it in place.
-func (r *replacement) fill(write func(io.Writer) error) error {
-	out := bufio.NewWriterSize(r, 64<<10)
-	if err := errors.Join(write(out), out.Flush(), r.Chmod(0o644), r.Close()); err != nil {
-		return err
-	}
-	return os.Rename(r.Name(), r.name)
-}
-
-// discard removes the file unless it is in place.
-func (r *replacement) discard() {
-	r.Close()
-	os.Remove(r.Name())
 }
 
 // instantFlag is an instant in RFC 3339.
