@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,7 +99,7 @@ func (c *cli) checkCommand() *cobra.Command {
 			if err := o.check(cmd, args); err != nil {
 				return command.Hint(err, "run cvvsim check --help for the flags")
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			return c.check(ctx, cmd, &o)
 		},
@@ -228,7 +229,7 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 	}
 	r := report.New(report.Options{
 		System: o.system, Bug: o.bug, Sentence: sentence, Preset: o.preset, Workers: o.workers,
-		MinRuns: int64(ciSize.seeds), MinReplicas: int64(ciSize.replicas),
+		MinRuns: int64(ciSize.seeds), MinReplicas: int64(ciSize.replicas), Dir: o.dir, GoTest: o.goTest, Write: c.WriteFile,
 	})
 	open := func() bool { return r.Open() && ctx.Err() == nil }
 	search := func(first, last, lastReplica uint64, limit time.Duration) {
@@ -261,9 +262,7 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 
 // finish prints the report and turns its result into an exit status.
 func (c *cli) finish(ctx context.Context, o *checkOptions, out *bufio.Writer, r *report.Report) error {
-	if err := r.Finish(ctx, o.dir, o.goTest); err != nil {
-		return err
-	}
+	r.Finish(ctx)
 	var err error
 	switch o.output {
 	case "json":
@@ -273,13 +272,23 @@ func (c *cli) finish(ctx context.Context, o *checkOptions, out *bufio.Writer, r 
 	default:
 		err = r.WriteText(out)
 	}
-	if err := errors.Join(err, out.Flush()); err != nil {
+	f := r.Failure
+	switch err := errors.Join(err, out.Flush()); {
+	case err != nil && f != nil:
+		fmt.Fprintf(c.Stderr, "error: %v\nerror: the invariant %s is broken\nhint: %s\n", err, f.Invariant, f.Reproduce)
+		return command.Status(exitDifference)
+	case err != nil:
 		return err
 	}
 	if speed := r.Speed(); speed != "" {
 		fmt.Fprintf(c.Stderr, "note: %s\n", speed)
 	}
-	if o.goTest && r.Failure != nil && r.Failure.GoTest == "" {
+	if f != nil {
+		for _, why := range f.Unwritten {
+			fmt.Fprintf(c.Stderr, "warning: not written, so printed: %s\n", why)
+		}
+	}
+	if o.goTest && f != nil && f.GoTest == "" && f.Source == "" {
 		fmt.Fprintln(c.Stderr, "note: no Go test written: this failure needs more than events given to package rotation")
 	}
 	if status := checkStatus[r.Result]; status != exitDone {

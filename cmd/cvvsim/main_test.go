@@ -157,6 +157,16 @@ func TestCheck_OutputDoesNotDependOnWorkers(t *testing.T) {
 	}
 }
 
+// Standard output that cannot be written does not hide a finding.
+func TestCheck_FullDiskKeepsFinding(t *testing.T) {
+	var errs bytes.Buffer
+	status := run(context.Background(), []string{"check", "--bug", "drift", "--out", t.TempDir()}, strings.NewReader(""), fullDisk{}, &errs)
+	want := "error: disk full\nerror: the invariant phase-kept is broken\nhint: cvvsim check --bug drift --seeds 1\n"
+	if status != exitDifference || !strings.Contains(errs.String(), want) {
+		t.Errorf("status %d, stderr %q, want %q", status, errs.String(), want)
+	}
+}
+
 // A forecast that is interrupted says so, prints nothing and leaves no file.
 func TestFleet_InterruptLeavesNoPartialFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())

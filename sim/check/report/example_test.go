@@ -16,9 +16,7 @@ func Example() {
 	r := report.New(report.Options{Workers: 1, MinRuns: 1000})
 	rules := check.Campaign(check.Rules(rotation.Rules{}), check.Bug{})
 	r.AddCampaign(rules.Run(context.Background(), campaign.Options{First: 1, Last: 10}))
-	if err := r.Finish(context.Background(), ".", false); err != nil {
-		fmt.Println(err)
-	}
+	r.Finish(context.Background())
 	if err := r.WriteText(os.Stdout); err != nil {
 		fmt.Println(err)
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"strings"
@@ -42,7 +43,9 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	fact("also broken", strings.Join(x.Also, ", "))
 	fact("reproduce", x.Reproduce)
 	fact("options", x.Options)
-	fact("timeline", x.File)
+	fact("timeline", cmp.Or(x.File, x.Timeline))
+	fact("Go test", cmp.Or(x.GoTest, x.Source))
+	fact("unwritten", strings.Join(x.Unwritten, "\n"))
 	fact("the host", strings.Join(x.Journal, "\n"))
 	if r.found != nil && !r.found.FromState {
 		var err error

@@ -1,6 +1,6 @@
 // Package report renders what the searches of packages check and enginecheck
-// found: as text for a person, as JSON and as an HTML page. It writes a failure's
-// timeline and Go test to files.
+// found: as text for a person, as JSON and as an HTML page. A failure's timeline and Go
+// test go to files, or into the report where they cannot be written.
 package report
 
 import (
@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -27,8 +26,12 @@ type Options struct {
 	Sentence    string // what the bug gets wrong
 	Preset      string // of the exhaustive searches; default "ci"
 	Workers     int
-	MinRuns     int64 // campaigns of fewer runs need not meet every coverage goal
-	MinReplicas int64 // the same for campaigns of replicas
+	MinRuns     int64  // campaigns of fewer runs need not meet every coverage goal
+	MinReplicas int64  // the same for campaigns of replicas
+	Dir         string // folder of a failure's files; default the current one
+	GoTest      bool   // also write a Go test of a failure
+	// Write writes a file. If it returns an error, or is nil, the report has the content.
+	Write func(name string, content []byte) error
 }
 
 // Report is what a check did and found. Its JSON form is stable.
@@ -119,6 +122,8 @@ type Failure struct {
 	Timeline  string   `json:"timeline,omitempty"`
 	File      string   `json:"timeline_file,omitempty"`
 	GoTest    string   `json:"go_test_file,omitempty"`
+	Unwritten []string `json:"not_written,omitempty"` // why a file is missing
+	Source    string   `json:"go_test,omitempty"`     // of a Go test that is in no file
 	Replay    string   `json:"replay,omitempty"`
 	Reproduce string   `json:"reproduce"`
 }
@@ -215,9 +220,9 @@ func (r *Report) unmet() (unmet []string) {
 	return unmet
 }
 
-// Finish decides the result when all searches have ended, ctx possibly early. It
-// writes a failure's timeline to the folder, and its Go test if goTest is set.
-func (r *Report) Finish(ctx context.Context, dir string, goTest bool) error {
+// Finish decides the result when all searches have ended, ctx possibly early, and writes
+// a failure's files. The report has what could not be written.
+func (r *Report) Finish(ctx context.Context) {
 	r.Elapsed = math.Round(time.Since(r.started).Seconds()*1000) / 1000
 	r.PerSecond = r.perSecond()
 	r.MustMeet = r.Bug == "" && r.runs >= r.options.MinRuns
@@ -233,10 +238,9 @@ func (r *Report) Finish(ctx context.Context, dir string, goTest bool) error {
 	default:
 		r.Result = ResultPassed
 	}
-	if r.found == nil {
-		return nil
+	if r.found != nil {
+		r.writeFiles(r.found)
 	}
-	return r.writeFiles(r.found, dir, goTest)
 }
 
 func (r *Report) perSecond() int64 {
@@ -281,7 +285,7 @@ func (r *Report) reproduce(seed uint64) string {
 }
 
 // writeFiles writes the failure's files and fills in Failure.
-func (r *Report) writeFiles(f *check.Failure, dir string, goTest bool) error {
+func (r *Report) writeFiles(f *check.Failure) {
 	x := &Failure{
 		Invariant: f.Invariant.String(), Rule: f.Invariant.Rule(), Sentence: f.Invariant.Sentence(), Also: names(f.Also),
 		Paragraph: f.Paragraph(), Seed: f.Seed, Options: f.Options, Found: f.Found, Events: len(f.Events),
@@ -289,7 +293,7 @@ func (r *Report) writeFiles(f *check.Failure, dir string, goTest bool) error {
 	}
 	r.Failure = x
 	if f.FromState {
-		return nil // a timeline starts with a new card
+		return // a timeline starts with a new card
 	}
 	name := "check-" + x.Invariant
 	if r.Bug != "" {
@@ -302,20 +306,32 @@ func (r *Report) writeFiles(f *check.Failure, dir string, goTest bool) error {
 	}
 	comments = append(comments, "", "What each event expects is what the reference model says of it.", "Found by: "+x.Reproduce)
 	text, err := f.Timeline(comments...)
-	if err != nil {
-		return err
+	x.Timeline = string(text)
+	if x.File = r.write(name+".timeline", text, err); x.File != "" {
+		x.Replay = "cvvsim replay " + x.File
 	}
-	x.Timeline, x.File = string(text), filepath.Join(dir, name+".timeline")
-	x.Replay = "cvvsim replay " + x.File
-	if err := os.WriteFile(x.File, text, 0o644); err != nil || !goTest || f.NeedsHost {
-		return err
+	if !r.options.GoTest || f.NeedsHost {
+		return
 	}
-	x.GoTest = filepath.Join(dir, strings.ReplaceAll(name, "-", "_")+"_test.go")
 	source, err := f.GoTest()
-	if err != nil {
-		return err
+	if x.GoTest = r.write(strings.ReplaceAll(name, "-", "_")+"_test.go", source, err); x.GoTest == "" {
+		x.Source = string(source)
 	}
-	return os.WriteFile(x.GoTest, source, 0o644)
+}
+
+// write writes a file of the failure and returns its path, "" if the report must have
+// the content.
+func (r *Report) write(name string, content []byte, err error) (path string) {
+	path = filepath.Join(r.options.Dir, name)
+	if err == nil && r.options.Write != nil {
+		if err = r.options.Write(path, content); err == nil {
+			return path
+		}
+	}
+	if err != nil {
+		r.Failure.Unwritten = append(r.Failure.Unwritten, fmt.Sprintf("%s: %v", name, err))
+	}
+	return ""
 }
 
 // WriteJSON writes the report as one object.

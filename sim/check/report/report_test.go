@@ -19,7 +19,7 @@ const minRuns, minReplicas = 20, 10
 
 func finished(t *testing.T, r *Report) string {
 	t.Helper()
-	must.Do(t, r.Finish(context.Background(), t.TempDir(), false))
+	r.Finish(context.Background())
 	var text, object bytes.Buffer
 	if err := r.WriteText(&text); err != nil {
 		t.Error(err)
@@ -36,12 +36,48 @@ func (d fullDisk) Write([]byte) (int, error) { return 0, d.error }
 
 func TestWrite_ReturnsTheWritersError(t *testing.T) {
 	r := New(Options{})
-	must.Do(t, r.Finish(t.Context(), t.TempDir(), false))
+	r.Finish(t.Context())
 	full := fullDisk{errors.New("no space left on device")}
 	for name, write := range map[string]func(io.Writer) error{"text": r.WriteText, "JSON": r.WriteJSON, "HTML": r.WriteHTML} {
 		t.Run(name, func(t *testing.T) {
 			if err := write(full); !errors.Is(err, full.error) {
 				t.Errorf("got %v, want %v", err, full.error)
+			}
+		})
+	}
+}
+
+// A failure's files are in the report where they cannot be written.
+func TestFinish_FailureIsNeverLost(t *testing.T) {
+	bug, _ := check.FindBug("drift")
+	found := check.Campaign(bug.System(), bug).Run(t.Context(), campaign.Options{First: 1, Last: 100})
+	full := errors.New("no space left on device")
+	for _, test := range []struct {
+		name   string
+		write  func(string, []byte) error
+		inline bool
+		why    string
+	}{
+		{"written", func(string, []byte) error { return nil }, false, ""},
+		{"full disk", func(string, []byte) error { return full }, true, "no space left on device"},
+		{"no file wanted", nil, true, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := New(Options{Bug: "drift", Dir: "folder", GoTest: true, Write: test.write})
+			r.AddCampaign(found)
+			text := finished(t, r)
+			var page bytes.Buffer
+			must.Do(t, r.WriteHTML(&page))
+			for _, out := range []string{text, page.String()} {
+				if strings.Contains(out, "Found by: cvvsim check --bug drift") != test.inline || strings.Contains(out, "func TestFound") != test.inline {
+					t.Errorf("timeline or Go test: inline is not %t in\n%s", test.inline, out)
+				}
+				if strings.Contains(out, "folder/check-drift-phase-kept.timeline") == test.inline || !strings.Contains(out, test.why) {
+					t.Errorf("no path, or not %q, in\n%s", test.why, out)
+				}
+			}
+			if r.Result != ResultBroken {
+				t.Errorf("result %s", r.Result)
 			}
 		})
 	}

@@ -124,20 +124,31 @@ func (r *Report) cardFailure(w io.Writer) {
 		})
 	}
 	fmt.Fprintln(w, choose(x.NeedsHost, "\nWhat happened to this card:\n", "\nThe events, shrunk; after => what the rules say:\n"))
-	indented(w, lastLines(lines, 24, ", in the file"))
-	fmt.Fprintf(w, "\n  written to %s\n", x.File)
-	if x.GoTest != "" {
-		fmt.Fprintf(w, "  Go test    %s\n", x.GoTest)
+	indented(w, lastLines(lines, 24, choose(x.File != "", ", in the file", ", in the timeline below")))
+	fmt.Fprintln(w)
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "  %-10s %s\n", name, value)
+		}
 	}
-	fmt.Fprintf(w, "  replay     %s\n", x.Replay)
-	if x.NeedsHost {
-		fmt.Fprintln(w, "             (each decision by itself is right: the host is at fault, see above)")
-	} else {
-		fmt.Fprintf(w, "  verify     cvvsim verify %s   (no difference: package rotation gets it right)\n", x.File)
+	row("written to", x.File)
+	row("Go test", x.GoTest)
+	for _, why := range x.Unwritten {
+		row("unwritten", why)
 	}
-	fmt.Fprintf(w, "  reproduce  %s\n", x.Reproduce)
-	if x.Options != "" {
-		fmt.Fprintf(w, "  options    %s\n", x.Options)
+	row("replay", x.Replay)
+	if x.File != "" && x.NeedsHost {
+		row("", "(each decision by itself is right: the host is at fault, see above)")
+	} else if x.File != "" {
+		row("verify", "cvvsim verify "+x.File+"   (no difference: package rotation gets it right)")
+	}
+	row("reproduce", x.Reproduce)
+	row("options", x.Options)
+	if x.File == "" {
+		fmt.Fprintf(w, "\nThe timeline:\n\n%s", x.Timeline)
+	}
+	if x.Source != "" {
+		fmt.Fprintf(w, "\nThe Go test:\n\n%s", x.Source)
 	}
 }
 
