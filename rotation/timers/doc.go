@@ -57,7 +57,7 @@
 //
 // # Limits
 //
-// Timers knows what Arm and the callback told it, in this process. A slot that another
-// process moves ahead to an earlier time is noticed at the old one. After a restart, arm
-// all cards from the stored states. A card takes some 36 bytes beside its id.
+// Timers knows what Arm and the callback told it, in this process. If another process
+// sets an earlier slot, Timers wakes at the old one. After a restart, arm all cards from
+// the stored states. A card takes some 36 bytes beside its id.
 package timers

@@ -11,7 +11,7 @@ import (
 
 // Nodes with package rotation/timers lose no wake-up, and the seed decides each run.
 func TestCampaign_HoldsOnTimers(t *testing.T) {
-	r := Campaign(OnTimers(rotation.Rules{}), Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: 500, Twice: true})
+	r := Campaign(OnTimers(rotation.Rules{}), Bug{}).Run(context.Background(), campaign.Options{First: 1, Last: 150, Twice: true})
 	if r.Failure != nil {
 		t.Fatalf("seed %d, %s\n%s\n%s", r.Failure.Seed, r.Failure.Options, r.Failure.Paragraph(), strings.Join(r.Failure.Journal, "\n"))
 	}
