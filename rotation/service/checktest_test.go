@@ -15,11 +15,8 @@ import (
 
 	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
-	"cvvrotation/rotation/service/postgres/pgtest"
 	"cvvrotation/sim/check"
 	"cvvrotation/sim/check/checktest"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // planted is the fault that TestChecktest_FindsPlantedFaults sets in a child process.
@@ -46,12 +43,8 @@ func TestIssuer_SurvivesCrashes(t *testing.T) {
 				return err
 			},
 			Found: func() (e checktest.Effects) {
-				if _, err := db.Exec("UPDATE cards SET version = version"); err != nil {
-					t.Errorf("a new process cannot write: %v", err)
-				}
-				if err := db.QueryRow("SELECT version, (SELECT count(*) FROM outbox) FROM cards").Scan(&e.Rotations, &e.Events); err != nil {
-					t.Error(err)
-				}
+				must.Get(db.Exec("UPDATE cards SET version = version"))(t) // the dead process holds no lock
+				must.Do(t, db.QueryRow("SELECT version, (SELECT count(*) FROM outbox) FROM cards").Scan(&e.Rotations, &e.Events))
 				e.Acted = int(told.Load())
 				return e
 			},
@@ -125,60 +118,6 @@ func (c *issuerCard) Restore(stored []byte) error {
 	return errors.Join(storeState(context.Background(), tx, c.id, state, false), tx.Commit())
 }
 
-// crashTracer calls crash for pgx, as the documentation of checktest.Crash says.
-type crashTracer struct {
-	crash func(where string, disconnect func())
-}
-
-func (t crashTracer) TraceQueryStart(ctx context.Context, c *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
-	t.crash("before "+d.SQL, func() { c.PgConn().Conn().Close() })
-	return ctx
-}
-
-func (t crashTracer) TraceQueryEnd(_ context.Context, c *pgx.Conn, d pgx.TraceQueryEndData) {
-	t.crash("after "+d.CommandTag.String(), func() { c.PgConn().Conn().Close() })
-}
-
-func TestIssuerOnPGX_SurvivesCrashes(t *testing.T) {
-	checktest.Crash(t, func(t *testing.T, crash func(where string, disconnect func())) checktest.Operation {
-		ctx := t.Context()
-		url := pgtest.Start(t)
-		config := must.Get(pgx.ParseConfig(url))(t)
-		config.Tracer = crashTracer{crash}
-		connect := func(config *pgx.ConnConfig) *pgx.Conn {
-			conn := must.Get(pgx.ConnectConfig(ctx, config))(t)
-			t.Cleanup(func() { conn.Close(context.Background()) })
-			return conn
-		}
-		conn := connect(config)
-		must.Get(conn.Exec(ctx, "CREATE TABLE cards (version int); CREATE TABLE outbox (version int); INSERT INTO cards VALUES (0)"))(t)
-		const publish = "INSERT INTO outbox SELECT version FROM cards"
-		return checktest.Operation{
-			Do: func() error {
-				err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-					_, err := tx.Exec(ctx, "UPDATE cards SET version = version + 1")
-					if err == nil && planted != eventOutside {
-						_, err = tx.Exec(ctx, publish)
-					}
-					return err
-				})
-				if err == nil && planted == eventOutside {
-					_, err = conn.Exec(ctx, publish)
-				}
-				return err
-			},
-			Found: func() (e checktest.Effects) {
-				config.Tracer = nil
-				row := connect(config).QueryRow(ctx, "SELECT version, (SELECT count(*) FROM outbox) FROM cards")
-				if err := row.Scan(&e.Rotations, &e.Events); err != nil {
-					t.Error(err)
-				}
-				return e
-			},
-		}
-	})
-}
-
 // Each fault fails the issuer's tests, which are one call each, with an explanation.
 func TestChecktest_FindsPlantedFaults(t *testing.T) {
 	if planted != "" {
@@ -194,7 +133,6 @@ func TestChecktest_FindsPlantedFaults(t *testing.T) {
 		{unslottedPollers, "TestIssuer_FollowsTheRules", "Then another poller rotated the card again"},
 		{rotateBeforePersist, "TestIssuer_SurvivesCrashes", "the process died before UPDATE cards SET: 0 rotations in the database, 0 events, acted 1 times"},
 		{eventOutside, "TestIssuer_SurvivesCrashes", "the process died after COMMIT: 1 rotations in the database, 0 events, acted 0 times"},
-		{eventOutside, "TestIssuerOnPGX_SurvivesCrashes", "the process died after COMMIT: 1 rotations in the database, 0 events"},
 	} {
 		t.Run(string(test.fault)+"/"+test.test, func(t *testing.T) {
 			child := exec.Command(os.Args[0], "-test.run=^"+test.test+"$")

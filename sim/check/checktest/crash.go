@@ -111,10 +111,9 @@ func runUntil(t *testing.T, open func(*testing.T, func(string, func())) Operatio
 	case <-died:
 	}
 	run(false)
-	e = o.Found()
-	close(counted)
-	<-ended
-	return met, e, err
+	defer func() { <-ended }() // then err is set
+	defer close(counted)
+	return met, o.Found(), err
 }
 
 // check reports what must not be found.
