@@ -10,6 +10,6 @@
 // counters for the rest. [Audit] checks a history from outside, by the events and
 // the answers alone.
 //
-// A run is a function of its seed, except for the digits of CVVs and the random
-// service codes. No decision depends on these.
+// A run is a function of its seed: its generators draw CVVs and service codes from it,
+// and seal them in the clear. Packages cvvgen and seal are tested elsewhere.
 package enginecheck

@@ -3,7 +3,9 @@ package enginecheck
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cvvrotation/cvvgen"
@@ -11,17 +13,126 @@ import (
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/internal/splitmix"
 )
 
 // deriver derives the CVVs of runs with derived CVVs.
 var deriver = mustDeriver()
 
-// generator returns the generator of a replica with these keys.
-func (o options) generator(keys *seal.Keyring) engine.Generator {
-	if o.derived {
-		return engine.Derived(deriver, keys)
+// newGenerator returns the generator of a replica with these keys, the current one
+// first. Its digits and service codes are a function of the run's seed, the step, and
+// how many draws the step has made.
+func (r *run) newGenerator(keys ...uint32) engine.Generator {
+	ring := keyring(keys[0], keys[1:]...)
+	if r.o.derived {
+		return derived{engine.Derived(deriver, ring), r}
 	}
-	return engine.Random(new(cvvgen.Random), keys)
+	return plain{engine.Random(nil, ring), r, keys}
+}
+
+// draw returns the random numbers of the next draw of a CVV or service code.
+func (r *run) draw() splitmix.Stream {
+	r.draws++
+	return newStream(r.seed, 1<<60|r.number<<20|r.draws)
+}
+
+// code returns an assigned service code other than current.
+func (r *run) code(current servicecode.Code) servicecode.Code {
+	for s := r.draw(); ; {
+		c := servicecode.MustParse(fmt.Sprintf("%d%d%d", splitmix.Pick(&s, 1, 2, 5, 6, 7, 9), splitmix.Pick(&s, 0, 2, 4), s.Below(8)))
+		if c != current {
+			return c
+		}
+	}
+}
+
+// derived derives CVVs with service codes of its run.
+type derived struct {
+	engine.Generator
+	r *run
+}
+
+// Draw implements engine.Generator.
+func (g derived) Draw(ctx context.Context, c *store.Card, code servicecode.Code) error {
+	if code.IsValid() {
+		return g.Generator.Draw(ctx, c, code)
+	}
+	for {
+		err := g.Generator.Draw(ctx, c, g.r.code(c.PreviousCode))
+		if !errors.Is(err, engine.ErrInvalid) { // else the code gives the CVV that is to be replaced
+			return err
+		}
+	}
+}
+
+// plain draws the CVVs and service codes of its run, and seals in the clear: the number
+// of a key, the card's id, the version, the digits.
+type plain struct {
+	engine.Generator // for Identify
+	r                *run
+	keys             []uint32
+}
+
+func (g plain) seal(cvv, id string, version int64) []byte {
+	return fmt.Appendf(nil, "%d %s %d %s", g.keys[0], id, version, cvv)
+}
+
+func (g plain) open(sealed []byte, id string, version int64) (cvv cvvgen.CVV, current bool, err error) {
+	if sealed == nil {
+		return cvv, true, nil
+	}
+	var key uint32
+	var of, digits string
+	var at int64
+	if _, err := fmt.Sscanf(string(sealed), "%d %s %d %s", &key, &of, &at, &digits); err != nil || of != id || at != version {
+		return cvv, false, seal.ErrOpen
+	}
+	if !slices.Contains(g.keys, key) {
+		return cvv, false, seal.ErrUnknownKey
+	}
+	return cvv, key == g.keys[0], cvv.UnmarshalText([]byte(digits))
+}
+
+// Draw implements engine.Generator.
+func (g plain) Draw(ctx context.Context, c *store.Card, code servicecode.Code) error {
+	before, _ := g.Previous(ctx, c) // if it is unreadable, any CVV differs
+	if !code.IsValid() {
+		code = g.r.code(c.PreviousCode)
+	}
+	for s := g.r.draw(); ; {
+		digits := fmt.Sprintf("%03d", s.Below(1000))
+		if cvv, err := cvvgen.ParseCVV(digits); err != nil || !cvv.Equal(before) {
+			c.ServiceCode, c.Sealed = code, g.seal(digits, c.ID, c.Version)
+			return err
+		}
+	}
+}
+
+// Current implements engine.Generator.
+func (g plain) Current(_ context.Context, c *store.Card) (cvvgen.CVV, error) {
+	cvv, _, err := g.open(c.Sealed, c.ID, c.Version)
+	return cvv, err
+}
+
+// Previous implements engine.Generator.
+func (g plain) Previous(_ context.Context, c *store.Card) (cvvgen.CVV, error) {
+	cvv, _, err := g.open(c.PreviousSealed, c.ID, c.Version-1)
+	return cvv, err
+}
+
+// Reseal implements engine.Generator.
+func (g plain) Reseal(c *store.Card) (changed bool, err error) {
+	for i, sealed := range []*[]byte{&c.Sealed, &c.PreviousSealed} {
+		version := c.Version - int64(i)
+		cvv, current, err := g.open(*sealed, c.ID, version)
+		if err != nil {
+			return false, err
+		}
+		if !current {
+			*sealed, changed = g.seal(cvv.Reveal(), c.ID, version), true
+		}
+	}
+	return changed, nil
 }
 
 func mustDeriver() *cvvgen.Local {

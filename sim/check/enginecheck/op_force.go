@@ -43,8 +43,8 @@ func (r *run) force(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan) 
 }
 
 // codeFor returns the service code to request with derived CVVs: the current code,
-// which is refused, or another one. The current code is random, and no trace may
-// depend on it. So no code is requested if a fault may change the current one.
+// which is refused, or another one. None is requested with a fault, which may change the
+// current code first.
 func (r *run) codeFor(l *expectedCard, code servicecode.Code, p *plan) servicecode.Code {
 	switch {
 	case p.kind != noFault || !l.registered:

@@ -57,7 +57,7 @@ func (r *run) sweep(s *splitmix.Stream, rep *replica, p *plan) {
 func (r *run) reseal(rep *replica, p *plan) {
 	p.call = memory.CallUpdate
 	key := r.keys[rep.number]
-	alone := r.o.generator(keyring(key))
+	alone := r.newGenerator(key)
 	var before []*expectedCard // cards that the key alone does not decrypt
 	for _, l := range r.cards {
 		if l.registered && !r.opens(alone, l) {

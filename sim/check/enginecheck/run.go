@@ -37,6 +37,8 @@ type run struct {
 	pending   []pending // keyed calls that were not answered
 	sink      map[string]int64
 	answers   []engine.Rotation
+	number    uint64 // of the step, before shrinking
+	draws     uint64 // of CVVs and service codes in this step
 
 	position int64 // of the last event that was compared
 	written  []event.Changed
@@ -91,7 +93,7 @@ func (r *run) perform(seed uint64, o options, steps []step) {
 	r.seed, r.o, r.ctx = seed, o, context.Background()
 	r.now, r.hash = start, splitmix.Mix(seed)
 	r.poisoned, r.sink = map[string]bool{}, map[string]int64{}
-	r.generator = o.generator(keyring(1, 2))
+	r.generator = r.newGenerator(1, 2)
 	r.base = memory.New(memory.Options{Clock: runClock{ns: &r.now}})
 	r.base.SetFaults(r.faults)
 	r.replicas = make([]*replica, o.replicas)
@@ -113,7 +115,7 @@ func (r *run) perform(seed uint64, o options, steps []step) {
 			return
 		}
 	}
-	r.step = len(steps)
+	r.step, r.number, r.draws = len(steps), 1<<20, 0
 	r.settle()
 }
 
@@ -121,7 +123,7 @@ func (r *run) perform(seed uint64, o options, steps []step) {
 func (r *run) start(i int) {
 	clk := runClock{ns: &r.now, by: int64(r.o.skew[i])}
 	var s store.Store = r.base
-	var g engine.Generator = failing{r.o.generator(keyring(r.keys[i], 3-r.keys[i])), r}
+	var g engine.Generator = failing{r.newGenerator(r.keys[i], 3-r.keys[i]), r}
 	if r.bug.store != nil {
 		s = r.bug.store(s, world{replica: i, clock: clk, grace: r.o.grace})
 	}

@@ -12,6 +12,7 @@ import (
 
 // runStep runs one step and compares the result with the expected state.
 func (r *run) runStep(st step) {
+	r.number, r.draws = st.number, 0
 	s := newStream(r.seed, st.number)
 	focus := r.cards[s.Below(int64(len(r.cards)))]
 	r.passTime(&s, focus)
