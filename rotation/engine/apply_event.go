@@ -127,5 +127,8 @@ func (e *Engine) payload(c *store.Card, now time.Time, op event.Operation, in in
 		Next:        c.Next,
 		Interval:    c.Interval,
 	}
+	if slot, named := in.event.Slot(); named {
+		changed.Slot = slot
+	}
 	return &store.Event{Card: c.ID, Number: c.Events, At: now, Payload: changed.AppendJSON(make([]byte, 0, 640))}
 }

@@ -90,8 +90,11 @@ func daemonEntry(c event.Changed) Entry {
 	switch {
 	case c.Operation == event.OperationDeleteInterval:
 		e.Event = rotation.Disable(c.At)
-	case c.Automatic: // which does not name its slot
+	case c.Automatic:
 		e.Event = rotation.AutoUnslotted(c.At)
+		if !c.Slot.IsZero() {
+			e.Event = rotation.AutoSlot(c.At, c.Slot)
+		}
 		e.Expect.Fields |= FieldMissed
 		e.Expect.Missed = c.Missed
 	default:

@@ -51,6 +51,10 @@ func TestReader_ReadsDaemonEvents(t *testing.T) {
 			[]timeline.Entry{{Line: 1, Number: 3, Card: "c1", Event: rotation.AutoUnslotted(instant), Expect: timeline.Expect{
 				Fields: judged | timeline.FieldMissed | timeline.FieldInterval, Rotate: true, Reason: rotation.ReasonGuard, Scenario: 2, Missed: 4, Next: next, Interval: day,
 			}}}, 0, 0, 0},
+		{"an automatic rotation with its slot", daemonEvent("3", "ROTATE_CVV", `"cvv_rotation_type":"AUTOMATIC",`+dailyMembers+`"rescheduled":false,"reason":"guard","scenario":2,"missed":0,"slot":"2026-11-22T14:59:00Z"`),
+			[]timeline.Entry{{Line: 1, Number: 3, Card: "c1", Event: rotation.AutoSlot(instant, at("2026-11-22T14:59:00Z")), Expect: timeline.Expect{
+				Fields: judged | timeline.FieldMissed | timeline.FieldInterval, Rotate: true, Reason: rotation.ReasonGuard, Scenario: 2, Next: next, Interval: day,
+			}}}, 0, 0, 0},
 		{"rotation turned off", daemonEvent("4", "DELETE_CVV_ROTATION", `"cvv_next_rotation_date":null,"cvv_rotation_interval_hours":null,"rescheduled":false,"reason":"rotation_off","scenario":0`),
 			[]timeline.Entry{{Line: 1, Number: 4, Card: "c1", Event: rotation.Disable(instant), Expect: timeline.Expect{
 				Fields: judged | timeline.FieldInterval, Reason: rotation.ReasonRotationOff,

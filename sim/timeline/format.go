@@ -255,7 +255,7 @@ func suggestion(names []string) string {
 				}
 			}
 		}
-		if required := field.ours == keyAt || field.ours == keyCard || field.ours == keyEvent; required || !strings.HasSuffix(pair, "=FIELD") {
+		if required := field.ours == keyAt || field.ours == keyCard || field.ours == keyEvent; required || !strings.HasSuffix(pair, "=FIELD") && pair != field.ours+"="+field.ours {
 			pairs = append(pairs, pair)
 		}
 	}

@@ -59,6 +59,9 @@ func (c Changed) AppendJSON(b []byte) []byte {
 	if c.Operation == OperationRotate && c.Automatic {
 		b = append(b, `,"missed":`...)
 		b = strconv.AppendInt(b, c.Missed, 10)
+		if !c.Slot.IsZero() {
+			b = appendTime(append(b, `,"slot":`...), c.Slot)
+		}
 	}
 	if c.Compromised {
 		b = append(b, `,"compromised":true`...)

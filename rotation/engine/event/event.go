@@ -66,10 +66,11 @@ type Changed struct {
 	Interval    time.Duration // 0: automatic rotation is off; Parse rounds it to microseconds, since JSON has it in hours
 	Rescheduled bool
 	Reason      rotation.Reason
-	Scenario    int   // 1, 2, 3 or 0 (R21)
-	Missed      int64 // slots skipped (R17)
-	Compromised bool  // the previous CVV stopped being accepted immediately
-	Repaired    bool  // the engine repaired a next rotation that a clock step had set
+	Scenario    int       // 1, 2, 3 or 0 (R21)
+	Missed      int64     // slots skipped (R17)
+	Slot        time.Time // of an automatic rotation: the slot that it was for; zero: not named
+	Compromised bool      // the previous CVV stopped being accepted immediately
+	Repaired    bool      // the engine repaired a next rotation that a clock step had set
 
 	Rules rotation.Rules // that decided; zero: the default, which the JSON omits
 }

@@ -195,6 +195,8 @@ func (p *parser) datum(name string) {
 		p.Scenario = int(p.count(name, 0))
 	case "missed":
 		p.Missed = p.count(name, 0)
+	case "slot":
+		p.Slot = p.instant(name)
 	case "compromised":
 		p.Compromised = p.bool(name)
 	case "repaired":
@@ -320,6 +322,7 @@ func (p *parser) check() {
 		{rotate == (p.kind != ""), "cvv_rotation_type belongs to ROTATE_CVV"},
 		{p.kind == "" && !p.data["cvv_rotation_type"] || p.kind == "MANUAL" || p.Automatic, "cvv_rotation_type must be AUTOMATIC or MANUAL"},
 		{p.Automatic == p.data["missed"], "missed belongs to AUTOMATIC"},
+		{p.Automatic || !p.data["slot"], "slot belongs to AUTOMATIC"},
 		{p.Compromised == p.data["compromised"] && (!p.Compromised || p.kind == "MANUAL"), "compromised is true and belongs to MANUAL"},
 		{p.Repaired == p.data["repaired"] && (!p.Repaired || change), "repaired is true and belongs to CHANGE_CVV_ROTATION"},
 		{p.Scenario <= 3 && (p.Scenario == 0 || p.Reason == rotation.ReasonGuard), "scenario is 1 to 3 with the reason guard, else 0"},

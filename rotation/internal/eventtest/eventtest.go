@@ -42,6 +42,10 @@ func Golden() map[string]event.Changed {
 			Operation: event.OperationRotate, Version: 4, Automatic: true, Missed: 2, Rescheduled: true, Reason: rotation.ReasonScheduled,
 			Next: Start.Add(30*time.Minute + 1), Interval: 90 * time.Minute,
 		},
+		"slot": {
+			Operation: event.OperationRotate, Version: 4, Automatic: true, Slot: Start.Add(-time.Nanosecond), Rescheduled: true, Reason: rotation.ReasonScheduled,
+			Next: Start.Add(24*time.Hour - time.Nanosecond), Interval: 24 * time.Hour,
+		},
 		"forced_off": {Operation: event.OperationRotate, Version: 5, Reason: rotation.ReasonRotationOff},
 		"interval": {
 			Operation: event.OperationChangeInterval, Version: 1, Rescheduled: true, Reason: rotation.ReasonIntervalSet,
@@ -100,7 +104,7 @@ func History(t *rapid.T) []event.Changed {
 				continue
 			}
 			at = slot.Add(time.Duration(rapid.Int64Range(0, int64(100*time.Hour)).Draw(t, "late")))
-			input, e.Automatic = rotation.AutoSlot(at, slot), true
+			input, e.Automatic, e.Slot = rotation.AutoSlot(at, slot), true, slot
 		case "interval":
 			interval := time.Duration(rapid.Int64Range(301_000_000, int64(rotation.MaxInterval/time.Microsecond)).Draw(t, "interval")) * time.Microsecond
 			if rapid.Bool().Draw(t, "hours") {
@@ -170,6 +174,10 @@ func Invalid() []Change {
 		{`"missed":2`, `"missed":2,"rules":{"guard":"5m"}`, "rules must be", false},
 		{`"missed":2`, `"missed":2,"rules":{"guard":"5m","guard_from":"now"}`, "rules must be", false},
 		{`"missed":2`, `"missed":2,"rules":{"guard":"5m","Guard":"5m","guard_from":"request"}`, "lower case", false},
+		{`"cvv_rotation_type":"AUTOMATIC"`, `"slot":"2026-11-22T15:00:00Z","cvv_rotation_type":"MANUAL"`, "belongs to AUTOMATIC", false},
+		{`"missed":2`, `"missed":2,"slot":"2026-11-22T16:00:00+01:00"`, "slot", false},
+		{`"missed":2`, `"missed":2,"slot":null`, "slot", false},
+		{`"missed":2`, `"missed":2,"Slot":null`, "lower case", false},
 		{`AUTOMATIC`, `SOMETIMES`, "AUTOMATIC or MANUAL", false},
 		{`ROTATE_CVV`, `CHANGE_CVV_ROTATION`, "cvv_rotation_type", false},
 		{`ROTATE_CVV`, `STEAL_CVV`, "operation_type", false},

@@ -150,9 +150,7 @@ func (a *audited) event(q store.Queued) error {
 	return fmt.Errorf("the reference model decides nothing that matches it: %s", q.Payload)
 }
 
-// candidates returns the events that c may report. c does not contain the slot that
-// an automatic rotation named. That only decides what is served: a due slot is
-// served without being named, and another slot is refused unless held.
+// candidates returns the events that c may report.
 func (a *audited) candidates(c event.Changed) []model.Event {
 	switch {
 	case c.Operation == event.OperationDeleteInterval:
@@ -167,7 +165,9 @@ func (a *audited) candidates(c event.Changed) []model.Event {
 	case !c.Automatic:
 		return []model.Event{{Kind: model.Forced, At: c.At}}
 	}
-	return []model.Event{{Kind: model.Auto, At: c.At}}
+	slot := model.At(c.Slot)
+	slot.OK = !c.Slot.IsZero()
+	return []model.Event{{Kind: model.Auto, At: c.At, Slot: slot}}
 }
 
 // matches reports whether the event has that outcome.

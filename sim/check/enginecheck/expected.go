@@ -126,7 +126,7 @@ func (l *expectedCard) apply(t settings, e model.Event, compromised, repaired bo
 		Source: "/cvvrotation", Card: l.ref.Card, Account: l.ref.Account, Number: l.events, At: t.now, Operation: operation,
 		Automatic: o.kind == rotation.KindAuto, Version: l.version, Next: l.state.Next.Time, Interval: l.state.Interval,
 		Rescheduled: o.Reschedule, Reason: o.rule.Reason(), Scenario: o.Scenario, Missed: o.Missed,
-		Compromised: compromised, Repaired: repaired,
+		Slot: e.Slot.Time, Compromised: compromised, Repaired: repaired,
 	}}, nil
 }
 
