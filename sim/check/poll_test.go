@@ -162,3 +162,18 @@ func TestOutcomeOf_TellsRefusalsFromErrors(t *testing.T) {
 		})
 	}
 }
+
+func TestClosure_ClosesWithPolls(t *testing.T) {
+	if testing.Short() {
+		t.Skip("some seconds")
+	}
+	p := poller{
+		column: func(at time.Time) time.Time { return at.Round(time.Second) },
+		event:  func(s rotation.State, now, _ time.Time) (rotation.Event, bool) { return s.Due(now) },
+	}
+	r := SmallClosure(p).Run(context.Background())
+	r.Elapsed = 0
+	if want := (ClosureResult{States: 779, Transitions: 955_738, Rounds: 17, Closed: true}); r != want {
+		t.Errorf("got %+v, want %+v", r, want)
+	}
+}

@@ -21,8 +21,8 @@ type Options struct {
 	Seeds     int    // simulated runs, of some 250 events each; defaults to 100
 	FirstSeed uint64 // of the runs; defaults to 1
 	// Closure also visits every state that the rules can reach, with 4 million events:
-	// for a service that runs in memory. A service whose AppendStored returns no form
-	// of rotation.State has no states to visit.
+	// for a service that runs in memory. AppendStored must then return a form of
+	// rotation.State.
 	Closure bool
 }
 
@@ -40,10 +40,13 @@ func Run(t *testing.T, s check.System, o Options) {
 	}
 	for _, search := range searches(s, o) {
 		ok := t.Run(search.name, func(t *testing.T) {
-			f, done := search.run(t.Context())
-			t.Log(done)
-			if f != nil {
+			f, tried, unit := search.run(t.Context())
+			t.Logf("%d %s", tried, unit)
+			switch {
+			case f != nil:
 				t.Error(describe(f))
+			case tried == 0: // the closure
+				t.Error("AppendStored returns no form of rotation.State, so no state could be visited")
 			}
 		})
 		if !ok {
@@ -55,25 +58,25 @@ func Run(t *testing.T, s check.System, o Options) {
 // search is one of the searches of package check.
 type search struct {
 	name string
-	run  func(context.Context) (f *check.Failure, done string)
+	run  func(context.Context) (f *check.Failure, tried int64, unit string)
 }
 
 func searches(s check.System, o Options) []search {
 	depth, seeds, first := cmp.Or(o.Depth, 3), cmp.Or(o.Seeds, 100), cmp.Or(o.FirstSeed, 1)
 	all := []search{
-		{"sequences", func(ctx context.Context) (*check.Failure, string) {
+		{"sequences", func(ctx context.Context) (*check.Failure, int64, string) {
 			r := check.Sequences(ctx, s, depth)
-			return r.Failure, fmt.Sprintf("%d sequences of %d events", r.Sequences, depth)
+			return r.Failure, r.Sequences, fmt.Sprintf("sequences of %d events", depth)
 		}},
-		{"simulation", func(ctx context.Context) (*check.Failure, string) {
+		{"simulation", func(ctx context.Context) (*check.Failure, int64, string) {
 			r := check.Campaign(s, check.Bug{}).Run(ctx, campaign.Options{First: first, Last: first + uint64(seeds) - 1})
-			return r.Failure, fmt.Sprintf("%d runs, %d events", r.Runs, r.Events)
+			return r.Failure, r.Events, "events in simulated runs"
 		}},
 	}
 	if o.Closure {
-		all = append(all, search{"closure", func(ctx context.Context) (*check.Failure, string) {
+		all = append(all, search{"closure", func(ctx context.Context) (*check.Failure, int64, string) {
 			r := check.SmallClosure(s).Run(ctx)
-			return r.Failure, fmt.Sprintf("%d states, %d events", r.States, r.Transitions)
+			return r.Failure, int64(r.States), "states"
 		}})
 	}
 	return all

@@ -21,7 +21,7 @@ func TestRun_DefaultOptionsFindEveryShippedBug(t *testing.T) {
 		}
 		t.Run(bug.Name, func(t *testing.T) {
 			for _, search := range searches(bug.System(), Options{}) {
-				if f, _ := search.run(t.Context()); f != nil {
+				if f, _, _ := search.run(t.Context()); f != nil {
 					if text := describe(f); !strings.Contains(text, "Invariant "+f.Invariant.String()) || strings.Count(text, "\n") > 30 {
 						t.Errorf("not a short explanation:\n%s", text)
 					}
