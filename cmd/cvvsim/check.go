@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"cvvrotation/cmd/command"
 	"cvvrotation/rotation"
@@ -133,17 +134,14 @@ func (c *cli) checkCommand() *cobra.Command {
 // check finds what is wrong with the flags before anything runs.
 func (o *checkOptions) check(cmd *cobra.Command, args []string) error {
 	set := cmd.Flags().Changed
-	lists := 0
-	for _, list := range []bool{o.listBugs, o.listInvs, o.listGoals} {
-		if list {
-			lists++
-		}
-	}
+	bug, known := check.FindBug(o.bug)
+	_, knownInEngine := enginecheck.FindBug(o.bug)
+	campaigns := set("seeds") || set("for") || o.fresh || !o.exhaustive
 	switch {
 	case len(args) > 0:
 		return fmt.Errorf("check takes no files, only flags: %q is in the way", args[0])
-	case lists > 1:
-		return errors.New("one list at a time")
+	case o.listBugs || o.listInvs || o.listGoals:
+		return o.checkList(cmd)
 	case !slices.Contains(checkOutputs, o.output):
 		return fmt.Errorf("-o %s: one of %s is needed", o.output, strings.Join(checkOutputs, ", "))
 	case !slices.Contains(systemNames, o.system):
@@ -154,6 +152,10 @@ func (o *checkOptions) check(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("--workers %d: at least 1 is needed", o.workers)
 	case set("for") && o.duration <= 0:
 		return fmt.Errorf("--for %v: a positive duration such as 10m is needed", o.duration)
+	case set("preset") && set("seeds") && !o.exhaustive:
+		return errors.New("--preset and --seeds exclude each other without --exhaustive: the seeds are the campaign's size")
+	case !campaigns && (o.twice || o.verbose):
+		return errors.New("--exhaustive draws no runs for --doublecheck or --verbose: add --seeds, --for or --fresh")
 	case set("bug") && o.fresh:
 		return errors.New("--bug and --fresh exclude each other: a bug is found with the fixed seeds")
 	case o.dir == "":
@@ -162,23 +164,49 @@ func (o *checkOptions) check(cmd *cobra.Command, args []string) error {
 	if info, err := os.Stat(o.dir); set("out") && (err != nil || !info.IsDir()) {
 		return fmt.Errorf("--out %s: not a directory", o.dir)
 	}
-	_, known := check.FindBug(o.bug)
-	_, knownInEngine := enginecheck.FindBug(o.bug)
 	switch {
 	case o.system == "engine" && set("bug") && !knownInEngine:
 		return command.Hint(fmt.Errorf("no bug of the engine is named %q", o.bug), "run cvvsim check --system engine --list-bugs for the names")
 	case o.system == "engine" && set("bug") && o.exhaustive:
 		return command.Hint(fmt.Errorf("the bug %s is found by the campaign of replicas alone", o.bug), "leave --exhaustive out")
+	case o.system == "engine" && set("bug") && (set("out") || o.goTest):
+		return command.Hint(errors.New("a failure of replicas has no timeline and no Go test: its steps are printed"), "leave --out and --go-test out")
 	case o.system == "timers" && (set("bug") || o.exhaustive):
 		return command.Hint(errors.New("only the campaign has timers, and no bug of them is known"), "leave --bug and --exhaustive out")
 	case o.system == "rules" && knownInEngine:
 		return command.Hint(fmt.Errorf("%s is a bug of the engine", o.bug), "add --system engine")
+	case bug.InHost() && o.exhaustive:
+		return command.Hint(fmt.Errorf("the bug %s is in the host, and only a campaign simulates one", bug.Name), "leave --exhaustive out")
 	case o.system == "rules" && set("bug") && !known:
 		return command.Hint(fmt.Errorf("no bug is named %q", o.bug), "run cvvsim check --list-bugs for the names")
 	}
 	o.first, o.last = 1, math.MaxUint64-1
 	if set("seeds") {
 		return o.parseSeeds()
+	}
+	return nil
+}
+
+// checkList finds a flag that the list would ignore.
+func (o *checkOptions) checkList(cmd *cobra.Command) (err error) {
+	list := "list-goals"
+	if o.listBugs {
+		list = "list-bugs"
+	} else if o.listInvs {
+		list = "list-invariants"
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name != list && f.Name != "system" && (f.Name != "verbose" || !o.listBugs) && err == nil {
+			err = fmt.Errorf("--%s and --%s exclude each other", list, f.Name)
+		}
+	})
+	switch {
+	case err != nil:
+		return err
+	case !slices.Contains(systemNames, o.system):
+		return fmt.Errorf("--system %s: one of %s is needed", o.system, strings.Join(systemNames, ", "))
+	case o.listBugs && o.system == "timers":
+		return errors.New("no bug of the timers is known")
 	}
 	return nil
 }
@@ -200,30 +228,29 @@ func (o *checkOptions) parseSeeds() (err error) {
 // check runs the searches that the flags select and reports what they found.
 func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) error {
 	out := bufio.NewWriter(c.Stdout)
-	defer out.Flush()
 	if o.listBugs || o.listInvs || o.listGoals {
 		o.list(out)
-		return nil
+		return out.Flush()
 	}
 	set, size, engine := cmd.Flags().Changed, sizes[o.system][o.preset], o.system == "engine"
 	ranged := set("seeds") || set("for")
 	// Everything, unless a flag selects one part.
 	campaigns := ranged || !o.exhaustive || o.fresh
-	exhaustive := o.exhaustive || set("preset") || !ranged && o.bug == ""
+	exhaustive := o.exhaustive || !ranged && (o.bug == "" || set("preset"))
 	system, cards := check.Rules(rotation.Rules{}), true
 	bug, _ := check.FindBug(o.bug)
 	engineBug, _ := enginecheck.FindBug(o.bug)
 	sentence, limit, ciSize := bug.Sentence, o.duration, sizes[o.system]["ci"]
 	switch {
 	case engine:
-		system, sentence, limit = enginecheck.System(), engineBug.Sentence, o.duration/2
-		cards = o.bug == "" // the bugs of the engine are in its replicas
+		system, sentence = enginecheck.System(), engineBug.Sentence
+		if cards = o.bug == ""; cards { // the bugs of the engine are in its replicas
+			limit /= 2
+		}
 		exhaustive = exhaustive && cards
 	case o.system == "timers":
 		// They are never late, so some of the coverage goals are not met.
 		system, exhaustive, ciSize.seeds = check.OnTimers(rotation.Rules{}), false, math.MaxInt64
-	case bug.InHost() && !campaigns:
-		return command.Hint(fmt.Errorf("the bug %s is in the host, and only a campaign simulates one", bug.Name), "leave --exhaustive out")
 	case o.bug != "":
 		system, exhaustive = bug.System(), exhaustive && !bug.InHost()
 	}
@@ -245,7 +272,9 @@ func (c *cli) check(ctx context.Context, cmd *cobra.Command, o *checkOptions) er
 		c.exhaustive(ctx, o, size, system, r)
 	}
 	switch {
-	case campaigns && ranged:
+	case ranged && set("preset") && !set("seeds"):
+		search(1, size.seeds, size.replicas, limit)
+	case ranged:
 		search(o.first, o.last, o.last, limit)
 	case campaigns:
 		search(1, size.seeds, size.replicas, 0)

@@ -22,7 +22,10 @@ func (f *Failure) Paragraph() string {
 		fmt.Fprintf(&b, "The last event but one left the card with %v. The last event, %v at %v, started from %v.",
 			f.left, last, instant(last.At), f.last.before)
 	case f.NeedsHost:
-		b.WriteString("Each decision by itself is right. What the host did between them, or failed to do, is wrong. ")
+		if openLoop(f.system, f.Events).broken == 0 {
+			b.WriteString("Each decision by itself is right. ")
+		}
+		b.WriteString("What the host did between them, or failed to do, is wrong. ")
 		if len(f.Journal) > 0 {
 			fmt.Fprintf(&b, "At the end: %s.", f.Journal[len(f.Journal)-1])
 		}

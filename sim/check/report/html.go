@@ -2,12 +2,10 @@ package report
 
 import (
 	"cmp"
-	"errors"
 	"io"
 	"strings"
 	"time"
 
-	"cvvrotation/rotation"
 	"cvvrotation/sim"
 	"cvvrotation/sim/check"
 	"cvvrotation/sim/draw"
@@ -48,37 +46,34 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	fact("unwritten", strings.Join(x.Unwritten, "\n"))
 	fact("the host", strings.Join(x.Journal, "\n"))
 	if r.found != nil && !r.found.FromState {
-		var err error
-		if page.Steps, err = failureSteps(r.found, x.Timeline); err != nil {
-			return err
+		page.Steps, _ = replay(x.Timeline) // what it refuses is in the timeline
+		if last := len(page.Steps) - 1; last >= 0 && r.found.Outcome.Refused == 0 {
+			page.Steps[last].Entry.Expect = answer(r.found.Outcome)
 		}
 	}
 	return draw.HTML(w, page)
 }
 
-// failureSteps replays the failure's timeline by the rules. The system's answer
-// replaces what the last event expects.
-func failureSteps(f *check.Failure, source string) (steps []sim.Step, err error) {
-	replay := sim.NewReplay(rotation.Rules{})
+// replay decides the events of a failure's timeline by package rotation, up to an
+// event that it refuses, and counts those that differ from what the timeline expects.
+func replay(source string) (steps []sim.Step, differing int) {
 	reader := timeline.NewReader(strings.NewReader(source), "failure")
-	for {
-		entry, err := reader.Next()
-		if errors.Is(err, io.EOF) {
+	rules, err := reader.Rules()
+	for r := sim.NewReplay(rules); err == nil; {
+		var entry timeline.Entry
+		if entry, err = reader.Next(); err != nil {
 			break
 		}
-		if err != nil {
-			return nil, err
+		var step sim.Step
+		if step, err = r.Apply(entry); err != nil {
+			return steps, differing + 1
 		}
-		step, err := replay.Apply(entry)
-		if err != nil {
-			return nil, err
+		if len(entry.Expect.Differences(step.Outcome())) > 0 {
+			differing++
 		}
 		steps = append(steps, step)
 	}
-	if len(steps) > 0 && f.Outcome.Refused == 0 {
-		steps[len(steps)-1].Entry.Expect = answer(f.Outcome)
-	}
-	return steps, nil
+	return steps, differing
 }
 
 // answer returns an outcome as the expectation of a timeline.

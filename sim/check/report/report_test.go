@@ -83,6 +83,24 @@ func TestFinish_FailureIsNeverLost(t *testing.T) {
 	}
 }
 
+func TestReplay_CountsWhatPackageRotationDecidesOtherwise(t *testing.T) {
+	for _, test := range []struct {
+		name, events     string
+		steps, differing int
+	}{
+		{"right", "2026-11-22T15:00:00Z A forced => rotate=true\n+1m A auto => rotate=false", 2, 0},
+		{"differs", "2026-11-22T15:00:00Z A forced => rotate=false\n+1m A auto => rotate=false", 2, 1},
+		{"of other rules", "rules guard=0s\n2026-11-22T15:00:00Z A set_interval interval=1m\n+0s A forced => reason=scheduled", 2, 0},
+		{"refused", "2026-11-22T15:00:00Z A forced => rotate=true\n+1m A set_interval interval=1m => rotate=false", 1, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if steps, differing := replay(test.events); len(steps) != test.steps || differing != test.differing {
+				t.Errorf("%d steps, %d differing, want %d and %d", len(steps), differing, test.steps, test.differing)
+			}
+		})
+	}
+}
+
 func TestFinish_DecidesTheResult(t *testing.T) {
 	met := []campaign.Goal{{Sentence: "met", Met: 3}}
 	unmet := append(met, campaign.Goal{Sentence: "a blue moon"})

@@ -137,10 +137,9 @@ func (r *Report) cardFailure(w io.Writer) {
 		row("unwritten", why)
 	}
 	row("replay", x.Replay)
-	if x.File != "" && x.NeedsHost {
-		row("", "(each decision by itself is right: the host is at fault, see above)")
-	} else if x.File != "" {
-		row("verify", "cvvsim verify "+x.File+"   (no difference: package rotation gets it right)")
+	if x.File != "" {
+		_, differing := replay(x.Timeline)
+		row("verify", fmt.Sprintf("cvvsim verify %s   (package rotation: %s)", x.File, choose(differing == 0, "no difference", fmt.Sprint(differing, " differing"))))
 	}
 	row("reproduce", x.Reproduce)
 	row("options", x.Options)
