@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,9 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"cvvrotation/cmd/command"
+	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
+	"cvvrotation/sim/timeline"
 )
 
 const logPage = 500
@@ -24,26 +28,37 @@ func (c *cli) eventsCommand() *cobra.Command {
 
 func (c *cli) tailCommand() *cobra.Command {
 	var f configFlags
-	var after int64
-	var follow bool
+	var o tailOptions
 	cmd := &cobra.Command{
 		Use:  "tail",
 		Args: command.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if after < 0 {
+			if o.after < 0 {
 				return command.Refuse("use --after 0 for all events", "--after: must not be negative")
+			}
+			if o.output != "json" && o.output != "timeline" {
+				return command.Refuse("use json or timeline", "-o %s: unknown output", o.output)
 			}
 			ctx, stop := c.interruptible(cmd.Context())
 			defer stop()
 			return c.withStore(ctx, &f, func(_ *config.Config, s store.Store) error {
-				return c.tail(ctx, s, after, follow)
+				return c.tail(ctx, s, o)
 			})
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().Int64Var(&after, "after", 0, "")
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "")
+	cmd.Flags().Int64Var(&o.after, "after", 0, "")
+	cmd.Flags().StringVar(&o.card, "card", "", "")
+	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "json", "")
 	return cmd
+}
+
+type tailOptions struct {
+	after  int64  // a position
+	card   string // "": all
+	follow bool
+	output string // json or timeline
 }
 
 // line is an event in the output of tail.
@@ -55,12 +70,13 @@ type line struct {
 	Event    json.RawMessage `json:"event"`
 }
 
-// tail prints the events after a position. With follow it polls for more each second
-// until ctx ends.
-func (c *cli) tail(ctx context.Context, s store.Store, after int64, follow bool) error {
+// tail prints events. With follow it polls for more each second until ctx ends.
+func (c *cli) tail(ctx context.Context, s store.Store, o tailOptions) error {
 	out := bufio.NewWriter(c.Stdout)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
+	entries := entryWriter{out: out}
+	after, follow := o.after, o.follow
 	ticker := clock.New().Ticker(time.Second)
 	defer ticker.Stop()
 	for {
@@ -73,6 +89,15 @@ func (c *cli) tail(ctx context.Context, s store.Store, after int64, follow bool)
 		}
 		for _, e := range events {
 			after = e.Position
+			if o.card != "" && e.Card != o.card {
+				continue
+			}
+			if o.output == "timeline" {
+				if err := entries.write(e); err != nil {
+					return errors.Join(err, out.Flush())
+				}
+				continue
+			}
 			if err := enc.Encode(line{e.Position, e.Status.String(), e.Attempts, e.Failure, e.Payload}); err != nil {
 				return err
 			}
@@ -92,6 +117,33 @@ func (c *cli) tail(ctx context.Context, s store.Store, after int64, follow bool)
 		case <-ticker.C:
 		}
 	}
+}
+
+// entryWriter writes events as a timeline that expects what they report.
+type entryWriter struct {
+	out   *bufio.Writer
+	to    *timeline.Writer // nil before the first event
+	rules rotation.Rules   // of the first event
+}
+
+func (w *entryWriter) write(e store.Queued) error {
+	r := timeline.NewReader(bytes.NewReader(e.Payload), fmt.Sprintf("event at position %d", e.Position))
+	rules, err := r.Rules()
+	if err != nil {
+		return err
+	}
+	entry, err := r.Next()
+	if err != nil {
+		return err
+	}
+	if w.to == nil {
+		w.to, w.rules = timeline.NewWriter(w.out, timeline.SpellingText, rules), rules
+	}
+	if rules != w.rules {
+		return command.Hint(fmt.Errorf("position %d: the rules changed to %s, and a timeline has one set of rules", e.Position, rules),
+			fmt.Sprintf("print the rest with --after %d", e.Position-1))
+	}
+	return w.to.Write(entry)
 }
 
 func (c *cli) replayCommand() *cobra.Command {

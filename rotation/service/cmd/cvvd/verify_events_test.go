@@ -85,6 +85,9 @@ func TestEvents_OfADaemonAgreeWithTheRules(t *testing.T) {
 	})
 	must.Do(t, p.end(syscall.SIGTERM))
 
+	if got := operator(t, env, "events", "tail", "-o", "timeline", "--card", "off"); !strings.Contains(got, "  off  forced        => rotate=true reschedule=false reason=rotation_off") || strings.Contains(got, "hourly") {
+		t.Errorf("the timeline of a card is\n%s", got)
+	}
 	for name, log := range map[string]string{
 		"file": string(must.Get(os.ReadFile(file))(t)),
 		"tail": operator(t, env, "events", "tail"),
