@@ -138,7 +138,7 @@ func short10(n float64) string {
 }
 
 // timeAxis marks whole minutes, hours or days between two minutes of the
-// forecast.
+// forecast. The day or year is on a second line, where it changes.
 func (c *chart) timeAxis(f *Forecast, from, until int) scale {
 	s := scale{from: float64(from), width: float64(until - from)}
 	step := 365 * 24 * time.Hour
@@ -148,12 +148,9 @@ func (c *chart) timeAxis(f *Forecast, from, until int) scale {
 	for _, minutes := range []time.Duration{720, 360, 180, 60, 30, 15, 5, 1} {
 		step = narrower(step, minutes*time.Minute, s.width)
 	}
-	layout := time.DateOnly
-	switch {
-	case step < 24*time.Hour:
-		layout = "2 Jan 15:04"
-	case step < 90*24*time.Hour:
-		layout = "2 Jan"
+	layout, outer := "2 Jan", "2006"
+	if step < 24*time.Hour {
+		layout, outer = "15:04", layout
 	}
 	first := f.Start.Add(time.Duration(from) * time.Minute)
 	whole := min(step, 24*time.Hour)
@@ -161,12 +158,16 @@ func (c *chart) timeAxis(f *Forecast, from, until int) scale {
 	if t.Before(first) {
 		t = t.Add(whole)
 	}
-	for ; ; t = t.Add(step) {
+	for last := ""; ; t = t.Add(step) {
 		at := t.Sub(f.Start).Minutes()
 		if at > float64(until) {
 			return s
 		}
-		c.X = append(c.X, tick{s.x(at), t.Format(layout)})
+		label := t.Format(layout)
+		if under := t.Format(outer); under != last {
+			label, last = label+"\n"+under, under
+		}
+		c.X = append(c.X, tick{s.x(at), label})
 	}
 }
 
