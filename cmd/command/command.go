@@ -13,6 +13,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -39,6 +40,8 @@ type Program struct {
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer
+
+	helpErr error // of writing help, which cobra's functions do not return
 }
 
 // Root returns the root command with the commands below it, and with help and
@@ -67,7 +70,7 @@ func (p *Program) Root(commands ...*cobra.Command) *cobra.Command {
 		_, err := io.WriteString(cmd.OutOrStderr(), p.helpText(cmd))
 		return err
 	})
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { io.WriteString(p.Stdout, p.helpText(cmd)) })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { _, p.helpErr = io.WriteString(p.Stdout, p.helpText(cmd)) })
 	root.SetHelpCommand(&cobra.Command{
 		Use: "help [command]",
 		ValidArgsFunction: func(cmd *cobra.Command, _ []string, _ string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
@@ -96,7 +99,8 @@ func (p *Program) Root(commands ...*cobra.Command) *cobra.Command {
 // an error to standard error: each of its lines after "error: ", then its hint.
 func (p *Program) Execute(ctx context.Context, root *cobra.Command, args []string) int {
 	root.SetArgs(args)
-	return p.report(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	return p.report(cmp.Or(err, p.helpErr))
 }
 
 func (p *Program) completion() *cobra.Command {

@@ -105,6 +105,27 @@ func TestHelp_GoesToStandardOutput(t *testing.T) {
 	}
 }
 
+type fullDisk struct{ error }
+
+func (d fullDisk) Write([]byte) (int, error) { return 0, d.error }
+
+func TestExecute_FullDiskIsAnError(t *testing.T) {
+	for _, args := range []string{"help", "--help", "greet --help", "help group", "--version", "completion zsh", "greet you"} {
+		t.Run(args, func(t *testing.T) {
+			p, _, _, stderr := demo(nil)
+			p.Stdout = fullDisk{errors.New("disk full")}
+			greet := &cobra.Command{Use: "greet", RunE: func(*cobra.Command, []string) error {
+				_, err := fmt.Fprintln(p.Stdout, "hello")
+				return err
+			}}
+			root := p.Root(greet, Group("group"))
+			if status := p.Execute(t.Context(), root, strings.Fields(args)); status != ExitFailed || stderr.String() != "error: disk full\n" {
+				t.Errorf("status %d, stderr %q", status, stderr)
+			}
+		})
+	}
+}
+
 func TestCompletion_PrintsScriptForEachShell(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		t.Run(shell, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -208,6 +209,11 @@ func TestBugs_AreFoundAndShrunk(t *testing.T) {
 			}
 			if f.Detail == "" || f.Steps > 12 || len(f.Journal) == 0 {
 				t.Errorf("shrunk to %d steps: %s\n%v", f.Steps, f.Detail, f.Journal)
+			}
+			for _, line := range append(f.Journal, f.Detail) {
+				if len(line) > 350 || regexp.MustCompile(`\(0\)|<nil>|0001-01-01`).MatchString(line) {
+					t.Errorf("not for people: %s", line)
+				}
 			}
 			fmt.Fprintf(w, "%s\t%v\t%d\t%d\t%d\n", b.Name, f.Invariant, f.Seed, f.Found, f.Steps)
 		})

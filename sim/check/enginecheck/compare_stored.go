@@ -3,9 +3,11 @@ package enginecheck
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 
 	"cvvrotation/rotation"
+	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 	"cvvrotation/sim/check"
@@ -29,19 +31,33 @@ func (r *run) compareEvents() {
 	events := r.base.Written(r.position)
 	for i, e := range events {
 		if i >= len(r.written) {
-			r.violate(oneEvent, "unexpected event: %s", e.Payload)
+			got, err := event.ParseStrict(e.Payload)
+			text := describeEvent(got)
+			if err != nil {
+				text = string(e.Payload)
+			}
+			r.violate(oneEvent, "unexpected event: %s", text)
 			return
 		}
 		want := r.written[i]
 		payload := want.AppendJSON(nil)
 		if e.Card != want.Card || e.Number != want.Number || !e.At.Equal(want.At) || !bytes.Equal(e.Payload, payload) {
-			r.violate(oneEvent, "event %s at %v is\n%s\nwant event %s.%d\n%s", e.ID(), e.At, e.Payload, want.Card, want.Number, payload)
+			got, err := event.ParseStrict(e.Payload)
+			rounded, _ := event.ParseStrict(payload)
+			difference := describeDifference(got, rounded)
+			switch {
+			case err != nil || difference == "" && !bytes.Equal(e.Payload, payload): // a part that is not parsed
+				difference = fmt.Sprintf("it is %s", e.Payload)
+			case difference == "":
+				difference = fmt.Sprintf("it is stored as %s of %s", e.ID(), describe(e.At))
+			}
+			r.violate(oneEvent, "event %s.%d: %s", want.Card, want.Number, difference)
 			return
 		}
 		r.fold(payload)
 	}
 	if len(events) < len(r.written) {
-		r.violate(oneEvent, "an event is missing: %s", r.written[len(events)].AppendJSON(nil))
+		r.violate(oneEvent, "an event is missing: %s", describeEvent(r.written[len(events)]))
 	}
 	r.position += int64(len(events))
 }
@@ -61,7 +77,7 @@ func (r *run) compareCard(l *expectedCard) {
 	}
 	differ := func(field string, got, want any) {
 		if got != want {
-			r.violate(stored, "%s of %s is %v, want %v", field, l.ref.Card, got, want)
+			r.violate(stored, "%s of %s is %s, want %s", field, l.ref.Card, describe(got), describe(want))
 		}
 	}
 	differ("the version", c.Version, l.version)

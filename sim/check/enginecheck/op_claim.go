@@ -31,7 +31,7 @@ func (r *run) deliver(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan
 		})
 	got.Effect = engine.Effect{} // for audit logs
 	if want := l.answer(r.at(), o, got); answered && got != want {
-		r.violate(answersRight, "the delivery was answered with %s, want %s", describeAnswer(got), describeAnswer(want))
+		r.violate(answersRight, "the answer to the delivery: %s", describeDifference(got, want))
 	}
 }
 

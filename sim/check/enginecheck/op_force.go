@@ -104,7 +104,7 @@ func (r *run) callForce(l *expectedCard, ref engine.Ref, rep *replica, req engin
 				l.answers[req.Key] = prior
 			}
 			if got != expect {
-				r.violate(once, "%s was answered with %s, and the first time with %s", what, describeAnswer(got), describeAnswer(expect))
+				r.violate(once, "%s: the answer is not the first one: %s", what, describeDifference(got, expect))
 			}
 		} else {
 			r.pending = append(r.pending, pending{l, ref, req})
@@ -117,7 +117,7 @@ func (r *run) callForce(l *expectedCard, ref engine.Ref, rep *replica, req engin
 		}
 		after.chosen = req.ServiceCode
 	}
-	r.note("  => %s, version %d, %s", o.rule, after.version, describeError(err))
+	r.note("  => version %d, %s", after.version, describeDecision(o.rule, err))
 	blame := answersRight
 	if want == engine.ErrKeyReused {
 		blame = once
@@ -132,7 +132,7 @@ func (r *run) callForce(l *expectedCard, ref engine.Ref, rep *replica, req engin
 	r.commit(l, after, &o, events, replied)
 	expect := l.answer(t.now, o, got)
 	if replied && got != expect {
-		r.violate(answersRight, "%s was answered with %s, want %s", what, describeAnswer(got), describeAnswer(expect))
+		r.violate(answersRight, "the answer to %s: %s", what, describeDifference(got, expect))
 	}
 	if replied {
 		r.answers = append(r.answers, got)

@@ -6,13 +6,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/memory"
-	"cvvrotation/servicecode"
 	"cvvrotation/sim/internal/splitmix"
 	"cvvrotation/sim/model"
 )
@@ -59,7 +56,7 @@ func (r *run) register(s *splitmix.Stream, l *expectedCard, rep *replica, p *pla
 		r.violate(answersRight, "registering %s reported a new card: %v", ref.Card, created)
 	}
 	if replied && !got.Next.Equal(after.state.Next.Time) {
-		r.violate(answersRight, "registering %s returned the next slot %v, want %v", ref.Card, got.Next, after.state.Next.Time)
+		r.violate(answersRight, "registering %s returned the next slot %s, want %s", ref.Card, describe(got.Next), describe(after.state.Next.Time))
 	}
 }
 
@@ -114,8 +111,7 @@ func (r *run) reschedule(l *expectedCard, p *plan, what string, ref engine.Ref,
 func (r *run) compareSchedule(what string, got engine.Schedule, l *expectedCard, slots int) {
 	want, _ := l.shown(r.at(), slots)
 	got.Failure, got.Effect = "", engine.Effect{}
-	codes := cmp.Comparer(func(a, b servicecode.Code) bool { return a == b })
-	if !cmp.Equal(got, want, codes) {
-		r.violate(answersRight, "%s returned (-want +got):\n%s", what, cmp.Diff(want, got, codes))
+	if difference := describeDifference(got, want); difference != "" {
+		r.violate(answersRight, "the answer to %s: %s", what, difference)
 	}
 }

@@ -81,7 +81,11 @@ func (r *run) verify(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan)
 	})
 	after := *l
 	want := after.verify(r.settings(l), presented)
-	r.note("  => %v, %s; %d failed attempts", got.Verdict, describeError(err), after.tries)
+	answer := describeError(err)
+	if err == nil {
+		answer = got.Verdict.String()
+	}
+	r.note("  => %s; %d failed attempts", answer, after.tries)
 	done, replied := r.checkAnswer(p, "verifying", err, nil)
 	if !done {
 		return
@@ -91,7 +95,7 @@ func (r *run) verify(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan)
 	if replied && got.Verdict != want {
 		r.violate(verdictsRight, "verifying %s on %s returned %v, want %v", what, l.ref.Card, got.Verdict, want)
 	}
-	r.events++ // not in the trace: by chance, an older CVV is the current one again
+	r.events++
 }
 
 func (r *run) unlock(l *expectedCard, rep *replica, p *plan) {

@@ -2,10 +2,14 @@ package enginecheck
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
+	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/event"
 	"cvvrotation/sim/check/campaign"
 )
 
@@ -51,12 +55,45 @@ func shrink(bug Bug, seed uint64) *Failure {
 	return f
 }
 
+// describe returns the text of a value; a zero time is "none".
+func describe(v any) string {
+	switch v := v.(type) {
+	case time.Time:
+		if v.IsZero() {
+			return "none"
+		}
+		return v.Format(time.RFC3339Nano)
+	case []time.Time:
+		texts := make([]string, len(v))
+		for i, t := range v {
+			texts[i] = describe(t)
+		}
+		return "[" + strings.Join(texts, " ") + "]"
+	case engine.Preview:
+		return fmt.Sprintf("{%t %s %d %s}", v.Rescheduled, v.Reason, v.Scenario, describe(v.Next))
+	}
+	return fmt.Sprint(v)
+}
+
+// describeEvent describes an event.
+func describeEvent(e event.Changed) string {
+	return fmt.Sprintf("%s.%d %s, %s, version %d, next %s", e.Card, e.Number, e.Operation, e.Reason, e.Version, describe(e.Next))
+}
+
 // describeError describes how a call ended.
 func describeError(err error) string {
 	if err == nil {
 		return "done"
 	}
 	return "error: " + err.Error()
+}
+
+// describeDecision describes how a call ended that decides an event.
+func describeDecision(rule rotation.Rule, err error) string {
+	if rule == 0 {
+		return describeError(err)
+	}
+	return rule.String() + ", " + describeError(err)
 }
 
 // describeForce describes a forced call.
@@ -74,17 +111,15 @@ func describeForce(req engine.ForceRequest) string {
 	return words
 }
 
-// describeAnswer describes an answer: everything in it that is compared.
-func describeAnswer(r engine.Rotation) string {
-	words := fmt.Sprintf("%s (%s, scenario %d, missed %d) for %s at %s: version %d, service code %s, rotated %t, rescheduled %t",
-		r.Rule, r.Reason, r.Scenario, r.Missed, r.Card, r.At.Format(time.RFC3339Nano), r.Version, r.ServiceCode, r.Rotated, r.Rescheduled)
-	if r.Next.IsZero() {
-		words += ", no next slot"
-	} else {
-		words += ", next " + r.Next.Format(time.RFC3339Nano)
+// describeDifference names the fields in which two structs of one type differ; "" if
+// there is none.
+func describeDifference(got, want any) string {
+	g, w := reflect.ValueOf(got), reflect.ValueOf(want)
+	var fields []string
+	for i := range g.NumField() {
+		if a, b := describe(g.Field(i).Interface()), describe(w.Field(i).Interface()); a != b {
+			fields = append(fields, fmt.Sprintf("%s is %s, want %s", g.Type().Field(i).Name, a, b))
+		}
 	}
-	if r.Replayed {
-		words += ", replayed"
-	}
-	return words
+	return strings.Join(fields, "; ")
 }

@@ -153,7 +153,7 @@ func change[A any](r *run, l *expectedCard, p *plan, what string, ref engine.Ref
 	if want == nil {
 		o, events, want = apply(&after, r.settings(l))
 	}
-	r.note("  => %s, %s", o.rule, describeError(err))
+	r.note("  => %s", describeDecision(o.rule, err))
 	done, replied := r.checkAnswer(p, what, err, want)
 	if done {
 		r.commit(l, after, &o, events, replied)

@@ -106,7 +106,7 @@ func (r *run) checkCall(i Invariant, p *plan, what string, err, want error) (don
 	}
 	unless := func(ok bool) {
 		if !ok {
-			r.violate(i, "%s returned the error %v, want %v", what, err, want)
+			r.violate(i, "%s: %s, want %s", what, describeError(err), describeError(want))
 		}
 	}
 	switch {
