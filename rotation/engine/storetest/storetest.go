@@ -1,5 +1,5 @@
 // Package storetest checks a store against the contract of package store. The tests
-// of every store call [Run].
+// of every store call [Run]. docs/embedding.md#write-a-store is a guide.
 package storetest
 
 import (
