@@ -36,7 +36,7 @@ func Open(ctx context.Context, db *pgxpool.Pool, clk clock.Clock, keys *seal.Key
 	s := &Service{db: db, clock: clk, keys: keys}
 	var err error
 	s.timers, err = timers.New(clk, func(ctx context.Context, card string) (rotation.State, error) {
-		return s.apply(ctx, card, func(state rotation.State) (rotation.Event, bool) { return state.Due(s.clock.Now()) })
+		return s.apply(ctx, card, nil, func(state rotation.State) (rotation.Event, bool) { return state.Due(s.clock.Now()) })
 	}, timers.Options{Workers: 4})
 	if err != nil {
 		return nil, err
@@ -54,29 +54,31 @@ func (s *Service) Run(ctx context.Context) error { return s.timers.Run(ctx) }
 // Add adds a card that rotates at the interval.
 func (s *Service) Add(ctx context.Context, card string, interval time.Duration) error {
 	first := s.keys.Seal([]byte(s.random.Next(cvvgen.CVV{}).Reveal()), []byte(card))
-	if _, err := s.db.Exec(ctx, "INSERT INTO cards VALUES ($1, $2, $3)", card, rotation.State{}.String(), first); err != nil {
-		return err
-	}
-	return s.call(ctx, card, func(now time.Time) rotation.Event { return rotation.SetInterval(now, interval) })
+	return s.call(ctx, card, first, func(now time.Time) rotation.Event { return rotation.SetInterval(now, interval) })
 }
 
 // Force rotates the CVV of a card now.
 func (s *Service) Force(ctx context.Context, card string) error {
-	return s.call(ctx, card, rotation.Forced)
+	return s.call(ctx, card, nil, rotation.Forced)
 }
 
-func (s *Service) call(ctx context.Context, card string, event func(now time.Time) rotation.Event) error {
-	state, err := s.apply(ctx, card, func(rotation.State) (rotation.Event, bool) { return event(s.clock.Now()), true })
+func (s *Service) call(ctx context.Context, card string, first []byte, event func(now time.Time) rotation.Event) error {
+	state, err := s.apply(ctx, card, first, func(rotation.State) (rotation.Event, bool) { return event(s.clock.Now()), true })
 	if err == nil {
 		s.timers.Arm(card, state) // AFTER the commit
 	}
 	return err
 }
 
-// apply decides under the row's lock and stores state, CVV and event together.
-func (s *Service) apply(ctx context.Context, card string, event func(rotation.State) (rotation.Event, bool)) (state rotation.State, err error) {
+// apply decides under the row's lock and stores state, CVV and event together. With a
+// first CVV it adds the card.
+func (s *Service) apply(ctx context.Context, card string, sealed []byte, event func(rotation.State) (rotation.Event, bool)) (state rotation.State, err error) {
 	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		var sealed []byte
+		if sealed != nil {
+			if _, err := tx.Exec(ctx, "INSERT INTO cards VALUES ($1, $2, $3)", card, state.String(), sealed); err != nil {
+				return err
+			}
+		}
 		if err := tx.QueryRow(ctx, "SELECT state, cvv FROM cards WHERE id = $1 FOR UPDATE", card).Scan(&state, &sealed); err != nil {
 			return err
 		}
@@ -100,10 +102,9 @@ func (s *Service) apply(ctx context.Context, card string, event func(rotation.St
 			sealed = s.keys.Seal([]byte(s.random.Next(cvv).Reveal()), []byte(card))
 		}
 		state = after
-		if _, err := tx.Exec(ctx, "UPDATE cards SET state = $2, cvv = $3 WHERE id = $1", card, state.String(), sealed); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, "INSERT INTO events (card, event, decision) VALUES ($1, $2, $3)", card, e.String(), decision.String())
+		_, err = tx.Exec(ctx, `
+			WITH changed AS (UPDATE cards SET state = $2, cvv = $3 WHERE id = $1)
+			INSERT INTO events (card, event, decision) VALUES ($1, $4, $5)`, card, state.String(), sealed, e.String(), decision.String())
 		return err
 	})
 	return state, err
