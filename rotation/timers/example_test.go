@@ -71,13 +71,14 @@ func Example() {
 	defer ts.Stop() // waits for the callbacks that are running
 
 	force := func(card string) {
-		state, err := db.update(card, func(rotation.State) (rotation.Event, bool) {
-			return rotation.Forced(clk.Now()), true
+		err := ts.Update(card, func() (rotation.State, error) { // arms the card AFTER the commit
+			return db.update(card, func(rotation.State) (rotation.Event, bool) {
+				return rotation.Forced(clk.Now()), true
+			})
 		})
 		if err != nil {
 			log.Fatal(err)
 		}
-		ts.Arm(card, state) // AFTER the commit
 	}
 
 	timerstest.Advance(clk, 20*time.Hour) // in a test

@@ -71,7 +71,9 @@ type Timers struct {
 	ended   int   // callbacks that have returned
 	running bool
 	stopped bool
-	mocked  *mocks.Timers // on a mock clock, for timerstest
+
+	updating map[string]bool // the cards whose Update runs
+	mocked   *mocks.Timers   // on a mock clock, for timerstest
 }
 
 // New returns timers without a card. It returns an error if the clock or the
@@ -86,7 +88,7 @@ func New(clk clock.Clock, fire Fire, o Options) (*Timers, error) {
 	t := &Timers{
 		clock: clk, fire: fire, workers: cmp.Or(o.Workers, 1),
 		log:   cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
-		queue: newQueue(), wakeAt: never,
+		queue: newQueue(), wakeAt: never, updating: make(map[string]bool),
 	}
 	t.changed.L = &t.mu
 	if mock, ok := clk.(*clock.Mock); ok {
@@ -107,7 +109,7 @@ func New(clk clock.Clock, fire Fire, o Options) (*Timers, error) {
 // it does nothing.
 //
 // Call Arm AFTER the state was persisted, and for the states of one card in the order
-// in which they were persisted. If the card's callback is running, Arm does not wait:
+// in which they were persisted, or call Update, which does both. If the card's callback is running, Arm does not wait:
 // the card is then armed for the earlier one of the slots of the two states, whichever
 // is older. So no wake-up is lost; if it was the wrong one, Due returns false, and the
 // card is armed for the state that the callback loads.
@@ -128,6 +130,31 @@ func (t *Timers) Arm(card string, s rotation.State) {
 	if t.queue.earliest < t.wakeAt {
 		t.wake()
 	}
+}
+
+// Update calls update, which persists a change of the card and returns the stored
+// state, and arms the card for it. Updates of one card run one at a time, so that the
+// newest state is armed last, whichever goroutine is faster. An error of update is
+// returned, and the card stays armed as it was. A card that was deleted has the zero
+// state, which cancels it. update must not call Update for the same card.
+func (t *Timers) Update(card string, update func() (rotation.State, error)) error {
+	t.mu.Lock()
+	for t.updating[card] {
+		t.changed.Wait()
+	}
+	t.updating[card] = true
+	t.mu.Unlock()
+	defer func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.updating, card)
+		t.changed.Broadcast()
+	}()
+	s, err := update()
+	if err == nil {
+		t.Arm(card, s)
+	}
+	return err
 }
 
 // Run hands each due card to the callback, oldest slot first, and cards of one slot in

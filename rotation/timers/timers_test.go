@@ -643,3 +643,44 @@ func TestAdvance_StepsBackByANegativeDuration(t *testing.T) {
 	timerstest.Advance(mock, 1)
 	s.want("A 12h0m0s")
 }
+
+// Two calls for one card: the state of the second is armed last, although the first
+// returns from its commit late. Another card does not wait.
+func TestUpdate_ArmsInTheOrderOfCommits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, clock.New(), 1)
+		committed := make(chan struct{})
+		go s.Update("A", func() (rotation.State, error) {
+			state := s.call("A", rotation.SetInterval(s.clock.Now(), day))
+			<-committed
+			return state, nil
+		})
+		synctest.Wait()
+		go s.Update("A", func() (rotation.State, error) {
+			return s.call("A", rotation.SetInterval(s.clock.Now(), time.Hour)), nil
+		})
+		if err := s.Update("B", func() (rotation.State, error) { return s.call("B", rotation.SetInterval(s.clock.Now(), day)), nil }); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		close(committed)
+		synctest.Wait()
+		if next, armed := s.Tick(t.Context()); !armed || next.Sub(s.start) != time.Hour {
+			t.Errorf("armed %v for %v, want 1h", armed, next.Sub(s.start))
+		}
+
+		refused := errors.New("refused")
+		if err := s.Update("A", func() (rotation.State, error) { return rotation.State{}, refused }); err != refused {
+			t.Errorf("error %v, want %v", err, refused)
+		}
+		if next, _ := s.Tick(t.Context()); next.Sub(s.start) != time.Hour {
+			t.Error("a failed update moved the card")
+		}
+		if err := s.Update("A", func() (rotation.State, error) { return rotation.State{}, nil }); err != nil {
+			t.Error(err)
+		}
+		if next, _ := s.Tick(t.Context()); next.Sub(s.start) != day {
+			t.Errorf("armed for %v, want B alone, for a day", next.Sub(s.start))
+		}
+	})
+}

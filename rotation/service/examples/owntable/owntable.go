@@ -63,11 +63,9 @@ func (s *Service) Force(ctx context.Context, card string) error {
 }
 
 func (s *Service) call(ctx context.Context, card string, first []byte, event func(now time.Time) rotation.Event) error {
-	state, err := s.apply(ctx, card, first, func(rotation.State) (rotation.Event, bool) { return event(s.clock.Now()), true })
-	if err == nil {
-		s.timers.Arm(card, state) // AFTER the commit
-	}
-	return err
+	return s.timers.Update(card, func() (rotation.State, error) { // arms the card AFTER the commit
+		return s.apply(ctx, card, first, func(rotation.State) (rotation.Event, bool) { return event(s.clock.Now()), true })
+	})
 }
 
 // apply decides under the row's lock and stores state, CVV and event together. With a
