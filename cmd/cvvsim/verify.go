@@ -80,7 +80,10 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 		report.begin(rules, name)
 		return report.file(r, name, sim.NewVerifier(rules, o.verifier(r.DaemonEvents())))
 	})
-	if err == nil {
+	if err != nil && o.output == "json" {
+		report.Error = err.Error() // with what was found before the bad line
+		err = errors.Join(err, report.close(c.Stderr))
+	} else if err == nil {
 		err = report.close(c.Stderr)
 		if report.imprecise > 0 {
 			fmt.Fprintf(c.Stderr, "warning: a slot or next is less than a second from the right one (%d times, first: %s): a column or a message may have rounded it. "+

@@ -28,8 +28,9 @@ type verifyReport struct {
 	Judged    int             `json:"judged"`
 	Unknown   int             `json:"unknown"` // depends on what came before the log
 	Differing int             `json:"differing"`
-	Cards     []*differing    `json:"cards"`    // by their first difference
-	Inferred  []inferredState `json:"inferred"` // of logs that begin in the middle
+	Cards     []*differing    `json:"cards"`           // by their first difference
+	Inferred  []inferredState `json:"inferred"`        // of logs that begin in the middle
+	Error     string          `json:"error,omitempty"` // what ended the reading early
 
 	out      *bufio.Writer
 	options  *verifyOptions
