@@ -32,14 +32,20 @@ type knowledge struct {
 	guardBy    rotation.Kind // 0: no guard
 	served     time.Time     // the newest slot served, or while partServed is not known, the newest that is known; zero: none
 
-	// since is the card's first entry, or the first after missing ones: without
-	// partServed, a later slot was not served before.
-	since    time.Time
+	// latest is the latest instant in the log so far. Without partServed, a slot
+	// later than since, which was the latest when the slots served became unknown,
+	// was not served before.
+	latest, since time.Time
+
 	inferred bool // the interval is known, but no record and no event named it
 
 	whole   rotation.State // the state that has these parts
 	isWhole bool           // whole is set: at most the slots served are not known
 }
+
+// middle is what is known of a card whose log begins, or continues, in the middle.
+// No clock has been later.
+func middle(latest time.Time) knowledge { return knowledge{latest: latest, since: latest} }
 
 // beginning is what is known of a card that nothing has happened to.
 var beginning = knowledge{knows: allParts, isWhole: true}
@@ -80,7 +86,7 @@ func (k *knowledge) refresh() {
 		return
 	}
 	now := knowledgeOf(k.whole)
-	now.knows, now.since, now.inferred, now.whole, now.isWhole = k.knows, k.since, k.inferred, k.whole, true
+	now.knows, now.latest, now.since, now.inferred, now.whole, now.isWhole = k.knows, k.latest, k.since, k.inferred, k.whole, true
 	if k.knows&partServed == 0 {
 		now.served = k.served
 	}
@@ -129,7 +135,9 @@ func (k knowledge) candidates(rules rotation.Rules, e timeline.Entry) func(yield
 		list := []interval{{0, false}}
 		from := slot
 		if k.knows&partNext != 0 {
-			from = k.next
+			if from = k.next; !from.IsZero() { // rotation is on
+				list[0] = interval{long, true}
+			}
 		}
 		switch {
 		case x.Fields&timeline.FieldInterval != 0:
@@ -171,7 +179,7 @@ func (k knowledge) candidates(rules rotation.Rules, e timeline.Entry) func(yield
 		}
 		found := make(map[time.Time]parts)
 		add := func(t time.Time, anyNext parts) {
-			if !t.After(at.Add(interval)) { // R18: no clock was ahead of the log
+			if !t.After(k.latest.Add(interval)) { // R18: no clock was ahead of the log
 				found[t] = anyNext
 			}
 		}
@@ -183,6 +191,9 @@ func (k knowledge) candidates(rules rotation.Rules, e timeline.Entry) func(yield
 		}
 		if named {
 			add(slot, 0)
+		}
+		if first, ok := e.Event.First(); ok {
+			add(first, 0) // R9
 		}
 		return found
 	}
@@ -258,7 +269,7 @@ func (k knowledge) after(possible []outcome, e timeline.Entry) knowledge {
 		}
 		if !s.served.Equal(known.served) {
 			known.knows &^= partServed
-			known.since = e.Event.At()
+			known.since = known.latest
 			if s.served.Before(known.served) {
 				known.served = s.served
 			}
@@ -277,7 +288,7 @@ func (k knowledge) after(possible []outcome, e timeline.Entry) knowledge {
 // afterOne returns what is known after e if the outcome is o.
 func (k knowledge) afterOne(o outcome, e timeline.Entry) knowledge {
 	s, before := knowledgeOf(o.after), knowledgeOf(o.before)
-	s.inferred, s.since = k.inferred, k.since
+	s.inferred, s.latest, s.since = k.inferred, k.latest, k.since
 	s.knows &^= o.any & partGuard
 	sets := e.Event.Kind() == rotation.KindSetInterval
 	if s.interval == before.interval && !sets {
@@ -291,15 +302,16 @@ func (k knowledge) afterOne(o outcome, e timeline.Entry) knowledge {
 	}
 
 	serves := e.Event.Kind() == rotation.KindAuto && o.decision.Rotate()
-	arbitrary := serves && o.any&(partInterval|partNext) != 0                                      // any slot up to now may be the one that was served
-	if newest := o.decision.Rule == rotation.R5; arbitrary || k.knows&partServed == 0 && !newest { // R5: by R19 the newest
+	arbitrary := serves && o.any&(partInterval|partNext) != 0             // any slot up to now may be the one that was served
+	newest := o.decision.Rule == rotation.R5 && !s.served.Before(k.since) // by R19
+	if arbitrary || k.knows&partServed == 0 && !newest {
 		s.knows &^= partServed
 		s.served = k.served
 		if slot, named := e.Event.Slot(); named && serves && slot.After(s.served) {
 			s.served = slot
 		}
 		if arbitrary {
-			s.since = e.Event.At()
+			s.since = s.latest
 		}
 	}
 	return s
@@ -332,7 +344,7 @@ func (k *card) adopt(o outcome, e timeline.Entry, restarted bool) {
 	x, doubted := e.Expect, k.inferred
 	before := k.knowledge
 	now := knowledgeOf(o.after)
-	now.knows, now.since = before.knows|partGuard, before.since
+	now.knows, now.latest, now.since = before.knows|partGuard, before.latest, before.since
 	if e.Event.Kind() == rotation.KindSetInterval || e.Event.Kind() == rotation.KindDisable {
 		now.knows |= partInterval | partNext
 	}

@@ -91,6 +91,7 @@ type Verifier struct {
 	rules   rotation.Rules
 	options VerifierOptions
 	cards   map[string]*card
+	latest  time.Time // the latest instant of an entry
 }
 
 // card is what is known of a card.
@@ -115,9 +116,13 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 	if _, _, err := v.rules.Decide(rotation.State{}, e.Event); err != nil {
 		return Finding{}, err
 	}
+	at := e.Event.At()
+	if at.After(v.latest) {
+		v.latest = at
+	}
 	c, met := v.cards[e.Card]
 	if !met {
-		c = &card{knowledge: knowledge{since: e.Event.At()}}
+		c = &card{knowledge: middle(v.latest)}
 		v.cards[e.Card] = c
 		if !v.options.Partial && e.Number <= 1 && !v.fromMiddle(e) {
 			c.knowledge = beginning
@@ -130,16 +135,19 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 			return Finding{Verdict: VerdictRepeated}, nil
 		case met && e.Number > expected:
 			missing = e.Number - expected
-			c.knowledge, c.rules = knowledge{since: e.Event.At()}, nil
+			c.knowledge, c.rules = middle(v.latest), nil
 		}
 		c.number = e.Number
+	}
+	if c.latest = v.latest; c.rules != nil {
+		c.rules.latest = v.latest
 	}
 	lost := c.lostPrecision(v.rules, e)
 	f := v.judge(c, e)
 	if f.Missing = missing; f.Mistake == 0 || f.Mistake == MistakeLostPrecision {
 		f.LostPrecision = lost
 	}
-	c.at = e.Event.At()
+	c.at = at
 	return f, nil
 }
 
@@ -149,7 +157,7 @@ func (v *Verifier) fromMiddle(e timeline.Entry) bool {
 	if !v.options.Recorded && e.Expect.Fields&timeline.FieldAll != timeline.FieldAll || e.Number == 1 {
 		return false
 	}
-	return len(v.explanations(beginning, e)) == 0 && len(v.explanations(knowledge{since: e.Event.At()}, e)) > 0
+	return len(v.explanations(beginning, e)) == 0 && len(v.explanations(middle(v.latest), e)) > 0
 }
 
 // judge judges an entry and moves on what is known of the card.

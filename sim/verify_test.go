@@ -19,8 +19,8 @@ func drawRules(t *rapid.T) rotation.Rules {
 	return must.Get(rotation.NewRules(2*time.Minute, rapid.SampledFrom([]rotation.GuardFrom{rotation.GuardFromRequest, rotation.GuardFromScheduling}).Draw(t, "guard from")))(t)
 }
 
-// drawLog draws what a system with two cards records, its clock never stepping
-// back: on time, late, delivered twice, in flight, forced, changed.
+// drawLog draws what a system with two cards records, its clock stepping back now
+// and then: on time, late, delivered twice, in flight, forced, changed.
 func drawLog(t *rapid.T, rules rotation.Rules, events int) []timeline.Entry {
 	replay := sim.NewReplay(rules)
 	now := start
@@ -28,7 +28,7 @@ func drawLog(t *rapid.T, rules rotation.Rules, events int) []timeline.Entry {
 	states := make(map[string]rotation.State)
 	armed := map[string][]time.Time{}
 	for len(log) < events {
-		now = now.Add(rapid.SampledFrom([]time.Duration{0, 1, time.Minute, 2*time.Minute - 1, 2 * time.Minute, time.Hour, 5 * time.Hour}).Draw(t, "gap"))
+		now = now.Add(rapid.SampledFrom([]time.Duration{-time.Hour, 0, 1, time.Minute, 2*time.Minute - 1, 2 * time.Minute, time.Hour, 5 * time.Hour}).Draw(t, "gap"))
 		card := rapid.SampledFrom([]string{"A", "B"}).Draw(t, "card")
 		next, on := states[card].Next()
 		var e rotation.Event
@@ -62,6 +62,16 @@ func drawLog(t *rapid.T, rules rotation.Rules, events int) []timeline.Entry {
 	return log
 }
 
+// drawEnd draws the rest of a log that begins in the middle, with no clock ahead of
+// it before.
+func drawEnd(t *rapid.T, log []timeline.Entry) []timeline.Entry {
+	lost := rapid.IntRange(0, 50).Draw(t, "lost")
+	for slices.ContainsFunc(log[:lost], func(e timeline.Entry) bool { return e.Event.At().After(log[lost].Event.At()) }) {
+		lost--
+	}
+	return log[lost:]
+}
+
 // A log that begins in the middle never shows a difference that is not there,
 // and its cards become known.
 func TestVerifier_InfersTheStateOfALogFromTheMiddle(t *testing.T) {
@@ -70,7 +80,7 @@ func TestVerifier_InfersTheStateOfALogFromTheMiddle(t *testing.T) {
 		rules := drawRules(t)
 		log := drawLog(t, rules, 60)
 		v := sim.NewVerifier(rules, sim.VerifierOptions{Partial: true, IntervalUnit: -1})
-		for i, e := range log[rapid.IntRange(0, 50).Draw(t, "lost"):] {
+		for i, e := range drawEnd(t, log) {
 			f := must.Get(v.Apply(e))(t)
 			switch f.Verdict {
 			case sim.VerdictDiffers:
@@ -98,7 +108,7 @@ func TestVerifier_AcceptsEverySubsetOfFields(t *testing.T) {
 		log := drawLog(t, rules, 60)
 		fields := timeline.Field(rapid.IntRange(0, int(timeline.FieldAll|timeline.FieldInterval)).Draw(t, "fields"))
 		v := sim.NewVerifier(rules, sim.VerifierOptions{Partial: true, IntervalUnit: -1})
-		for i, e := range log[rapid.IntRange(0, 50).Draw(t, "lost"):] {
+		for i, e := range drawEnd(t, log) {
 			e.Expect.Fields = fields
 			if e.Event.Kind() == rotation.KindSetInterval {
 				e.Expect.Fields &^= timeline.FieldInterval
@@ -200,6 +210,25 @@ func TestVerifier_Cases(t *testing.T) {
 2026-11-25T20:00:00Z A auto slot=2026-11-25T20:00:00Z => reschedule=true next=2026-11-25T21:00:00Z
 2026-11-25T21:00:00Z A auto slot=2026-11-25T21:00:00Z => next=2026-11-25T21:30:00Z`, true,
 			"unknown unknown unknown unknown differs"},
+		{"a schedule that is gone, but was not turned off", `
+2026-11-23T15:00:00Z A forced => rotate=true next=2026-11-24T15:00:00Z
+2026-11-23T16:00:00Z A forced => rotate=true next=null`, true, "unknown differs"},
+		{"a clock that steps back in the log", `
+2026-11-23T15:00:00Z A auto => rotate=true interval=24h
+2026-11-23T14:00:00Z A auto slot=2026-11-23T13:00:00Z => rotate=false interval=24h next=2026-11-24T15:00:00Z`, true,
+			"unknown unknown"},
+		{"and leaves it open whether a later slot was served", `
+2026-11-23T15:00:00Z A auto slot=2026-11-23T16:00:00Z => rotate=false reason=not_due next=2026-11-23T16:00:00Z
+2026-11-23T14:00:00Z A set_interval interval=30m => reschedule=true next=2026-11-23T14:30:00Z
+2026-11-23T14:30:00Z A auto slot=2026-11-23T14:30:00Z => reschedule=true next=2026-11-23T15:00:00Z
+2026-11-23T15:30:00Z A auto slot=2026-11-23T14:50:00Z => rotate=false reason=duplicate next=2026-11-23T15:00:00Z`, true,
+			"unknown unknown agrees unknown"},
+		{"also if nothing is known", `
+2026-11-23T15:00:00Z A forced => rotate=true
+2026-11-23T14:00:00Z A auto => rotate=true
+2026-11-23T15:30:00Z A auto slot=2026-11-23T14:50:00Z => reason=duplicate`, true, "unknown unknown unknown"},
+		{"an interval set again with its next slot", `
+2026-11-23T15:00:00Z A set_interval interval=24h first=2026-11-24T09:00:00Z => reschedule=false`, true, "unknown"},
 		{"entries that record nothing", `
 2026-11-23T15:00:00Z A forced
 2026-11-23T15:01:00Z A forced => rotate=true`, true, "silent unknown"},
