@@ -15,11 +15,12 @@ import (
 // History is what an observer outside sees of an engine: the stored cards and
 // events, and the answers to callers.
 type History struct {
-	Guard   time.Duration
-	At      time.Time         // when the cards were read: no card may be due by then
-	Cards   []store.Card      // all of them
-	Events  []store.Queued    // all that were ever written, in the order of positions
-	Answers []engine.Rotation // to forced calls, one for each idempotency key
+	Guard   time.Duration      // of the engine's rules; 0 holds nothing
+	From    rotation.GuardFrom // where they measure it from; default the request
+	At      time.Time          // when the cards were read: no card may be due by then
+	Cards   []store.Card       // all of them
+	Events  []store.Queued     // all that were ever written, in the order of positions
+	Answers []engine.Rotation  // to forced calls, one for each idempotency key
 	// Complete is set if every forced call was answered in the end: then a
 	// rotation without an answer is an error.
 	Complete bool
@@ -39,7 +40,7 @@ func Audit(h History) (wrong []error) {
 		wrong = append(wrong, fmt.Errorf("card %s: "+format, append([]any{card}, args...)...))
 	}
 	for _, c := range h.Cards {
-		rules, _ := model.New(model.Rules{Guard: h.Guard})
+		rules, _ := model.New(model.Rules{Guard: h.Guard, FromScheduling: h.From == rotation.GuardFromScheduling})
 		cards[c.ID] = &audited{version: 1, rules: rules, forced: map[int64]event.Changed{}}
 	}
 	for _, q := range h.Events {
@@ -209,7 +210,7 @@ func (a *audited) end(c *store.Card, at time.Time) error {
 
 // audit checks the history of the run with [Audit].
 func (r *run) audit() {
-	h := History{Guard: guard, Events: r.base.Written(0), Answers: r.answers, At: r.at()}
+	h := History{Guard: r.o.rules.Guard(), From: r.o.rules.GuardFrom(), Events: r.base.Written(0), Answers: r.answers, At: r.at()}
 	for _, l := range r.cards {
 		if l.registered {
 			c, err := r.base.Card(context.Background(), l.ref.Card)

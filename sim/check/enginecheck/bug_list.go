@@ -6,7 +6,9 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/store"
 )
 
@@ -18,6 +20,7 @@ type Bug struct {
 
 	store     func(store.Store, world) store.Store // wraps the store of a replica
 	generator func(engine.Generator) engine.Generator
+	rules     func(rotation.Rules) rotation.Rules
 }
 
 // world is what a bug knows of its process.
@@ -131,6 +134,31 @@ var bugs = []Bug{
 	})},
 	{Name: "stale-reads", Sentence: "a replica shows a card as it first read it", store: wrapped(func(w *wrong) { w.read = w.readOnce })},
 	{Name: "first-try-counts", Sentence: "when the store retries a transaction, it stores what the first attempt decided", store: wrapped(func(w *wrong) { w.update = w.firstTry })},
+	{Name: "guard-zero-default", Sentence: "a guard of 0 is taken for the default", rules: func(rules rotation.Rules) rotation.Rules {
+		if rules.Guard() == 0 {
+			rules, _ = rotation.NewRules(rotation.DefaultGuard, rules.GuardFrom())
+		}
+		return rules
+	}},
+	{Name: "guard-from-ignored", Sentence: "the guard restarts at every rotation although it counts from schedulings", rules: func(rules rotation.Rules) rotation.Rules {
+		rules, _ = rotation.NewRules(rules.Guard(), rotation.GuardFromRequest)
+		return rules
+	}},
+	{Name: "interval-unguarded", Sentence: "a new interval starts no guard where the guard counts from schedulings", store: everywhere(func(change *store.Change, _ store.Card) {
+		if c := changed(change); c.Operation == event.OperationChangeInterval && c.Rules.GuardFrom() == rotation.GuardFromScheduling {
+			change.Card.State = withoutGuard(change.Card.State)
+		}
+	})},
+	{Name: "back-off-overflows", Sentence: "the back-off doubles without a limit and overflows after 35 failures", store: inClaims(func(change *store.Change, before store.Card) {
+		if n := change.Card.Failures; n > before.Failures && n > 34 {
+			change.Card.Due = change.Now.Add(time.Second << (n - 1))
+		}
+	})},
+	{Name: "repair-at-multiple", Sentence: "a next slot exactly a multiple of the interval ahead is not repaired", store: everywhere(func(change *store.Change, before store.Card) {
+		if changed(change).Repaired && before.Next.Sub(change.Now)%before.Interval == 0 {
+			change.Card, change.Event, change.Write = before, nil, false
+		}
+	})},
 	{Name: "reseal-forgets", Sentence: "re-encrypting leaves the previous CVV under the old key", generator: func(g engine.Generator) engine.Generator { return forgets{g} }},
 	{Name: "cvv-comes-back", Sentence: "every seventh rotation draws the CVV that it replaces", generator: func(g engine.Generator) engine.Generator { return comesBack{g} }},
 }

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strings"
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine/event"
@@ -55,6 +59,23 @@ func restart(change *store.Change, before store.Card, c event.Changed) {
 	change.Card.State, _ = after.AppendBinary(nil)
 	change.Card.Next, change.Card.Due = c.Next, c.Next
 	change.Event.Payload = c.AppendJSON(nil)
+}
+
+// withoutGuard returns the stored state without the guard's start.
+func withoutGuard(stored []byte) []byte {
+	var s rotation.State
+	if s.UnmarshalBinary(stored) != nil {
+		return stored
+	}
+	text, _, _ := strings.Cut(s.String(), " crc=")
+	words := slices.DeleteFunc(strings.Fields(text), func(w string) bool { return strings.HasPrefix(w, "guard=") })
+	text = strings.Join(words, " ")
+	crc := crc32.Checksum([]byte(text), crc32.MakeTable(crc32.Castagnoli))
+	if s.UnmarshalText(fmt.Appendf(nil, "%s crc=%08x", text, crc)) != nil {
+		return stored
+	}
+	stored, _ = s.AppendBinary(nil)
+	return stored
 }
 
 // wrong is a store that is wrong in one way.

@@ -8,6 +8,7 @@ import (
 	"cvvrotation/rotation"
 	"cvvrotation/sim/check/campaign"
 	"cvvrotation/sim/internal/splitmix"
+	"cvvrotation/sim/model"
 )
 
 // Campaign returns the search with several replicas on one store. The zero Bug
@@ -56,6 +57,7 @@ type options struct {
 	faults                 int64                      // steps with a fault, in 256
 	jumps, poison          bool                       // the store's clock steps; generators fail
 	intervals              []time.Duration
+	rules                  rotation.Rules
 }
 
 const (
@@ -77,7 +79,23 @@ func drawOptions(seed uint64) (o options) {
 	for range 1 + s.Below(3) {
 		o.intervals = append(o.intervals, splitmix.Pick(&s, guard+1, 3*time.Minute, 5*time.Minute, time.Hour, day, 7*day))
 	}
+	from := splitmix.Pick(&s, rotation.GuardFromRequest, rotation.GuardFromRequest, rotation.GuardFromScheduling)
+	o.rules, _ = rotation.NewRules(splitmix.Pick(&s, guard, guard, guard, 0, 1, 30*time.Second, 3*time.Hour), from)
+	for i, interval := range o.intervals {
+		o.intervals[i] += max(0, o.rules.Guard()-guard)
+		if interval == guard+1 {
+			o.intervals[i] = o.shortest()
+		}
+	}
 	return o
+}
+
+// shortest returns the shortest interval that the rules accept and events can report.
+func (o options) shortest() time.Duration { return max(o.rules.Guard()+1, time.Microsecond) }
+
+// model returns the rules of the reference model.
+func (o options) model() model.Rules {
+	return model.Rules{Guard: o.rules.Guard(), FromScheduling: o.rules.GuardFrom() == rotation.GuardFromScheduling}
 }
 
 // String returns the options in one line.
@@ -88,6 +106,6 @@ func (o options) String() string {
 	for i := range o.replicas {
 		fmt.Fprintf(&b, "%v,", o.skew[i])
 	}
-	fmt.Fprintf(&b, " intervals=%v", o.intervals)
+	fmt.Fprintf(&b, " intervals=%v guard=%v from=%v", o.intervals, o.rules.Guard(), o.rules.GuardFrom())
 	return b.String()
 }

@@ -61,7 +61,7 @@ func TestAudit_FindsWhatIsWrongWithAHistory(t *testing.T) {
 		t.Fatal(r.failure.detail)
 	}
 	right := func() History {
-		h := History{Guard: guard, Events: r.base.Written(0), Answers: slices.Clone(r.answers), At: r.at(), Complete: true}
+		h := History{Guard: o.rules.Guard(), From: o.rules.GuardFrom(), Events: r.base.Written(0), Answers: slices.Clone(r.answers), At: r.at(), Complete: true}
 		for _, l := range r.cards {
 			c := must.Get(r.base.Card(context.Background(), l.ref.Card))(t)
 			h.Cards = append(h.Cards, c)
@@ -260,7 +260,7 @@ func TestDaemonEvents_ReplayDecidesWhatTheyReport(t *testing.T) {
 				break
 			}
 			must.Do(t, err)
-			if rounded[e.Card] = rounded[e.Card] || e.Event.Interval() == guard; rounded[e.Card] {
+			if rounded[e.Card] = rounded[e.Card] || e.Event.Interval() == guard || e.Event.Interval() == o.rules.Guard(); rounded[e.Card] {
 				continue // it was a nanosecond more: events round intervals to microseconds
 			}
 			judged++

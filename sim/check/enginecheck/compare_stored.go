@@ -121,7 +121,7 @@ func (r *run) compareCVV(l *expectedCard, c *store.Card) {
 	if l.version > 1 {
 		before, err := g.Previous(r.ctx, c)
 		if err != nil || !before.Equal(l.current()) || c.PreviousCode != l.code {
-			r.violate(fresh, "%s does not store the previous CVV of version %d (error %v)", l.ref.Card, l.version, err)
+			r.violate(fresh, "%s does not store the previous CVV of version %d; reading it: %s", l.ref.Card, l.version, describeError(err))
 		}
 	}
 	l.cvvs = append(l.cvvs, cvv)

@@ -40,6 +40,8 @@ const (
 	goalGraceOver
 	goalResealed
 	goalResealFailed
+	goalWholeIntervals
+	goalThirtyFiveFailures
 
 	numGoals
 )
@@ -65,6 +67,9 @@ var goalSentences = map[goal]string{
 	goalGraceOver:      "the previous CVV was presented exactly when its grace period ended",
 	goalResealed:       "a card was re-encrypted with another key",
 	goalResealFailed:   "re-encryption failed for one card and succeeded for others",
+
+	goalWholeIntervals:     "the clock stepped to whole intervals before a slot",
+	goalThirtyFiveFailures: "a card's rotation failed 35 times in a row",
 }
 
 // sentence describes the goal.

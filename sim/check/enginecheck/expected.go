@@ -47,6 +47,7 @@ type answered struct {
 
 // settings hold the run's settings that the expected state depends on.
 type settings struct {
+	rules    rotation.Rules
 	now      time.Time
 	grace    time.Duration
 	maxTries int
@@ -126,7 +127,7 @@ func (l *expectedCard) apply(t settings, e model.Event, compromised, repaired bo
 		Source: "/cvvrotation", Card: l.ref.Card, Account: l.ref.Account, Number: l.events, At: t.now, Operation: operation,
 		Automatic: o.kind == rotation.KindAuto, Version: l.version, Next: l.state.Next.Time, Interval: l.state.Interval,
 		Rescheduled: o.Reschedule, Reason: o.rule.Reason(), Scenario: o.Scenario, Missed: o.Missed,
-		Slot: e.Slot.Time, Compromised: compromised, Repaired: repaired,
+		Slot: e.Slot.Time, Compromised: compromised, Repaired: repaired, Rules: t.rules,
 	}}, nil
 }
 

@@ -78,6 +78,9 @@ func (r *run) tick(rep *replica, p *plan) {
 			r.note("  %s fails, and is due again at %v", l.ref.Card, after.due)
 			*l = after
 			r.coverage[goalFailed]++
+			if l.failures == 35 {
+				r.coverage[goalThirtyFiveFailures]++
+			}
 			if len(all) > 1 {
 				r.coverage[goalFailedInBatch]++
 			}

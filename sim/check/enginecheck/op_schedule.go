@@ -66,7 +66,7 @@ func (r *run) drawInterval(s *splitmix.Stream, l *expectedCard) engine.IntervalR
 	case 0, 1:
 		req.First = r.at().Add(time.Duration(splitmix.Pick(s, 1, 1+s.Below(int64(req.Interval)), int64(req.Interval), int64(req.Interval)+1)))
 	case 2:
-		req.Interval = splitmix.Pick(s, guard, guard+1, -1)
+		req.Interval = splitmix.Pick(s, r.o.rules.Guard(), r.o.shortest(), -1)
 	case 3:
 		if l.state.Interval != 0 {
 			req.Interval = l.state.Interval

@@ -102,7 +102,7 @@ func (r *run) perform(seed uint64, o options, steps []step) {
 		r.start(i)
 	}
 	for i := range o.cards {
-		rules, _ := model.New(model.Rules{Guard: guard})
+		rules, _ := model.New(o.model())
 		r.cards = append(r.cards, &expectedCard{
 			ref:   engine.Ref{Card: fmt.Sprintf("card-%c", 'A'+i), Account: "acme"},
 			rules: rules, answers: map[string]answered{},
@@ -130,8 +130,12 @@ func (r *run) start(i int) {
 	if r.bug.generator != nil {
 		g = r.bug.generator(g)
 	}
+	rules := r.o.rules
+	if r.bug.rules != nil {
+		rules = r.bug.rules(rules)
+	}
 	e, err := engine.New(s, g, engine.Options{
-		Clock: clk, Grace: r.o.grace, MaxTries: r.o.maxTries, Batch: r.o.batch, Observer: r,
+		Rules: rules, Clock: clk, Grace: r.o.grace, MaxTries: r.o.maxTries, Batch: r.o.batch, Observer: r,
 	})
 	if err != nil {
 		panic(err) // the options are right
@@ -154,7 +158,7 @@ func (r *run) Decided(o engine.Observation) { r.observed = append(r.observed, o)
 func (r *run) at() time.Time { return time.Unix(0, r.now).UTC() }
 
 func (r *run) settings(l *expectedCard) settings {
-	return settings{now: r.at(), grace: r.o.grace, maxTries: r.o.maxTries, fails: r.poisoned[l.ref.Card]}
+	return settings{rules: r.o.rules, now: r.at(), grace: r.o.grace, maxTries: r.o.maxTries, fails: r.poisoned[l.ref.Card]}
 }
 
 // violate records a broken invariant. Only the first counts.

@@ -27,7 +27,7 @@ func (r *run) runStep(st step) {
 			r.now += splitmix.Pick(&nested, 0, 1, nested.Below(int64(guard)))
 			r.operate(&nested, focus, &plan{}, true)
 			r.compare()
-			r.now += splitmix.Pick(&nested, 0, 0, 0, int64(guard)) // and the winner's guard has ended
+			r.now += splitmix.Pick(&nested, 0, 0, 0, int64(r.o.rules.Guard())) // and the winner's guard has ended
 		}
 	}
 	r.operate(&s, focus, p, false)
@@ -50,19 +50,27 @@ func (r *run) passTime(s *splitmix.Stream, l *expectedCard) {
 			r.now = edge
 			return
 		}
-		if edge := since.Add(guard).UnixNano() + splitmix.Pick(s, int64(-1), 0, 1); edge > r.now && edge < r.now+int64(guard) {
+		if edge := since.Add(r.o.rules.Guard()).UnixNano() + splitmix.Pick(s, int64(-1), 0, 1); edge > r.now && edge <= r.now+int64(r.o.rules.Guard()) {
 			r.now = edge
 		}
 	case 6:
 		r.now += splitmix.Pick(s, int64(guard), int64(time.Hour), s.Below(int64(day)))
 	case 7:
 		if r.o.jumps && s.OneIn(3) {
-			r.stepClock(s)
+			r.stepClock(s, l)
 		}
 	}
 }
 
-func (r *run) stepClock(s *splitmix.Stream) {
+func (r *run) stepClock(s *splitmix.Stream, l *expectedCard) {
+	if next := l.state.Next.Time; l.state.Interval != 0 && s.OneIn(3) {
+		r.now = next.UnixNano() - int64(l.state.Interval)*splitmix.Pick(s, int64(1), 2, 3)
+		r.note("the store's clock steps to whole intervals before the slot of %s", l.ref.Card)
+		r.coverage[goalWholeIntervals]++
+		r.sweep(s, r.replicas[0], &plan{})
+		r.compare()
+		return
+	}
 	if r.jumped != 0 {
 		r.note("the store's clock steps back by %v", r.jumped)
 		r.now -= int64(r.jumped)
@@ -121,6 +129,11 @@ func (r *run) operate(s *splitmix.Stream, l *expectedCard, p *plan, nested bool)
 		if r.o.poison {
 			r.poisoned[l.ref.Card] = !r.poisoned[l.ref.Card]
 			r.note("the generator fails for %s: %v", l.ref.Card, r.poisoned[l.ref.Card])
+			for i := 0; i < 40 && r.poisoned[l.ref.Card] && l.registered && !l.due.IsZero() && r.failure == nil; i++ {
+				r.now = max(r.now, l.due.UnixNano())
+				r.tick(rep, &plan{})
+				r.compare()
+			}
 		}
 	default:
 		r.retry(rep, p)
