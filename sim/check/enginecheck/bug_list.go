@@ -2,6 +2,7 @@ package enginecheck
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -134,7 +135,7 @@ var bugs = []Bug{
 	})},
 	{Name: "stale-reads", Sentence: "a replica shows a card as it first read it", store: wrapped(func(w *wrong) { w.read = w.readOnce })},
 	{Name: "first-try-counts", Sentence: "when the store retries a transaction, it stores what the first attempt decided", store: wrapped(func(w *wrong) { w.update = w.firstTry })},
-	{Name: "guard-zero-default", Sentence: "a guard of 0 is taken for the default", rules: func(rules rotation.Rules) rotation.Rules {
+	{Name: "guard-zero-default", Sentence: "a guard of 0 is read as the default", rules: func(rules rotation.Rules) rotation.Rules {
 		if rules.Guard() == 0 {
 			rules, _ = rotation.NewRules(rotation.DefaultGuard, rules.GuardFrom())
 		}
@@ -144,6 +145,16 @@ var bugs = []Bug{
 		rules, _ = rotation.NewRules(rules.Guard(), rotation.GuardFromRequest)
 		return rules
 	}},
+	{Name: "lock-ignored", Sentence: "a locked card still answers for the CVV", store: wrapped(func(w *wrong) {
+		w.enter = func(change *store.Change) { change.Card.Locked = time.Time{} }
+		w.change = func(change *store.Change, before store.Card) {
+			if change.Event == nil && !before.Locked.IsZero() {
+				change.Card, change.Write = before, false
+			}
+		}
+	})},
+	{Name: "newest-first", Sentence: "the outbox delivers the newest event first", store: wrapped(func(w *wrong) { w.waiting = slices.Reverse[[]store.Queued] })},
+	{Name: "failed-not-claimed", Sentence: "a card whose rotation failed is not claimed again", store: wrapped(func(w *wrong) { w.claim = w.claimUnfailed })},
 	{Name: "interval-unguarded", Sentence: "a new interval starts no guard where the guard counts from schedulings", store: everywhere(func(change *store.Change, _ store.Card) {
 		if c := changed(change); c.Operation == event.OperationChangeInterval && c.Rules.GuardFrom() == rotation.GuardFromScheduling {
 			change.Card.State = withoutGuard(change.Card.State)

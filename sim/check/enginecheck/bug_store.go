@@ -92,6 +92,16 @@ type wrong struct {
 	claim   func(ctx context.Context, limit int, fn func(*store.Change) error) (int, error)
 	read    func(ctx context.Context, id string) (store.Card, error)
 	seen    map[string]store.Card
+	waiting func(events []store.Queued) // what waits for delivery
+}
+
+// ListWaiting implements store.Store.
+func (w *wrong) ListWaiting(ctx context.Context, limit int, skip []string) ([]store.Queued, error) {
+	events, err := w.Store.ListWaiting(ctx, limit, skip)
+	if w.waiting != nil {
+		w.waiting(events)
+	}
+	return events, err
 }
 
 func (w *wrong) wrap(fn func(*store.Change) error, claim bool) func(*store.Change) error {
@@ -207,6 +217,19 @@ func (w *wrong) claimUnlocked(ctx context.Context, limit int, fn func(*store.Cha
 		change.Card = found[change.Card.ID]
 		return fn(change)
 	})
+}
+
+// claimUnfailed leaves out cards whose rotation has failed.
+func (w *wrong) claimUnfailed(ctx context.Context, limit int, fn func(*store.Change) error) (int, error) {
+	left := map[string]bool{}
+	n, err := w.Store.Claim(ctx, limit, func(change *store.Change) error {
+		if change.Card.Failures > 0 {
+			left[change.Card.ID] = true
+			return nil
+		}
+		return fn(change)
+	})
+	return max(0, n-len(left)), err
 }
 
 // claimAllOrNothing ends a claim when one card fails.

@@ -161,6 +161,19 @@ func TestAudit_AcceptsTheSlotsThatEventsAllow(t *testing.T) {
 	}
 }
 
+func TestAudit_BreaksHistoryInARun(t *testing.T) {
+	o := drawOptions(8)
+	r := &run{}
+	r.perform(8, o, stepsOf(o))
+	if r.failure != nil || len(r.answers) < 2 {
+		t.Fatalf("%+v, %d answers", r.failure, len(r.answers))
+	}
+	r.answers = append(r.answers, r.answers[1])
+	if r.audit(); r.failure == nil || r.failure.invariant != history {
+		t.Errorf("a rotation that was answered twice: %+v", r.failure)
+	}
+}
+
 // play returns what is stored of a card after its events, and what it wrote.
 func play(t *testing.T, es []rotation.Event) (c store.Card, written []store.Queued) {
 	t.Helper()
@@ -195,6 +208,7 @@ func TestBugs_AreFoundAndShrunk(t *testing.T) {
 	var table bytes.Buffer
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "bug\tinvariant\tseed\tsteps\tshrunk to")
+	broken := map[Invariant]bool{}
 	for _, b := range Bugs() {
 		t.Run(b.Name, func(t *testing.T) {
 			find := func(workers int) *Failure {
@@ -210,6 +224,7 @@ func TestBugs_AreFoundAndShrunk(t *testing.T) {
 			if f.Detail == "" || f.Steps > 12 || len(f.Journal) == 0 {
 				t.Errorf("shrunk to %d steps: %s\n%v", f.Steps, f.Detail, f.Journal)
 			}
+			broken[f.Invariant] = true
 			for _, line := range append(f.Journal, f.Detail) {
 				if len(line) > 350 || regexp.MustCompile(`\(0\)|<nil>|0001-01-01`).MatchString(line) {
 					t.Errorf("not for people: %s", line)
@@ -217,6 +232,11 @@ func TestBugs_AreFoundAndShrunk(t *testing.T) {
 			}
 			fmt.Fprintf(w, "%s\t%v\t%d\t%d\t%d\n", b.Name, f.Invariant, f.Seed, f.Found, f.Steps)
 		})
+	}
+	for _, i := range Invariants() {
+		if !broken[i] && i != history { // the others come first; TestAudit breaks it
+			t.Errorf("no bug breaks %v first", i)
+		}
 	}
 	w.Flush()
 	golden.Check(t, "testdata/bugs.txt", table.Bytes())

@@ -32,7 +32,7 @@ var invariants = [numInvariants]struct{ name, sentence string }{
 	verdictsRight: {"verdicts", "The verdict on a presented CVV follows from its version, the grace period, the failed attempts across rotations and the lock."},
 	observed:      {"observed", "The observer gets every decision that was stored and answered, exactly once."},
 	delivered:     {"delivered", "Every event is delivered at least once, and the first deliveries of a card's events are in order."},
-	alive:         {"alive", "After the faults have ended, every card with rotation on rotates at its slots, and none stays due."},
+	alive:         {"alive", "A claim leaves out no card that is due. After the faults have ended, every card with rotation on rotates at its slots."},
 	history:       {"history", "Events and answers alone are consistent: numbers have no gap, each rotation is one version, and the reference model replays them."},
 }
 

@@ -64,7 +64,11 @@ func (r *run) tick(rep *replica, p *plan) {
 		return
 	}
 	if replied && n != len(all) {
-		r.violate(answersRight, "a claim rotated %d cards, but %d were due", n, len(all))
+		blame := answersRight
+		if n < len(all) {
+			blame = alive
+		}
+		r.violate(blame, "a claim rotated %d cards, but %d were due", n, len(all))
 	}
 	if p.fired && p.kind == faultRace && len(all) > 0 {
 		r.coverage[goalRace]++
