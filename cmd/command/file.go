@@ -18,6 +18,19 @@ type File struct {
 	target     string   // of temp
 }
 
+// of returns the error of a temporary file as that of the file it is for.
+func of(name string, err error) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return &fs.PathError{Op: path.Op, Path: name, Err: path.Err}
+	case errors.As(err, &link):
+		return &fs.PathError{Op: link.Op, Path: name, Err: link.Err}
+	}
+	return err
+}
+
 // Create opens the named file for writing. "-" is standard output, under any other
 // name too. A new file has mode 0666 before umask; an existing file keeps its mode. A
 // symbolic link is followed. A device or a FIFO is written in place.
@@ -63,7 +76,7 @@ func (p *Program) Create(name string) (*File, error) {
 	}
 	temp, err := os.OpenFile(fmt.Sprintf("%s.%s-%016x", dir, p.Name, rand.Uint64()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 	if err != nil {
-		return nil, err
+		return nil, of(name, err)
 	}
 	f := &File{Writer: bufio.NewWriterSize(temp, 64<<10), temp: temp, target: target}
 	if exists {
@@ -86,21 +99,28 @@ func (p *Program) isStdout(info fs.FileInfo) bool {
 	return err == nil && os.SameFile(info, out)
 }
 
+// Write implements io.Writer.
+func (f *File) Write(b []byte) (int, error) {
+	n, err := f.Writer.Write(b)
+	if f.temp != nil {
+		err = of(f.target, err)
+	}
+	return n, err
+}
+
 // Commit completes the file.
 func (f *File) Commit() error {
-	if err := f.Flush(); err != nil {
-		return err
-	}
+	err := f.Flush()
 	switch {
 	case f.temp != nil:
-		if err := errors.Join(f.temp.Sync(), f.temp.Close()); err != nil {
-			return err
+		if err = errors.Join(err, f.temp.Sync(), f.temp.Close()); err == nil {
+			err = os.Rename(f.temp.Name(), f.target)
 		}
-		return os.Rename(f.temp.Name(), f.target)
+		return of(f.target, err)
 	case f.file != nil:
-		return f.file.Close()
+		return errors.Join(err, f.file.Close())
 	}
-	return nil
+	return err
 }
 
 // Discard closes the file, and deletes what was written to a regular file unless Commit
