@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -108,95 +107,4 @@ func New(s store.Cards, g Generator, o Options) (*Engine, error) {
 		store: s, updater: s, generator: g, clock: o.Clock, rules: o.Rules, options: o,
 		log: o.Logger, observer: o.Observer, wake: make(chan struct{}, 1),
 	}, nil
-}
-
-// Observer receives what the engine did, for metrics. The engine calls its methods
-// after the commit, from many goroutines; they must not block. Embed NoObserver to
-// implement only some of them.
-type Observer interface {
-	// Decided is called for every event that was decided, even if it changed
-	// nothing.
-	Decided(Observation)
-	// Failed is called when an automatic rotation failed and will be retried.
-	Failed()
-	// Claimed is called after a claim with the number of cards and the
-	// duration by the clock.
-	Claimed(cards int, took time.Duration)
-	// Verified is called for every verdict.
-	Verified(Verdict)
-	// Repaired is called for every next slot that was moved back to within
-	// one interval.
-	Repaired()
-}
-
-// Observation is a decision that was stored.
-type Observation struct {
-	Kind     rotation.Kind
-	Decision rotation.Decision
-	Lateness time.Duration // of an automatic rotation: how long after its slot
-}
-
-// NoObserver does nothing.
-type NoObserver struct{}
-
-// Decided does nothing.
-func (NoObserver) Decided(Observation) {}
-
-// Failed does nothing.
-func (NoObserver) Failed() {}
-
-// Claimed does nothing.
-func (NoObserver) Claimed(int, time.Duration) {}
-
-// Verified does nothing.
-func (NoObserver) Verified(Verdict) {}
-
-// Repaired does nothing.
-func (NoObserver) Repaired() {}
-
-var (
-	// ErrForbidden is for a card of another account than the given one.
-	ErrForbidden = errors.New("the card belongs to another account")
-	// ErrKeyReused is for an idempotency key that was used for another request.
-	ErrKeyReused = errors.New("the idempotency key was used for another request: use a new key for each request")
-	// ErrRegistered is for registering a card that is already registered with
-	// other particulars.
-	ErrRegistered = errors.New("the card is registered with other particulars")
-	// ErrInvalid is what every [FieldError] matches.
-	ErrInvalid = errors.New("invalid value")
-)
-
-// FieldError is a value that an operation does not accept. It matches ErrInvalid.
-// What the rules refuse is a *rotation.EventError instead.
-type FieldError struct {
-	Field  string // card, account, service_code, idempotency_key, pan, expiry, cvv, slots, …
-	Detail string // what is accepted; never the value
-}
-
-// Error returns the field and what is accepted.
-func (e *FieldError) Error() string { return e.Field + ": " + e.Detail }
-
-// Unwrap returns ErrInvalid.
-func (e *FieldError) Unwrap() error { return ErrInvalid }
-
-// OperationError is the error of an operation that found the card, or found that
-// there is none: a refusal, or a failure afterwards. errors.Is and errors.As find
-// its cause.
-type OperationError struct {
-	Effect Effect // what was found; Version and the fields below it are zero
-	Err    error
-}
-
-// Error returns the cause's text.
-func (e *OperationError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the cause.
-func (e *OperationError) Unwrap() error { return e.Err }
-
-// operationError returns err with what the operation found.
-func operationError(found Effect, err error) error {
-	if found == (Effect{}) {
-		return err
-	}
-	return &OperationError{found, err}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
@@ -79,31 +78,4 @@ func (e *Engine) schedule(c *store.Card, now time.Time, slots int) (Schedule, er
 		s.Slots = append(s.Slots, slot)
 	}
 	return s, nil
-}
-
-// Revealed is a card's current CVV.
-type Revealed struct {
-	CVV         cvvgen.CVV
-	Version     int64
-	ServiceCode servicecode.Code
-	Rotated     time.Time // when it was made
-	Next        time.Time // the next automatic rotation; zero: none
-	Effect      Effect    // for the caller to record who asked
-}
-
-// Reveal returns the current CVV.
-//
-// The error matches store.ErrNotFound, ErrForbidden or ErrInvalid.
-func (e *Engine) Reveal(ctx context.Context, ref Ref) (Revealed, error) {
-	c, err := e.read(ctx, ref)
-	if err != nil {
-		return Revealed{}, err
-	}
-	effect := Effect{Account: c.Account, Before: c.Version}
-	cvv, err := e.current(ctx, &c)
-	if err != nil {
-		return Revealed{}, operationError(effect, err)
-	}
-	effect.Version, effect.Interval = c.Version, c.Interval
-	return Revealed{CVV: cvv, Version: c.Version, ServiceCode: c.ServiceCode, Rotated: c.Rotated, Next: c.Next, Effect: effect}, nil
 }

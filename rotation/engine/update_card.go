@@ -2,12 +2,9 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine/store"
-	"cvvrotation/rotation/internal/paniclog"
 )
 
 // Effect reports, for auditing, the state that an operation found and what it
@@ -77,42 +74,4 @@ func (e *Engine) read(ctx context.Context, ref Ref) (store.Card, error) {
 		return store.Card{}, operationError(Effect{Account: c.Account, Before: c.Version}, err)
 	}
 	return c, nil
-}
-
-// committed reports a change that is stored: to the observer, to the relay, and
-// to Run, which may sleep for too long. In a transaction of the service's own it waits
-// for Tx.Committed.
-func (e *Engine) committed(out outcome) {
-	if e.tx != nil {
-		e.tx.pending = append(e.tx.pending, out)
-		return
-	}
-	e.observer.Decided(out.Observation)
-	if out.wrote {
-		e.options.Written()
-	}
-	e.wakeFor(out.due)
-}
-
-// recovered, deferred, turns a panic into an error and logs where it happened. A
-// caller further up could print the panic's value, which may be a CVV.
-func (e *Engine) recovered(ctx context.Context, card string, err *error) {
-	v := recover()
-	if v == nil {
-		return
-	}
-	*err = fmt.Errorf("panic (%T)", v)
-	e.log.ErrorContext(ctx, "operation panicked; returning an error and changing nothing", "card", card, paniclog.Attr(v))
-}
-
-// current is the generator's Current, outside of a transaction.
-func (e *Engine) current(ctx context.Context, c *store.Card) (cvv cvvgen.CVV, err error) {
-	defer e.recovered(ctx, c.ID, &err)
-	return e.generator.Current(ctx, c)
-}
-
-// reseal is the generator's Reseal, outside of a transaction.
-func (e *Engine) reseal(ctx context.Context, c *store.Card) (changed bool, err error) {
-	defer e.recovered(ctx, c.ID, &err)
-	return e.generator.Reseal(c)
 }

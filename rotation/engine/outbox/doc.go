@@ -19,7 +19,7 @@
 // fault the failure is:
 //
 //   - The event's: the sink returns ErrRejected. The event is dead-lettered
-//     immediately (retry.go). But a sink that rejects one event after the
+//     immediately (dead_letter.go). But a sink that rejects one event after the
 //     other and accepts none in between more likely has a wrong address or
 //     secret. From the second rejection in a row on, a rejected event is retried
 //     until the sink accepts another one.

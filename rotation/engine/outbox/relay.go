@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -166,73 +165,5 @@ func (r *Relay) sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-	}
-}
-
-// acquireLease waits until this relay holds the outbox lease. It returns nil if
-// ctx has ended.
-func (r *Relay) acquireLease(ctx context.Context) store.Lease {
-	for ctx.Err() == nil {
-		lease, err := r.events.AcquireLease(ctx)
-		if err == nil {
-			return lease
-		}
-		if !errors.Is(err, store.ErrLeaseHeld) && ctx.Err() == nil {
-			r.o.Logger.WarnContext(ctx, "acquiring the outbox lease failed; retrying", "error", err)
-		}
-		r.sleep(ctx, r.o.LeaseRetry)
-	}
-	return nil
-}
-
-// whileLeased returns a context that ends when the lease is lost, which also cancels
-// the deliveries in flight. It watches in a goroutine of its own, because a call
-// of the store may block the session.
-func (s *session) whileLeased(ctx context.Context, lease store.Lease) (context.Context, context.CancelFunc) {
-	ctx, stop := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-lease.Lost():
-			s.cancelDeliveries()
-			stop()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, stop
-}
-
-// shutdown waits for the batches in flight, cancels them after Grace, and
-// acknowledges them.
-func (s *session) shutdown(ctx context.Context) error {
-	ctx, cancel := s.o.Clock.WithTimeout(context.WithoutCancel(ctx), 2*s.o.Grace)
-	defer cancel()
-	context.AfterFunc(ctx, s.acks.cancel)
-	grace := s.o.Clock.Timer(s.o.Grace)
-	defer grace.Stop()
-	for s.inFlight > 0 {
-		select {
-		case b := <-s.finished:
-			s.finish(ctx, b)
-			s.acknowledge(ctx)
-		case err := <-s.acks.done:
-			s.acknowledged(ctx, err)
-		case <-grace.C:
-			s.cancelDeliveries()
-		}
-	}
-	for tries := 0; ; tries++ {
-		if s.acks.running != nil {
-			s.acknowledged(ctx, <-s.acks.done)
-		}
-		switch {
-		case len(s.acks.queued.cards) == 0:
-			return nil
-		case ctx.Err() != nil:
-			return fmt.Errorf("outbox: %d deliveries could not be acknowledged and will be repeated", len(s.acks.queued.outcomes))
-		case tries > 0:
-			s.sleep(ctx, s.o.backoff(tries, s.o.MaxPause))
-		}
-		s.storeRetryAt = time.Time{}
-		s.acknowledge(ctx)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -215,34 +214,3 @@ type statusRecorder struct {
 func (r *statusRecorder) Header() http.Header         { return r.header }
 func (r *statusRecorder) Write(b []byte) (int, error) { return len(b), nil }
 func (r *statusRecorder) WriteHeader(status int)      { r.status = status }
-
-// Server returns a server for the handler with limits against slow and greedy
-// clients: 5 s to send a request's header, 10 s to send the whole request, 15 s until
-// the response is received, 2 min between two requests of a connection, and 16 KiB of
-// header. The caller sets TLS and the log of connection errors. It returns an error if h
-// is nil: http.Server would serve http.DefaultServeMux.
-func Server(addr string, h http.Handler) (*http.Server, error) {
-	if arguments.Missing(h) {
-		return nil, errors.New("api: a handler is required")
-	}
-	return &http.Server{
-		Addr:              addr,
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      15 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-	}, nil
-}
-
-//go:embed openapi.json
-var document []byte
-
-// OpenAPI returns the OpenAPI 3.1 document of the endpoint, which it serves at
-// /openapi.json.
-func OpenAPI() []byte { return slices.Clone(document) }
-
-func (h *handler) openAPI(*call) (*response, error) {
-	return &response{status: http.StatusOK, body: document, header: http.Header{"Cache-Control": {"public, max-age=3600"}}}, nil
-}

@@ -7,8 +7,6 @@ import (
 	"io"
 
 	"modernc.org/sqlite"
-
-	"cvvrotation/rotation/engine/store"
 )
 
 // conn is a connection and the statements that it has prepared, each when it is
@@ -123,24 +121,5 @@ func (c *conn) query(ctx context.Context, scan func(*row) error, query string, a
 		} else if err != nil {
 			return err
 		}
-	}
-}
-
-// readers is the maximum number of concurrent reads.
-const readers = 4
-
-// read runs a query on a reading connection.
-func (s *Store) read(ctx context.Context, scan func(*row) error, query string, args ...any) error {
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	select {
-	case c := <-s.idle:
-		defer func() { s.idle <- c }()
-		return explain(c.query(ctx, scan, query, args...))
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.closing:
-		return store.ErrClosed
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/benbjohnson/clock"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"cvvrotation/cmd/command"
@@ -127,81 +126,4 @@ func served(err error) error {
 		return nil
 	}
 	return err
-}
-
-// shutdown stops the daemon from the outside in: readiness, drain, the PCI side, the
-// engine, the relay, token keys and watchdog, traces, the operations side, and last
-// what build has opened, such as the store. It gives up when patient ends or after
-// listen.shutdown.
-func (d *daemon) shutdown(patient context.Context, p *parts) error {
-	d.stopping.Store(true)
-	d.supervisor.notify("STOPPING=1")
-	ctx, cancel := context.WithTimeoutCause(patient, d.cfg.Listen.Shutdown.Go(), errors.New("graceful shutdown timed out; unfinished requests were cut off"))
-	defer cancel()
-	wait := func(done <-chan struct{}) {
-		select {
-		case <-done:
-		case <-ctx.Done():
-		}
-	}
-	if drain := d.cfg.Listen.Drain.Go(); drain > 0 {
-		drained, cancelDrain := context.WithTimeout(ctx, drain)
-		wait(drained.Done())
-		cancelDrain()
-	}
-	d.pci.Shutdown(ctx)
-	p.engine.end()
-	wait(p.engine.done)
-	p.relay.end()
-	wait(p.relay.done)
-	p.keys.end()
-	p.watchdog.end()
-	if d.traces != nil {
-		d.traces.Shutdown(ctx)
-	}
-	d.ops.Shutdown(ctx)
-	closed := make(chan struct{})
-	var closeErr error
-	go func() {
-		defer close(closed)
-		p.all.Wait()
-		closeErr = d.close()
-	}()
-	wait(closed)
-	if ctx.Err() != nil {
-		return errors.Join(p.failure(), context.Cause(ctx))
-	}
-	if err := errors.Join(p.failure(), closeErr); err != nil {
-		return err
-	}
-	d.log.Info("shut down; no request was cut off")
-	return nil
-}
-
-// expireEvents replaces the relay of a daemon without a sink: it deletes undelivered
-// events older than engine.keep_events. The first deletion is one sweep interval after
-// the start, so that an operator who forgot the sink can react to the warning.
-func (d *daemon) expireEvents(ctx context.Context) error {
-	keep := d.cfg.Engine.KeepEvents.Go()
-	d.log.Warn("no event sink configured: undelivered events are deleted after engine.keep_events", "keep_events", keep)
-	ticker := clock.New().Ticker(d.cfg.Engine.Sweep.Go())
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return nil
-		}
-		now, err := d.store.Now(ctx)
-		n := 0
-		if err == nil {
-			n, err = outbox.DeleteUndelivered(ctx, d.store, now.Add(-keep))
-		}
-		if n > 0 {
-			d.log.Warn("deleted undelivered events older than engine.keep_events: no event sink configured", "events", n, "keep_events", keep)
-		}
-		if err != nil && ctx.Err() == nil {
-			d.log.Warn("deleting undelivered events failed; retrying at the next sweep", "error", err)
-		}
-	}
 }

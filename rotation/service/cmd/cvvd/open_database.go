@@ -8,12 +8,9 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/spf13/cobra"
-
 	"cvvrotation/cmd/command"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/store"
-	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 	"cvvrotation/rotation/service/postgres"
 	"cvvrotation/rotation/service/sqlite"
@@ -86,75 +83,4 @@ func (c *cli) withEngine(ctx context.Context, f *configFlags, do func(*config.Co
 		}
 		return do(cfg, e)
 	})
-}
-
-func (c *cli) migrateCommand() *cobra.Command {
-	var f configFlags
-	cmd := &cobra.Command{
-		Use:  "migrate",
-		Args: command.Exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := c.interruptible(cmd.Context())
-			defer stop()
-			cfg, err := c.load(ctx, &f, []string{"store", "log"})
-			if err != nil {
-				return err
-			}
-			var version int
-			err = c.audited(ctx, cfg, audit.OperationMigrate, true, func(*audit.Record) (err error) {
-				version, err = migrate(ctx, cfg)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(c.Stdout, "schema is up to date (version %d)\n", version)
-			return err
-		},
-	}
-	f.add(cmd)
-	return cmd
-}
-
-// migrate updates the schema and returns its version.
-func migrate(ctx context.Context, cfg *config.Config) (version int, err error) {
-	if cfg.Store.Kind == "postgres" {
-		url, err := cfg.PostgresURL()
-		if err == nil {
-			err = postgres.Migrate(ctx, url, postgres.Options{})
-		}
-		return postgres.SchemaVersion(), err
-	}
-	s, err := openStore(ctx, cfg, true) // opening SQLite migrates it
-	if err != nil {
-		return 0, err
-	}
-	return sqlite.SchemaVersion(), s.Close()
-}
-
-func (c *cli) resealCommand() *cobra.Command {
-	var f configFlags
-	cmd := &cobra.Command{
-		Use:  "reseal",
-		Args: command.Exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := c.interruptible(cmd.Context())
-			defer stop()
-			return c.withEngine(ctx, &f, func(cfg *config.Config, e *engine.Engine) error {
-				var resealed, failed int
-				err := c.audited(ctx, cfg, audit.OperationReseal, false, func(r *audit.Record) (err error) {
-					resealed, failed, err = e.Reseal(ctx)
-					r.Detail = fmt.Sprintf("re-encrypted %s, %d failed", count(resealed, "card"), failed)
-					return err
-				})
-				fmt.Fprintf(c.Stdout, "re-encrypted %s, %d failed\n", count(resealed, "card"), failed)
-				if err == nil && failed > 0 {
-					err = command.Hint(fmt.Errorf("%s could not be decrypted; see the log", count(failed, "card")), "keep the old keys in the list until no card fails")
-				}
-				return err
-			})
-		},
-	}
-	f.add(cmd)
-	return cmd
 }

@@ -2,7 +2,6 @@ package status
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
 	"cvvrotation/rotation/engine/outbox"
@@ -133,86 +132,4 @@ func (v *view) addFailing(cards []store.Card) {
 		v.Failing = append(v.Failing, failingCard{c.ID, c.Failures, c.Failure, c.Due, max(c.Due.Sub(v.Now), 0)})
 	}
 	v.More = max(v.More-int64(len(cards)), 0)
-}
-
-// many formats n with the singular or the plural words.
-func many(n int64, one, several string) string {
-	if n == 1 {
-		several = one
-	}
-	return number(n) + " " + several
-}
-
-// number formats n with a narrow space between thousands.
-func number(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "\u202f" + s[i:]
-	}
-	return s
-}
-
-// duration formats d with two digits or two units.
-func duration(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%d\u202fms", (d+time.Millisecond/2)/time.Millisecond)
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f\u202fs", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%d\u202fs", int(d.Seconds()))
-	case d < time.Hour:
-		return units(int(d/time.Second), 60, "min", "s")
-	case d < 24*time.Hour:
-		return units(int(d/time.Minute), 60, "h", "min")
-	}
-	return units(int(d/time.Hour), 24, "d", "h")
-}
-
-func units(n, per int, large, small string) string {
-	s := fmt.Sprintf("%d\u202f%s", n/per, large)
-	if n%per > 0 {
-		s += fmt.Sprintf(" %d\u202f%s", n%per, small)
-	}
-	return s
-}
-
-func ago(minutes int) string {
-	if minutes == 0 {
-		return "this minute"
-	}
-	return fmt.Sprintf("%d min ago", minutes)
-}
-
-// chart holds the bars of one hour, one per minute.
-type chart struct {
-	Bars  []bar
-	Total int64
-	Max   int64
-	Peak  string // minute of the largest bar; "" if all are empty
-}
-
-type bar struct {
-	X      int
-	Y, H   float64 // percent of the height
-	Minute string
-	Count  int64
-}
-
-func newChart(counts []int64, minute func(int) string) *chart {
-	c := &chart{}
-	for i, n := range counts {
-		c.Total += n
-		if n > c.Max {
-			c.Max, c.Peak = n, minute(i)
-		}
-	}
-	for i, n := range counts {
-		if n == 0 {
-			continue
-		}
-		h := max(100*float64(n)/float64(c.Max), 1.5) // keeps a bar of 1 visible beside one of 1000
-		c.Bars = append(c.Bars, bar{X: i * 10, Y: 100 - h, H: h, Minute: minute(i), Count: n})
-	}
-	return c
 }
