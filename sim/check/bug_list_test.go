@@ -63,7 +63,7 @@ func TestInvariants_AreBrokenByABugEach(t *testing.T) {
 		h := newHost(b.System(), b)
 		for seed := uint64(1); seed <= 50; seed++ {
 			if h.run(seed, drawOptions(seed)); h.failure != nil {
-				for _, i := range h.failure.broken {
+				for _, i := range h.failure.list() {
 					bitten[i] = true
 				}
 			}

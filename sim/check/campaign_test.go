@@ -136,7 +136,7 @@ func BenchmarkHost_DecidesAndChecksEvents(b *testing.B) {
 	for left := b.N; left > 0; left -= h.events {
 		h.run(seed, drawOptions(seed))
 		if h.failure != nil {
-			b.Fatalf("seed %d: %v", seed, h.failure.broken)
+			b.Fatalf("seed %d: %v", seed, h.failure.list())
 		}
 		seed++
 	}

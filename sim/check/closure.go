@@ -306,7 +306,8 @@ func (x *explorer) transition(index int, v View, e Event) {
 	x.transitions++
 	var b broken
 	x.stored = x.form.appendStored(x.stored[:0], v)
-	b.unless(x.card.Restore(x.stored) == nil && x.card.View() == v, persisted)
+	restored := x.card.Restore(x.stored)
+	b.unless(restored == nil && x.card.View() == v, persisted)
 	out, wrong := apply(x.card, &e)
 	b |= wrong
 	after := x.card.View()
@@ -314,16 +315,20 @@ func (x *explorer) transition(index int, v View, e Event) {
 	o.set(x.system.Guard(), &v, &e)
 	b |= transition(&o, out, after)
 	x.stored = x.card.AppendStored(x.stored[:0])
-	b.unless(x.card.Restore(x.stored) == nil && x.card.View() == after, persisted)
+	restored = cmp.Or(restored, x.card.Restore(x.stored))
+	b.unless(restored == nil && x.card.View() == after, persisted)
 	ref, _ := model.Resume(model.Rules{Guard: time.Duration(x.system.Guard())}, modelState(v))
 	refOut, err := ref.Step(modelEvent(e))
 	state := ref.State()
 	b.unless(agrees(&refOut, err, &state, &out, &after), reference)
+	if restored != nil {
+		out = Outcome{Err: restoreFailed + restored.Error()}
+	}
 	if b != 0 {
 		x.failedAt = index
 		x.failure = &Failure{
 			Invariant: b.first(), Also: b.list()[1:], FromState: true, Events: []Event{e}, Outcome: out,
-			system: x.system, last: o, after: after, want: refOut, refErr: err, state: state,
+			system: x.system, left: v, last: o, after: after, want: refOut, refErr: err, state: state,
 		}
 		return
 	}

@@ -142,6 +142,9 @@ func (c *coverage) count(o *occurrence, out Outcome) {
 		c[goalRefused+goal(out.Refused-RefusedKind)]++
 		return
 	}
+	if out.Rule == 0 || int(out.Rule) >= len(modelRules) {
+		return // no answer of the rules
+	}
 	c[goalRule+goal(out.Rule-rotation.R1)]++
 	switch o.e.Kind {
 	case rotation.KindForced:

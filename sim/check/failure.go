@@ -19,6 +19,7 @@ type Failure struct {
 	NeedsHost bool        // the events alone do not break it: the mistake is in the host
 	Journal   []string    // with NeedsHost: what the host did, in order
 	FromState bool        // the one event starts from a state that the closure had reached, not from a new card
+	Once      bool        // the same events on a new card break nothing: the system is no function of its events
 
 	system System
 	last   occurrence
@@ -33,31 +34,30 @@ type Failure struct {
 // invariant without the host, else the run.
 func (r *finding) shrink() *Failure {
 	f := &Failure{
-		Invariant: r.failure.broken[0], Seed: r.seed, Options: r.options.String(), Found: len(r.trace), system: r.system,
+		Seed: r.seed, Options: r.options.String(), Found: len(r.trace), system: r.system,
 	}
-	if events, ok := shrink(r.system, eventsOf(r.trace), f.Invariant); ok {
-		f.Events = events
+	if events, v, ok := shrink(r.system, eventsOf(r.trace), r.failure.first()); ok {
+		f.explain(events, v)
 	} else {
 		f.shrinkRun(r)
 	}
-	f.explainLast()
 	return f
 }
 
 // shrinkRun shrinks the run instead of the events, and keeps its journal.
 func (f *Failure) shrinkRun(r *finding) {
 	h := newHost(r.system, r.bug)
-	o := shrinkRun(h, r.seed, r.options, f.Invariant)
+	o := shrinkRun(h, r.seed, r.options, r.failure.first())
 	h.journal = &journal{}
 	h.run(r.seed, o)
-	f.NeedsHost, f.Options = true, o.String()
-	if h.failure == nil { // the system is not a function of its seed
-		f.Events, f.Also = eventsOf(r.trace), r.failure.broken[1:]
+	if h.failure == nil {
+		f.Once = true
+		f.explain(eventsOf(r.trace), r.failure.verdict)
 		return
 	}
-	f.Also, f.left, f.last = h.failure.broken[1:], h.failure.left, h.failure.last
+	f.NeedsHost, f.Options = true, o.String()
 	card := h.failure.card
-	f.Events = eventsOf(h.cards[card].trace)
+	f.explain(eventsOf(h.cards[card].trace), h.failure.verdict)
 	for _, l := range h.journal.lines {
 		if l.card < 0 || l.card == card {
 			f.Journal = append(f.Journal, fmt.Sprintf("%v  %s", instant(l.at), l.text))
@@ -73,16 +73,11 @@ func eventsOf(trace []traced) []Event {
 	return events
 }
 
-// explainLast fills in what the last event met, and what the reference model
-// decides of it.
-func (f *Failure) explainLast() {
-	if len(f.Events) == 0 {
-		return
-	}
-	if v := openLoop(f.system, f.Events); !f.NeedsHost {
-		f.Also = v.broken.list()[1:]
-		f.Outcome, f.left, f.last, f.after = v.outcome, v.left, v.last, v.after
-	}
+// explain fills in the events, what the last of them met and broke, and what the
+// reference model decides of it.
+func (f *Failure) explain(events []Event, v verdict) {
+	f.Events, f.Invariant, f.Also = events, v.first(), v.list()[1:]
+	f.Outcome, f.left, f.last, f.after = v.outcome, v.left, v.last, v.after
 	ref, _ := model.New(model.Rules{Guard: time.Duration(f.system.Guard())})
 	for _, e := range f.Events {
 		f.want, f.refErr = ref.Step(modelEvent(e))

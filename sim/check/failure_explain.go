@@ -17,12 +17,14 @@ func (f *Failure) Paragraph() string {
 	switch {
 	case len(f.Events) == 0:
 		b.WriteString("No event of the card was ever decided. ")
+	case f.Invariant == persisted && strings.HasPrefix(f.Outcome.Err, restoreFailed):
+		fmt.Fprintf(&b, "%s. ", f.Outcome.Err)
 	case f.Invariant == durable || f.Invariant == persisted && f.left != f.last.before:
 		last := f.Events[len(f.Events)-1]
-		fmt.Fprintf(&b, "The last event but one left the card with %v. The last event, %v at %v, started from %v.",
+		fmt.Fprintf(&b, "The last event but one left the card with %v. The last event, %v at %v, started from %v. Restore must write all that View reads.",
 			f.left, last, instant(last.At), f.last.before)
 	case f.NeedsHost:
-		if openLoop(f.system, f.Events).broken == 0 {
+		if v, _ := openLoop(f.system, f.Events); v.broken == 0 {
 			b.WriteString("Each decision by itself is right. ")
 		}
 		b.WriteString("What the host did between them, or failed to do, is wrong. ")
@@ -31,6 +33,10 @@ func (f *Failure) Paragraph() string {
 		}
 	default:
 		b.WriteString(f.story() + " " + f.contradiction())
+	}
+	if f.Once {
+		b.WriteString(" It failed once: the same events on a new card break nothing. " +
+			"Does Restore write all that AppendStored and the poller's query read? Is the service a function of its events?")
 	}
 	return strings.TrimSpace(b.String())
 }
@@ -151,12 +157,16 @@ func (f *Failure) contradiction() string {
 	case e.Pollers != 0 && f.last.due && !f.Outcome.Rotated:
 		answer += " The poller overlooked a card that was due."
 	}
+	guardHint := ""
+	if e := f.last.e; e.Kind == rotation.KindSetInterval && (f.Outcome.Refused == RefusedInterval || e.Interval == f.last.guard) {
+		guardHint = fmt.Sprintf(" An interval must be longer than the guard: is the service's guard the %s that Guard returns?", span(f.last.guard))
+	}
 	var bad *model.Error
 	if errors.As(f.refErr, &bad) {
 		if f.Outcome.Refused != 0 && modelRefusals[f.Outcome.Refused] == bad.Category {
 			return answer + " Refusing the event was right, but the card changed."
 		}
-		return answer + " By the rules, the event is refused for its " + refusalNames[slices.Index(modelRefusals[:], bad.Category)] + "."
+		return answer + " By the rules, the event is refused for its " + refusalNames[slices.Index(modelRefusals[:], bad.Category)] + "." + guardHint
 	}
 	var differences []string
 	differ := func(what string, is, must any) {
@@ -168,13 +178,13 @@ func (f *Failure) contradiction() string {
 	if f.Outcome.Refused == 0 && f.Outcome.Err == "" {
 		differ("rotated", f.Outcome.Rotated, f.want.Rotate)
 		differ("rescheduled", f.Outcome.Rescheduled, f.want.Reschedule)
-		differ("the reason", f.Outcome.Reason.String(), f.want.Reason)
+		differ("the reason", nameOf(f.Outcome.Reason), f.want.Reason)
 		differ("the scenario", f.Outcome.Scenario, f.want.Scenario)
 		differ("missed", f.Outcome.Missed, f.want.Missed)
 		if f.Outcome.Next != f.after.Next {
 			differ("the next slot in the answer", orNone(f.Outcome.Next), orNone(must.Next))
 		}
-		differ("the rule", modelRules[f.Outcome.Rule], f.want.Rule)
+		differ("the rule", nameOf(f.Outcome.Rule), f.want.Rule)
 	} else {
 		differences = append(differences, "the event must be accepted")
 	}
@@ -188,7 +198,18 @@ func (f *Failure) contradiction() string {
 		}
 		return answer + " By the rules, that is right for this event by itself."
 	}
-	return answer + " By the rules: " + strings.Join(differences, "; ") + "."
+	return answer + " By the rules: " + strings.Join(differences, "; ") + "." + guardHint
+}
+
+// nameOf returns the name of a rule or reason, none for the zero value.
+func nameOf[T interface {
+	comparable
+	String() string
+}](v T) string {
+	if zero := *new(T); v == zero {
+		return "none"
+	}
+	return v.String()
 }
 
 func orNone(at int64) string {

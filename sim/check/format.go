@@ -65,7 +65,7 @@ func (o Outcome) String() string {
 	} else {
 		s += ", not rescheduled"
 	}
-	s += fmt.Sprintf(", reason %v", o.Reason)
+	s += ", reason " + nameOf(o.Reason)
 	if o.Scenario != 0 {
 		s += fmt.Sprintf(", scenario %d", o.Scenario)
 	}

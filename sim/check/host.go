@@ -77,10 +77,8 @@ type traced struct {
 
 // runFailure is what a run found.
 type runFailure struct {
-	card   int
-	broken []Invariant
-	left   View       // what the event before the last one had left of the card
-	last   occurrence // what the last one met
+	card int
+	verdict
 }
 
 // newHost returns a host of the system, with the bug's mistake if the bug is in
@@ -206,7 +204,7 @@ func (h *host) replay(i int) {
 	for k, t := range trace {
 		if out, _ := apply(card, &t.event); out != t.outcome {
 			h.cards[i].trace = trace[:k+1]
-			h.failure = &runFailure{card: i, broken: []Invariant{replays}}
+			h.failure = &runFailure{card: i, verdict: verdict{broken: 1 << replays, outcome: t.outcome}}
 			return
 		}
 	}

@@ -63,7 +63,7 @@ func (h *host) decide(card, n int, call caller, again entry) {
 		h.note(card, "node %d decides%s: %v => %v", n+1, clock, e, out)
 	}
 	if wrong != 0 {
-		h.failure = &runFailure{card, wrong.list(), c.oracle.left, c.oracle.last}
+		h.failure = &runFailure{card, c.oracle.verdict(out, wrong)}
 		return
 	}
 	if h.calm && out.Rotated && e.Kind == rotation.KindAuto {

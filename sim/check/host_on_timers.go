@@ -124,7 +124,7 @@ func (h *host) wakeNodes() {
 		c := &h.cards[i]
 		if slot, on := c.state().Next(); allUp && on && !c.poison && !c.done && h.failure == nil && wake > max(slot.UnixNano(), latest) {
 			h.note(i, "no node wakes for the slot %v", instant(slot.UnixNano()))
-			h.failure = &runFailure{card: i, broken: []Invariant{alive}}
+			h.failure = &runFailure{card: i, verdict: verdict{broken: 1 << alive}}
 		}
 	}
 }

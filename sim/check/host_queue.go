@@ -194,7 +194,7 @@ func (h *host) deadline(e entry) {
 	c := &h.cards[e.card]
 	if c.automatic < e.due {
 		h.note(e.card, "since the faults ended, %d automatic rotations are due, and %d took place", e.due, c.automatic)
-		h.failure = &runFailure{card: e.card, broken: []Invariant{alive}}
+		h.failure = &runFailure{card: e.card, verdict: verdict{broken: 1 << alive}}
 		return
 	}
 	if e.due == 3 {

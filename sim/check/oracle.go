@@ -22,6 +22,9 @@ type oracle struct {
 	memory memory
 }
 
+// restoreFailed begins the Outcome.Err of an event for which Restore failed.
+const restoreFailed = "Restore failed: "
+
 func newOracle(s System) *oracle {
 	j := &oracle{guard: s.Guard(), card: s.NewCard()}
 	j.fresh = j.card.AppendStored(nil)
@@ -43,12 +46,13 @@ func (j *oracle) step(stored []byte, e *Event) (out Outcome, b broken) {
 	if !bytes.Equal(stored, j.stored) {
 		b.unless(false, durable)
 	}
+	j.left = j.view
 	if err := j.card.Restore(stored); err != nil {
 		b.unless(false, persisted)
-		return out, b
+		j.last.set(j.guard, &j.view, e)
+		return Outcome{Err: restoreFailed + err.Error()}, b
 	}
 	before := j.card.View()
-	j.left = j.view
 	if b == 0 {
 		b.unless(before == j.view, persisted)
 	}

@@ -58,13 +58,13 @@ func (w *walker) walk(depth int) bool {
 		next.fork(here)
 		w.path[depth] = e
 		w.result.Events++
-		if _, b := next.step(next.stored, &w.path[depth]); b != 0 {
-			events := slices.Clone(w.path[:depth+1])
-			f := &Failure{Invariant: b.first(), Found: len(events), Events: events, system: w.system}
-			if shrunk, ok := shrink(w.system, events, b.first()); ok {
-				f.Events = shrunk
+		if out, b := next.step(next.stored, &w.path[depth]); b != 0 {
+			events, v := slices.Clone(w.path[:depth+1]), next.verdict(out, b)
+			f := &Failure{Found: len(events), Once: true, system: w.system}
+			if shrunk, again, ok := shrink(w.system, events, v.first()); ok {
+				events, v, f.Once = shrunk, again, false
 			}
-			f.explainLast()
+			f.explain(events, v)
 			w.result.Failure = f
 			return false
 		}

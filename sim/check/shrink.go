@@ -8,44 +8,47 @@ import (
 	"cvvrotation/sim/check/campaign"
 )
 
-// verdict is the result of a card's events without a host.
+// verdict is what an event broke, and how.
 type verdict struct {
-	broken  broken
-	at      int     // the event that broke it
-	outcome Outcome // the answer to that event
+	broken
+	outcome Outcome // the answer to the event
 	left    View    // what the event before had left
 	last    occurrence
 	after   View
 }
 
+func (j *oracle) verdict(out Outcome, b broken) verdict {
+	return verdict{b, out, j.left, j.last, j.view}
+}
+
 // openLoop delivers the events to a new card, up to the first that breaks an
-// invariant, and gives polls among them their slots.
-func openLoop(s System, events []Event) (v verdict) {
+// invariant, and gives polls among them their slots. It returns how many it delivered.
+func openLoop(s System, events []Event) (v verdict, n int) {
 	j := newOracle(s)
 	for i := range events {
-		out, b := j.step(j.stored, &events[i])
-		v = verdict{b, i, out, j.left, j.last, j.view}
-		if b != 0 {
-			return v
+		v, n = j.verdict(j.step(j.stored, &events[i])), i+1
+		if v.broken != 0 {
+			break
 		}
 	}
-	return v
+	return v, n
 }
 
 // shrinker makes the events of one card fewer and simpler while the same
 // invariant breaks first.
 type shrinker struct {
-	system System
-	name   Invariant
-	events []Event
+	system  System
+	name    Invariant
+	events  []Event
+	verdict verdict // of the last one
 }
 
 // shrink returns a small timeline whose last event breaks the invariant, false
 // when the events do not break it without a host.
-func shrink(s System, events []Event, name Invariant) ([]Event, bool) {
+func shrink(s System, events []Event, name Invariant) ([]Event, verdict, bool) {
 	k := &shrinker{system: s, name: name}
 	if !k.accept(events) {
-		return nil, false
+		return nil, verdict{}, false
 	}
 	for {
 		before := slices.Clone(k.events)
@@ -53,7 +56,7 @@ func shrink(s System, events []Event, name Invariant) ([]Event, bool) {
 		k.plain()
 		k.snap()
 		if slices.Equal(before, k.events) {
-			return k.events, true
+			return k.events, k.verdict, true
 		}
 	}
 }
@@ -63,11 +66,11 @@ func (k *shrinker) accept(events []Event) bool {
 	if len(events) == 0 {
 		return false
 	}
-	v := openLoop(k.system, events)
-	if v.broken.first() != k.name {
+	v, n := openLoop(k.system, events)
+	if v.first() != k.name {
 		return false
 	}
-	k.events = events[:v.at+1]
+	k.events, k.verdict = events[:n], v
 	return true
 }
 
@@ -235,7 +238,7 @@ func (k *shrinker) retimed(was, events []Event, gaps []int64) []Event {
 // nodes and events.
 func shrinkRun(h *host, seed uint64, o options, name Invariant) options {
 	try := func(smaller options) bool {
-		if h.run(seed, smaller); h.failure == nil || h.failure.broken[0] != name {
+		if h.run(seed, smaller); h.failure == nil || h.failure.first() != name {
 			return false
 		}
 		o = smaller
