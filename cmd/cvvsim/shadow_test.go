@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"log"
 	"os"
+	"testing"
 	"time"
 
 	"cvvrotation/rotation"
@@ -21,7 +23,11 @@ type shadow struct {
 // observe is called where the running system has handled an event of a card, under the
 // same lock, with what that system did. It changes nothing there.
 func (s *shadow) observe(card string, e rotation.Event, rotated bool, next time.Time) {
-	state, _, err := s.rules.Decide(s.states[card], e)
+	decided := e
+	if e.Kind() == rotation.KindAuto && rotated {
+		decided = rotation.AutoUnslotted(e.At()) // its slot may have drifted from the state's
+	}
+	state, _, err := s.rules.Decide(s.states[card], decided)
 	if err != nil {
 		log.Printf("shadow of card %s: %v", card, err)
 		return
@@ -71,6 +77,26 @@ func (c *legacy) wake(at time.Time) {
 			c.next = c.next.Add(at.Sub(slot) / c.interval * c.interval)
 		}
 		c.shadow.observe(c.id, rotation.AutoSlot(at, slot), true, c.next)
+	}
+}
+
+// On the day of the switch, no state is behind: it is ahead by what the running system
+// drifts.
+func TestShadow_StatesFollowTheRunningSystem(t *testing.T) {
+	for id, drift := range map[string]time.Duration{"right": 0, "catches-up": 0, "drifts": 30 * 3 * time.Second} {
+		t.Run(id, func(t *testing.T) {
+			s := &shadow{states: make(map[string]rotation.State), log: timeline.NewWriter(io.Discard, timeline.SpellingJSONL, rotation.Rules{})}
+			card := legacy{id: id, interval: 24 * time.Hour, shadow: s}
+			threePM := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
+			card.enrol(threePM.Add(-time.Hour), threePM)
+			for range 30 {
+				card.wake(card.next.Add(3 * time.Second)) // the timer is late
+			}
+			next, on := s.states[id].Next()
+			if guard, by, _ := s.states[id].Guard(); !on || !next.Equal(card.next.Add(-drift)) || by != rotation.KindAuto || !guard.Equal(card.guarded) {
+				t.Errorf("after 30 days: next %v, guard by %v at %v, the system's next is %v", next, by, guard, card.next)
+			}
+		})
 	}
 }
 
