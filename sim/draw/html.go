@@ -61,6 +61,7 @@ func HTML(w io.Writer, r Report) error {
 		pair := visible([]string{f.Name, f.Value})
 		facts = append(facts, Fact{pair[0], pair[1]})
 	}
+	picture := newPicture("", r.Rules, r.Steps, true)
 	out := bufio.NewWriter(w)
 	err := reportTemplate.Execute(out, page{
 		Title:   printable(r.Title, 160),
@@ -68,8 +69,8 @@ func HTML(w io.Writer, r Report) error {
 		Facts:   facts,
 		Guard:   guardWords(r.Rules),
 		Summary: summarize(r.Steps),
-		Key:     pageKey(r.Rules),
-		Picture: drawing(newPicture("", r.Rules, r.Steps, true).write),
+		Key:     pageKey(picture),
+		Picture: drawing(picture.write),
 		Rows:    pageRows(r.Rules, r.Steps),
 		Other:   cmp.Or(visible([]string{r.Other})[0], "Expected"),
 		Style:   template.CSS(style),
@@ -149,9 +150,9 @@ func drawing(draw func(*svgWriter)) template.HTML {
 	return template.HTML(b.String())
 }
 
-func pageKey(rules rotation.Rules) []pageSample {
+func pageKey(p *picture) []pageSample {
 	var samples []pageSample
-	for _, item := range legendItems(rules) {
+	for _, item := range p.legendItems() {
 		samples = append(samples, pageSample{
 			Words: item.words,
 			Sample: drawing(func(o *svgWriter) {

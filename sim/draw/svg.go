@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -112,7 +113,7 @@ func newPicture(title string, rules rotation.Rules, steps []sim.Step, inPage boo
 	y := margin / 2
 	if !p.inPage {
 		y = margin + 14 + 22 // the title and the summary
-		p.legend, y = layLegend(legendItems(rules), y+10, min(p.width, legendWidth))
+		p.legend, y = layLegend(p.legendItems(), y+10, min(p.width, legendWidth))
 	}
 	dayRows := hang(p.days, len(p.days))
 	y += 10 + float64(max(0, dayRows-1))*dayStep
@@ -310,6 +311,7 @@ func (l *lane) writeTag(o *svgWriter, f tag, e laneEvent) {
 		return
 	}
 	y := l.line + tagDrop + 10 + float64(f.row)*tagStep
+	o.f(`<g class="tag" data-step="%v">`, e.serial)
 	if f.row > 0 {
 		o.f(`<path class="pole" d="M%v,%vV%v"/>`, e.x, l.line+markSize, y-11)
 	}
@@ -321,7 +323,7 @@ func (l *lane) writeTag(o *svgWriter, f tag, e laneEvent) {
 	if note := e.note(); note != "" {
 		o.f(`<text class="note" x="%v" y="%v">%v</text>`, x, y, note)
 	}
-	o.f("\n")
+	o.f("</g>\n")
 }
 
 // writeBadge draws a scenario's badge; y is the baseline of its text.
@@ -391,7 +393,15 @@ func (i legendItem) write(o *svgWriter) {
 	o.f(`<text x="%v" y="%v">%v</text>`+"\n", i.x+i.room, i.y+baselineDrop, i.words)
 }
 
-func legendItems(rules rotation.Rules) []legendItem {
+// stubs reports whether a dropped slot is only hinted at, by a stub of an arrow.
+func (p *picture) stubs() bool {
+	return slices.ContainsFunc(p.lanes, func(l *lane) bool {
+		return slices.ContainsFunc(l.arrows, func(r arrow) bool { return r.slot.offAxis })
+	})
+}
+
+func (p *picture) legendItems() []legendItem {
+	rules := p.rules
 	kind := func(k rotation.Kind, words string) legendItem {
 		return legendItem{words: words, room: 22, draw: func(o *svgWriter, x, y float64) {
 			o.f(`<g class="sample-event %v">`, k.String())
@@ -421,6 +431,12 @@ func legendItems(rules rotation.Rules) []legendItem {
 		slotOf(slotServed, "slot served"),
 		slotOf(slotAhead, "slot ahead"),
 		slotOf(slotDropped, "slot dropped"),
+	}
+	if p.stubs() {
+		items[len(items)-1] = legendItem{words: "new schedule, dropped before its slot", room: 28, draw: func(o *svgWriter, x, y float64) {
+			o.f(`<g class="arrow dropped"><path d="M%v,%vC%v,%v %v,%v %v,%v"/>`, x, y+7, x+6, y-12, x+18, y-14, x+20, y-1)
+			o.f(`<path class="head" d="M%v,%vl-3.5,-7h7z"/></g>`, x+20, y+4)
+		}}
 	}
 	if rules.Guard() > 0 {
 		items = append(items, legendItem{

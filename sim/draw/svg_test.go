@@ -128,7 +128,7 @@ func checkSVG(t rapid.TB, drawing string, rules rotation.Rules, steps []sim.Step
 		}
 	}
 	known := []string{"svg", "title", "desc", "style", "defs", "path", "rect", "text", "g", "use", "circle"}
-	marks, arrows := make([]*element, len(steps)), make([]*element, len(steps))
+	marks, arrows, tags := make([]*element, len(steps)), make([]*element, len(steps)), make([]*element, len(steps))
 	var texts []*element
 	for _, e := range parse(t, drawing) {
 		if !slices.Contains(known, e.name) {
@@ -151,7 +151,7 @@ func checkSVG(t rapid.TB, drawing string, rules rotation.Rules, steps []sim.Step
 			t.Fatalf("data-step is %q, of %d steps", step, len(steps))
 		}
 		drawn = false
-		for class, seen := range map[string][]*element{"event": marks, "arrow": arrows} {
+		for class, seen := range map[string][]*element{"event": marks, "arrow": arrows, "tag": tags} {
 			if !e.class(class) {
 				continue
 			}
@@ -318,6 +318,20 @@ func TestSVG_ReturnsTheWritersError(t *testing.T) {
 	for _, after := range []int{0, size / 2, size - 1} {
 		if err := SVG(&cannotWrite{after}, "chain", rules, steps); !errors.Is(err, errCannotWrite) {
 			t.Errorf("SVG to a writer that fails after %d bytes: %v", after, err)
+		}
+	}
+}
+
+// TestSVG_LegendNamesDottedStubs: where dropped slots have no room, the legend has their stubs
+// instead.
+func TestSVG_LegendNamesDottedStubs(t *testing.T) {
+	const slot, stub = ">slot dropped<", ">new schedule, dropped before its slot<"
+	for story, want := range map[string]string{"five_cards": slot, "sixty": stub} {
+		rules, steps := replay(t, drawn[story])
+		var b strings.Builder
+		must.Do(t, SVG(&b, story, rules, steps))
+		if got := b.String(); !strings.Contains(got, want) || strings.Contains(got, slot) == strings.Contains(got, stub) {
+			t.Errorf("%s: the legend does not have %s alone", story, want)
 		}
 	}
 }
