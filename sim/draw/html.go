@@ -45,8 +45,9 @@ var (
 )
 
 // HTML writes the report as one page that loads nothing from anywhere: the
-// picture of [SVG], in which one can move, and a table that has the sentence of
-// each event. Without scripts the table still tells everything, and on paper
+// picture of [SVG], in which one can move below an axis and an overview that stay,
+// and a table that has the sentence of each event. Both can be filtered by card,
+// kept schedules and differences. Without scripts the table still tells everything, and on paper
 // too. Where a step differs from what its entry expects, its mark and row say
 // so. The page's content security policy allows its own style and script, and nothing
 // else. The error wraps [ErrTooMany], or is the writer's; in the first case

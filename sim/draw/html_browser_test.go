@@ -8,11 +8,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"cvvrotation/internal/must"
+	"cvvrotation/sim"
 	"cvvrotation/sim/draw/browsertest"
 )
 
@@ -22,6 +25,23 @@ var (
 	desk  = browsertest.Screen{Width: 1280, Height: 1000}
 	phone = browsertest.Screen{Width: 390, Height: 844, Phone: true}
 )
+
+// manyEvents is a report of 300 events of three cards, some of them within the guard.
+func manyEvents(t *testing.T) Report {
+	t.Helper()
+	var lines strings.Builder
+	at := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+	for i := range 300 {
+		event := "forced"
+		if i < 6 && i%2 == 0 {
+			event = "set_interval interval=8h"
+		}
+		fmt.Fprintf(&lines, "%s  card-%d  %s\n", at.Format(time.RFC3339), i/2%3+1, event)
+		at = at.Add([]time.Duration{30 * time.Second, 20 * time.Second, time.Hour, 40 * time.Second, 2 * time.Hour}[i%5])
+	}
+	rules, steps := replay(t, lines.String())
+	return Report{Title: "many events", Rules: rules, Steps: steps}
+}
 
 // TestHTML_WorksInABrowser shows reports in a real browser and uses them.
 func TestHTML_WorksInABrowser(t *testing.T) {
@@ -246,7 +266,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 	t.Run("keyboard", func(t *testing.T) {
 		html, events := page(t, "two_cards")
 		p := b.Open(t, html, desk)
-		for _, want := range []string{"", "", "", "", "view", "mark-1", "mark-3"} { // the second of its lane
+		for _, want := range []string{"", "", "", "", "card", "which", "view", "mark-1", "mark-3"} { // the second of its lane
 			p.Key("Tab")
 			if id := focused(p); id != want {
 				t.Fatalf("Tab leads to %q, want %q", id, want)
@@ -294,12 +314,184 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 		}
 	})
 
+	// Fit shows what can be told apart, and zooming in makes the view as high as it was.
+	for name, s := range map[string]browsertest.Screen{"desk": desk, "phone": phone} {
+		t.Run("fit/"+name, func(t *testing.T) {
+			p := b.Open(t, drawHTML(t, manyEvents(t)), s)
+			const height = `document.getElementById("view").clientHeight`
+			before := browsertest.Eval[float64](p, height)
+			p.Click(p.Middle(`[data-do="fit"]`))
+			browsertest.Eval[any](p, `window.dispatchEvent(new Event("resize"))`)
+			p.Shoot(*shots, "fit_"+name)
+			if fit := browsertest.Eval[float64](p, height); fit < 100 {
+				t.Errorf("Fit leaves %v pixels", fit)
+			}
+			if size := browsertest.Eval[float64](p, `document.querySelector(".mark .event").getBoundingClientRect().height`); size < 4 {
+				t.Errorf("a mark is %v pixels high", size)
+			}
+			for range 4 {
+				p.Click(p.Middle(`[data-do="in"]`))
+			}
+			if after := browsertest.Eval[float64](p, height); after < before {
+				t.Errorf("the view is %v pixels high, and %v before Fit", after, before)
+			}
+		})
+	}
+
+	// Wherever the view is, the axis names its day and times, each at its event.
+	for name, s := range map[string]browsertest.Screen{"desk": desk, "phone": phone} {
+		t.Run("axis/"+name, func(t *testing.T) {
+			p := b.Open(t, drawHTML(t, manyEvents(t)), s)
+			browsertest.Eval[any](p, `document.getElementById("view").focus()`)
+			check := func(place string) {
+				t.Helper()
+				for _, problem := range browsertest.Eval[[]string](p, `(() => {
+					const view = document.getElementById("view").getBoundingClientRect();
+					const labels = [...document.querySelectorAll("#axis span")].map((l) => ({ words: l.textContent, day: l.className.includes("day"), box: l.getBoundingClientRect() }));
+					const times = labels.filter((l) => !l.day), problems = [];
+					if (labels.filter((l) => l.day && l.box.right > view.left + 20 && l.box.left < view.left + view.width / 2).length === 0 || times.length < 2) problems.push("no day or times: " + labels.map((l) => l.words));
+					for (const { words, box } of labels) {
+						if (labels.some((o) => o.words !== words && box.left < o.box.left && o.box.left < box.right - 4 && Math.abs(o.box.top - box.top) < 5)) problems.push(words + " is overlapped");
+					}
+					const places = {};
+					for (const row of document.querySelectorAll("tbody tr")) {
+						const box = document.querySelector("#mark-" + row.id.slice(6) + " .hit").getBoundingClientRect();
+						(places[row.querySelector("time").textContent.slice(-8)] ??= []).push(box.left + box.width / 2);
+					}
+					let seen = 0;
+					for (const { words, box } of times) {
+						if (!places[words]) continue; // a slot
+						seen++;
+						if (places[words].every((x) => Math.abs(x - box.left) > 2)) problems.push(words + " is at " + box.left + ", its events at " + places[words]);
+					}
+					return seen ? problems : [...problems, "no event has its time"];
+				})()`) {
+					t.Errorf("%s: %s", place, problem)
+				}
+			}
+			check("at the start")
+			p.Key("End")
+			check("at the end")
+			p.Shoot(*shots, "end_"+name)
+			p.Key("+")
+			check("zoomed in")
+			p.Key("0")
+			check("fitted")
+			browsertest.Eval[any](p, `window.scrollTo(0, document.getElementById("view").getBoundingClientRect().top + scrollY)`)
+			if top := browsertest.Eval[float64](p, `document.getElementById("axis").getBoundingClientRect().top`); top < 0 {
+				t.Errorf("the axis scrolls away with the page, to %v", top)
+			}
+		})
+	}
+
+	t.Run("overview", func(t *testing.T) {
+		p := b.Open(t, drawHTML(t, manyEvents(t)), desk)
+		x, y := p.Middle("#overview svg")
+		// inWhole and inStrip are where the view and its window begin, of the whole width.
+		const inWhole = `(() => { const v = document.querySelector("#view svg").viewBox.baseVal; return v.x / document.querySelector("#overview svg").viewBox.baseVal.width })()`
+		const inStrip = `(() => { const w = document.getElementById("window").getBoundingClientRect(), o = document.querySelector("#overview svg").getBoundingClientRect(); return (w.left - o.left) / o.width })()`
+		same := func(do string, want float64) {
+			t.Helper()
+			view, strip := browsertest.Eval[float64](p, inWhole), browsertest.Eval[float64](p, inStrip)
+			if math.Abs(view-want) > 0.01 || math.Abs(strip-want) > 0.01 {
+				t.Errorf("%s: the view begins at %.3f, its window at %.3f, want %.3f", do, view, strip, want)
+			}
+		}
+		same("opened", 0)
+		half := browsertest.Eval[float64](p, `document.getElementById("window").getBoundingClientRect().width / document.querySelector("#overview svg").getBoundingClientRect().width / 2`)
+		p.Click(x, y)
+		same("clicked in the middle", 0.5-half)
+		// Dragged by its edge, the window moves as far as the pointer.
+		p.Mouse("mousePressed", x+40, y, browsertest.Left)
+		same("gripped", 0.5-half)
+		width := browsertest.Eval[float64](p, `document.querySelector("#overview svg").getBoundingClientRect().width`)
+		p.Mouse("mouseMoved", x+40+width/4, y, browsertest.Left)
+		same("dragged", 0.75-half)
+		p.Mouse("mouseReleased", x+40+width/4, y, browsertest.Left)
+		p.Mouse("mouseMoved", x, y, nil)
+		same("released", 0.75-half)
+		if n := browsertest.Eval[int](p, `[...document.querySelectorAll("#overview path")].reduce((n, path) => n + path.getAttribute("d").split("M").length - 1, 0)`); n != 300 {
+			t.Errorf("%d strokes of 300 events", n)
+		}
+		if c := p.Complaints(); c != nil {
+			t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
+		}
+	})
+
+	t.Run("filters", func(t *testing.T) {
+		r := manyEvents(t)
+		r.Steps[10].Entry.Expect = r.Steps[9].Outcome()
+		p := b.Open(t, drawHTML(t, r), desk)
+		choose := func(id, value string) {
+			browsertest.Eval[any](p, fmt.Sprintf(`(() => { const s = document.getElementById(%q); s.value = %q; s.dispatchEvent(new Event("change", {bubbles: true})) })()`, id, value))
+		}
+		for _, tt := range []struct {
+			card, which string
+			want        func(sim.Step) bool
+		}{
+			{"card-2", "", func(s sim.Step) bool { return s.Entry.Card == "card-2" }},
+			{"card-2", "kept", func(s sim.Step) bool { return s.Entry.Card == "card-2" && kept(s) }},
+			{"", "kept", kept},
+			{"", "differs", func(s sim.Step) bool { return len(differences(s)) > 0 }},
+			{"card-3", "differs", func(s sim.Step) bool { return s.Entry.Card == "card-3" && len(differences(s)) > 0 }},
+			{"", "", func(sim.Step) bool { return true }},
+		} {
+			var want []int
+			for i, s := range r.Steps {
+				if tt.want(s) {
+					want = append(want, i+1)
+				}
+			}
+			browsertest.Eval[any](p, `document.getElementById("view").focus()`)
+			p.Key("End") // what matches first is out of view
+			choose("card", tt.card)
+			choose("which", tt.which)
+			p.Shoot(*shots, "filter_"+tt.card+tt.which)
+			for what, ids := range map[string]string{
+				"rows":  `[...document.querySelectorAll("tbody tr")].filter((e) => e.checkVisibility()).map((e) => Number(e.id.slice(6)))`,
+				"marks": `[...document.querySelectorAll("#view .mark")].filter((e) => e.checkVisibility()).map((e) => Number(e.id.slice(5))).sort((a, b) => a - b)`,
+			} {
+				if got := browsertest.Eval[[]int](p, ids); !slices.Equal(got, want) {
+					t.Errorf("card %q, show %q: the %s are %v, want %v", tt.card, tt.which, what, got, want)
+				}
+			}
+			lanes := 3
+			if tt.card != "" {
+				lanes = 1
+			}
+			if n := browsertest.Eval[int](p, `[...document.querySelectorAll("#view .card")].filter((e) => e.getBoundingClientRect().width > 0).length`); n != lanes {
+				t.Errorf("card %q, show %q: %d lanes, want %d", tt.card, tt.which, n, lanes)
+			}
+			if len(want) == 0 {
+				t.Fatalf("card %q, show %q: nothing to see", tt.card, tt.which)
+			}
+			if len(want) < len(r.Steps) {
+				if said := browsertest.Eval[string](p, `document.getElementById("count").textContent`); said != fmt.Sprintf("%d of %d events", len(want), len(r.Steps)) {
+					t.Errorf("card %q, show %q: %q", tt.card, tt.which, said)
+				}
+				if !browsertest.Eval[bool](p, fmt.Sprintf(`(() => { const m = document.querySelector("#mark-%d .hit").getBoundingClientRect(), v = document.getElementById("view").getBoundingClientRect(); return m.left >= v.left && m.right <= v.right && m.top >= v.top && m.bottom <= v.bottom })()`, want[0])) {
+					t.Errorf("card %q, show %q: event %d is out of view", tt.card, tt.which, want[0])
+				}
+			}
+		}
+		// The arrows go from one event that is shown to the next.
+		choose("card", "card-2")
+		browsertest.Eval[any](p, `document.getElementById("mark-4").focus()`)
+		p.Key("ArrowRight")
+		if id := focused(p); id != "mark-9" {
+			t.Errorf("the right arrow leads to %q, want mark-9", id)
+		}
+		if c := p.Complaints(); c != nil {
+			t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
+		}
+	})
+
 	t.Run("print", func(t *testing.T) {
 		html, events := page(t, "sixty")
 		p := b.Open(t, html, desk)
 		full := browsertest.Eval[float64](p, `document.querySelector("#view svg").width.baseVal.value`)
 		p.Call("Emulation.setEmulatedMedia", browsertest.Object{"media": "print"}, nil)
-		for _, id := range []string{"controls", "panel"} {
+		for _, id := range []string{"controls", "overview", "axis", "panel"} {
 			if browsertest.Eval[bool](p, `document.getElementById("`+id+`").checkVisibility()`) {
 				t.Errorf("#%s is printed", id)
 			}

@@ -5,9 +5,23 @@
   const panel = document.getElementById("panel");
   const controls = document.getElementById("controls");
   const svg = view.querySelector("svg");
-  const marks = [...view.querySelectorAll(".mark")].sort((a, b) => number(a) - number(b));
+  const overview = document.querySelector("#overview svg");
+  const axis = document.getElementById("axis");
+  const all = [...view.querySelectorAll(".mark")].sort((a, b) => number(a) - number(b));
+  let marks = all; // that the filters let through
   const cards = view.querySelectorAll(".card");
+  const lanes = [...cards].map((card) => ({ group: card.parentNode, box: card.parentNode.getBBox() }));
   const full = { width: svg.viewBox.baseVal.width, height: svg.viewBox.baseVal.height };
+  // The labels of the picture's own axis, the last one first.
+  const ticks = [...view.querySelectorAll(".grid + text")].map((text) => {
+    const line = text.previousElementSibling.getBBox();
+    return { x: line.x, top: line.y, bottom: line.y + line.height, words: text.textContent, kind: text.classList, width: text.textContent.length * 6.8 + 10 };
+  }).sort((a, b) => b.x - a.x);
+  const days = ticks.filter((tick) => tick.kind.contains("day"));
+  const times = ticks.filter((tick) => !tick.kind.contains("day"));
+  const top = Math.min(...times.map((tick) => tick.top)) - 20; // a break's label is above
+  const allLanes = { y: top, height: Math.min(...times.map((tick) => tick.bottom)) - top };
+  let bounds = allLanes; // where the view may go: all lanes, or one
   const deepest = 8; // the largest scale
   let wide = 0, high = 0; // the view, in pixels
   let x = 0, y = 0, scale = 1; // its corner in the picture, and pixels per unit
@@ -18,24 +32,64 @@
   const middle = (mark) => mark.querySelector(".hit");
   const at = (mark) => ({ x: middle(mark).cx.baseVal.value, y: middle(mark).cy.baseVal.value });
   const fitting = () => Math.min(1, view.clientWidth / full.width);
+  const readable = () => (fitting() < 0.6 ? 0.8 : fitting()); // the scale at the beginning
+  const least = () => Math.max(fitting(), 0.5); // smaller, no event can be told from the next
   const within = (n, low, high) => Math.max(low, Math.min(n, high));
 
   // The view.
 
   function render() {
-    const width = wide / scale, height = high / scale;
+    const width = wide / scale, height = high / scale, spare = height - bounds.height;
     x = within(x, 0, Math.max(0, full.width - width));
-    y = within(y, 0, Math.max(0, full.height - height));
+    y = within(y, bounds.y - Math.max(0, spare), bounds.y - Math.min(0, spare));
     svg.setAttribute("viewBox", [x, y, width, height].map((n) => n.toFixed(2)).join(" "));
     // The cards' names come along, above their lanes where these go on to the left.
     for (const card of cards) card.setAttribute("transform", x > 0 ? `translate(${(x - 16).toFixed(2)} -20)` : "");
+    drawAxis();
+    // Its window is large enough to be seen and hit.
+    const seen = { width: within(width, (full.width * 12) / wide, full.width), height: within(height, bounds.height / 5, bounds.height) };
+    seen.x = within(x + (width - seen.width) / 2, 0, full.width - seen.width);
+    seen.y = within(y + (height - seen.height) / 2, bounds.y, bounds.y + bounds.height - seen.height);
+    for (const [name, value] of Object.entries(seen)) overview.lastElementChild?.setAttribute(name, value);
+  }
+
+  // drawAxis labels what is in view: the days in the first row, the day at the left
+  // edge always, and below it the times that there is room for.
+  function drawAxis() {
+    const labels = [];
+    const add = (tick, left, row) => {
+      if (left > wide || left + tick.width < 0) return;
+      const label = document.createElement("span");
+      label.textContent = tick.words;
+      label.className = tick.kind;
+      label.style.left = left + "px";
+      label.style.top = row * 15 + "px";
+      labels.push(label);
+    };
+    let next = Infinity;
+    for (const day of days) {
+      let left = (day.x - x) * scale;
+      const stays = left < 4;
+      if (stays) left = Math.min(4, next - day.width);
+      if (!stays && left + day.width > next) continue;
+      add(day, next = left, 0);
+      if (stays) break;
+    }
+    let lower = Infinity, upper = Infinity; // where the label to the right begins
+    for (const time of times) {
+      const left = (time.x - x) * scale, right = left + time.width;
+      if (right <= Math.min(lower, upper)) add(time, lower = left, 2);
+      else if (right <= upper) add(time, upper = left, 1);
+    }
+    axis.replaceChildren(...labels);
   }
 
   function resize() {
-    scale = within(scale, fitting(), deepest);
+    scale = within(scale, least(), deepest);
     svg.style.width = "100%";
     wide = view.clientWidth;
-    high = Math.min(full.height * Math.min(1, scale), Math.max(280, window.innerHeight * 0.75));
+    // The same at every scale: what is below the view stays where it is.
+    high = Math.min(bounds.height * readable(), Math.max(280, window.innerHeight * 0.75));
     svg.style.height = high + "px";
     render();
   }
@@ -43,18 +97,21 @@
   // zoom changes the scale and keeps what is at (px, py) of the view where it is.
   function zoom(factor, px = wide / 2, py = high / 2) {
     const before = scale;
-    scale = within(scale * factor, fitting(), deepest);
+    scale = within(scale * factor, least(), deepest);
     x += px / before - px / scale;
     y += py / before - py / scale;
     render();
     return scale !== before;
   }
 
-  function fit() {
-    scale = fitting();
-    x = y = 0;
-    resize();
+  // begin shows the picture from its left, at its top or, where it is low, in the middle.
+  function begin(at) {
+    scale = at;
+    x = 0;
+    y = bounds.y - Math.max(0, high / scale - bounds.height) / 2;
+    render();
   }
+  const fit = () => begin(least());
 
   function pan(dx, dy) {
     x += dx / scale;
@@ -69,6 +126,82 @@
     if (p.y < y + room || p.y > y + height - room) y = p.y - height / 2;
     render();
   }
+
+  // The overview: all events as strokes, and a window that shows where the view is.
+
+  function drawOverview() {
+    const strokes = { auto: "", forced: "", set_interval: "", disable: "", differs: "" };
+    for (const mark of marks) {
+      const kind = mark.classList.contains("differs") ? "differs" : mark.querySelector(".event").classList[1];
+      strokes[kind] += `M${at(mark).x} ${at(mark).y - 24}v48`;
+    }
+    const part = (name) => document.createElementNS(svg.namespaceURI, name);
+    const frame = part("rect");
+    frame.id = "window";
+    overview.setAttribute("viewBox", `0 ${bounds.y} ${full.width} ${bounds.height}`);
+    overview.replaceChildren(...Object.entries(strokes).map(([kind, d]) => {
+      const path = part("path");
+      path.setAttribute("class", kind);
+      path.setAttribute("d", d);
+      return path;
+    }), frame);
+  }
+
+  let grip = { x: 0, y: 0 }; // from the window's middle to the pointer
+  const pointed = (event) => {
+    const box = overview.getBoundingClientRect();
+    return {
+      x: ((event.clientX - box.left) / box.width) * full.width - wide / scale / 2,
+      y: ((event.clientY - box.top) / box.height) * bounds.height + bounds.y - high / scale / 2,
+    };
+  };
+  const look = (event) => {
+    const to = pointed(event);
+    x = to.x - grip.x;
+    y = to.y - grip.y;
+    render();
+  };
+  overview.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    const from = pointed(event);
+    grip = event.target.id === "window" ? { x: from.x - x, y: from.y - y } : { x: 0, y: 0 };
+    overview.setPointerCapture(event.pointerId);
+    look(event);
+  });
+  overview.addEventListener("pointermove", (event) => {
+    if (overview.hasPointerCapture(event.pointerId)) look(event);
+  });
+
+  // The filters.
+
+  const chosen = { card: document.getElementById("card"), which: document.getElementById("which") };
+  const cardOf = (row) => row.querySelector(".name").textContent;
+  const isOut = (n) => document.getElementById("event-" + n).classList.contains("out");
+  for (const name of new Set(all.map((mark) => cardOf(rowOf(mark))))) chosen.card.add(new Option(name));
+  for (const option of [...chosen.which.options].slice(1)) {
+    option.disabled = !document.querySelector("tbody ." + option.value);
+  }
+
+  function filter() {
+    const card = chosen.card.value, which = chosen.which.value;
+    for (const row of all.map(rowOf)) {
+      row.classList.toggle("out", (card !== "" && cardOf(row) !== card) || (which !== "" && !row.classList.contains(which)));
+    }
+    for (const part of view.querySelectorAll("[data-step]")) part.classList.toggle("out", isOut(Number(part.dataset.step) + 1));
+    for (const mark of all) mark.classList.toggle("out", isOut(number(mark)));
+    marks = all.filter((mark) => !isOut(number(mark)));
+    bounds = allLanes;
+    for (const { group, box } of lanes) {
+      const own = card === "" || cardOf(rowOf(group.querySelector(".mark"))) === card;
+      group.classList.toggle("out", !own);
+      if (card !== "" && own) bounds = { y: box.y - 20, height: box.height + 30 };
+    }
+    document.getElementById("count").textContent = marks.length < all.length ? `${marks.length} of ${all.length} events` : "";
+    drawOverview();
+    resize();
+    if (marks.length > 0 && marks.length < all.length) reveal(marks[0]);
+  }
+  controls.addEventListener("change", filter);
 
   // The panel.
 
@@ -123,6 +256,8 @@
       ArrowLeft: () => pan(-step, 0),
       ArrowDown: () => pan(0, step),
       ArrowUp: () => pan(0, -step),
+      Home: () => pan(-full.width * scale, 0),
+      End: () => pan(full.width * scale, 0),
     };
     const anywhere = { "+": () => zoom(1.4), "=": () => zoom(1.4), "-": () => zoom(1 / 1.4), "0": fit };
     const action = (mark ? onMark : onView)[event.key] ?? anywhere[event.key];
@@ -220,7 +355,8 @@
   const strip = Math.min(full.width, 1300);
   let strips = [];
   function cut(part, from) {
-    part.setAttribute("viewBox", `${from} 0 ${strip} ${full.height}`);
+    const { y, height } = bounds === allLanes ? { y: 0, height: full.height } : bounds;
+    part.setAttribute("viewBox", `${from} ${y} ${strip} ${height}`);
     part.setAttribute("width", strip); // with the height, the ratio of the sides
     for (const card of part.querySelectorAll(".card")) card.setAttribute("transform", from > 0 ? `translate(${from - 16} -20)` : "");
   }
@@ -241,9 +377,9 @@
     render();
   });
 
-  controls.hidden = panel.hidden = false;
+  controls.hidden = panel.hidden = axis.hidden = overview.parentNode.hidden = false;
   view.classList.add("live");
-  // Large pictures begin at their left, at a size that can be read.
-  scale = fitting() < 0.6 ? 0.8 : fitting();
+  drawOverview();
   resize();
+  begin(readable());
 })();
