@@ -52,8 +52,8 @@ func TestIssuer_SurvivesCrashes(t *testing.T) {
 	})
 }
 
-func always(e rotation.Event) func(rotation.State, sql.NullInt64) (rotation.Event, bool) {
-	return func(rotation.State, sql.NullInt64) (rotation.Event, bool) { return e, true }
+func always(e rotation.Event) func(rotation.State) (rotation.Event, bool) {
+	return func(rotation.State) (rotation.Event, bool) { return e, true }
 }
 
 // issuers puts the service behind the interface of package check: a card in its table
@@ -63,8 +63,11 @@ type issuers struct {
 	cards atomic.Int64
 }
 
-func (s *issuers) Guard() int64 { return int64(rotation.DefaultGuard) }
+// Guard implements [check.System]: the guard that the rules must have, a constant.
+func (s *issuers) Guard() int64 { return int64(2 * time.Minute) }
 
+// NewCard implements [check.System]. Several goroutines call it: each card has an id and a
+// clock of its own.
 func (s *issuers) NewCard() check.Card {
 	c := &issuerCard{id: fmt.Sprint(s.cards.Add(1))}
 	c.issuer = &issuer{db: s.db, now: func() time.Time { return c.clock }, tell: func(string) {}, fault: planted}
@@ -79,6 +82,8 @@ type issuerCard struct {
 	id    string
 	clock time.Time
 }
+
+var _ check.Poller = (*issuerCard)(nil) // a Poll with another signature would be ignored
 
 func (c *issuerCard) Apply(e check.Event) check.Outcome {
 	return check.OutcomeOf(c.apply(context.Background(), c.id, always(e.Rotation())))
@@ -106,6 +111,7 @@ func (c *issuerCard) View() check.View { return check.ViewOf(c.state()) }
 
 func (c *issuerCard) AppendStored(b []byte) []byte { return append(b, c.state().String()...) }
 
+// Restore writes all that View and the poller's query read.
 func (c *issuerCard) Restore(stored []byte) error {
 	var state rotation.State
 	if err := state.Scan(stored); err != nil {

@@ -44,19 +44,11 @@ var errNothingDue = errors.New("the card is not due")
 
 // rotateDue rotates a card that the poller has found.
 func (s *issuer) rotateDue(ctx context.Context, card string) (rotation.Decision, rotation.State, error) {
-	return s.apply(ctx, card, func(state rotation.State, nextAt sql.NullInt64) (rotation.Event, bool) {
-		switch s.fault {
-		case roundedSlot:
-			return rotation.AutoSlot(s.now(), time.Unix(nextAt.Int64, 0)), true
-		case unslottedPollers:
-			return rotation.AutoUnslotted(s.now()), true
-		}
-		return state.Due(s.now())
-	})
+	return s.apply(ctx, card, func(state rotation.State) (rotation.Event, bool) { return state.Due(s.now()) })
 }
 
 // apply locks the card, asks for the event, and applies it.
-func (s *issuer) apply(ctx context.Context, card string, event func(rotation.State, sql.NullInt64) (rotation.Event, bool)) (d rotation.Decision, state rotation.State, err error) {
+func (s *issuer) apply(ctx context.Context, card string, event func(rotation.State) (rotation.Event, bool)) (d rotation.Decision, state rotation.State, err error) {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return d, state, err
@@ -66,7 +58,13 @@ func (s *issuer) apply(ctx context.Context, card string, event func(rotation.Sta
 	if err := tx.QueryRowContext(ctx, "SELECT state, next_at FROM cards WHERE id = ?", card).Scan(&state, &nextAt); err != nil {
 		return d, state, err
 	}
-	e, ok := event(state, nextAt)
+	e, ok := event(state)
+	switch polled := !ok || e.Kind() == rotation.KindAuto; {
+	case polled && s.fault == roundedSlot:
+		e, ok = rotation.AutoSlot(s.now(), time.Unix(nextAt.Int64, 0)), true
+	case polled && s.fault == unslottedPollers:
+		e, ok = rotation.AutoUnslotted(s.now()), true
+	}
 	if !ok {
 		return d, state, errNothingDue
 	}

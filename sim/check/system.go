@@ -9,7 +9,8 @@ import (
 
 // A System decides the events of cards. The searches look for its mistakes.
 type System interface {
-	// Guard returns the length of the system's guard, in nanoseconds.
+	// Guard returns the guard that the system must have, in nanoseconds: a constant.
+	// Do not ask the system's own rules: a wrong guard would then be judged by itself.
 	Guard() int64
 	// NewCard returns a card without any event.
 	NewCard() Card

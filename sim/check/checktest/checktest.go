@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -29,7 +30,8 @@ type Options struct {
 // Run compares what the system decides with the rules, in each sequence of a few
 // events at the edges of the rules, and in simulated runs with late timers, crashes
 // and clock steps. If the cards are [check.Poller]s, it hunts the service's poller,
-// too. It calls NewCard from several goroutines.
+// too: var _ check.Poller = card{} asserts that. It calls NewCard from several
+// goroutines.
 //
 // A failure is a short timeline and a paragraph that explains it. The same options
 // find the same failure.
@@ -38,6 +40,12 @@ func Run(t *testing.T, s check.System, o Options) {
 	if s == nil || o.Depth < 0 || o.Seeds < 0 {
 		t.Fatal("checktest: a nil system or a negative option: pass an adapter to your service")
 	}
+	card := s.NewCard()
+	_, polls := card.(check.Poller)
+	if _, named := reflect.TypeOf(card).MethodByName("Poll"); named && !polls {
+		t.Fatalf("checktest: the method Poll of %T is not that of check.Poller: assert var _ check.Poller = …", card)
+	}
+	t.Logf("the cards have Poll: %t", polls)
 	for _, search := range searches(s, o) {
 		ok := t.Run(search.name, func(t *testing.T) {
 			f, tried, unit := search.run(t.Context())

@@ -1,6 +1,8 @@
 package checktest
 
 import (
+	"os"
+	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -59,5 +61,42 @@ func TestCrash_DiesOnceAtEachCall(t *testing.T) {
 	})
 	if runs.Load() != 3 || disconnected.Load() != 2 {
 		t.Errorf("%d runs, %d connections closed, want 3 and 2", runs.Load(), disconnected.Load())
+	}
+}
+
+type misspelt struct{ check.System }
+
+type misspeltCard struct{ check.Card }
+
+func (m misspelt) NewCard() check.Card         { return misspeltCard{m.System.NewCard()} }
+func (misspeltCard) Poll(int64) *check.Outcome { return nil }
+
+// What would pass without a search, or without a count, fails.
+func TestAdapter_IncompleteOnesFail(t *testing.T) {
+	const child = "CHECKTEST_CHILD"
+	switch os.Getenv(child) {
+	case "Poll":
+		Run(t, misspelt{check.Rules(rotation.Rules{})}, Options{})
+		return
+	case "Acted":
+		Crash(t, func(_ *testing.T, crash func(string, func())) Operation {
+			return Operation{
+				Do:    func() error { crash("before", func() {}); return nil },
+				Found: func() Effects { return Effects{Rotations: 1, Events: 1} },
+			}
+		})
+		return
+	}
+	for mistake, want := range map[string]string{
+		"Poll":  "the method Poll of checktest.misspeltCard is not that of check.Poller",
+		"Acted": "Acted is 0",
+	} {
+		t.Run(mistake, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestAdapter_IncompleteOnesFail$")
+			cmd.Env = append(os.Environ(), child+"="+mistake)
+			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
+				t.Errorf("%v, want a failure with %q:\n%s", err, want, out)
+			}
+		})
 	}
 }

@@ -20,7 +20,7 @@ type Operation struct {
 type Effects struct {
 	Rotations int // in the database: the new state with the new CVV
 	Events    int // "CVV changed", in the database or published
-	Acted     int // how often the service has acted on the rotation: answered, or given the CVV to another system
+	Acted     int // how often the service has acted on the rotation: answered (Do's call returned), or given the CVV to another system
 }
 
 // Crash runs the operation once to the end, and then once for each call of crash, at
@@ -55,6 +55,8 @@ func Crash(t *testing.T, open func(t *testing.T, crash func(where string, discon
 			t.Errorf("the operation failed without a crash: %v", err)
 		case e.Rotations == 0:
 			t.Error("the operation has not rotated: let it find a card that is due")
+		case e.Acted == 0:
+			t.Error("the service has not acted on the rotation (Acted is 0), so acting before storing (duty 3) would not be found: count its answers, and what it gives to other systems")
 		case len(points) == 0:
 			t.Error("the operation never called crash: open the database with checktest.OpenDB, or call crash before and after each statement")
 		default:

@@ -52,9 +52,17 @@ func TestForce_SurvivesCrashes(t *testing.T) {
 		t.Cleanup(func() { after.Close(context.Background()) })
 		var first []byte
 		must.Do(t, after.QueryRow(ctx, "SELECT cvv FROM cards").Scan(&first))
+		answered := 0
 		return checktest.Operation{
-			Do: func() error { return s.Force(ctx, "card-1") },
+			Do: func() error {
+				err := s.Force(ctx, "card-1")
+				if err == nil {
+					answered++
+				}
+				return err
+			},
 			Found: func() (e checktest.Effects) {
+				e.Acted = answered
 				const found = `SELECT count(*) FILTER (WHERE state LIKE '% guard=forced@%' AND cvv <> $1),
 					(SELECT count(*) FROM events WHERE event LIKE '% forced') FROM cards`
 				must.Do(t, after.QueryRow(ctx, found, first).Scan(&e.Rotations, &e.Events))
