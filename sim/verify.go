@@ -236,11 +236,12 @@ func (v *Verifier) differ(c *card, e timeline.Entry) Finding {
 	byRules := c.after([]outcome{closest}, e)
 	x := e.Expect
 	rescheduled, rotated := closest.decision.Reschedule(), closest.decision.Rotate()
-	if x.Fields&timeline.FieldReschedule != 0 {
-		rescheduled = x.Reschedule
-	}
 	if x.Fields&timeline.FieldRotate != 0 {
 		rotated = x.Rotate
+		rescheduled = rescheduled && (rotated || !closest.decision.Rotate()) // what should have rotated did nothing
+	}
+	if x.Fields&timeline.FieldReschedule != 0 {
+		rescheduled = x.Reschedule
 	}
 	c.adopt(closest, e, v.restarts(rescheduled, rotated))
 	c.rules = &byRules

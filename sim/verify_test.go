@@ -266,6 +266,11 @@ func TestVerifier_Cases(t *testing.T) {
 2026-11-24T15:00:00Z A auto slot=2026-11-24T15:00:00Z => next=2026-11-25T16:00:00Z
 2026-11-25T15:00:00Z A auto slot=2026-11-25T15:00:00Z => next=2026-11-26T15:00:00Z`, false,
 			"agrees differs:clock step agrees"},
+		{"a slot not served does not start the guard", `
+2026-11-23T15:00:00Z A set_interval interval=24h => next=2026-11-24T15:00:00Z
+2026-11-24T15:00:00Z A auto slot=2026-11-24T15:00:00Z => rotate=false
+2026-11-24T15:00:10Z A forced => reschedule=true reason=scheduled next=2026-11-25T15:00:10Z`, false,
+			"agrees differs:other unknown"},
 		{"a slot served twice", `
 2026-11-23T15:00:00Z A set_interval interval=1h
 2026-11-23T16:00:00Z A auto slot=2026-11-23T16:00:00Z => rotate=true
