@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,8 +102,8 @@ func (c *cli) eachFile(names []string, m *timeline.Mapping, read func(r *timelin
 			}
 			err := read(r, name)
 			skipped += r.Skipped()
-			lines, line := r.Unreadable()
-			if unreadable += lines; lines > 0 && first == "" {
+			n, line := r.Unreadable()
+			if unreadable += n; n > 0 && first == "" {
 				first = fmt.Sprintf("%s:%d", name, line)
 			}
 			return err
@@ -110,11 +112,19 @@ func (c *cli) eachFile(names []string, m *timeline.Mapping, read func(r *timelin
 			break
 		}
 	}
+	if m != nil {
+		field, unknown := m.UnknownEvents()
+		for _, name := range slices.Sorted(maps.Keys(unknown)) {
+			n := unknown[name]
+			skipped -= n
+			fmt.Fprintf(c.Stderr, "note: skipped %s: %s %q is no event of ours; to read it as one: --map-event %s=forced (or auto, set_interval, disable)\n", lines(n, ""), field, name, name)
+		}
+	}
 	if skipped > 0 {
-		fmt.Fprintf(c.Stderr, "note: %d lines without an event were skipped\n", skipped)
+		fmt.Fprintf(c.Stderr, "note: skipped %s without an event\n", lines(skipped, ""))
 	}
 	if unreadable > 0 {
-		fmt.Fprintf(c.Stderr, "note: %d unreadable lines were passed over (first: %s); if one was an event, it is missing\n", unreadable, first)
+		fmt.Fprintf(c.Stderr, "note: passed over %s (first: %s); if one was an event, it is missing\n", lines(unreadable, "unreadable "), first)
 	}
 	if m != nil && err == nil {
 		fields, events := m.Unseen()
@@ -180,4 +190,12 @@ func eachEntry(r *timeline.Reader, file string, apply func(timeline.Entry) error
 			return atLine(file, e.Line, err)
 		}
 	}
+}
+
+// lines is a number of lines of a kind, such as "1 unreadable line".
+func lines(n int, kind string) string {
+	if n == 1 {
+		return fmt.Sprintf("1 %sline", kind)
+	}
+	return fmt.Sprintf("%d %slines", n, kind)
 }

@@ -40,6 +40,10 @@ type Mapping struct {
 	fields map[string]*mapped // by their name or path
 	events map[string]*mapped // by their event
 	lines  int                // decoded
+
+	event   string         // their name of the event field
+	other   []byte         // the line's event that is none of ours
+	unknown map[string]int // skipped lines by such an event
 }
 
 // mapped is our name for one of theirs.
@@ -55,7 +59,8 @@ type mapped struct {
 // of events is ours of its value. What is not in them has our name. The field
 // interval_hours accepts whole hours. The error wraps [ErrMapping].
 func NewMapping(fields, events map[string]string) (*Mapping, error) {
-	m := &Mapping{fields: make(map[string]*mapped), events: make(map[string]*mapped)}
+	m := &Mapping{fields: make(map[string]*mapped), events: make(map[string]*mapped), unknown: make(map[string]int)}
+	m.event = cmp.Or(fields[keyEvent], keyEvent)
 	for _, ours := range mappable {
 		theirs, ok := fields[ours]
 		if !ok {
@@ -98,6 +103,14 @@ func (m *Mapping) Unseen() (fields, events []string) {
 	return unseen(m.fields), unseen(m.events)
 }
 
+// maxUnknownEvents bounds the distinct values that UnknownEvents returns.
+const maxUnknownEvents = 5
+
+// UnknownEvents returns their name of the event field, and how many lines read so far
+// were skipped for each of its first 5 values that are no event of ours. It leaves out
+// what is no name, because that could be a secret.
+func (m *Mapping) UnknownEvents() (field string, lines map[string]int) { return m.event, m.unknown }
+
 // Map makes the Reader read a log by the mapping. It must be called before
 // anything is read.
 func (r *Reader) Map(m *Mapping) {
@@ -134,6 +147,10 @@ func (r *Reader) parseLog(text []byte) (e Entry, isEvent bool, err error) {
 func (r *Reader) logEntry() (e Entry, isEvent bool, err error) {
 	if r.json.line.kind == 0 {
 		r.skipped++
+		m := r.json.mapping
+		if _, known := m.unknown[string(m.other)]; known || len(m.unknown) < maxUnknownEvents && nameForm.Match(m.other) {
+			m.unknown[string(m.other)]++
+		}
 		return e, false, nil
 	}
 	if r.json.unread != nil {
@@ -147,6 +164,7 @@ func (r *Reader) logEntry() (e Entry, isEvent bool, err error) {
 func (j *jsonDecoder) beginMapped() {
 	j.line, j.unread = line{}, nil
 	j.mapping.lines++
+	j.mapping.other = j.mapping.other[:0]
 }
 
 // mapped returns what reads the members of an object at the path prefix.
@@ -188,6 +206,8 @@ func (j *jsonDecoder) setField(field *mapped, text []byte) {
 		if event := j.mapping.events[string(text)]; event != nil {
 			event.seen = true
 			j.line.kind = kindNamed([]byte(event.ours))
+		} else {
+			j.mapping.other = append(j.mapping.other[:0], text...)
 		}
 	case len(text) == 0:
 		j.line.setNull(field.ours)

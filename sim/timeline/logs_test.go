@@ -204,6 +204,21 @@ func TestMapping_UnseenNamesWhatNoLineHas(t *testing.T) {
 	}
 }
 
+// The events that a log has and the mapping has not, of what is a name.
+func TestMapping_UnknownEventsNamesWhatWasSkipped(t *testing.T) {
+	m := logMapping(t)
+	source := logLine + "\n" + `{"type":"LOGIN"}` + "\n{}"
+	for _, event := range []string{`"LOGIN"`, `"manual"`, "null", `"4111111111111111"`, `"a"`, `"b"`, `"c"`, `"d"`} {
+		source += "\n" + `{"type":` + event + "}"
+	}
+	r := timeline.NewReader(strings.NewReader(source), "test")
+	r.Map(m)
+	must.Get(allOf(r))(t)
+	if field, lines := m.UnknownEvents(); field != "type" || fmt.Sprint(lines) != "map[LOGIN:2 a:1 b:1 c:1 manual:1]" || r.Skipped() != 10 {
+		t.Errorf("%s %v, %d skipped", field, lines, r.Skipped())
+	}
+}
+
 // Our own spelling stays strict, but may be compressed, an array, or CSV.
 func TestReader_ReadsTimelinesInOtherForms(t *testing.T) {
 	const own = `{"at":"2026-08-01T00:01:36Z","card":"c1","event":"forced"}`
