@@ -195,6 +195,14 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 		if v := viewBox(p); v[0] != 0 {
 			t.Errorf("left of the picture's edge: %v", v)
 		}
+		p.Key("End")
+		if v := viewBox(p); math.Abs(v[0]+v[2]-browsertest.Eval[float64](p, `document.querySelector("#overview svg").viewBox.baseVal.width`)) > 1 {
+			t.Errorf("End leads to %v", v)
+		}
+		p.Key("Home")
+		if v := viewBox(p); v[0] != 0 {
+			t.Errorf("Home leads to %v", v)
+		}
 		p.Mouse("mousePressed", x, y, browsertest.Left)
 		p.Mouse("mouseMoved", x-100, y, browsertest.Left)
 		p.Mouse("mouseMoved", x-300, y, browsertest.Left)
