@@ -426,6 +426,20 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 		}
 	})
 
+	t.Run("overview/finger", func(t *testing.T) {
+		p := b.Open(t, drawHTML(t, manyEvents(t)), phone)
+		x, y := p.Middle("#overview svg")
+		p.Touch("touchStart", browsertest.Object{"x": x, "y": y})
+		from := viewBox(p)
+		for dx := 20.0; dx <= 100; dx += 20 {
+			p.Touch("touchMove", browsertest.Object{"x": x + dx, "y": y})
+		}
+		p.Touch("touchEnd")
+		if scrolled := browsertest.Eval[float64](p, `window.scrollX`); viewBox(p)[0] <= from[0]+1000 || scrolled != 0 {
+			t.Errorf("a finger moved the view from %v to %v, the page by %v", from, viewBox(p), scrolled)
+		}
+	})
+
 	t.Run("filters", func(t *testing.T) {
 		r := manyEvents(t)
 		r.Steps[10].Entry.Expect = r.Steps[9].Outcome()
