@@ -1,7 +1,7 @@
 package sim
 
 import (
-	"fmt"
+	"encoding/binary"
 	"hash/crc32"
 	"slices"
 	"time"
@@ -53,21 +53,33 @@ var beginning = knowledge{knows: allParts, isWhole: true}
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // state returns the state that has the parts of k; parts that are not known are not
-// set. There is none if an instant or the interval is out of range.
+// set. There is none if an instant or the interval is out of range. It builds the
+// binary form, the fastest way to a state that no events led to.
 func (k knowledge) state() (rotation.State, error) {
-	text := "rotation/1"
-	at := func(name string, t time.Time) { text += name + t.UTC().Format(time.RFC3339Nano) }
+	b := make([]byte, 0, 64)
+	b = append(b, 1, byte(k.guardBy)) // the version, and which fields follow
+	at := func(t time.Time) {
+		ns := int64(-1) // the decoder refuses it
+		if t.Year() >= 1970 && t.Year() < 2262 {
+			ns = t.UnixNano()
+		}
+		b = binary.BigEndian.AppendUint64(b, uint64(ns))
+	}
 	if k.interval != 0 {
-		text += " interval=" + rotation.FormatDuration(k.interval)
-		at(" next=", k.next)
+		b[1] |= 1 << 2
+		b = binary.BigEndian.AppendUint64(b, uint64(k.interval))
+		at(k.next)
 	}
 	if k.guardBy != 0 {
-		at(" guard="+k.guardBy.String()+"@", k.guardStart)
+		at(k.guardStart)
 	}
 	if !k.served.IsZero() {
-		at(" served=", k.served)
+		b[1] |= 1 << 3
+		at(k.served)
 	}
-	return rotation.ParseState(fmt.Sprintf("%s crc=%08x", text, crc32.Checksum([]byte(text), castagnoli)))
+	var s rotation.State
+	err := s.UnmarshalBinary(binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)))
+	return s, err
 }
 
 // knowledgeOf returns the parts of a state, all of them known.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -131,6 +132,9 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 	var missing int64
 	if e.Number > 0 {
 		switch expected := c.number + 1; {
+		case met && e.Number == c.number && !e.Event.At().Equal(c.at):
+			return Finding{Verdict: VerdictDiffers, Mistake: MistakeOther, Step: Step{Entry: e}, Explanation: fmt.Sprintf(
+				"event number %d is that of another event, at %s: two writers give out the same numbers", e.Number, c.at.Format(time.RFC3339Nano))}, nil
 		case met && e.Number < expected:
 			return Finding{Verdict: VerdictRepeated}, nil
 		case met && e.Number > expected:

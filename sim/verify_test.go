@@ -344,6 +344,7 @@ func TestVerifier_EventNumbers(t *testing.T) {
 		{"from the first event on", []timeline.Entry{on, auto(2, 1), auto(3, 2)}, []sim.Verdict{sim.VerdictAgrees, sim.VerdictAgrees, sim.VerdictAgrees}, 0},
 		{"from a later one", []timeline.Entry{auto(7, 1), auto(8, 2)}, []sim.Verdict{sim.VerdictUnknown, sim.VerdictAgrees}, 0},
 		{"one delivered again", []timeline.Entry{on, auto(2, 1), auto(2, 1), on, auto(3, 2)}, []sim.Verdict{sim.VerdictAgrees, sim.VerdictAgrees, sim.VerdictRepeated, sim.VerdictRepeated, sim.VerdictAgrees}, 0},
+		{"one number for two events", []timeline.Entry{on, auto(2, 1), auto(2, 2), auto(3, 2)}, []sim.Verdict{sim.VerdictAgrees, sim.VerdictAgrees, sim.VerdictDiffers, sim.VerdictAgrees}, 0},
 		{"two missing", []timeline.Entry{on, auto(4, 3), auto(5, 4)}, []sim.Verdict{sim.VerdictAgrees, sim.VerdictUnknown, sim.VerdictAgrees}, 2},
 		{"a wrong one", []timeline.Entry{on, auto(2, 1), wrong}, []sim.Verdict{sim.VerdictAgrees, sim.VerdictAgrees, sim.VerdictDiffers}, 0},
 		{"the first is wrong", []timeline.Entry{{Card: "A", Number: 1, Event: on.Event, Expect: timeline.Expect{Fields: timeline.FieldAll, Reason: rotation.ReasonIntervalSet, Reschedule: true, Next: at(2)}}}, []sim.Verdict{sim.VerdictDiffers}, 0},

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
@@ -63,11 +66,11 @@ type place struct {
 
 // differing is a card with differences.
 type differing struct {
-	Card        string        `json:"card"`
-	First       place         `json:"first"`
-	Rule        rotation.Rule `json:"rule"`        // that decides the first
-	Mistake     sim.Mistake   `json:"looks_like"`  // what the first looks like
-	Differences int           `json:"differences"` // differing events
+	Card        string      `json:"card"`
+	First       place       `json:"first"`
+	Rule        string      `json:"rule"`        // that decides the first; empty: none does
+	Mistake     sim.Mistake `json:"looks_like"`  // what the first looks like
+	Differences int         `json:"differences"` // differing events
 }
 
 // inferredState is what a log that begins in the middle determined.
@@ -127,7 +130,7 @@ func (v *verifyReport) file(r *timeline.Reader, name string, verifier *sim.Verif
 }
 
 func (v *verifyReport) add(at place, e timeline.Entry, f sim.Finding) {
-	where := fmt.Sprintf("%s:%d, card %s", at.File, at.Line, e.Card)
+	where := fmt.Sprintf("%s:%d, card %s", at.File, at.Line, printable(e.Card))
 	v.Events++
 	if f.LostPrecision != 0 {
 		v.imprecise++
@@ -165,7 +168,10 @@ func (v *verifyReport) differ(at place, e timeline.Entry, f sim.Finding) {
 	key := fileCard{at.File, e.Card}
 	d := v.byCard[key]
 	if d == nil {
-		d = &differing{Card: e.Card, First: at, Rule: f.Rule, Mistake: f.Mistake}
+		d = &differing{Card: e.Card, First: at, Mistake: f.Mistake}
+		if f.Rule != 0 {
+			d.Rule = f.Rule.String()
+		}
 		v.byCard[key], v.Cards = d, append(v.Cards, d)
 	}
 	d.Differences++
@@ -174,7 +180,7 @@ func (v *verifyReport) differ(at place, e timeline.Entry, f sim.Finding) {
 		return
 	}
 	v.printed++
-	where := fmt.Sprintf("%s:%d: card %s: %s %s", at.File, at.Line, e.Card, at.At.Format(time.RFC3339Nano), e.Event.Kind())
+	where := fmt.Sprintf("%s:%d: card %s: %s %s", at.File, at.Line, printable(e.Card), at.At.Format(time.RFC3339Nano), e.Event.Kind())
 	for _, difference := range f.Differences {
 		fmt.Fprintf(v.out, "%s: %s: recorded %s, the rules say %s\n", where, difference.Field, difference.Want, difference.Got)
 	}
@@ -223,7 +229,7 @@ func (v *verifyReport) close(stderr io.Writer) error {
 		if s.Next != nil {
 			next = s.Next.Format(time.RFC3339Nano)
 		}
-		fmt.Fprintf(v.out, "%s:%d: card %s: inferred interval %s, next %s\n", s.From.File, s.From.Line, s.Card, s.Interval, next)
+		fmt.Fprintf(v.out, "%s:%d: card %s: inferred interval %s, next %s\n", s.From.File, s.From.Line, printable(s.Card), s.Interval, next)
 	}
 	_, err := fmt.Fprintln(v.out, v.summary())
 	return err
@@ -239,7 +245,7 @@ func (v *verifyReport) table() error {
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "card\tfirst difference\tat\trule\tdiffering\tlooks like")
 	for _, d := range v.Cards {
-		fmt.Fprintf(w, "%s\t%s:%d\t%s\t%s\t%d\t%s\n", d.Card, d.First.File, d.First.Line, d.First.At.Format(time.RFC3339Nano), d.Rule, d.Differences, d.Mistake)
+		fmt.Fprintf(w, "%s\t%s:%d\t%s\t%s\t%d\t%s\n", printable(d.Card), d.First.File, d.First.Line, d.First.At.Format(time.RFC3339Nano), d.Rule, d.Differences, d.Mistake)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -260,4 +266,12 @@ func (v *verifyReport) whyUnjudged() string {
 	default:
 		return "the records determine no card's state; record next, rotate, reschedule and interval, or begin the log earlier"
 	}
+}
+
+// printable returns a card's id, quoted if it could forge lines or colours.
+func printable(card string) string {
+	if strings.ContainsFunc(card, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(card) {
+		return strconv.Quote(card)
+	}
+	return card
 }
