@@ -8,8 +8,8 @@ import (
 	"math/big"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 )
 
 // bareRead is the baseline: what is least needed for an unbiased number of three

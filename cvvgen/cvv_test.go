@@ -16,8 +16,8 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 
 	"pgregory.net/rapid"
 )

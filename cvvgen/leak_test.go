@@ -36,9 +36,9 @@ import (
 	"text/template"
 
 	"cvvrotation/cvvgen"
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/sim/must"
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"

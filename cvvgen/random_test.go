@@ -10,7 +10,7 @@ import (
 	"testing"
 	"testing/cryptotest"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // Over all 65,536 inputs each CVV comes out equally often, with its leading

@@ -9,8 +9,8 @@ import (
 	"testing/cryptotest"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 
 	"pgregory.net/rapid"
 )

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
+	"cvvrotation/sim/must"
 )
 
 // benchEvents is what a card sees, in the mix that a fleet with a forced call

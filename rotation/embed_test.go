@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // The packages that services embed.

@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"cvvrotation/cvvgen"
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 
 	"github.com/google/go-cmp/cmp"
 )

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim/model"
+	"cvvrotation/sim/must"
 )
 
 const (

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim/model"
+	"cvvrotation/sim/must"
 
 	"pgregory.net/rapid"
 )

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // TestOutsideModule_KeepsItsVersions adds this module to one with older versions of

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
+	"cvvrotation/sim/must"
 )
 
 // Bugs that other schedulers have had, as stories that end well here.

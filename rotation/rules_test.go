@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
+	"cvvrotation/sim/must"
 )
 
 // One test per numbered rule of docs/rules.md, the rule's sentence above it.

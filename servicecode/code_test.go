@@ -14,8 +14,8 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 
 	"pgregory.net/rapid"
 )

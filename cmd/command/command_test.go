@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // demo returns a program with a command, a group and what call runs.

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // left returns the names in the folder.

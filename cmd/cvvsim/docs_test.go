@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 var update = flag.Bool("update", false, "write the README's picture; review the difference")

@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"cvvrotation/cmd/command"
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 func TestMain(m *testing.M) {

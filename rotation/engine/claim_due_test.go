@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 )
 
 func TestTick_RotatesOverdueCardsOnce(t *testing.T) {

@@ -5,11 +5,11 @@ import (
 	"testing"
 
 	"cvvrotation/cvvgen"
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/must"
 )
 
 // TestNew_NamesWhatIsMissing or out of range.

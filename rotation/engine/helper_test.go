@@ -9,13 +9,13 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"cvvrotation/cvvgen"
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/internal/logtest"
+	"cvvrotation/sim/must"
 )
 
 var threePM = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)

@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/sim/must"
 )
 
 // ownTx is the store in memory as if it were in a transaction of the service's own.

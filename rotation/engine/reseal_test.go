@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"cvvrotation/cvvgen"
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 )
 
 // TestReseal_KeepsThePreviousCVV: also the value before opens after the old key is

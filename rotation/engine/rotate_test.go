@@ -9,11 +9,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 )
 
 // TestForce_NeverRepeatsTheReplacedCVV: a random CVV is never the one that it replaces. Left to

@@ -9,10 +9,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
+	"cvvrotation/sim/must"
 )
 
 // TestSetInterval_SpreadAtItsOwnPhaseWaitsOneInterval: at the very instant of its phase, the first slot is an

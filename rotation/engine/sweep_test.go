@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/must"
 )
 
 // TestSweep_RepairsNoMoreThanNeeded: an interval ahead is right, a nanosecond more is

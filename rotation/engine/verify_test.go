@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"cvvrotation/cvvgen"
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/sim/must"
 )
 
 // TestVerify_CompromisedCVVsExpireWithinGrace: neither the value that was compromised nor the one

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim/check"
 	"cvvrotation/sim/check/checktest"
+	"cvvrotation/sim/must"
 )
 
 // planted is the fault that TestChecktest_FindsPlantedFaults sets in a child process.

@@ -16,10 +16,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/service/postgres/pgtest"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 )
 
 // client is a driver: it runs a statement, and scans the one row of a query.

@@ -14,7 +14,6 @@ import (
 
 	"github.com/benbjohnson/clock"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
@@ -23,6 +22,7 @@ import (
 	"cvvrotation/rotation/service/postgres"
 	"cvvrotation/rotation/service/postgres/pgtest"
 	"cvvrotation/rotation/service/sqlite"
+	"cvvrotation/sim/must"
 )
 
 // stores are opened as a daemon opens them: commits are on disk.

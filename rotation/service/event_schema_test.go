@@ -13,9 +13,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"pgregory.net/rapid"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/internal/eventtest"
+	"cvvrotation/sim/must"
 )
 
 // These tests hold Parse and the JSON Schema together with a validator. Package

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
@@ -21,6 +20,7 @@ import (
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/auth/devtoken"
 	"cvvrotation/rotation/service/webhook"
+	"cvvrotation/sim/must"
 )
 
 // TestInterop_GeneratedClientAndSDKs: a client that oapi-codegen generates from

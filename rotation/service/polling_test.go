@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	_ "modernc.org/sqlite"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/service/postgres/pgtest"
+	"cvvrotation/sim/must"
 )
 
 // A service's own table finds due cards by a column that may be less precise than the

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim/check/campaign"
+	"cvvrotation/sim/must"
 )
 
 // The table of rules without a bug leaves the same trace as package rotation.

@@ -68,7 +68,7 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 	"cvvrotation/rotation"
 )
 

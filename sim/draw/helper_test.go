@@ -13,10 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/servicecode"
 	"cvvrotation/sim"
+	"cvvrotation/sim/must"
 	"cvvrotation/sim/timeline"
 )
 

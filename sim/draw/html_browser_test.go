@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/sim"
 	"cvvrotation/sim/draw/browsertest"
+	"cvvrotation/sim/must"
 )
 
 var shots = flag.String("shots", "", "a directory to write screenshots of the reports to; look at them")

@@ -13,7 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 func drawHTML(t rapid.TB, r Report) string {

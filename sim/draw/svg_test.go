@@ -14,9 +14,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/sim"
+	"cvvrotation/sim/must"
 	"cvvrotation/sim/timeline"
 )
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/benbjohnson/clock"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
+	"cvvrotation/sim/must"
 )
 
 // BenchmarkFleet simulates the same fleet in many ways: hourly rotation and a

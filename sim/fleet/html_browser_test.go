@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/sim/draw/browsertest"
+	"cvvrotation/sim/must"
 )
 
 var shots = flag.String("shots", "", "a directory to write screenshots of the page to")

@@ -12,7 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // TestReports_TextAndPageShowTheSameNumbers: whatever the forecast, its three forms are whole and hold no

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/sim/model"
+	"cvvrotation/sim/must"
 )
 
 var threePM = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)

@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/sim"
+	"cvvrotation/sim/must"
 	"cvvrotation/sim/scenarios"
 	"cvvrotation/sim/timeline"
 )

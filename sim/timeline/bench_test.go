@@ -10,8 +10,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/sim"
+	"cvvrotation/sim/must"
 	"cvvrotation/sim/timeline"
 )
 

@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine/event"
+	"cvvrotation/sim/must"
 	"cvvrotation/sim/timeline"
 )
 

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
+	"cvvrotation/sim/must"
 	"cvvrotation/sim/timeline"
 )
 

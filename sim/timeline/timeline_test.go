@@ -15,9 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 	"cvvrotation/sim/timeline"
 )
 

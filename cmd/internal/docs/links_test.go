@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 const root = "../../.."

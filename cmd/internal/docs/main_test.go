@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 const sample = `package sample

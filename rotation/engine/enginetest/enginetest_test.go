@@ -10,12 +10,12 @@ import (
 
 	"github.com/benbjohnson/clock"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/enginetest"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/sim/must"
 )
 
 // slots records how late automatic rotations are.

@@ -15,9 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/internal/eventtest"
+	"cvvrotation/sim/must"
 )
 
 // TestV1_BytesAreFrozen reads and writes the files of testdata/v1. No flag updates

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/jsonl"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/must"
 )
 
 func queued(card string, number int64) store.Queued {

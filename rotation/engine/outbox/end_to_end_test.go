@@ -15,7 +15,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/jsonl"
@@ -23,6 +22,7 @@ import (
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/must"
 )
 
 // TestEngineToJSONLines_InOrderAndImmediately runs engine, store, relay and

@@ -13,9 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/must"
 )
 
 // TestRetry_PoisonIsDeadLetteredAfterMaxAttempts shows that an event that

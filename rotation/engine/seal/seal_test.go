@@ -16,8 +16,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/sim/must"
 )
 
 func key(id uint32) seal.Key {

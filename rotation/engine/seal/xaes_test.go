@@ -9,7 +9,7 @@ import (
 	"slices"
 	"testing"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // sealWith seals with a nonce of the test's choice, as the published vectors do.

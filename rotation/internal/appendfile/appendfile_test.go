@@ -14,8 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/internal/appendfile"
+	"cvvrotation/sim/must"
 )
 
 var (

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // Buffer is a buffer that several goroutines may write. The zero value is empty.

@@ -13,12 +13,12 @@ import (
 
 	"pgregory.net/rapid"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/sim/must"
 )
 
 // auditKeys are the attributes of an audit record, in order.

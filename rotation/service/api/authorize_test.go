@@ -15,11 +15,11 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/internal/jwttest"
+	"cvvrotation/sim/must"
 )
 
 // claims returns valid claims with changes.

@@ -19,7 +19,6 @@ import (
 	"github.com/benbjohnson/clock"
 	"github.com/golang-jwt/jwt/v5"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/store"
@@ -27,6 +26,7 @@ import (
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/internal/jwttest"
 	"cvvrotation/rotation/service/sqlite"
+	"cvvrotation/sim/must"
 )
 
 const (

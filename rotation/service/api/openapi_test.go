@@ -16,8 +16,8 @@ import (
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/pb33f/libopenapi-validator/config"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/api"
+	"cvvrotation/sim/must"
 )
 
 // openapi returns the document and a validator for it.

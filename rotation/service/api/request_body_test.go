@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/api"
+	"cvvrotation/sim/must"
 )
 
 func TestBody_RefusesInvalidRequests(t *testing.T) {

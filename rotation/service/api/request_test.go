@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/sim/must"
 )
 
 func TestRequestID_IsReplacedUnlessSafeToLog(t *testing.T) {

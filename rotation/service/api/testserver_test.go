@@ -18,7 +18,6 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"cvvrotation/cvvgen"
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/seal"
@@ -27,6 +26,7 @@ import (
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/auth/devtoken"
+	"cvvrotation/sim/must"
 )
 
 var start = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/audit"
+	"cvvrotation/sim/must"
 )
 
 var now = time.Date(2026, 11, 22, 15, 0, 1, 0, time.UTC)

@@ -9,9 +9,9 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/internal/jwttest"
+	"cvvrotation/sim/must"
 )
 
 // now is the time of most tests.

@@ -15,10 +15,10 @@ import (
 
 	"github.com/benbjohnson/clock"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/internal/jwttest"
+	"cvvrotation/sim/must"
 )
 
 func configFor(jwks string) config {

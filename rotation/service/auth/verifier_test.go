@@ -18,11 +18,11 @@ import (
 	"github.com/benbjohnson/clock"
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/auth/devtoken"
 	"cvvrotation/rotation/service/internal/jwttest"
+	"cvvrotation/sim/must"
 )
 
 // fixed is a clock that always shows now. Its timers are real.

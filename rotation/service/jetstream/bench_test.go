@@ -8,9 +8,9 @@ import (
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/jetstream"
+	"cvvrotation/sim/must"
 )
 
 // BenchmarkDeliver publishes batches of 1000 events of as many cards.

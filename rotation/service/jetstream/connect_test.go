@@ -15,12 +15,12 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/jetstream"
+	"cvvrotation/sim/must"
 )
 
 func TestDial_WithoutServerDeliverFailsImmediately(t *testing.T) {

@@ -15,10 +15,10 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/jetstream"
+	"cvvrotation/sim/must"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -26,12 +26,12 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/jetstream"
+	"cvvrotation/sim/must"
 )
 
 // authority issues certificates.

@@ -13,12 +13,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"cvvrotation/cvvgen"
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 )
 
 // enrol inserts due cards with different slots, and with schedules and sealed CVVs

@@ -10,8 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/must"
 )
 
 var schemas atomic.Int64

@@ -15,12 +15,12 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/engine/storetest"
 	"cvvrotation/rotation/service/postgres/pgtest"
+	"cvvrotation/sim/must"
 )
 
 // inOwnTx is a store whose updates are transactions of a service's own pool.

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres/pgtest"
+	"cvvrotation/sim/must"
 )
 
 func TestSteps_VersionsHaveNoGaps(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/postgres/pgtest"
+	"cvvrotation/sim/must"
 )
 
 // No error shows a password, wherever it is in the URL and whatever else is wrong.

@@ -13,8 +13,8 @@ import (
 	"github.com/benbjohnson/clock"
 	"modernc.org/sqlite"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/must"
 )
 
 // onCommit calls f before each commit that changes something; false aborts it. The

@@ -7,8 +7,8 @@ import (
 
 	"github.com/benbjohnson/clock"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/must"
 )
 
 // mustOpen opens a store and closes it when the test ends. clk may be nil.

@@ -15,9 +15,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/internal/powertest"
+	"cvvrotation/sim/must"
 )
 
 // childVariable turns the test binary into another process, which opens the file that

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // The test works for root, too: it runs on a thread without root's file permissions.

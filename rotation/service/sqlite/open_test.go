@@ -14,9 +14,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 )
 
 // refused checks that Open fails with an error that contains the words and the path.

@@ -12,9 +12,9 @@ import (
 
 	"github.com/benbjohnson/clock"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/must"
 )
 
 // fleet and batch count cards, the rest are sizes in bytes of what the engine writes.

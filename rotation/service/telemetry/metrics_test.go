@@ -15,12 +15,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/sim/must"
 )
 
 var start = time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)

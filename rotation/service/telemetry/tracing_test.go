@@ -18,7 +18,7 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // api returns a handler with a route that names a card, and that reads the store.

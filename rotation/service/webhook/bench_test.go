@@ -7,9 +7,9 @@ import (
 	"os"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/webhook"
+	"cvvrotation/sim/must"
 )
 
 // BenchmarkDeliver measures signed deliveries over loopback, 16 at the same time.

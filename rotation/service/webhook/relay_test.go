@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/webhook"
+	"cvvrotation/sim/must"
 )
 
 func TestRelay_FailingReceiverGetsEverythingInOrder(t *testing.T) {

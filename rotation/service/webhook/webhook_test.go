@@ -24,10 +24,10 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"go.uber.org/goleak"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/webhook"
+	"cvvrotation/sim/must"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
@@ -23,6 +22,7 @@ import (
 	"cvvrotation/sim/check"
 	"cvvrotation/sim/check/campaign"
 	"cvvrotation/sim/internal/golden"
+	"cvvrotation/sim/must"
 	"cvvrotation/sim/timeline"
 )
 

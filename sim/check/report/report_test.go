@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/sim/check"
 	"cvvrotation/sim/check/campaign"
 	"cvvrotation/sim/check/enginecheck"
+	"cvvrotation/sim/must"
 )
 
 const minRuns, minReplicas = 20, 10

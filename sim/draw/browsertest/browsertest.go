@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // Browser is a headless Chromium that a test drives by its DevTools protocol,

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // TestVerify_NamesTheFaultyCards: cvvsim verify finds just the faulty cards of

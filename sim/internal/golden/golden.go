@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 var update = flag.Bool("update", false, "write the golden files; review the difference")

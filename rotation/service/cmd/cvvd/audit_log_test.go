@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"cvvrotation/cmd/command"
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // readAudit returns the records of a file and fails on a torn line.

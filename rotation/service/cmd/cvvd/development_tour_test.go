@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/event"
+	"cvvrotation/sim/must"
 )
 
 // It does what a new user does: start cvvd without arguments, run the commands that it

@@ -24,10 +24,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/sqlite"
+	"cvvrotation/sim/must"
 )
 
 func TestEventSink_DeliversToWebhookAndJetStream(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"cvvrotation/cmd/command"
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 const fipsOnly = "GODEBUG=fips140=only"

@@ -14,8 +14,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"cvvrotation/cmd/command"
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
+	"cvvrotation/sim/must"
 )
 
 func TestMain(m *testing.M) {

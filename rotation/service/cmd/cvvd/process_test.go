@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // binary builds the command, once for all tests.

@@ -18,13 +18,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"cvvrotation/cmd/command"
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/postgres"
 	"cvvrotation/rotation/service/postgres/pgtest"
+	"cvvrotation/sim/must"
 )
 
 // settings returns the environment of a daemon: an empty configuration file, a sealing

@@ -32,8 +32,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"cvvrotation/cmd/command"
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
+	"cvvrotation/sim/must"
 )
 
 const issuer = "https://id.example"

@@ -13,11 +13,11 @@ import (
 
 	"github.com/benbjohnson/clock"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/service/sqlite"
 	"cvvrotation/sim"
+	"cvvrotation/sim/must"
 	"cvvrotation/sim/timeline"
 )
 

@@ -6,9 +6,9 @@ import (
 
 	"github.com/benbjohnson/clock"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/engine/storetest"
+	"cvvrotation/sim/must"
 )
 
 func TestStore_MeetsTheContract(t *testing.T) {

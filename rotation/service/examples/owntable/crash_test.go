@@ -10,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/service/examples/owntable"
 	"cvvrotation/rotation/service/postgres/pgtest"
 	"cvvrotation/sim/check/checktest"
+	"cvvrotation/sim/must"
 )
 
 // tracer calls crash around each statement.

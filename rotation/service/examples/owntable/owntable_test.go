@@ -11,11 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/service/examples/owntable"
 	"cvvrotation/rotation/service/postgres/pgtest"
 	"cvvrotation/rotation/timers/timerstest"
+	"cvvrotation/sim/must"
 )
 
 // TestService_RotatesOnTimersAcrossARestart: three days of a card that rotates at

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"testing"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/service/examples/owntx"
 	"cvvrotation/rotation/service/postgres/pgtest"
+	"cvvrotation/sim/must"
 )
 
 func TestOrder_IsStoredWithItsCardOrNeither(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // killServer kills the server of a database and its child processes with SIGKILL. The

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/outbox"
@@ -24,6 +23,7 @@ import (
 	"cvvrotation/rotation/service/postgres"
 	"cvvrotation/rotation/service/postgres/pgtest"
 	"cvvrotation/sim/check/enginecheck"
+	"cvvrotation/sim/must"
 )
 
 // patience is the timeout for a child to start, and for the delivery of the last

@@ -14,13 +14,13 @@ import (
 
 	driver "modernc.org/sqlite"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/jsonl"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/internal/powertest"
+	"cvvrotation/sim/must"
 )
 
 // traced is the work of a child whose system calls are recorded. It repeats unanswered

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // childVariable turns the test binary into a program to trace. Its value is a folder.

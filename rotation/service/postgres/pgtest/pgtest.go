@@ -25,7 +25,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // patience is the timeout for starting and stopping a server.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // childVariable turns the test binary into a process that starts a server, prints its

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 // good returns a valid configuration whose files are in dir.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 var update = flag.Bool("update", false, "rewrite cvvd.example.toml; review the difference")

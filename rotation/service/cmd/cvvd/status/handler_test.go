@@ -14,7 +14,6 @@ import (
 
 	"github.com/benbjohnson/clock"
 
-	"cvvrotation/internal/must"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
@@ -22,6 +21,7 @@ import (
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/telemetry"
 	"cvvrotation/sim/draw/browsertest"
+	"cvvrotation/sim/must"
 )
 
 var shots = flag.String("shots", "", "folder to write screenshots of the page to; look at them")

@@ -1,10 +1,12 @@
 package must_test
 
 import (
+	"fmt"
 	"io"
+	"strconv"
 	"testing"
 
-	"cvvrotation/internal/must"
+	"cvvrotation/sim/must"
 )
 
 type fake struct{ fatal []any }
@@ -31,4 +33,10 @@ func TestEqual_EndsTheTestWithTheDifference(t *testing.T) {
 	if must.Equal(&f, []int{1}, []int{2}); f.fatal == nil {
 		t.Error("not ended")
 	}
+}
+
+func Example() {
+	var t fake // a *testing.T in a test
+	fmt.Println(must.Get(strconv.Atoi("201"))(&t))
+	// Output: 201
 }
