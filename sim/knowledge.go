@@ -32,9 +32,9 @@ type knowledge struct {
 	guardBy    rotation.Kind // 0: no guard
 	served     time.Time     // the newest slot served, or while partServed is not known, the newest that is known; zero: none
 
-	// latest is the latest instant in the log so far. Without partServed, a slot
-	// later than since, which was the latest when the slots served became unknown,
-	// was not served before.
+	// latest is the latest instant in the log so far. since is its value when the
+	// served slots became unknown: without partServed, no slot after since can have
+	// been served before, because no clock was ahead of the log.
 	latest, since time.Time
 
 	inferred bool // the interval is known, but no record and no event named it
@@ -105,8 +105,8 @@ func (k *knowledge) refresh() {
 	*k = now
 }
 
-// complete reports whether the decision on e follows from what is known. Which
-// slots were served matters to a slot that is not the next one alone (R12).
+// complete reports whether the decision on e follows from what is known. The served
+// slots matter only if e names a slot other than the next one (R12).
 func (k knowledge) complete(e timeline.Entry) bool {
 	need := allParts
 	if slot, named := e.Event.Slot(); !named || slot.Equal(k.next) || !slot.After(k.served) || slot.After(k.since) {
@@ -181,19 +181,27 @@ func (k knowledge) candidates(rules rotation.Rules, e timeline.Entry) func(yield
 		}
 	}
 
+	type nextSlot struct {
+		at  time.Time
+		any parts
+	}
 	// nexts returns slots before the event, of a card with the interval.
-	nexts := func(interval time.Duration) map[time.Time]parts {
+	nexts := func(interval time.Duration) (found []nextSlot) {
 		switch {
 		case k.knows&partNext != 0:
-			return map[time.Time]parts{k.next: 0}
+			return []nextSlot{{k.next, 0}}
 		case interval == 0:
-			return map[time.Time]parts{{}: 0}
+			return []nextSlot{{}}
 		}
-		found := make(map[time.Time]parts)
 		add := func(t time.Time, anyNext parts) {
-			if !t.After(k.latest.Add(interval)) { // R18: no clock was ahead of the log
-				found[t] = anyNext
+			if t.After(k.latest.Add(interval)) { // R18: no clock was ahead of the log
+				return
 			}
+			if i := slices.IndexFunc(found, func(s nextSlot) bool { return s.at.Equal(t) }); i >= 0 {
+				found[i].any = anyNext
+				return
+			}
+			found = append(found, nextSlot{t, anyNext})
 		}
 		add(at.Add(min(interval, time.Hour)), partNext)
 		add(at.Add(-missed*interval), partNext)
@@ -216,15 +224,15 @@ func (k knowledge) candidates(rules rotation.Rules, e timeline.Entry) func(yield
 			return
 		}
 		for i := range intervals {
-			for next, anyPart := range nexts(i.value) {
+			for _, next := range nexts(i.value) {
 				for _, guard := range k.guards(rules, at) {
 					for _, served := range k.servedSlots(slot, named) {
-						s := knowledge{interval: i.value, next: next, guardBy: guard.guardBy, guardStart: guard.guardStart, served: served}
+						s := knowledge{interval: i.value, next: next.at, guardBy: guard.guardBy, guardStart: guard.guardStart, served: served}
 						state, err := s.state()
 						if err != nil {
 							continue
 						}
-						c := candidate{state, anyPart}
+						c := candidate{state, next.any}
 						if i.any {
 							c.any |= partInterval
 						}

@@ -41,7 +41,7 @@ type Finding struct {
 	// the possible state that comes closest to the record.
 	Rule        rotation.Rule
 	Differences []timeline.Difference
-	Explanation string // a sentence, and what is known of a state that is not known whole
+	Explanation string // a sentence; if the card's state is only partly known, also what is known of it
 	Mistake     Mistake
 
 	// Inferred is the card's interval if this entry was the first to determine it
@@ -133,7 +133,8 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 	if e.Number > 0 {
 		switch expected := c.number + 1; {
 		case met && e.Number == c.number && !e.Event.At().Equal(c.at):
-			return Finding{Verdict: VerdictDiffers, Mistake: MistakeOther, Step: Step{Entry: e}, Explanation: fmt.Sprintf(
+			after, d, _ := v.rules.Decide(c.whole, e.Event)
+			return Finding{Verdict: VerdictDiffers, Mistake: MistakeOther, Step: Step{Entry: e, Before: c.whole, After: after, Decision: d}, Explanation: fmt.Sprintf(
 				"event number %d is that of another event, at %s: two writers give out the same numbers", e.Number, c.at.Format(time.RFC3339Nano))}, nil
 		case met && e.Number < expected:
 			return Finding{Verdict: VerdictRepeated}, nil
@@ -285,7 +286,7 @@ func (v *Verifier) restarts(rescheduled, rotated bool) bool {
 	return rescheduled || rotated && v.rules.GuardFrom() == rotation.GuardFromRequest
 }
 
-// explanations returns the outcomes that are just what the entry records.
+// explanations returns the outcomes that match everything that the entry records.
 func (v *Verifier) explanations(k knowledge, e timeline.Entry) []outcome {
 	var found []outcome
 	for o := range v.outcomes(k, e) {

@@ -363,3 +363,30 @@ func TestVerifier_EventNumbers(t *testing.T) {
 		})
 	}
 }
+
+// Of a card that is not known whole, too, the same log has the same findings.
+func TestVerifier_FindsTheSameEachTime(t *testing.T) {
+	const log = `
+2026-11-23T15:00:00Z A auto slot=2026-11-23T14:00:00Z => rotate=true next=2026-11-24T15:00:00Z
+2026-11-23T16:00:00Z A forced => rotate=false reason=duplicate next=2026-11-23T15:30:00Z
+2026-11-23T16:01:00Z A auto slot=2026-11-23T11:00:00Z => rotate=true reschedule=true next=2026-11-23T16:01:30Z`
+	first := ""
+	for range 50 {
+		r := timeline.NewReader(strings.NewReader(log), "test")
+		v := sim.NewVerifier(rotation.Rules{}, sim.VerifierOptions{Partial: true})
+		var got strings.Builder
+		for {
+			e, err := r.Next()
+			if err != nil {
+				break
+			}
+			fmt.Fprintf(&got, "%+v\n", must.Get(v.Apply(e))(t))
+		}
+		if first == "" {
+			first = got.String()
+		}
+		if got.String() != first {
+			t.Fatalf("once\n%s\nthen\n%s", first, &got)
+		}
+	}
+}

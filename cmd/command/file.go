@@ -84,7 +84,7 @@ func (p *Program) Create(name string) (*File, error) {
 	}
 	if err != nil {
 		f.Discard()
-		return nil, err
+		return nil, of(name, err)
 	}
 	return f, nil
 }

@@ -117,7 +117,7 @@ func (c *cli) eachFile(names []string, m *timeline.Mapping, read func(r *timelin
 		for _, name := range slices.Sorted(maps.Keys(unknown)) {
 			n := unknown[name]
 			skipped -= n
-			fmt.Fprintf(c.Stderr, "note: skipped %s: %s %q is no event of ours; to read it as one: --map-event %s=forced (or auto, set_interval, disable)\n", lines(n, ""), field, name, name)
+			fmt.Fprintf(c.Stderr, "note: skipped %s: %s %q is no event of ours; to read it as one: --map-event %q=forced (or auto, set_interval, disable)\n", lines(n, ""), field, name, name)
 		}
 	}
 	if skipped > 0 {

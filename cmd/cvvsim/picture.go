@@ -21,7 +21,8 @@ var errOneFile = errors.New("a drawing is of one file: run the command once for 
 type pictureSteps struct {
 	steps  []numbered
 	seen   int
-	stride int // one of so many is kept; 0 is 1
+	stride int  // one of so many is kept; 0 is 1
+	full   bool // with steps that differ
 }
 
 type numbered struct {
@@ -33,17 +34,17 @@ func (p *pictureSteps) add(s sim.Step) {
 	p.stride = max(1, p.stride)
 	n := p.seen
 	p.seen++
-	if n%p.stride != 0 && !differs(s) {
+	if p.full || n%p.stride != 0 && !differs(s) {
 		return
 	}
 	p.steps = append(p.steps, numbered{s, n})
 	for len(p.steps) > draw.MaxEvents {
-		before := len(p.steps)
+		if p.stride > n { // all but the first differ: the first ones are shown
+			p.steps, p.full = p.steps[:draw.MaxEvents], true
+			return
+		}
 		p.stride *= 2
 		p.steps = slices.DeleteFunc(p.steps, func(s numbered) bool { return s.n%p.stride != 0 && !differs(s.step) })
-		if len(p.steps) == before { // all of them differ: the first ones are shown
-			p.steps = p.steps[:draw.MaxEvents]
-		}
 	}
 }
 
@@ -61,6 +62,9 @@ func (p *pictureSteps) write(out *bufio.Writer, stderr io.Writer, output, title,
 	var intro []string
 	if left := p.seen - len(steps); left > 0 {
 		note := fmt.Sprintf("%d of %d events are drawn: those that differ first, and of the others one in %d. Choose a card or a time to see all of them.", len(steps), p.seen, p.stride)
+		if p.full {
+			note = fmt.Sprintf("%d of %d events are drawn: the first that differ. Choose a card or a time to see all of them.", len(steps), p.seen)
+		}
 		fmt.Fprintf(stderr, "note: %s (--card, --from, --to)\n", note)
 		intro = append(intro, note)
 		title += fmt.Sprintf(" (%d of %d events)", len(steps), p.seen)

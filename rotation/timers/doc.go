@@ -59,6 +59,7 @@
 // # Limits
 //
 // Timers knows what Arm and the callback told it, in this process. If another process
-// sets an earlier slot, Timers wakes at the old one. After a restart, arm all cards from
+// sets an earlier slot, Timers wakes at the old one, which is late: let one process own
+// a card, or poll as well. After a restart, arm all cards from
 // the stored states. A card takes some 36 bytes beside its id.
 package timers

@@ -24,7 +24,8 @@ import (
 // changed or not: the card is armed for it. If it returns an error or panics, the
 // card is tried again later.
 //
-// ctx is the context of Run or Tick. Fire must not call Tick or Stop.
+// ctx is the context of Run or Tick. Fire must not call Tick, Stop, or Update for its
+// own card.
 type Fire func(ctx context.Context, card string) (rotation.State, error)
 
 // Options configures Timers. Its zero value works.
@@ -128,7 +129,7 @@ func (t *Timers) Arm(card string, s rotation.State) {
 	}
 	t.queue.arm(card, at)
 	if t.queue.earliest < t.wakeAt {
-		t.wake()
+		t.wake(t.now())
 	}
 }
 
@@ -182,8 +183,19 @@ func (t *Timers) Run(ctx context.Context) error {
 		t.changed.Broadcast()
 	})()
 	var workers sync.WaitGroup
+	var worker func()
+	worker = func() {
+		exited := true
+		defer func() {
+			if exited { // a callback ended the goroutine, as runtime.Goexit does
+				workers.Go(worker)
+			}
+		}()
+		t.work(ctx, false)
+		exited = false
+	}
 	for range t.workers {
-		workers.Go(func() { t.work(ctx, false) })
+		workers.Go(worker)
 	}
 	workers.Wait()
 	return nil
@@ -244,18 +256,22 @@ func (t *Timers) deliver(ctx context.Context) bool {
 	now := t.now()
 	place, due := t.queue.take(now)
 	if !due {
-		t.wake()
+		t.wake(now) // by the same reading, so that a slot that comes meanwhile sets the timer
 		return false
 	}
 	t.busy++
 	card, state, err := t.queue.cards[place].id, rotation.State{}, errExited
 	defer func() {
 		t.mu.Lock()
+		if !t.stopped {
+			if report := t.settle(ctx, place, now, state, err); report != nil {
+				t.mu.Unlock() // the logger may be slow
+				report()
+				t.mu.Lock()
+			}
+		}
 		t.busy, t.ended = t.busy-1, t.ended+1
 		t.changed.Broadcast()
-		if !t.stopped {
-			t.settle(ctx, place, now, state, err)
-		}
 	}()
 	t.mu.Unlock()
 	state, err = t.call(ctx, card)
@@ -278,8 +294,8 @@ func (t *Timers) call(ctx context.Context, card string) (_ rotation.State, err e
 //
 // A slot that had passed when the card was handed out is not served: the callback did
 // not apply Due, or its clock is behind. It is retried as after an error, since at once
-// would be a busy loop.
-func (t *Timers) settle(ctx context.Context, place int32, handedOut int64, s rotation.State, err error) {
+// would be a busy loop. It returns what to log without the lock, or nil.
+func (t *Timers) settle(ctx context.Context, place int32, handedOut int64, s rotation.State, err error) (report func()) {
 	card, at := t.queue.cards[place].id, t.queue.cards[place].at
 	if next, on := s.Next(); err == nil && on {
 		at = min(at, next.UnixNano())
@@ -297,10 +313,13 @@ func (t *Timers) settle(ctx context.Context, place int32, handedOut int64, s rot
 			at = retryAt
 		}
 		if err != nil && ctx.Err() == nil {
-			t.log.ErrorContext(ctx, "rotating a due card failed; retrying with back-off", "card", card, "failures", failures, "in", wait, "error", err)
+			report = func() {
+				t.log.ErrorContext(ctx, "rotating a due card failed; retrying with back-off", "card", card, "failures", failures, "in", wait, "error", err)
+			}
 		}
 	}
 	t.queue.put(place, at)
+	return report
 }
 
 // retry returns how long to wait after so many failures of a card in a row. Jitter
@@ -314,10 +333,10 @@ func retry(card string, failures int) time.Duration {
 	return wait - time.Duration(hash.Sum64()%uint64(wait/2+1))
 }
 
-// wake sees to it that due cards are handed out: it wakes the workers if there is one,
-// and else sets the timer for the first card, unless it fires before.
-func (t *Timers) wake() {
-	now, at := t.now(), t.queue.earliest
+// wake wakes the workers if a card is due. Otherwise it sets the timer for the first
+// card, unless the timer fires earlier.
+func (t *Timers) wake(now int64) {
+	at := t.queue.earliest
 	if at <= now {
 		t.changed.Broadcast()
 		return

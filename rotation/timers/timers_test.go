@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -681,6 +682,90 @@ func TestUpdate_ArmsInTheOrderOfCommits(t *testing.T) {
 		}
 		if next, _ := s.Tick(t.Context()); next.Sub(s.start) != day {
 			t.Errorf("armed for %v, want B alone, for a day", next.Sub(s.start))
+		}
+	})
+}
+
+// ticking is a clock that moves on by a nanosecond with each reading.
+type ticking struct {
+	clock.Clock
+	readings *atomic.Int64
+}
+
+func (c ticking) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.readings.Add(1))) }
+
+// A slot that comes between two readings of the clock is delivered all the same.
+func TestRun_DeliversASlotThatComesBetweenReadings(t *testing.T) {
+	for after := range time.Duration(40) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newService(t, ticking{clock.New(), new(atomic.Int64)}, 1)
+			s.Arm("A", s.call("A", rotation.SetIntervalFirst(s.start, day, s.start.Add(time.Minute+after))))
+			go s.Run(t.Context())
+			time.Sleep(3 * time.Minute) // the longest sleep of Timers is a minute
+			synctest.Wait()
+			s.Stop()
+			if len(s.log) != 1 {
+				t.Errorf("slot after a minute and %d ns: delivered %v, want once", after, s.log)
+			}
+		})
+	}
+}
+
+// The only worker continues after a callback that ended its goroutine, and a logger
+// may call Arm.
+func TestRun_ContinuesAfterGoexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, clock.New(), 1)
+		s.before = func(string) error {
+			if len(s.log) == 1 {
+				runtime.Goexit()
+			}
+			return nil
+		}
+		s.Arm("A", s.call("A", rotation.SetInterval(s.clock.Now(), time.Hour)))
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(t.Context()) }()
+		time.Sleep(time.Hour + time.Minute)
+		synctest.Wait()
+		if len(s.log) != 2 || len(ended) != 0 {
+			t.Errorf("deliveries %v and Run has ended %d times; want a retry and a Run that continues", s.log, len(ended))
+		}
+		s.Stop()
+	})
+}
+
+type rearming struct {
+	slog.Handler
+	arm func()
+}
+
+func (h rearming) Handle(context.Context, slog.Record) error { h.arm(); return nil }
+
+func TestSettle_LogsWithoutTheLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ts *timers.Timers
+		logged := 0
+		logger := slog.New(rearming{slog.NewTextHandler(io.Discard, nil), func() {
+			logged++
+			ts.Arm("B", rotation.State{})
+		}})
+		ts, err := timers.New(clock.New(), func(context.Context, string) (rotation.State, error) {
+			return rotation.State{}, errors.New("the database is down")
+		}, timers.Options{Logger: logger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		state, _, err := rotation.Rules{}.Decide(rotation.State{}, rotation.SetInterval(time.Now(), time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ts.Arm("A", state)
+		go ts.Run(t.Context())
+		time.Sleep(time.Hour + time.Millisecond)
+		synctest.Wait()
+		ts.Stop()
+		if logged == 0 {
+			t.Error("the failure was not logged")
 		}
 	})
 }

@@ -46,8 +46,10 @@ func (r *Reader) recognise(text []byte, first error) (Entry, bool, error) {
 		}
 		r.passOver(text)
 		var err error
-		if text, err = r.nextLine(); err != nil {
+		if text, err = r.nextLine(); err == io.EOF {
 			break
+		} else if err != nil {
+			return Entry{}, false, err
 		}
 	}
 	r.skipped, r.unreadable = 0, 0

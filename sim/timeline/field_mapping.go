@@ -10,7 +10,8 @@ import (
 	"cvvrotation/rotation"
 )
 
-// ErrMapping is a [Mapping] that names a field or an event that there is not.
+// ErrMapping is returned for a [Mapping] of an unknown field or event, or of two
+// fields to one name.
 var ErrMapping = errors.New("bad mapping")
 
 // keyIntervalHours is a field that only a mapping can name.
@@ -54,10 +55,10 @@ type mapped struct {
 	line  int  // the line that had it last
 }
 
-// NewMapping returns the mapping in which the field that we call by the key of
-// fields is what they call by its value, and the event that they call by the key
-// of events is ours of its value. What is not in them has our name. The field
-// interval_hours accepts whole hours. The error wraps [ErrMapping].
+// NewMapping returns a mapping. fields maps our names to theirs: {"card": "card_id"}.
+// events maps their events to ours: {"MANUAL": "forced"}. Fields and events that are
+// left out have our names. The field interval_hours is a number of whole hours. The
+// error wraps [ErrMapping].
 func NewMapping(fields, events map[string]string) (*Mapping, error) {
 	m := &Mapping{fields: make(map[string]*mapped), events: make(map[string]*mapped), unknown: make(map[string]int)}
 	m.event = cmp.Or(fields[keyEvent], keyEvent)
@@ -212,7 +213,14 @@ func (j *jsonDecoder) setField(field *mapped, text []byte) {
 	case len(text) == 0:
 		j.line.setNull(field.ours)
 	default:
+		err := j.line.setForeign(field.ours, text)
+		if errors.Is(err, rotation.ErrReason) {
+			if err = syntaxErrorf("%s is none of ours", field.ours); !field.asked { // another system's own words
+				j.line.expect.Fields &^= FieldReason
+				err = nil
+			}
+		}
 		// Whether it matters that this can't be read depends on the event.
-		j.unread = cmp.Or(j.unread, j.line.setForeign(field.ours, text))
+		j.unread = cmp.Or(j.unread, err)
 	}
 }

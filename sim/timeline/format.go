@@ -14,8 +14,8 @@ import (
 	"unicode/utf8"
 )
 
-// foreign are the first bytes of formats that a Reader does not read, and the
-// command that makes one that it does of them.
+// foreign lists formats that a Reader does not read: their first bytes, and the
+// command that converts them.
 var foreign = []struct{ magic, name, command string }{
 	{"\x28\xb5\x2f\xfd", "zstd", "zstd -dc FILE"},
 	{"\xfd7zXZ", "xz", "xz -dc FILE"},

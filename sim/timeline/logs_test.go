@@ -5,8 +5,10 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"cvvrotation/rotation"
 	"cvvrotation/sim/must"
@@ -273,6 +275,40 @@ func TestReader_ReadsTimelinesInOtherForms(t *testing.T) {
 			var at *timeline.Error
 			if !errors.As(err, &at) || !strings.Contains(at.Error(), tt.says) || !strings.Contains(at.Hint, tt.hint) || tt.hint == "" && at.Hint != "" {
 				t.Errorf("error %v, hint %q", err, at.Hint)
+			}
+		})
+	}
+}
+
+// A read that fails while the daemon's first event is sought is reported as itself.
+func TestReader_ReturnsTheInputsError(t *testing.T) {
+	r := timeline.NewReader(io.MultiReader(strings.NewReader("starting\n"), iotest.ErrReader(io.ErrClosedPipe)), "log")
+	if _, err := r.Next(); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("error %v, want the reader's", err)
+	}
+}
+
+// A member called reason is another system's own, unless the mapping names it; its
+// text is never in an error.
+func TestMapping_IgnoresReasonsOfOtherSystems(t *testing.T) {
+	const log = `{"at":"2026-11-22T15:00:00Z","card":"A","event":"forced","reason":"customer reports 4000000000000002"}`
+	for name, row := range map[string]struct {
+		fields map[string]string
+		ok     bool
+	}{
+		"not mapped": {map[string]string{"at": "at"}, true},
+		"mapped":     {map[string]string{"reason": "reason"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := timeline.NewMapping(row.fields, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := timeline.NewReader(strings.NewReader(log), "log")
+			r.Map(m)
+			_, err = r.Next()
+			if (err == nil) != row.ok || err != nil && strings.Contains(err.Error(), "customer") {
+				t.Errorf("error %v, accepted should be %v", err, row.ok)
 			}
 		})
 	}

@@ -160,7 +160,7 @@ func keys(b *bolt.Bucket, from []byte) iter.Seq[[]byte] {
 	}
 }
 
-// rows returns up to limit rows from a key on that want says yes to.
+// rows returns up to limit rows, from a key on, for which want returns true.
 func rows[V any](b *bolt.Bucket, from []byte, limit int, want func(*V) bool) (found []V, err error) {
 	for k := range keys(b, from) {
 		if len(found) >= limit {
