@@ -8,8 +8,8 @@ import (
 	"cvvrotation/sim/timeline"
 )
 
-// Mistake is what a difference looks like: the first guess of somebody who knows the
-// usual mistakes. The zero value is none.
+// Mistake is the usual mistake that a difference looks like: a first guess. The zero
+// value is none.
 type Mistake uint8
 
 const (

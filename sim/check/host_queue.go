@@ -142,7 +142,7 @@ func (q *queue) pop() (first entry) {
 }
 
 // calmDown ends the faults: clocks are right, nodes come up, timers come on
-// time, and nobody calls any more. What the host has lost stays lost.
+// time, and there are no further calls. What the host has lost stays lost.
 func (h *host) calmDown() {
 	h.calm = true
 	for i := range h.nodes {

@@ -1,4 +1,4 @@
-// Command interop is somebody else's program: it calls the endpoint through a client
+// Command interop is a program of another author: it calls the endpoint through a client
 // that oapi-codegen generated, and reads an event from a webhook request with the
 // SDKs of Standard Webhooks and CloudEvents.
 package main
