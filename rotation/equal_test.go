@@ -23,7 +23,7 @@ import (
 // opaque are the exported struct types with unexported fields in the packages that
 // services embed, on which cmp.Diff panics unless they have an Equal method: two
 // different values of each, or none for keys, generators, stores and the like, which
-// nobody compares.
+// tests do not compare.
 func opaque(t *testing.T) map[string][2]any {
 	cvv := func(digits string) cvvgen.CVV { return must.Get(cvvgen.ParseCVV(digits))(t) }
 	pan := func(digits string) cvvgen.PAN { return must.Get(cvvgen.ParsePAN(digits))(t) }

@@ -15,7 +15,7 @@ func TestRun_RulesPass(t *testing.T) {
 	Run(t, check.Rules(rotation.Rules{}), Options{})
 }
 
-// The default options are enough for every wrong rule that this module knows.
+// The default options find every shipped wrong rule set.
 func TestRun_DefaultOptionsFindEveryShippedBug(t *testing.T) {
 	for _, bug := range check.Bugs() {
 		if bug.InHost() {
