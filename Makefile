@@ -46,7 +46,7 @@ mutate: ## mutation testing of the rules; ends with the score
 
 .PHONY: golden
 golden: ## rewrite the golden files and the picture; review the difference
-	go test ./sim/scenarios ./sim/draw ./sim/check ./sim/check/enginecheck ./rotation/service/cmd/cvvd/config ./cmd/cvvsim -update
+	go test ./sim/scenarios ./sim/draw ./sim/check ./sim/check/enginecheck ./rotation/service/cmd/cvvd/config ./cmd/cvvsim ./rotation/service/api -update
 
 .PHONY: docs
 docs: ## copy code and output into the documents and package comments
