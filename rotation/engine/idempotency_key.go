@@ -16,14 +16,19 @@ const KeyLifetime = 24 * time.Hour
 const MaxKey = 255
 
 // once changes a card and keeps the result under the key, or returns the result
-// that an earlier call has kept there. The empty key keeps nothing.
+// that an earlier call has kept there. The empty key keeps nothing. The store gets the
+// key hashed.
 func (e *Engine) once(ctx context.Context, ref Ref, key string, request [32]byte, fn func(*store.Change) (outcome, error)) (Rotation, error) {
 	if err := checkKey(key); err != nil {
 		return Rotation{}, err
 	}
+	stored := ""
+	if key != "" {
+		stored = store.HashKey(ref.Card, key)
+	}
 	var result Rotation
 	var out outcome
-	effect, err := e.update(ctx, ref, key, func(change *store.Change) (err error) {
+	effect, err := e.update(ctx, ref, stored, func(change *store.Change) (err error) {
 		if change.Prior != nil {
 			result, err = replay(change.Prior, request)
 			return err

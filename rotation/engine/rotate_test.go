@@ -235,6 +235,21 @@ func TestForce_SameKeyRotatesOnce(t *testing.T) {
 	}
 }
 
+func TestForce_StoresOnlyTheHashOfAKey(t *testing.T) {
+	f := newFixture(t)
+	ref := f.register(t, "A", 0)
+	var keys []string
+	f.store.SetFaults(func(op memory.Op) memory.Fault {
+		keys = append(keys, op.Key)
+		return memory.Fault{}
+	})
+	for _, key := range []string{"alice@example.com", ""} {
+		f.force(t, ref, engine.ForceRequest{Key: key})
+	}
+	// printf 'A alice@example.com' | openssl dgst -sha256 -binary | base64
+	must.Equal(t, []string{"pg3rWyVP0WoJzNLYz2WBim6+dMrtkh078bAPVAlpbOM=", ""}, keys)
+}
+
 // TestForce_SameKeyAfterALostReplyRotatesOnce: the commit went through and the reply did not. The same key
 // then gives the answer, and the card has rotated once.
 func TestForce_SameKeyAfterALostReplyRotatesOnce(t *testing.T) {

@@ -12,6 +12,8 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"strconv"
 	"time"
@@ -49,6 +51,8 @@ type Card struct {
 	State    []byte        // rotation.State in its binary form
 	Next     time.Time     // the next slot, as in State, for the index; zero: none
 	Interval time.Duration // as in State, for the sweep; 0: none
+	First    time.Time     // first slot of the last accepted settings, as requested; zero: none was requested
+	Spread   bool          // the last accepted settings asked to spread the first slot
 	Due      time.Time     // when to claim the card: Next, or later after a failure; zero: never
 
 	ServiceCode    servicecode.Code // of the current CVV
@@ -57,12 +61,14 @@ type Card struct {
 	PreviousSealed []byte           // the previous CVV, encrypted; nil where it is derived
 	PreviousUntil  time.Time        // the previous CVV is accepted until then, exclusive; zero: it is not
 	Identity       []byte           // PAN and expiry, encrypted, where the CVV is derived; nil otherwise
+	Compromised    []byte           // CVVs that must not come back, encrypted; nil: none
 
 	Created time.Time
 	Rotated time.Time // when the current CVV was made
 
-	Tries  int       // failed attempts since the current CVV was last presented
-	Locked time.Time // when too many failed attempts locked the card; zero: it is not locked
+	Tries    int       // failed attempts since the current CVV was last presented
+	Locked   time.Time // when too many failed attempts locked the card; zero: it is not locked
+	FailedAt []byte    // instants of the failed attempts of the last 24 hours, as the engine encodes them; nil: none
 
 	Failures int    // of automatic rotation, in a row
 	Failure  string // the last of them, for people; no secret
@@ -90,6 +96,13 @@ type Answer struct {
 	Request [32]byte  // hash of the request, to recognize another one under the same key
 	Body    []byte    // the answer; no secret
 	Expires time.Time // ignored from then on
+}
+
+// HashKey returns the form in which the engine passes an idempotency key of a card to
+// Update: base64 of the SHA-256 of both. A key may hold personal data.
+func HashKey(card, key string) string {
+	sum := sha256.Sum256([]byte(card + " " + key)) // no id has a space
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // Change is the change of one card under its lock. The function that receives it

@@ -16,10 +16,11 @@ func full(id string) store.Card {
 	at := func(n int) time.Time { return epoch.Add(time.Duration(n)*time.Hour + time.Duration(n)) }
 	return store.Card{
 		ID: id, Account: "account of " + id, Version: 1<<40 + 7, Events: 1<<40 + 9,
-		State: []byte{0, 1, 0xff, '\''}, Next: at(1), Interval: 24*time.Hour + 1, Due: at(2),
+		State: []byte{0, 1, 0xff, '\''}, Next: at(1), Interval: 24*time.Hour + 1, Due: at(2), First: at(5), Spread: true,
 		ServiceCode: servicecode.MustParse("000"), Sealed: []byte{1, 0, 2},
 		PreviousCode: servicecode.MustParse("201"), PreviousSealed: []byte{0xfe}, PreviousUntil: at(3),
 		Identity: []byte("\x00identity"), Created: at(-4), Rotated: at(-3), Tries: 3, Locked: at(-2),
+		FailedAt: []byte{0, 0xff, 3}, Compromised: []byte("\x00compromised"),
 		Failures: 5, Failure: "it's \"no\" good; -- ü\n%s",
 	}
 }
@@ -53,12 +54,12 @@ var cardTests = []test{
 		} {
 			c := store.Card{
 				ID: f.id(), Account: "a", Version: 1, State: []byte("s"),
-				Next: at, Due: at, PreviousUntil: at, Created: at, Rotated: at, Locked: at,
+				Next: at, Due: at, First: at, PreviousUntil: at, Created: at, Rotated: at, Locked: at,
 			}
 			f.put(c)
 			got := f.card(c.ID)
 			f.equal("card", got, c)
-			for _, g := range []time.Time{got.Next, got.Due, got.PreviousUntil, got.Created, got.Rotated, got.Locked} {
+			for _, g := range []time.Time{got.Next, got.Due, got.First, got.PreviousUntil, got.Created, got.Rotated, got.Locked} {
 				if g != time.Unix(0, at.UnixNano()).UTC() {
 					f.Errorf("%v came back as %#v", at, g)
 				}
@@ -67,24 +68,36 @@ var cardTests = []test{
 	}},
 
 	{"empty bytes come back empty, none as none", func(f *fixture) {
-		c := store.Card{ID: f.id(), Account: "a", Version: 1, State: []byte("s"), Sealed: []byte{}, Identity: []byte{}}
+		fields := func(c *store.Card) []*[]byte {
+			return []*[]byte{&c.Sealed, &c.PreviousSealed, &c.Identity, &c.FailedAt, &c.Compromised}
+		}
+		c := store.Card{ID: f.id(), Account: "a", Version: 1, State: []byte("s")}
+		for _, field := range fields(&c) {
+			*field = []byte{}
+		}
 		f.put(c)
 		got := f.card(c.ID)
-		if len(got.Sealed) != 0 || len(got.Identity) != 0 {
-			f.Errorf("empty: got %x and %x", got.Sealed, got.Identity)
+		for i, field := range fields(&got) {
+			if len(*field) != 0 {
+				f.Errorf("empty, field %d: got %x", i, *field)
+			}
 		}
-		c.Sealed, c.Identity = nil, nil
+		for _, field := range fields(&c) {
+			*field = nil
+		}
 		f.put(c)
 		got = f.card(c.ID)
-		if got.Sealed != nil || got.PreviousSealed != nil || got.Identity != nil {
-			f.Errorf("none: got %#v, %#v and %#v", got.Sealed, got.PreviousSealed, got.Identity)
+		for i, field := range fields(&got) {
+			if *field != nil {
+				f.Errorf("none, field %d: got %#v", i, *field)
+			}
 		}
 	}},
 
 	{"bytes belong to the store or to the caller, never to both", func(f *fixture) {
 		want := full(f.id())
 		spoil := func(c store.Card) {
-			for _, b := range [][]byte{c.State, c.Sealed, c.PreviousSealed, c.Identity} {
+			for _, b := range [][]byte{c.State, c.Sealed, c.PreviousSealed, c.Identity, c.FailedAt, c.Compromised} {
 				b[0] ^= 0x55
 			}
 		}

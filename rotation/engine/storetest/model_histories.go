@@ -116,6 +116,7 @@ func (d drawn) change(change *store.Change) error {
 	c.PreviousUntil, c.Rotated, c.Tries = change.Now.Add(d.Keep), change.Now, int(c.Version)
 	c.PreviousCode, c.ServiceCode = c.ServiceCode, servicecode.CVV2()
 	c.Failure = strconv.Itoa(d.Failures)
+	c.First, c.Spread, c.FailedAt, c.Compromised = d.Due, !d.Next.IsZero(), d.Sealed, c.PreviousSealed
 	if change.Write = d.Writes; d.Writes && d.Tells {
 		change.Event = event(change, c.ID+" in version "+strconv.FormatInt(c.Version, 10))
 	}

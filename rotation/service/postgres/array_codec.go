@@ -83,7 +83,7 @@ func (c arrayCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value an
 func registerArrays(conn *pgx.Conn) {
 	m := conn.TypeMap()
 	for _, oid := range []uint32{
-		pgtype.TIDArrayOID, pgtype.Int8ArrayOID, pgtype.Int4ArrayOID, pgtype.TextArrayOID, pgtype.ByteaArrayOID,
+		pgtype.TIDArrayOID, pgtype.Int8ArrayOID, pgtype.Int4ArrayOID, pgtype.TextArrayOID, pgtype.ByteaArrayOID, pgtype.BoolArrayOID,
 	} {
 		if t, ok := m.TypeForOID(oid); ok {
 			if _, done := t.Codec.(arrayCodec); !done {

@@ -66,6 +66,10 @@ var columns = []column{
 	times("locked", func(c *store.Card) *time.Time { return &c.Locked }),
 	counts("failures", func(c *store.Card) *int { return &c.Failures }),
 	prose("failure", func(c *store.Card) *string { return &c.Failure }),
+	times("first", func(c *store.Card) *time.Time { return &c.First }),
+	flags("spread", func(c *store.Card) *bool { return &c.Spread }),
+	blobs("failed_at", func(c *store.Card) *[]byte { return &c.FailedAt }),
+	blobs("compromised", func(c *store.Card) *[]byte { return &c.Compromised }),
 }
 
 // columnNames are the names of all columns, for a SELECT.
@@ -113,6 +117,22 @@ func counts(name string, field func(*store.Card) *int) column {
 		name, pgtype.Int4OID,
 		func(a *array, c *store.Card) { a.int32(int32(min(*field(c), 1<<31-1))) },
 		func(c *store.Card, v []byte) { *field(c) = int(int32(binary.BigEndian.Uint32(v))) },
+		func(a, b *store.Card) bool { return *field(a) == *field(b) },
+	}
+}
+
+// flags are true or NULL, which takes no space.
+func flags(name string, field func(*store.Card) *bool) column {
+	return column{
+		name, pgtype.BoolOID,
+		func(a *array, c *store.Card) {
+			if *field(c) {
+				a.bytes([]byte{1})
+			} else {
+				a.null()
+			}
+		},
+		func(c *store.Card, v []byte) { *field(c) = v != nil && v[0] != 0 },
 		func(a, b *store.Card) bool { return *field(a) == *field(b) },
 	}
 }

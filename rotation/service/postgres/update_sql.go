@@ -14,11 +14,11 @@ import (
 // arrayType is the SQL type of an array, by the OID of its elements.
 var arrayType = map[uint32]string{
 	pgtype.TIDOID: "tid[]", pgtype.Int8OID: "bigint[]", pgtype.Int4OID: "integer[]",
-	pgtype.TextOID: "text[]", pgtype.ByteaOID: "bytea[]",
+	pgtype.TextOID: "text[]", pgtype.ByteaOID: "bytea[]", pgtype.BoolOID: "boolean[]",
 }
 
 // elementSize is the estimated size of an element in bytes.
-var elementSize = map[uint32]int{pgtype.Int8OID: 8, pgtype.Int4OID: 4, pgtype.TextOID: 16, pgtype.ByteaOID: 48}
+var elementSize = map[uint32]int{pgtype.Int8OID: 8, pgtype.Int4OID: 4, pgtype.TextOID: 16, pgtype.ByteaOID: 48, pgtype.BoolOID: 1}
 
 // queueCards queues the statements that store the cards to be written: one for all
 // that exist, with the columns that change in any of them, and one for a new card.

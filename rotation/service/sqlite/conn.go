@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"modernc.org/sqlite"
+
+	"cvvrotation/rotation/engine/store"
 )
 
 // conn is a connection and the statements that it has prepared, each when it is
@@ -17,13 +19,23 @@ type conn struct {
 	args       []driver.NamedValue
 }
 
+// opener opens connections with the function that a migration calls.
+var opener = func() *sqlite.Driver {
+	d := new(sqlite.Driver)
+	d.MustRegisterDeterministicScalarFunction("hash_key", 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		card, _ := args[0].(string)
+		key, _ := args[1].(string)
+		return store.HashKey(card, key), nil
+	})
+	return d
+}()
+
 // connect opens a connection to the file that a DSN names.
 func connect(ctx context.Context, dsn string) (*conn, error) {
-	connector, err := sqlite.NewConnector(dsn)
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c, err := connector.Connect(ctx)
+	c, err := opener.Open(dsn)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 
 const cardColumns = `id, account, version, events, state, next, interval, due,
 	service_code, sealed, previous_code, previous_sealed, previous_until, identity,
-	created, rotated, tries, locked, failures, failure`
+	created, rotated, tries, locked, failures, failure, first, spread, failed_at, compromised`
 
 // scanCard decodes cardColumns.
 func scanCard(r *row) store.Card {
@@ -22,6 +22,7 @@ func scanCard(r *row) store.Card {
 		PreviousCode: r.code(), PreviousSealed: r.bytes(), PreviousUntil: r.time(), Identity: r.bytes(),
 		Created: r.time(), Rotated: r.time(),
 		Tries: int(r.int()), Locked: r.time(), Failures: int(r.int()), Failure: r.string(),
+		First: r.time(), Spread: r.int() != 0, FailedAt: r.bytes(), Compromised: r.bytes(),
 	}
 }
 
@@ -34,6 +35,7 @@ func cardValues(c *store.Card, n int64) []any {
 		code(c.PreviousCode), blob(c.PreviousSealed), instant(c.PreviousUntil), blob(c.Identity),
 		instant(c.Created), instant(c.Rotated),
 		int64(c.Tries), instant(c.Locked), int64(c.Failures), c.Failure,
+		instant(c.First), flag(c.Spread), blob(c.FailedAt), blob(c.Compromised),
 		n,
 	}
 }
@@ -117,6 +119,13 @@ func blob(b []byte) any {
 		return nil
 	}
 	return b
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func code(c servicecode.Code) string {

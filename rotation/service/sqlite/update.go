@@ -9,10 +9,11 @@ import (
 const (
 	selectCard = `SELECT n, ` + cardColumns + ` FROM card WHERE id = ?`
 	insertCard = `INSERT INTO card (` + cardColumns + `)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateCard = `UPDATE card SET account = ?, version = ?, events = ?, state = ?, next = ?, interval = ?, due = ?,
 		service_code = ?, sealed = ?, previous_code = ?, previous_sealed = ?, previous_until = ?, identity = ?,
-		created = ?, rotated = ?, tries = ?, locked = ?, failures = ?, failure = ? WHERE n = ?`
+		created = ?, rotated = ?, tries = ?, locked = ?, failures = ?, failure = ?,
+		first = ?, spread = ?, failed_at = ?, compromised = ? WHERE n = ?`
 
 	selectAnswer = `SELECT request, body, expires FROM answer WHERE card = ? AND key = ? AND expires > ?`
 	upsertAnswer = `INSERT INTO answer (card, key, request, body, expires) VALUES (?, ?, ?, ?, ?)

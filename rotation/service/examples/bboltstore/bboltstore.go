@@ -227,7 +227,7 @@ func (t tx) putCard(id string, c store.Card) error {
 		}
 	}
 	c.ID = id
-	for _, at := range []*time.Time{&c.Next, &c.Due, &c.PreviousUntil, &c.Created, &c.Rotated, &c.Locked} {
+	for _, at := range []*time.Time{&c.Next, &c.Due, &c.First, &c.PreviousUntil, &c.Created, &c.Rotated, &c.Locked} {
 		*at = instant(*at)
 	}
 	if !c.Due.IsZero() {
