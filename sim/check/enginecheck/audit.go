@@ -1,6 +1,7 @@
 package enginecheck
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -136,10 +137,18 @@ func (a *audited) event(q store.Queued) error {
 	if c.Operation == event.OperationRotate && !c.Automatic {
 		a.forced[c.Version] = c
 	}
+	closest := ""
 	for _, e := range a.candidates(c) {
 		after := a.rules
 		out, err := after.Step(e)
-		if err != nil || !matches(c, out) {
+		difference := ""
+		if err != nil {
+			difference = err.Error()
+		} else {
+			difference = differing(c, out)
+		}
+		if difference != "" {
+			closest = cmp.Or(closest, difference)
 			continue
 		}
 		a.rules = after
@@ -148,7 +157,7 @@ func (a *audited) event(q store.Queued) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("the reference model decides nothing that matches it: %s", q.Payload)
+	return fmt.Errorf("the reference model decides nothing that matches it: %s", closest)
 }
 
 // candidates returns the events that c may report.
@@ -171,10 +180,18 @@ func (a *audited) candidates(c event.Changed) []model.Event {
 	return []model.Event{{Kind: model.Auto, At: c.At, Slot: slot}}
 }
 
-// matches reports whether the event has that outcome.
-func matches(c event.Changed, out model.Outcome) bool {
-	return out.Rotate == (c.Operation == event.OperationRotate) && out.Reschedule == c.Rescheduled && out.Reason == c.Reason.String() &&
-		out.Scenario == c.Scenario && out.Missed == c.Missed && out.Next.Time.Equal(c.Next)
+// differing names the members in which the event differs from the outcome; "" if in none.
+func differing(c event.Changed, out model.Outcome) string {
+	type decided struct {
+		Rotate, Rescheduled bool
+		Reason              string
+		Scenario            int
+		Missed              int64
+		Next                time.Time
+	}
+	return describeDifference(
+		decided{c.Operation == event.OperationRotate, c.Rescheduled, c.Reason.String(), c.Scenario, c.Missed, c.Next.UTC()},
+		decided{out.Rotate, out.Reschedule, out.Reason, out.Scenario, out.Missed, out.Next.Time.UTC()})
 }
 
 // end compares the stored card with the state that its events lead to.

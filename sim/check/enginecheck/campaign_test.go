@@ -92,7 +92,7 @@ func TestAudit_FindsWhatIsWrongWithAHistory(t *testing.T) {
 				}
 			}
 		}},
-		{"an event altered", "decides nothing", func(h *History) {
+		{"an event altered", "decides nothing that matches it: Missed is 1", func(h *History) {
 			e := &h.Events[automatic]
 			e.Payload = []byte(strings.Replace(string(e.Payload), `"missed":`, `"missed":1`, 1))
 		}},

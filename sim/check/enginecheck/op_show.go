@@ -83,7 +83,7 @@ func (r *run) verify(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan)
 	want := after.verify(r.settings(l), presented)
 	answer := describeError(err)
 	if err == nil {
-		answer = got.Verdict.String()
+		answer = describe(got.Verdict)
 	}
 	r.note("  => %s; %d failed attempts", answer, after.tries)
 	done, replied := r.checkAnswer(p, "verifying", err, nil)
@@ -93,7 +93,7 @@ func (r *run) verify(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan)
 	*l = after
 	r.coverage.verified(want, l, r.at())
 	if replied && got.Verdict != want {
-		r.violate(verdictsRight, "verifying %s on %s returned %v, want %v", what, l.ref.Card, got.Verdict, want)
+		r.violate(verdictsRight, "verifying %s on %s returned %s, want %s", what, l.ref.Card, describe(got.Verdict), want)
 	}
 	r.events++
 }

@@ -69,6 +69,10 @@ func describe(v any) string {
 			texts[i] = describe(t)
 		}
 		return "[" + strings.Join(texts, " ") + "]"
+	case engine.Verdict:
+		if v == 0 {
+			return "no verdict"
+		}
 	case engine.Preview:
 		return fmt.Sprintf("{%t %s %d %s}", v.Rescheduled, v.Reason, v.Scenario, describe(v.Next))
 	}
