@@ -193,9 +193,12 @@ func eachEntry(r *timeline.Reader, file string, apply func(timeline.Entry) error
 }
 
 // lines is a number of lines of a kind, such as "1 unreadable line".
-func lines(n int, kind string) string {
+func lines(n int, kind string) string { return count(n, kind+"line") }
+
+// count is a number of things, such as "1 file" or "2 files".
+func count(n int, thing string) string {
 	if n == 1 {
-		return fmt.Sprintf("1 %sline", kind)
+		return "1 " + thing
 	}
-	return fmt.Sprintf("%d %slines", n, kind)
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -2,11 +2,9 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -63,9 +61,7 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 	if err != nil {
 		return command.Hint(err, "run cvvsim replay --help for the flags")
 	}
-	if len(files) > 1 && (o.output == "svg" || o.output == "html") {
-		return errOneFile
-	}
+	var drawn pictures
 	out := bufio.NewWriterSize(c.Stdout, 64<<10)
 	err = c.eachFile(files, o.log.mapping, func(r *timeline.Reader, name string) error {
 		rules, err := o.rules.of(r)
@@ -75,9 +71,15 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 		if len(files) > 1 && o.output == "text" {
 			fmt.Fprintf(out, "%s\n", name)
 		}
-		s, err := c.newSink(out, o, rules, cmp.Or(o.title, filepath.Base(name)))
-		if err != nil {
-			return err
+		var s sink
+		if o.draws() {
+			steps := drawn.begin(name, len(files), rules)
+			s = sink{
+				step:  func(s sim.Step) error { steps.add(s); return nil },
+				close: func(bool) error { return nil },
+			}
+		} else {
+			s = c.newSink(out, o, rules)
 		}
 		differing := 0
 		emit := func(step sim.Step) error {
@@ -99,8 +101,11 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 		}
 		return errors.Join(err, s.close(err == nil))
 	})
+	if err == nil && o.draws() { // half a picture is worse than none
+		err = drawn.write(out, c.Stderr, o.output, o.title, "")
+	}
 	// What was decided before a bad line is printed; nothing after it is.
-	return errors.Join(err, out.Flush())
+	return flush(out, err)
 }
 
 // check finds what is wrong with the flags before any input is read.
@@ -108,7 +113,7 @@ func (o *replayOptions) check(cmd *cobra.Command) (until time.Time, err error) {
 	if err := errors.Join(o.log.check(), o.rules.check(), o.window.check()); err != nil {
 		return until, err
 	}
-	if o.title != "" && o.output != "svg" && o.output != "html" {
+	if o.title != "" && !o.draws() {
 		return until, errors.New("--title needs -o svg or -o html")
 	}
 	if !slices.Contains(outputs, o.output) {
@@ -131,6 +136,9 @@ func (o *replayOptions) check(cmd *cobra.Command) (until time.Time, err error) {
 	_, err = sim.NewLoop(rotation.Rules{}, until, o.lag)
 	return until, err
 }
+
+// draws reports whether the output is a picture.
+func (o *replayOptions) draws() bool { return o.output == "svg" || o.output == "html" }
 
 func replayOpen(r *timeline.Reader, name string, rules rotation.Rules, emit func(sim.Step) error) error {
 	replay := sim.NewReplay(rules)
@@ -173,7 +181,8 @@ type sink struct {
 	close func(complete bool) error
 }
 
-func (c *cli) newSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules, title string) (sink, error) {
+// newSink returns the sink of an output that is printed while it is replayed.
+func (c *cli) newSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules) sink {
 	switch o.output {
 	case "jsonl", "timeline":
 		spelling := timeline.SpellingJSONL
@@ -187,18 +196,7 @@ func (c *cli) newSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules,
 				return w.Write(s.Entry)
 			},
 			close: func(bool) error { return nil },
-		}, nil
-	case "svg", "html":
-		var steps pictureSteps
-		return sink{
-			step: func(s sim.Step) error { steps.add(s); return nil },
-			close: func(complete bool) error {
-				if !complete {
-					return nil // half a picture is worse than none
-				}
-				return steps.write(out, c.Stderr, o.output, title, "", rules)
-			},
-		}, nil
+		}
 	default:
 		text := draw.NewText(out, rules, c.textOptions(o.color))
 		return sink{
@@ -209,7 +207,7 @@ func (c *cli) newSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules,
 				}
 				return text.Flush() // the summary would be of a part
 			},
-		}, nil
+		}
 	}
 }
 

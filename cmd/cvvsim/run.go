@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"embed"
 	"errors"
@@ -47,6 +48,15 @@ func (c *cli) root() *cobra.Command {
 		return command.Hint(errors.New("a command is needed"), "cvvsim scenarios shows what this is about")
 	}
 	return root
+}
+
+// flush writes what is buffered. It returns err, joined with an error of writing that
+// err does not report yet.
+func flush(out *bufio.Writer, err error) error {
+	if failed := out.Flush(); !errors.Is(err, failed) {
+		return errors.Join(err, failed)
+	}
+	return err
 }
 
 // terminal returns whether the standard output is a terminal, and its width.

@@ -52,7 +52,7 @@ func (c *cli) scenariosCommand() *cobra.Command {
 			default:
 				err = tell(out, told, c.textOptions(color))
 			}
-			return errors.Join(err, out.Flush())
+			return flush(out, err)
 		},
 	}
 	cmd.Flags().BoolVar(&list, "list", false, "")

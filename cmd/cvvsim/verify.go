@@ -39,8 +39,8 @@ func (c *cli) verifyCommand() *cobra.Command {
 			if len(args) == 0 {
 				return command.Hint(errors.New("a file is needed, or - for standard input"), "run cvvsim verify --help for examples")
 			}
-			if len(args) > 1 && o.draws() {
-				return errOneFile
+			if len(args) > 1 && o.output == "timeline" {
+				return command.Hint(errors.New("-o timeline: a timeline is of one file"), "run the command once for each file, or use -o html")
 			}
 			return c.verify(&o, args)
 		},
@@ -77,7 +77,7 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 		if err != nil {
 			return err
 		}
-		report.begin(rules, name)
+		report.begin(rules, name, len(files))
 		return report.file(r, name, sim.NewVerifier(rules, o.verifier(r.DaemonEvents())))
 	})
 	if err != nil && o.output == "json" {
@@ -96,7 +96,7 @@ func (c *cli) verify(o *verifyOptions, files []string) error {
 			fmt.Fprintf(c.Stderr, "warning: %d events are missing, by their numbers (first: %s): the state of their cards was inferred again\n", report.gaps, report.firstGap)
 		}
 	}
-	if err := errors.Join(err, out.Flush()); err != nil {
+	if err := flush(out, err); err != nil {
 		return err
 	}
 	if report.Differing > 0 {

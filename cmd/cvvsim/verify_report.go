@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -42,9 +41,8 @@ type verifyReport struct {
 	printed  int // differing events
 
 	// Of outputs that draw the log.
-	rules    rotation.Rules
-	title    string
-	picture  pictureSteps
+	pictures pictures
+	picture  *pictureSteps // of the current file
 	timeline *timeline.Writer
 
 	imprecise, repeated int
@@ -85,10 +83,12 @@ func newVerifyReport(out *bufio.Writer, o *verifyOptions) *verifyReport {
 	return &verifyReport{Cards: []*differing{}, Inferred: []inferredState{}, out: out, options: o, byCard: make(map[fileCard]*differing), inferred: make(map[fileCard]bool)}
 }
 
-// begin prepares the drawing of a file.
-func (v *verifyReport) begin(rules rotation.Rules, name string) {
-	v.rules, v.title = rules, filepath.Base(name)
-	if v.options.output == "timeline" {
+// begin prepares the drawing of one of so many files.
+func (v *verifyReport) begin(rules rotation.Rules, name string, files int) {
+	switch v.options.output {
+	case "svg", "html":
+		v.picture = v.pictures.begin(name, files, rules)
+	case "timeline":
 		v.timeline = timeline.NewWriter(v.out, timeline.SpellingText, rules)
 	}
 }
@@ -204,7 +204,7 @@ func (v *verifyReport) close(stderr io.Writer) error {
 		if v.Events == 0 {
 			return nil // and whyUnjudged says so
 		}
-		return v.picture.write(v.out, stderr, v.options.output, v.title, "Recorded", v.rules)
+		return v.pictures.write(v.out, stderr, v.options.output, "", "Recorded")
 	case "json":
 		encoder := json.NewEncoder(v.out)
 		encoder.SetIndent("", "  ")

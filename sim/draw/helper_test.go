@@ -156,6 +156,11 @@ func replay(t testing.TB, text string) (rotation.Rules, []sim.Step) {
 	}
 }
 
+// report is a report of one section.
+func report(title string, rules rotation.Rules, steps []sim.Step) Report {
+	return Report{Title: title, Sections: []Section{{Rules: rules, Steps: steps}}}
+}
+
 // golden compares got with the file of that name below testdata.
 func golden(t *testing.T, name, got string) {
 	t.Helper()

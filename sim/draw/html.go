@@ -17,16 +17,33 @@ import (
 	"cvvrotation/sim"
 )
 
-// Report is what a page tells: a picture, and a table of all events below it.
+// Report is what a page or a picture shows.
 type Report struct {
-	Title string
-	Intro []string // paragraphs that come first; default none
-	Facts []Fact   // listed after them, such as a seed or a broken invariant; default none
-	Rules rotation.Rules
-	Steps []sim.Step // in their order of delivery; none: no picture and no table
+	Title    string
+	Intro    []string  // paragraphs that come first; default none
+	Facts    []Fact    // listed after them, such as a seed or a broken invariant; default none
+	Sections []Section // one for each timeline; default none
 	// Other names whose word the entries' expectations are, where a step differs
 	// from them; default "Expected".
 	Other string
+}
+
+// Section is one timeline of a report: a picture, and a table of all events below it.
+type Section struct {
+	Title string   // shown if the report has several sections
+	Intro []string // paragraphs before the picture; default none
+	Rules rotation.Rules
+	Steps []sim.Step // in their order of delivery; none: no picture and no table
+}
+
+// check returns an error if a section has more events than can be drawn.
+func (r Report) check() error {
+	for _, s := range r.Sections {
+		if len(s.Steps) > MaxEvents {
+			return fmt.Errorf("draw: %d events: %w", len(s.Steps), ErrTooMany)
+		}
+	}
+	return nil
 }
 
 // Fact is a name and what belongs to it.
@@ -44,17 +61,18 @@ var (
 	reportTemplate = template.Must(template.New("report").Parse(reportPage))
 )
 
-// HTML writes the report as one page that loads nothing from anywhere: the
-// picture of [SVG], in which one can move below an axis and an overview that stay,
-// and a table that has the sentence of each event. Both can be filtered by card,
-// kept schedules and differences. Without scripts the table still tells everything, and on paper
-// too. Where a step differs from what its entry expects, its mark and row say
-// so. The page's content security policy allows its own style and script, and nothing
-// else. The error wraps [ErrTooMany], or is the writer's; in the first case
-// nothing is written.
+// HTML writes the report as one page that loads nothing from anywhere. Each section
+// has a picture as [SVG] draws it, in which one can move below an axis and an overview
+// that stay, and a table that has the sentence of each event. Both can be filtered by
+// card, kept schedules and differences. Several sections come below their titles, and a
+// table of contents says how many events and differences each has. Without scripts
+// the table still has everything, and on paper too. Where a step differs from what its
+// entry expects, its mark and row say so. The page's content security policy allows its
+// own style and script, and nothing else. The error wraps [ErrTooMany], or is the
+// writer's; in the first case nothing is written.
 func HTML(w io.Writer, r Report) error {
-	if len(r.Steps) > MaxEvents {
-		return fmt.Errorf("draw: %d events: %w", len(r.Steps), ErrTooMany)
+	if err := r.check(); err != nil {
+		return err
 	}
 	style := styleSheet + reportStyle
 	var facts []Fact
@@ -62,21 +80,27 @@ func HTML(w io.Writer, r Report) error {
 		pair := visible([]string{f.Name, f.Value})
 		facts = append(facts, Fact{pair[0], pair[1]})
 	}
-	picture := newPicture("", r.Rules, r.Steps, true)
+	several := len(r.Sections) > 1
+	var sections []pageSection
+	for i, s := range r.Sections {
+		section := pageSection{Intro: visible(s.Intro)}
+		if several {
+			section.ID, section.Title = prefix(i), printable(s.Title, 160)
+		}
+		section.draw(s)
+		sections = append(sections, section)
+	}
 	out := bufio.NewWriter(w)
 	err := reportTemplate.Execute(out, page{
-		Title:   printable(r.Title, 160),
-		Intro:   visible(r.Intro),
-		Facts:   facts,
-		Guard:   guardWords(r.Rules),
-		Summary: summarize(r.Steps),
-		Key:     pageKey(picture),
-		Picture: drawing(picture.write),
-		Rows:    pageRows(r.Rules, r.Steps),
-		Other:   cmp.Or(visible([]string{r.Other})[0], "Expected"),
-		Style:   template.CSS(style),
-		Script:  template.JS(reportScript),
-		Policy:  "default-src 'none'; base-uri 'none'; form-action 'none'; style-src " + hashSource(style) + "; script-src " + hashSource(reportScript),
+		Title:    printable(r.Title, 160),
+		Intro:    visible(r.Intro),
+		Facts:    facts,
+		Several:  several,
+		Sections: sections,
+		Other:    cmp.Or(visible([]string{r.Other})[0], "Expected"),
+		Style:    template.CSS(style),
+		Script:   template.JS(reportScript),
+		Policy:   "default-src 'none'; base-uri 'none'; form-action 'none'; style-src " + hashSource(style) + "; script-src " + hashSource(reportScript),
 	})
 	if err == nil {
 		err = out.Flush()
@@ -89,16 +113,40 @@ func HTML(w io.Writer, r Report) error {
 
 // page is what the template shows.
 type page struct {
-	Title, Guard, Summary string
-	Intro                 []string
-	Facts                 []Fact
-	Key                   []pageSample
-	Picture               template.HTML
-	Rows                  []pageRow
-	Other                 string
-	Style                 template.CSS
-	Script                template.JS
-	Policy                string
+	Title    string
+	Intro    []string
+	Facts    []Fact
+	Several  bool
+	Sections []pageSection
+	Other    string
+	Style    template.CSS
+	Script   template.JS
+	Policy   string
+}
+
+// pageSection is a section of a page.
+type pageSection struct {
+	ID             string // begins all ids of the section; of an only section: none
+	Title          string
+	Intro          []string
+	Guard, Summary string
+	Differing      int // events
+	Key            []pageSample
+	Picture        template.HTML
+	Rows           []pageRow
+}
+
+func (p *pageSection) draw(s Section) {
+	picture := newPicture(s, pictureOptions{inPage: true, prefix: p.ID})
+	p.Guard, p.Summary = guardWords(s.Rules), summarize(s.Steps)
+	p.Key = pageKey(picture)
+	p.Picture = drawing(picture.write)
+	p.Rows = pageRows(s.Rules, s.Steps)
+	for _, row := range p.Rows {
+		if len(row.Expected) > 0 {
+			p.Differing++
+		}
+	}
 }
 
 // pageSample is a sample of a mark and its meaning.

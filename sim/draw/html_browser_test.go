@@ -40,7 +40,7 @@ func manyEvents(t *testing.T) Report {
 		at = at.Add([]time.Duration{30 * time.Second, 20 * time.Second, time.Hour, 40 * time.Second, 2 * time.Hour}[i%5])
 	}
 	rules, steps := replay(t, lines.String())
-	return Report{Title: "many events", Rules: rules, Steps: steps}
+	return report("many events", rules, steps)
 }
 
 // TestHTML_WorksInABrowser shows reports in a real browser and uses them.
@@ -51,7 +51,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 	b := browsertest.Start(t)
 	page := func(t *testing.T, story string) (html string, events int) {
 		rules, steps := replay(t, drawn[story])
-		return drawHTML(t, Report{Title: story, Rules: rules, Steps: steps}), len(steps)
+		return drawHTML(t, report(story, rules, steps)), len(steps)
 	}
 
 	// All of them, on all screens: everything is there, nothing is too wide,
@@ -66,13 +66,13 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 			t.Run(story+"/"+name, func(t *testing.T) {
 				html, events := page(t, story)
 				p := b.Open(t, html, s)
-				if n := browsertest.Eval[int](p, `document.querySelectorAll("#view .mark .event").length`); n != events {
+				if n := browsertest.Eval[int](p, `document.querySelectorAll(".view .mark .event").length`); n != events {
 					t.Errorf("%d marks of %d events", n, events)
 				}
 				if n := browsertest.Eval[int](p, `[...document.querySelectorAll("tbody tr")].filter(r => r.getBoundingClientRect().height > 0).length`); n != events {
 					t.Errorf("%d rows of %d events", n, events)
 				}
-				live := browsertest.Eval[bool](p, `document.getElementById("controls")?.checkVisibility() ?? false`)
+				live := browsertest.Eval[bool](p, `document.querySelector(".controls")?.checkVisibility() ?? false`)
 				if want := events > 0 && !s.NoScript; live != want {
 					t.Errorf("the controls are shown: %v, want %v", live, want)
 				}
@@ -90,22 +90,22 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 	type box [4]float64 // the view box: x, y, width, height
 	viewBox := func(p *browsertest.Tab) (v box) {
 		p.T.Helper()
-		fmt.Sscan(browsertest.Eval[string](p, `document.querySelector("#view svg").getAttribute("viewBox")`), &v[0], &v[1], &v[2], &v[3])
+		fmt.Sscan(browsertest.Eval[string](p, `document.querySelector(".view svg").getAttribute("viewBox")`), &v[0], &v[1], &v[2], &v[3])
 		return v
 	}
 	focused := func(p *browsertest.Tab) string {
 		p.T.Helper()
-		return browsertest.Eval[string](p, `document.activeElement.id`)
+		return browsertest.Eval[string](p, `(({ id, dataset, className }) => id || dataset.filter || className.split(" ")[0])(document.activeElement)`)
 	}
 	panel := func(p *browsertest.Tab) string {
 		p.T.Helper()
-		return browsertest.Eval[string](p, `document.getElementById("panel").textContent`)
+		return browsertest.Eval[string](p, `document.querySelector(".panel").textContent`)
 	}
 
 	t.Run("long words", func(t *testing.T) {
 		rules, steps := replay(t, "2026-11-22T15:00:00Z "+strings.Repeat("x", 300)+" forced")
 		long := strings.Repeat("y", 300)
-		html := drawHTML(t, Report{Title: long, Intro: []string{long}, Facts: []Fact{{"Command", long}}, Rules: rules, Steps: steps})
+		html := drawHTML(t, Report{Title: long, Intro: []string{long}, Facts: []Fact{{"Command", long}}, Sections: []Section{{Rules: rules, Steps: steps}}})
 		p := b.Open(t, html, phone)
 		if w := browsertest.Eval[int](p, `document.documentElement.scrollWidth`); w > phone.Width {
 			t.Errorf("%d pixels wide, on a screen of %d", w, phone.Width)
@@ -116,9 +116,9 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 	t.Run("zoom", func(t *testing.T) {
 		html, _ := page(t, "five_cards")
 		p := b.Open(t, html, desk)
-		p.Middle("#view")
+		p.Middle(".view")
 		whole := viewBox(p)
-		x, y := p.Middle("#view")
+		x, y := p.Middle(".view")
 		zoomed := func(by string, in bool, do func()) {
 			t.Helper()
 			before := viewBox(p)
@@ -135,8 +135,8 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 		}
 		zoomed("the button", true, button("in"))
 		zoomed("the button", false, button("out"))
-		p.Middle("#view")
-		browsertest.Eval[any](p, `document.getElementById("view").focus()`)
+		p.Middle(".view")
+		browsertest.Eval[any](p, `document.querySelector(".view").focus()`)
 		zoomed("+", true, func() { p.Key("+") })
 		zoomed("=", true, func() { p.Key("=") })
 		zoomed("-", false, func() { p.Key("-") })
@@ -150,7 +150,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 		}
 
 		// What the pointer is at stays there.
-		p.Middle("#view")
+		p.Middle(".view")
 		const underPointer = `(() => { const m = document.getElementById("mark-6").getBoundingClientRect(); return [m.x + m.width / 2, m.y + m.height / 2] })()`
 		at := browsertest.Eval[[2]float64](p, underPointer)
 		p.Mouse("mouseWheel", at[0], at[1], browsertest.Object{"deltaX": 0, "deltaY": -120})
@@ -159,7 +159,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 		}
 
 		// Out as far as it goes, the wheel scrolls the page.
-		browsertest.Eval[any](p, `document.getElementById("view").focus(); window.scrollTo(0, 0)`)
+		browsertest.Eval[any](p, `document.querySelector(".view").focus(); window.scrollTo(0, 0)`)
 		for range 8 {
 			p.Key("-")
 		}
@@ -183,8 +183,8 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 	t.Run("pan", func(t *testing.T) {
 		html, _ := page(t, "sixty")
 		p := b.Open(t, html, desk)
-		x, y := p.Middle("#view")
-		browsertest.Eval[any](p, `document.getElementById("view").focus()`)
+		x, y := p.Middle(".view")
+		browsertest.Eval[any](p, `document.querySelector(".view").focus()`)
 		p.Key("ArrowRight")
 		right := viewBox(p)
 		if right[0] <= 0 {
@@ -196,7 +196,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 			t.Errorf("left of the picture's edge: %v", v)
 		}
 		p.Key("End")
-		if v := viewBox(p); math.Abs(v[0]+v[2]-browsertest.Eval[float64](p, `document.querySelector("#overview svg").viewBox.baseVal.width`)) > 1 {
+		if v := viewBox(p); math.Abs(v[0]+v[2]-browsertest.Eval[float64](p, `document.querySelector(".overview svg").viewBox.baseVal.width`)) > 1 {
 			t.Errorf("End leads to %v", v)
 		}
 		p.Key("Home")
@@ -208,11 +208,11 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 		p.Mouse("mouseMoved", x-300, y, browsertest.Left)
 		p.Mouse("mouseReleased", x-300, y, browsertest.Left)
 		v := viewBox(p)
-		if scale := browsertest.Eval[float64](p, `document.getElementById("view").clientWidth`) / v[2]; math.Abs(v[0]*scale-300) > 3 {
+		if scale := browsertest.Eval[float64](p, `document.querySelector(".view").clientWidth`) / v[2]; math.Abs(v[0]*scale-300) > 3 {
 			t.Errorf("dragged 300 pixels to the left, and the view is at %v", v)
 		}
 		// The cards' names come along.
-		if at := browsertest.Eval[float64](p, `document.querySelector("#view .card").getBoundingClientRect().x - document.getElementById("view").getBoundingClientRect().x`); at < 0 || at > 60 {
+		if at := browsertest.Eval[float64](p, `document.querySelector(".view .card").getBoundingClientRect().x - document.querySelector(".view").getBoundingClientRect().x`); at < 0 || at > 60 {
 			t.Errorf("the card's name is at %v", at)
 		}
 		p.Mouse("mouseMoved", x, y, nil)
@@ -225,7 +225,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 	t.Run("pinch", func(t *testing.T) {
 		html, _ := page(t, "five_cards")
 		p := b.Open(t, html, phone)
-		x, y := p.Middle("#view")
+		x, y := p.Middle(".view")
 		before := viewBox(p)
 		finger := func(id int, x float64) browsertest.Object { return browsertest.Object{"x": x, "y": y, "id": id} }
 		p.Touch("touchStart", finger(1, x-30), finger(2, x+30))
@@ -244,7 +244,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 	for by, s := range map[string]browsertest.Screen{"mouse": desk, "focus": desk, "finger": phone} {
 		t.Run("sentences/"+by, func(t *testing.T) {
 			rules, steps := replay(t, drawn["duplicate"])
-			p := b.Open(t, drawHTML(t, Report{Title: "duplicate", Rules: rules, Steps: steps}), s)
+			p := b.Open(t, drawHTML(t, report("duplicate", rules, steps)), s)
 			p.Click(p.Middle(`[data-do="fit"]`))
 			for i, s := range steps {
 				mark := fmt.Sprintf("#mark-%d", i+1)
@@ -257,7 +257,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 					p.Touch("touchStart", browsertest.Object{"x": x, "y": y, "radiusX": 0.1, "radiusY": 0.1})
 					p.Touch("touchEnd")
 				}
-				p.Until(fmt.Sprintf(`document.getElementById("panel").textContent.startsWith("Event %d ")`, i+1))
+				p.Until(fmt.Sprintf(`document.querySelector(".panel").textContent.startsWith("Event %d ")`, i+1))
 				if said, want := panel(p), rules.Explain(s.Before, s.Entry.Event); !strings.Contains(said, want) {
 					t.Errorf("event %d: %q, want %q", i+1, said, want)
 				}
@@ -274,7 +274,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 	t.Run("keyboard", func(t *testing.T) {
 		html, events := page(t, "two_cards")
 		p := b.Open(t, html, desk)
-		for _, want := range []string{"", "", "", "", "card", "which", "view", "mark-1", "mark-3"} { // the second of its lane
+		for _, want := range []string{"skip", "", "", "", "card", "which", "view", "mark-1", "mark-3"} { // the second of its lane
 			p.Key("Tab")
 			if id := focused(p); id != want {
 				t.Fatalf("Tab leads to %q, want %q", id, want)
@@ -313,7 +313,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 		browsertest.Eval[any](p, `document.getElementById("mark-1").focus()`)
 		for i := range events {
 			if !browsertest.Eval[bool](p, `(() => {
-				const m = document.activeElement.querySelector(".hit").getBoundingClientRect(), v = document.getElementById("view").getBoundingClientRect();
+				const m = document.activeElement.querySelector(".hit").getBoundingClientRect(), v = document.querySelector(".view").getBoundingClientRect();
 				return m.left >= v.left && m.right <= v.right && m.top >= v.top && m.bottom <= v.bottom;
 			})()`) {
 				t.Fatalf("event %d has the focus and is out of view", i+1)
@@ -326,7 +326,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 	for name, s := range map[string]browsertest.Screen{"desk": desk, "phone": phone} {
 		t.Run("fit/"+name, func(t *testing.T) {
 			p := b.Open(t, drawHTML(t, manyEvents(t)), s)
-			const height = `document.getElementById("view").clientHeight`
+			const height = `document.querySelector(".view").clientHeight`
 			before := browsertest.Eval[float64](p, height)
 			p.Click(p.Middle(`[data-do="fit"]`))
 			browsertest.Eval[any](p, `window.dispatchEvent(new Event("resize"))`)
@@ -350,12 +350,12 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 	for name, s := range map[string]browsertest.Screen{"desk": desk, "phone": phone} {
 		t.Run("axis/"+name, func(t *testing.T) {
 			p := b.Open(t, drawHTML(t, manyEvents(t)), s)
-			browsertest.Eval[any](p, `document.getElementById("view").focus()`)
+			browsertest.Eval[any](p, `document.querySelector(".view").focus()`)
 			check := func(place string) {
 				t.Helper()
 				for _, problem := range browsertest.Eval[[]string](p, `(() => {
-					const view = document.getElementById("view").getBoundingClientRect();
-					const labels = [...document.querySelectorAll("#axis span")].map((l) => ({ words: l.textContent, day: l.className.includes("day"), box: l.getBoundingClientRect() }));
+					const view = document.querySelector(".view").getBoundingClientRect();
+					const labels = [...document.querySelectorAll(".axis span")].map((l) => ({ words: l.textContent, day: l.className.includes("day"), box: l.getBoundingClientRect() }));
 					const times = labels.filter((l) => !l.day), problems = [];
 					if (labels.filter((l) => l.day && l.box.right > view.left + 20 && l.box.left < view.left + view.width / 2).length === 0 || times.length < 2) problems.push("no day or times: " + labels.map((l) => l.words));
 					for (const { words, box } of labels) {
@@ -385,8 +385,8 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 			check("zoomed in")
 			p.Key("0")
 			check("fitted")
-			browsertest.Eval[any](p, `window.scrollTo(0, document.getElementById("view").getBoundingClientRect().top + scrollY)`)
-			if top := browsertest.Eval[float64](p, `document.getElementById("axis").getBoundingClientRect().top`); top < 0 {
+			browsertest.Eval[any](p, `window.scrollTo(0, document.querySelector(".view").getBoundingClientRect().top + scrollY)`)
+			if top := browsertest.Eval[float64](p, `document.querySelector(".axis").getBoundingClientRect().top`); top < 0 {
 				t.Errorf("the axis scrolls away with the page, to %v", top)
 			}
 		})
@@ -394,10 +394,10 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 
 	t.Run("overview", func(t *testing.T) {
 		p := b.Open(t, drawHTML(t, manyEvents(t)), desk)
-		x, y := p.Middle("#overview svg")
+		x, y := p.Middle(".overview svg")
 		// inWhole and inStrip are where the view and its window begin, of the whole width.
-		const inWhole = `(() => { const v = document.querySelector("#view svg").viewBox.baseVal; return v.x / document.querySelector("#overview svg").viewBox.baseVal.width })()`
-		const inStrip = `(() => { const w = document.getElementById("window").getBoundingClientRect(), o = document.querySelector("#overview svg").getBoundingClientRect(); return (w.left - o.left) / o.width })()`
+		const inWhole = `(() => { const v = document.querySelector(".view svg").viewBox.baseVal; return v.x / document.querySelector(".overview svg").viewBox.baseVal.width })()`
+		const inStrip = `(() => { const w = document.querySelector(".window").getBoundingClientRect(), o = document.querySelector(".overview svg").getBoundingClientRect(); return (w.left - o.left) / o.width })()`
 		same := func(do string, want float64) {
 			t.Helper()
 			view, strip := browsertest.Eval[float64](p, inWhole), browsertest.Eval[float64](p, inStrip)
@@ -406,19 +406,19 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 			}
 		}
 		same("opened", 0)
-		half := browsertest.Eval[float64](p, `document.getElementById("window").getBoundingClientRect().width / document.querySelector("#overview svg").getBoundingClientRect().width / 2`)
+		half := browsertest.Eval[float64](p, `document.querySelector(".window").getBoundingClientRect().width / document.querySelector(".overview svg").getBoundingClientRect().width / 2`)
 		p.Click(x, y)
 		same("clicked in the middle", 0.5-half)
 		// Dragged by its edge, the window moves as far as the pointer.
 		p.Mouse("mousePressed", x+40, y, browsertest.Left)
 		same("gripped", 0.5-half)
-		width := browsertest.Eval[float64](p, `document.querySelector("#overview svg").getBoundingClientRect().width`)
+		width := browsertest.Eval[float64](p, `document.querySelector(".overview svg").getBoundingClientRect().width`)
 		p.Mouse("mouseMoved", x+40+width/4, y, browsertest.Left)
 		same("dragged", 0.75-half)
 		p.Mouse("mouseReleased", x+40+width/4, y, browsertest.Left)
 		p.Mouse("mouseMoved", x, y, nil)
 		same("released", 0.75-half)
-		if n := browsertest.Eval[int](p, `[...document.querySelectorAll("#overview path")].reduce((n, path) => n + path.getAttribute("d").split("M").length - 1, 0)`); n != 300 {
+		if n := browsertest.Eval[int](p, `[...document.querySelectorAll(".overview path")].reduce((n, path) => n + path.getAttribute("d").split("M").length - 1, 0)`); n != 300 {
 			t.Errorf("%d strokes of 300 events", n)
 		}
 		if c := p.Complaints(); c != nil {
@@ -428,7 +428,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 
 	t.Run("overview/finger", func(t *testing.T) {
 		p := b.Open(t, drawHTML(t, manyEvents(t)), phone)
-		x, y := p.Middle("#overview svg")
+		x, y := p.Middle(".overview svg")
 		p.Touch("touchStart", browsertest.Object{"x": x, "y": y})
 		from := viewBox(p)
 		for dx := 20.0; dx <= 100; dx += 20 {
@@ -442,10 +442,11 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 
 	t.Run("filters", func(t *testing.T) {
 		r := manyEvents(t)
-		r.Steps[10].Entry.Expect = r.Steps[9].Outcome()
+		steps := r.Sections[0].Steps
+		steps[10].Entry.Expect = steps[9].Outcome()
 		p := b.Open(t, drawHTML(t, r), desk)
 		choose := func(id, value string) {
-			browsertest.Eval[any](p, fmt.Sprintf(`(() => { const s = document.getElementById(%q); s.value = %q; s.dispatchEvent(new Event("change", {bubbles: true})) })()`, id, value))
+			browsertest.Eval[any](p, fmt.Sprintf(`(() => { const s = document.querySelector("[data-filter=" + %q + "]"); s.value = %q; s.dispatchEvent(new Event("change", {bubbles: true})) })()`, id, value))
 		}
 		for _, tt := range []struct {
 			card, which string
@@ -459,19 +460,19 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 			{"", "", func(sim.Step) bool { return true }},
 		} {
 			var want []int
-			for i, s := range r.Steps {
+			for i, s := range steps {
 				if tt.want(s) {
 					want = append(want, i+1)
 				}
 			}
-			browsertest.Eval[any](p, `document.getElementById("view").focus()`)
+			browsertest.Eval[any](p, `document.querySelector(".view").focus()`)
 			p.Key("End") // what matches first is out of view
 			choose("card", tt.card)
 			choose("which", tt.which)
 			p.Shoot(*shots, "filter_"+tt.card+tt.which)
 			for what, ids := range map[string]string{
 				"rows":  `[...document.querySelectorAll("tbody tr")].filter((e) => e.checkVisibility()).map((e) => Number(e.id.slice(6)))`,
-				"marks": `[...document.querySelectorAll("#view .mark")].filter((e) => e.checkVisibility()).map((e) => Number(e.id.slice(5))).sort((a, b) => a - b)`,
+				"marks": `[...document.querySelectorAll(".view .mark")].filter((e) => e.checkVisibility()).map((e) => Number(e.id.slice(5))).sort((a, b) => a - b)`,
 			} {
 				if got := browsertest.Eval[[]int](p, ids); !slices.Equal(got, want) {
 					t.Errorf("card %q, show %q: the %s are %v, want %v", tt.card, tt.which, what, got, want)
@@ -481,17 +482,17 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 			if tt.card != "" {
 				lanes = 1
 			}
-			if n := browsertest.Eval[int](p, `[...document.querySelectorAll("#view .card")].filter((e) => e.getBoundingClientRect().width > 0).length`); n != lanes {
+			if n := browsertest.Eval[int](p, `[...document.querySelectorAll(".view .card")].filter((e) => e.getBoundingClientRect().width > 0).length`); n != lanes {
 				t.Errorf("card %q, show %q: %d lanes, want %d", tt.card, tt.which, n, lanes)
 			}
 			if len(want) == 0 {
 				t.Fatalf("card %q, show %q: nothing to see", tt.card, tt.which)
 			}
-			if len(want) < len(r.Steps) {
-				if said := browsertest.Eval[string](p, `document.getElementById("count").textContent`); said != fmt.Sprintf("%d of %d events", len(want), len(r.Steps)) {
+			if len(want) < len(steps) {
+				if said := browsertest.Eval[string](p, `document.querySelector(".count").textContent`); said != fmt.Sprintf("%d of %d events", len(want), len(steps)) {
 					t.Errorf("card %q, show %q: %q", tt.card, tt.which, said)
 				}
-				if !browsertest.Eval[bool](p, fmt.Sprintf(`(() => { const m = document.querySelector("#mark-%d .hit").getBoundingClientRect(), v = document.getElementById("view").getBoundingClientRect(); return m.left >= v.left && m.right <= v.right && m.top >= v.top && m.bottom <= v.bottom })()`, want[0])) {
+				if !browsertest.Eval[bool](p, fmt.Sprintf(`(() => { const m = document.querySelector("#mark-%d .hit").getBoundingClientRect(), v = document.querySelector(".view").getBoundingClientRect(); return m.left >= v.left && m.right <= v.right && m.top >= v.top && m.bottom <= v.bottom })()`, want[0])) {
 					t.Errorf("card %q, show %q: event %d is out of view", tt.card, tt.which, want[0])
 				}
 			}
@@ -508,21 +509,116 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 		}
 	})
 
+	// Sections do not disturb each other.
+	t.Run("sections", func(t *testing.T) {
+		r := Report{Title: "five files"}
+		for i, story := range []string{"two_cards", "five_cards", "empty", "sixty", "five_cards"} {
+			rules, steps := replay(t, drawn[story])
+			if i == 1 {
+				steps[9].Entry.Expect = steps[8].Outcome()
+			}
+			r.Sections = append(r.Sections, Section{Title: `logs/"` + story + `" <&>.timeline`, Rules: rules, Steps: steps})
+		}
+		html := drawHTML(t, r)
+		for name, s := range map[string]browsertest.Screen{"light": desk, "dark": {Width: 1280, Height: 1000, Dark: true}, "phone": phone, "no_script": {Width: 1280, Height: 1000, NoScript: true}} {
+			p := b.Open(t, html, s)
+			if w := browsertest.Eval[int](p, `document.documentElement.scrollWidth`); w > s.Width {
+				t.Errorf("%s: %d pixels wide, on a screen of %d", name, w, s.Width)
+			}
+			if ids := browsertest.Eval[[]string](p, `[...document.querySelectorAll("[id]")].map((e) => e.id).filter((id, i, all) => all.indexOf(id) !== i)`); len(ids) > 0 {
+				t.Errorf("%s: elements share the ids %q", name, ids)
+			}
+			for i, title := range browsertest.Eval[[]string](p, `[...document.querySelectorAll("#contents a")].map((a) => a.textContent + ":" + document.querySelector(a.getAttribute("href")).textContent)`) {
+				if want := r.Sections[i].Title; title != want+":"+want {
+					t.Errorf("%s: the contents link %q, want %q", name, title, want)
+				}
+			}
+			p.Shoot(*shots, "sections_"+name)
+			if c := p.Complaints(); c != nil {
+				t.Errorf("%s: the page complains:\n%s", name, strings.Join(c, "\n"))
+			}
+		}
+
+		// state is what can be seen of the sections with events.
+		p := b.Open(t, html, desk)
+		state := func() []string {
+			p.T.Helper()
+			return browsertest.Eval[[]string](p, `[...document.querySelectorAll(".report")].filter((r) => r.querySelector(".view")).map((r) => [
+				r.querySelector(".view svg").getAttribute("viewBox"), r.querySelector(".axis").textContent, r.querySelector(".panel").textContent,
+				[...r.querySelectorAll("tbody tr, .mark")].filter((e) => e.checkVisibility()).length, r.querySelector(".count").textContent,
+				r.querySelector(".overview .window").getAttribute("x") + r.querySelector(".overview .window").getAttribute("width"),
+				r.querySelectorAll(".current").length].join("|"))`)
+		}
+		const second = `document.querySelectorAll(".report")[1]`
+		for _, test := range []struct {
+			name string
+			do   func()
+		}{
+			{"zoom", func() {
+				browsertest.Eval[any](p, second+`.querySelector(".view").focus()`)
+				p.Key("+")
+			}},
+			{"button", func() { browsertest.Eval[any](p, second+`.querySelector("[data-do=fit]").click()`) }},
+			{"panel", func() { browsertest.Eval[any](p, second+`.querySelector(".mark").focus()`) }},
+			{"arrow", func() { p.Key("End") }},
+			{"overview", func() {
+				browsertest.Eval[any](p, second+`.querySelector("[data-do=in]").click()`)
+				p.Click(p.Middle("#t2-picture-head ~ .overview svg"))
+			}},
+			{"filter", func() {
+				browsertest.Eval[any](p, `(() => { const s = `+second+`.querySelector("[data-filter=card]"); s.value = "delta"; s.dispatchEvent(new Event("change", {bubbles: true})) })()`)
+			}},
+			{"differs", func() {
+				browsertest.Eval[any](p, `(() => { for (const [name, value] of [["card", ""], ["which", "differs"]]) { const s = `+second+`.querySelector("[data-filter=" + name + "]"); s.value = value; s.dispatchEvent(new Event("change", {bubbles: true})) } })()`)
+			}},
+		} {
+			before := state()
+			test.do()
+			after := state()
+			for i := range before {
+				if (before[i] != after[i]) != (i == 1) {
+					t.Errorf("%s in the second section: the section %d is %q, before %q", test.name, i+1, after[i], before[i])
+				}
+			}
+		}
+		if rows := browsertest.Eval[[]string](p, `[...`+second+`.querySelectorAll("tbody tr")].filter((e) => e.checkVisibility()).map((e) => e.id)`); !slices.Equal(rows, []string{"t2-event-10"}) {
+			t.Errorf("what differs in the second section: %v", rows)
+		}
+		// From a row to the mark of the same section.
+		p.Click(p.Middle("#t5-event-3 a"))
+		p.Until(`document.activeElement.id === "t5-mark-3"`)
+		p.Key("ArrowRight")
+		if id := focused(p); id != "t5-mark-4" {
+			t.Errorf("the right arrow leads to %q", id)
+		}
+		// Only a section without differences has nothing to choose.
+		if off := browsertest.Eval[[]bool](p, `[...document.querySelectorAll("option[value=differs]")].map((o) => o.disabled)`); !slices.Equal(off, []bool{true, false, true, true}) {
+			t.Errorf("differences cannot be chosen: %v", off)
+		}
+		browsertest.Eval[any](p, `window.dispatchEvent(new Event("beforeprint"))`)
+		if ids := browsertest.Eval[[]string](p, `[...document.querySelectorAll("[id]")].map((e) => e.id).filter((id, i, all) => all.indexOf(id) !== i)`); len(ids) > 0 {
+			t.Errorf("printed, elements share the ids %q", ids)
+		}
+		if c := p.Complaints(); c != nil {
+			t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
+		}
+	})
+
 	t.Run("print", func(t *testing.T) {
 		html, events := page(t, "sixty")
 		p := b.Open(t, html, desk)
-		full := browsertest.Eval[float64](p, `document.querySelector("#view svg").width.baseVal.value`)
+		full := browsertest.Eval[float64](p, `document.querySelector(".view svg").width.baseVal.value`)
 		p.Call("Emulation.setEmulatedMedia", browsertest.Object{"media": "print"}, nil)
 		for _, id := range []string{"controls", "overview", "axis", "panel"} {
-			if browsertest.Eval[bool](p, `document.getElementById("`+id+`").checkVisibility()`) {
-				t.Errorf("#%s is printed", id)
+			if browsertest.Eval[bool](p, `document.querySelector(".`+id+`").checkVisibility()`) {
+				t.Errorf(".%s is printed", id)
 			}
 		}
 		if n := browsertest.Eval[int](p, `[...document.querySelectorAll("tbody tr")].filter(r => r.checkVisibility()).length`); n != events {
 			t.Errorf("%d rows are printed of %d events", n, events)
 		}
 		browsertest.Eval[any](p, `window.dispatchEvent(new Event("beforeprint"))`)
-		const shown = `[...document.querySelectorAll("#view svg")].map(s => s.viewBox.baseVal).map(v => [v.x, v.width])`
+		const shown = `[...document.querySelectorAll(".view svg")].map(s => s.viewBox.baseVal).map(v => [v.x, v.width])`
 		end := 0.0
 		for _, strip := range browsertest.Eval[[][2]float64](p, shown) {
 			if strip[0] > end {
@@ -533,7 +629,7 @@ func TestHTML_WorksInABrowser(t *testing.T) {
 		if end < full {
 			t.Errorf("the picture is printed up to %v, of %v", end, full)
 		}
-		if !browsertest.Eval[bool](p, `[...document.querySelectorAll("#view svg")].every(s => s.getScreenCTM().a * s.viewBox.baseVal.width > s.getBoundingClientRect().width - 2)`) {
+		if !browsertest.Eval[bool](p, `[...document.querySelectorAll(".view svg")].every(s => s.getScreenCTM().a * s.viewBox.baseVal.width > s.getBoundingClientRect().width - 2)`) {
 			t.Error("a strip does not fill its line")
 		}
 		p.Shoot(*shots, "print")

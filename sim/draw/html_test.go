@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"cvvrotation/rotation"
 	"cvvrotation/sim/must"
 )
 
@@ -28,19 +29,25 @@ func drawHTML(t rapid.TB, r Report) string {
 func TestHTML_HoldsForRandomTimelines(t *testing.T) {
 	hostile := rapid.SampledFrom(hostileCards)
 	rapid.Check(t, func(t *rapid.T) {
-		p := timelines(30).Draw(t, "timeline")
 		r := Report{
 			Title: hostile.Draw(t, "title"),
 			Intro: rapid.SliceOfN(hostile, 0, 3).Draw(t, "intro"),
 			Facts: []Fact{{hostile.Draw(t, "name"), hostile.Draw(t, "value")}},
-			Rules: p.rules,
-			Steps: p.steps,
 		}
-		for i := range r.Steps {
-			if rapid.Bool().Draw(t, "expects") {
-				r.Steps[i].Entry.Expect = r.Steps[i].Outcome()
-				r.Steps[i].Entry.Expect.Rotate = rapid.Bool().Draw(t, "rotate")
+		for range rapid.SampledFrom([]int{1, 1, 0, 2, 3}).Draw(t, "sections") {
+			p := timelines(30).Draw(t, "timeline")
+			for i := range p.steps {
+				if rapid.Bool().Draw(t, "expects") {
+					p.steps[i].Entry.Expect = p.steps[i].Outcome()
+					p.steps[i].Entry.Expect.Rotate = rapid.Bool().Draw(t, "rotate")
+				}
 			}
+			r.Sections = append(r.Sections, Section{
+				Title: hostile.Draw(t, "title"),
+				Intro: rapid.SliceOfN(hostile, 0, 2).Draw(t, "intro"),
+				Rules: p.rules,
+				Steps: p.steps,
+			})
 		}
 		html := drawHTML(t, r)
 		if drawHTML(t, r) != html {
@@ -56,10 +63,10 @@ func TestHTML_HoldsForRandomTimelines(t *testing.T) {
 }
 
 var (
-	pageElements = strings.Fields(`html head meta title style body header h1 p dl div dt dd main section h2 ul li a button span
+	pageElements = strings.Fields(`html head meta title style body header nav h1 p dl div dt dd main article section h2 h3 ol ul li a button span
 		table thead tbody tr th td time strong script svg defs path rect circle text g use label select option`)
 	pageAttributes = strings.Fields(`lang charset http-equiv content name class id hidden type aria-label aria-labelledby aria-live aria-hidden
-		role tabindex href data-do data-step scope datetime xmlns width height viewBox d x y rx cx cy r transform stroke-width value autocomplete preserveAspectRatio`)
+		role tabindex href data-do data-filter data-step scope datetime xmlns width height viewBox d x y rx cx cy r transform stroke-width value autocomplete preserveAspectRatio`)
 )
 
 // checkHTML checks what is true of every page.
@@ -71,11 +78,12 @@ func checkHTML(t rapid.TB, html string, r Report) {
 		}
 		html = strings.Replace(html, raw, "", 1)
 	}
-	html = strings.Replace(html, " hidden", ` hidden="true"`, 4)
+	html = strings.ReplaceAll(html, " hidden>", ` hidden="true">`)
 	html = strings.TrimPrefix(html, "<!DOCTYPE html>\n")
 	html = regexp.MustCompile(`(<meta [^>]*)>`).ReplaceAllString(html, "$1/>")
 	d := xml.NewDecoder(strings.NewReader(html))
-	var marks, differing, rows, sentences []string
+	var marks, differing, rows, sentences, named []string
+	ids := make(map[string]bool)
 	var sentence *strings.Builder
 	for {
 		token, err := d.Token()
@@ -97,9 +105,19 @@ func checkHTML(t rapid.TB, html string, r Report) {
 				}
 				attrs[a.Name.Local] = a.Value
 			}
-			if href, ok := attrs["href"]; ok && !strings.HasPrefix(href, "#") {
-				t.Fatalf("a link to %s", href)
+			if id, ok := attrs["id"]; ok {
+				if ids[id] {
+					t.Errorf("two elements have the id %s", id)
+				}
+				ids[id] = true
 			}
+			if href, ok := attrs["href"]; ok {
+				if !strings.HasPrefix(href, "#") {
+					t.Fatalf("a link to %s", href)
+				}
+				named = append(named, href[1:])
+			}
+			named = append(named, strings.Fields(attrs["aria-labelledby"])...)
 			switch {
 			case attrs["class"] == "mark", attrs["class"] == "mark differs":
 				marks = append(marks, attrs["id"]+" "+attrs["href"])
@@ -122,25 +140,38 @@ func checkHTML(t rapid.TB, html string, r Report) {
 			}
 		}
 	}
-	if len(marks) != len(r.Steps) || len(rows) != len(r.Steps) {
-		t.Fatalf("%d marks and %d rows of %d events", len(marks), len(rows), len(r.Steps))
+	for _, id := range named {
+		if !ids[id] {
+			t.Errorf("no element has the id %s", id)
+		}
 	}
-	for i, s := range r.Steps {
-		id := strconv.Itoa(i + 1)
-		if !slices.Contains(marks, "mark-"+id+" #event-"+id) || rows[i] != "event-"+id {
-			t.Errorf("event %s has no mark or no row", id)
+	n := 0
+	for i, section := range r.Sections {
+		in := ""
+		if len(r.Sections) > 1 {
+			in = prefix(i)
 		}
-		differs := len(s.Entry.Expect.Differences(s.Outcome())) > 0
-		if slices.Contains(differing, "mark-"+id) != differs {
-			t.Errorf("event %s differs: %v, and its mark does not say so", id, differs)
+		for i, s := range section.Steps {
+			mark, row := in+"mark-"+strconv.Itoa(i+1), in+"event-"+strconv.Itoa(i+1)
+			if !slices.Contains(marks, mark+" #"+row) || n >= len(rows) || rows[n] != row {
+				t.Fatalf("event %s has no mark or no row", row)
+			}
+			differs := len(s.Entry.Expect.Differences(s.Outcome())) > 0
+			if slices.Contains(differing, mark) != differs {
+				t.Errorf("event %s differs: %v, and its mark does not say so", row, differs)
+			}
+			want := section.Rules.Explain(s.Before, s.Entry.Event)
+			for _, d := range s.Entry.Expect.Differences(s.Outcome()) {
+				want += " ✗ Expected: " + d.Field + "=" + d.Want
+			}
+			if sentences[n] != want {
+				t.Errorf("event %s says %q, want %q", row, sentences[n], want)
+			}
+			n++
 		}
-		want := r.Rules.Explain(s.Before, s.Entry.Event)
-		for _, d := range s.Entry.Expect.Differences(s.Outcome()) {
-			want += " ✗ Expected: " + d.Field + "=" + d.Want
-		}
-		if sentences[i] != want {
-			t.Errorf("event %s says %q, want %q", id, sentences[i], want)
-		}
+	}
+	if len(marks) != n || len(rows) != n {
+		t.Fatalf("%d marks and %d rows of %d events", len(marks), len(rows), n)
 	}
 }
 
@@ -184,14 +215,14 @@ func TestHTML_RefusesTooManyEvents(t *testing.T) {
 	_, steps := replay(t, drawn["chain"])
 	steps = slices.Repeat(steps, MaxEvents/len(steps)+1)
 	var b strings.Builder
-	if err := HTML(&b, Report{Steps: steps}); !errors.Is(err, ErrTooMany) || b.Len() > 0 {
+	if err := HTML(&b, report("", rotation.Rules{}, steps)); !errors.Is(err, ErrTooMany) || b.Len() > 0 {
 		t.Errorf("HTML of %d events: %v, %d bytes written", len(steps), err, b.Len())
 	}
 }
 
 func TestHTML_ReturnsTheWritersError(t *testing.T) {
 	rules, steps := replay(t, drawn["chain"])
-	r := Report{Title: "chain", Rules: rules, Steps: steps}
+	r := report("chain", rules, steps)
 	size := len(drawHTML(t, r))
 	for _, after := range []int{0, size / 2, size - 1} {
 		if err := HTML(&cannotWrite{after}, r); !errors.Is(err, errCannotWrite) {

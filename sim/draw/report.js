@@ -1,12 +1,15 @@
 "use strict";
-(() => {
-  const view = document.getElementById("view");
-  if (!view) return; // a report without events
-  const panel = document.getElementById("panel");
-  const controls = document.getElementById("controls");
+// A section works by itself: all elements are found within root. To read a measure
+// after a change lays out the whole page again, so section itself only reads, show
+// changes, and resize gets the width from outside.
+function section(root) {
+  const view = root.querySelector(".view");
+  const panel = root.querySelector(".panel");
+  const controls = root.querySelector(".controls");
   const svg = view.querySelector("svg");
-  const overview = document.querySelector("#overview svg");
-  const axis = document.getElementById("axis");
+  const overview = root.querySelector(".overview svg");
+  const axis = root.querySelector(".axis");
+  const rows = root.querySelectorAll("tbody tr");
   const all = [...view.querySelectorAll(".mark")].sort((a, b) => number(a) - number(b));
   let marks = all; // that the filters let through
   const cards = view.querySelectorAll(".card");
@@ -27,11 +30,11 @@
   let x = 0, y = 0, scale = 1; // its corner in the picture, and pixels per unit
   let shown = null;
 
-  function number(mark) { return Number(mark.id.slice("mark-".length)); }
-  const rowOf = (mark) => document.getElementById("event-" + number(mark));
+  function number(mark) { return Number(mark.id.slice(mark.id.lastIndexOf("-") + 1)); }
+  const rowOf = (mark) => rows[number(mark) - 1];
   const middle = (mark) => mark.querySelector(".hit");
   const at = (mark) => ({ x: middle(mark).cx.baseVal.value, y: middle(mark).cy.baseVal.value });
-  const fitting = () => Math.min(1, view.clientWidth / full.width);
+  const fitting = () => Math.min(1, wide / full.width);
   const readable = () => (fitting() < 0.6 ? 0.8 : fitting()); // the scale at the beginning
   const least = () => Math.max(fitting(), 0.5); // smaller, no event can be told from the next
   const within = (n, low, high) => Math.max(low, Math.min(n, high));
@@ -84,10 +87,10 @@
     axis.replaceChildren(...labels);
   }
 
-  function resize() {
+  function resize(width) {
+    wide = width;
     scale = within(scale, least(), deepest);
     svg.style.width = "100%";
-    wide = view.clientWidth;
     // The same at every scale: what is below the view stays where it is.
     high = Math.min(bounds.height * readable(), Math.max(280, window.innerHeight * 0.75));
     svg.style.height = high + "px";
@@ -137,7 +140,7 @@
     }
     const part = (name) => document.createElementNS(svg.namespaceURI, name);
     const frame = part("rect");
-    frame.id = "window";
+    frame.classList.add("window");
     overview.setAttribute("viewBox", `0 ${bounds.y} ${full.width} ${bounds.height}`);
     overview.replaceChildren(...Object.entries(strokes).map(([kind, d]) => {
       const path = part("path");
@@ -164,7 +167,7 @@
   overview.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     const from = pointed(event);
-    grip = event.target.id === "window" ? { x: from.x - x, y: from.y - y } : { x: 0, y: 0 };
+    grip = event.target === overview.lastElementChild ? { x: from.x - x, y: from.y - y } : { x: 0, y: 0 };
     overview.setPointerCapture(event.pointerId);
     look(event);
   });
@@ -174,14 +177,9 @@
 
   // The filters.
 
-  const chosen = { card: document.getElementById("card"), which: document.getElementById("which") };
+  const chosen = { card: root.querySelector("[data-filter=card]"), which: root.querySelector("[data-filter=which]") };
   const cardOf = (row) => row.querySelector(".name").textContent;
-  const isOut = (n) => document.getElementById("event-" + n).classList.contains("out");
-  for (const name of new Set(all.map((mark) => cardOf(rowOf(mark))))) chosen.card.add(new Option(name));
-  for (const option of [...chosen.which.options].slice(1)) {
-    option.disabled = !document.querySelector("tbody ." + option.value);
-  }
-
+  const isOut = (n) => rows[n - 1].classList.contains("out");
   function filter() {
     const card = chosen.card.value, which = chosen.which.value;
     for (const row of all.map(rowOf)) {
@@ -196,16 +194,16 @@
       group.classList.toggle("out", !own);
       if (card !== "" && own) bounds = { y: box.y - 20, height: box.height + 30 };
     }
-    document.getElementById("count").textContent = marks.length < all.length ? `${marks.length} of ${all.length} events` : "";
+    root.querySelector(".count").textContent = marks.length < all.length ? `${marks.length} of ${all.length} events` : "";
     drawOverview();
-    resize();
+    resize(view.clientWidth);
     if (marks.length > 0 && marks.length < all.length) reveal(marks[0]);
   }
   controls.addEventListener("change", filter);
 
   // The panel.
 
-  function show(mark) {
+  function explain(mark) {
     if (mark === shown) return;
     for (const old of [shown, shown && rowOf(shown)]) old?.classList.remove("current");
     shown = mark;
@@ -271,12 +269,12 @@
   view.addEventListener("focusin", (event) => {
     const mark = event.target.closest(".mark");
     if (!mark) return;
-    show(mark);
+    explain(mark);
     reveal(mark);
   });
   view.addEventListener("pointerover", (event) => {
     const mark = event.target.closest(".mark");
-    if (mark && pointers.size === 0) show(mark);
+    if (mark && pointers.size === 0) explain(mark);
   });
   view.addEventListener("click", (event) => {
     const mark = event.target.closest(".mark");
@@ -284,7 +282,7 @@
     event.preventDefault();
     if (!dragged) go(mark);
   });
-  document.querySelector("tbody").addEventListener("click", (event) => {
+  root.querySelector("tbody").addEventListener("click", (event) => {
     const link = event.target.closest("a");
     if (!link) return;
     event.preventDefault();
@@ -349,7 +347,6 @@
   controls.addEventListener("click", (event) => {
     ({ in: () => zoom(1.4), out: () => zoom(1 / 1.4), fit })[event.target.dataset.do]?.();
   });
-  window.addEventListener("resize", resize);
 
   // On paper the whole picture is shown, cut into strips where it is wide.
   const strip = Math.min(full.width, 1300);
@@ -377,9 +374,27 @@
     render();
   });
 
-  controls.hidden = panel.hidden = axis.hidden = overview.parentNode.hidden = false;
-  view.classList.add("live");
-  drawOverview();
+  function show() {
+    for (const name of new Set(all.map((mark) => cardOf(rowOf(mark))))) chosen.card.add(new Option(name));
+    for (const option of [...chosen.which.options].slice(1)) {
+      option.disabled = !root.querySelector("tbody ." + option.value);
+    }
+    controls.hidden = panel.hidden = axis.hidden = overview.parentNode.hidden = false;
+    view.classList.add("live");
+    drawOverview();
+  }
+  return { view, show, resize, start: () => begin(readable()) };
+}
+
+(() => {
+  const roots = [...document.querySelectorAll(".report")].filter((root) => root.querySelector(".view"));
+  const sections = roots.map(section);
+  const resize = () => {
+    const widths = sections.map(({ view }) => view.clientWidth);
+    sections.forEach((s, i) => s.resize(widths[i]));
+  };
+  for (const s of sections) s.show();
   resize();
-  begin(readable());
+  for (const s of sections) s.start();
+  window.addEventListener("resize", resize);
 })();

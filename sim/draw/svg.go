@@ -11,10 +11,9 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
-	"cvvrotation/sim"
 )
 
-// MaxEvents is how many events one picture holds.
+// MaxEvents is how many events the picture of one section holds.
 const MaxEvents = 2000
 
 // ErrTooMany is more events than one picture holds.
@@ -42,28 +41,43 @@ const (
 	baselineDrop = 4.0    // from the middle of a small text to its baseline
 )
 
-// SVG draws the steps, in their order of delivery, as one picture: a lane a card,
-// and time from left to right. Time is to scale where things happen, and quiet
-// gaps are cut out. The picture needs no script, font or other file, and suits
-// light and dark. The error wraps ErrTooMany, or is the writer's; in the first
-// case nothing is written.
-func SVG(w io.Writer, title string, rules rotation.Rules, steps []sim.Step) error {
-	if len(steps) > MaxEvents {
-		return fmt.Errorf("draw: %d events: %w", len(steps), ErrTooMany)
+// SVG draws the report's sections as one picture: a lane a card, and time from left
+// to right. Time is to scale where things happen, and quiet gaps are cut out. Several
+// sections lie below each other, each with its title, its lanes and a time axis of its
+// own. Of the report, the title and the sections' titles, rules and steps are drawn.
+// The picture needs no script, font or other file, and suits light and dark. The error
+// wraps ErrTooMany, or is the writer's; in the first case nothing is written.
+func SVG(w io.Writer, r Report) error {
+	if err := r.check(); err != nil {
+		return err
 	}
-	p := newPicture(title, rules, steps, false)
 	out := &svgWriter{w: bufio.NewWriter(w)}
-	p.write(out)
+	if len(r.Sections) > 1 {
+		newSheet(r).write(out)
+	} else {
+		var s Section
+		if len(r.Sections) == 1 {
+			s = r.Sections[0]
+		}
+		newPicture(s, pictureOptions{title: r.Title}).write(out)
+	}
 	if err := out.w.Flush(); err != nil {
 		return fmt.Errorf("draw: %w", err)
 	}
 	return nil
 }
 
-// picture is everything that is drawn, at its place.
+// pictureOptions say what is around a picture.
+type pictureOptions struct {
+	title    string   // of a picture that is not in a page
+	inPage   bool     // a page has the title, the legend and the styles already
+	prefix   string   // of all ids; default none
+	previous *picture // above this one: its legend is not repeated; default none
+}
+
+// picture is everything that is drawn of a section, at its place.
 type picture struct {
-	inPage  bool   // a page has the title, the legend and the styles already
-	title   string // of a picture on its own
+	pictureOptions
 	rules   rotation.Rules
 	summary string
 	axis    *axis
@@ -82,9 +96,11 @@ type picture struct {
 	top, bottom, daysY float64 // of the lanes; of the nearest row of days
 }
 
-func newPicture(title string, rules rotation.Rules, steps []sim.Step, inPage bool) *picture {
-	p := &picture{inPage: inPage, title: printable(title, 80), rules: rules, summary: summarize(steps), axis: newAxis()}
-	p.lanes = newLanes(rules, steps, p.axis)
+func newPicture(s Section, o pictureOptions) *picture {
+	rules := s.Rules
+	p := &picture{pictureOptions: o, rules: rules, summary: summarize(s.Steps), axis: newAxis()}
+	p.title = printable(o.title, 80)
+	p.lanes = newLanes(rules, s.Steps, p.axis)
 
 	left := margin
 	for _, l := range p.lanes {
@@ -113,7 +129,12 @@ func newPicture(title string, rules rotation.Rules, steps []sim.Step, inPage boo
 	y := margin / 2
 	if !p.inPage {
 		y = margin + 14 + 22 // the title and the summary
-		p.legend, y = layLegend(p.legendItems(), y+10, min(p.width, legendWidth))
+		p.legend = p.legendItems()
+		if p.repeatsLegend() {
+			y += 4
+		} else {
+			y = layLegend(p.legend, y+10, min(p.width, legendWidth))
+		}
 	}
 	dayRows := hang(p.days, len(p.days))
 	y += 10 + float64(max(0, dayRows-1))*dayStep
@@ -194,11 +215,22 @@ func (p *picture) write(o *svgWriter) {
 		o.f(">\n")
 	} else {
 		o.f(` role="img" aria-labelledby="title desc">` + "\n")
-		o.f(`<title id="title">%v</title>`+"\n", p.title)
-		o.f(`<desc id="desc">%v %v Time (UTC) runs from left to right; quiet gaps are cut out, and events too close to be told apart are moved apart. Each mark has a title that explains it.</desc>`+"\n", guardWords(p.rules), p.summary)
+		p.writeTitle(o)
 		o.w.WriteString("<style>" + styleSheet + "</style>\n")
 	}
-	o.f(`<defs><path id="tear" class="torn" d="`)
+	p.writeDrawing(o)
+	o.f("</svg>\n")
+}
+
+// writeTitle writes the title and the description for those who hear the picture.
+func (p *picture) writeTitle(o *svgWriter) {
+	o.f(`<title id="%vtitle">%v</title>`+"\n", p.prefix, p.title)
+	o.f(`<desc id="%vdesc">%v %v Time (UTC) runs from left to right; quiet gaps are cut out, and events too close to be told apart are moved apart. Each mark has a title that explains it.</desc>`+"\n",
+		p.prefix, guardWords(p.rules), p.summary)
+}
+
+func (p *picture) writeDrawing(o *svgWriter) {
+	o.f(`<defs><path id="%vtear" class="torn" d="`, p.prefix)
 	for side := range 2 {
 		x := float64(side)*6 - 3
 		o.f("M%v,%v", x, p.top)
@@ -212,15 +244,16 @@ func (p *picture) write(o *svgWriter) {
 	if !p.inPage {
 		o.f(`<text class="heading" x="%v" y="%v">%v</text>`+"\n", margin, margin+14, p.title)
 		o.f(`<text class="muted" x="%v" y="%v">%v</text>`+"\n", margin, margin+14+22, p.summary)
-		for _, item := range p.legend {
-			item.write(o)
+		if !p.repeatsLegend() {
+			for _, item := range p.legend {
+				item.write(o)
+			}
 		}
 	}
 	p.writeAxis(o)
 	for _, l := range p.lanes {
 		l.write(o, p)
 	}
-	o.f("</svg>\n")
 }
 
 // writeAxis draws the days, the breaks, and the ticks with their labels.
@@ -248,7 +281,7 @@ func (p *picture) writeAxis(o *svgWriter) {
 	}
 	for _, b := range p.axis.breaks {
 		x := (b.from + b.to) / 2
-		o.f(`<use href="#tear" x="%v"/>`, x)
+		o.f(`<use href="#%vtear" x="%v"/>`, p.prefix, x)
 		o.f(`<text class="mono muted middle" x="%v" y="%v">%v</text>`+"\n", x, p.top-6, b.label)
 	}
 }
@@ -345,7 +378,7 @@ func (e laneEvent) write(o *svgWriter, p *picture, y float64) {
 		if len(differences(e.step)) > 0 {
 			class, label = "mark differs", label+", not as expected"
 		}
-		o.f(`<a id="mark-%[1]v" class="%[2]v" href="#event-%[1]v" tabindex="0" aria-label="%[3]v">`, e.serial+1, class, label)
+		o.f(`<a id="%[4]vmark-%[1]v" class="%[2]v" href="#%[4]vevent-%[1]v" tabindex="0" aria-label="%[3]v">`, e.serial+1, class, label, p.prefix)
 	}
 	o.f(`<g class="%v" data-step="%v"><title>%v  %v: %v</title>`, class, e.serial,
 		event.At().Format(time.RFC3339Nano), printable(e.step.Entry.Card, 64), p.rules.Explain(e.step.Before, event))
@@ -457,9 +490,14 @@ func (p *picture) legendItems() []legendItem {
 	}})
 }
 
+// repeatsLegend reports whether the previous picture has the same legend.
+func (p *picture) repeatsLegend() bool {
+	return p.previous != nil && slices.EqualFunc(p.legend, p.previous.legend, func(a, b legendItem) bool { return a.words == b.words })
+}
+
 // layLegend gives the items their places, in lines from y on, and returns where
 // they end.
-func layLegend(items []legendItem, y, width float64) ([]legendItem, float64) {
+func layLegend(items []legendItem, y, width float64) float64 {
 	x := margin
 	y += legendStep / 2
 	for i := range items {
@@ -471,5 +509,5 @@ func layLegend(items []legendItem, y, width float64) ([]legendItem, float64) {
 		item.x, item.y = x, y
 		x += w + 16
 	}
-	return items, y + legendStep/2
+	return y + legendStep/2
 }

@@ -23,7 +23,7 @@ import (
 func drawSVG(t rapid.TB, title string, rules rotation.Rules, steps []sim.Step) string {
 	t.Helper()
 	var b strings.Builder
-	must.Do(t, SVG(&b, title, rules, steps))
+	must.Do(t, SVG(&b, report(title, rules, steps)))
 	return b.String()
 }
 
@@ -33,28 +33,65 @@ func TestSVG_EqualsGoldenFile(t *testing.T) {
 			rules, steps := replay(t, story)
 			drawing := drawSVG(t, strings.ReplaceAll(name, "_", " "), rules, steps)
 			golden(t, name+".svg", drawing)
-			checkSVG(t, drawing, rules, steps)
+			checkSVG(t, drawing, Section{Rules: rules, Steps: steps})
 		})
 	}
 }
 
 func TestSVG_HoldsForRandomTimelines(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := timelines(40).Draw(t, "timeline")
-		title := rapid.SampledFrom(hostileCards).Draw(t, "title")
-		drawing := drawSVG(t, title, p.rules, p.steps)
-		checkSVG(t, drawing, p.rules, p.steps)
-		if drawSVG(t, title, p.rules, p.steps) != drawing {
+		r := Report{Title: rapid.SampledFrom(hostileCards).Draw(t, "title")}
+		for range rapid.SampledFrom([]int{1, 1, 2, 3}).Draw(t, "sections") {
+			p := timelines(40).Draw(t, "timeline")
+			r.Sections = append(r.Sections, Section{Title: rapid.SampledFrom(hostileCards).Draw(t, "title"), Rules: p.rules, Steps: p.steps})
+		}
+		var first, second strings.Builder
+		must.Do(t, SVG(&first, r))
+		must.Do(t, SVG(&second, r))
+		checkSVG(t, first.String(), r.Sections...)
+		if first.String() != second.String() {
 			t.Error("the same steps gave another drawing")
 		}
 	})
+}
+
+// TestSVG_SeveralSectionsShareALegend: the legend is drawn once, unless the guards differ.
+func TestSVG_SeveralSectionsShareALegend(t *testing.T) {
+	rules, steps := replay(t, drawn["three_pm"])
+	other, _ := replay(t, "rules guard=5m")
+	for name, test := range map[string]struct {
+		rules []rotation.Rules
+		want  int
+	}{
+		"same guard":  {[]rotation.Rules{rules, rules, rules}, 1},
+		"other guard": {[]rotation.Rules{rules, other, rules}, 3},
+		"first twice": {[]rotation.Rules{rules, rules, other}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Report{Title: name}
+			for i, rules := range test.rules {
+				r.Sections = append(r.Sections, Section{Title: fmt.Sprint("file ", i+1), Rules: rules, Steps: steps})
+			}
+			var b strings.Builder
+			must.Do(t, SVG(&b, r))
+			if n := strings.Count(b.String(), ">quiet time cut out<"); n != test.want {
+				t.Errorf("%d legends, want %d", n, test.want)
+			}
+			for _, s := range r.Sections {
+				if !strings.Contains(b.String(), ">"+s.Title+"</text>") {
+					t.Errorf("no heading %s", s.Title)
+				}
+			}
+		})
+	}
 }
 
 // element is an element of a drawing.
 type element struct {
 	name     string
 	attrs    map[string]string
-	text     string // with that of the elements within
+	text     string  // with that of the elements within
+	below    float64 // how far the sections above move it down
 	children []*element
 }
 
@@ -80,6 +117,15 @@ func (e *element) child(name string) *element {
 	return nil
 }
 
+// all returns the elements within e, in order.
+func (e *element) all() []*element {
+	var all []*element
+	for _, c := range e.children {
+		all = append(append(all, c), c.all()...)
+	}
+	return all
+}
+
 // parse reads all elements of a drawing, in order.
 func parse(t rapid.TB, drawing string) []*element {
 	t.Helper()
@@ -102,6 +148,10 @@ func parse(t rapid.TB, drawing string) []*element {
 			if len(open) > 0 {
 				parent := open[len(open)-1]
 				parent.children = append(parent.children, e)
+				e.below = parent.below
+			}
+			if e.attrs["role"] == "img" && e.name == "g" {
+				fmt.Sscanf(e.attrs["transform"], "translate(0,%g)", &e.below)
 			}
 			all, open = append(all, e), append(open, e)
 		case xml.EndElement:
@@ -115,7 +165,7 @@ func parse(t rapid.TB, drawing string) []*element {
 }
 
 // checkSVG checks what is true of every drawing.
-func checkSVG(t rapid.TB, drawing string, rules rotation.Rules, steps []sim.Step) {
+func checkSVG(t rapid.TB, drawing string, sections ...Section) {
 	t.Helper()
 	for _, r := range drawing {
 		if r != '\n' && (!unicode.IsPrint(r) || r == unicode.ReplacementChar) {
@@ -128,9 +178,10 @@ func checkSVG(t rapid.TB, drawing string, rules rotation.Rules, steps []sim.Step
 		}
 	}
 	known := []string{"svg", "title", "desc", "style", "defs", "path", "rect", "text", "g", "use", "circle"}
-	marks, arrows, tags := make([]*element, len(steps)), make([]*element, len(steps)), make([]*element, len(steps))
-	var texts []*element
-	for _, e := range parse(t, drawing) {
+	all := parse(t, drawing)
+	var texts, pictures []*element
+	ids := make(map[string]bool)
+	for _, e := range all {
 		if !slices.Contains(known, e.name) {
 			t.Errorf("element <%s>", e.name)
 		}
@@ -139,9 +190,37 @@ func checkSVG(t rapid.TB, drawing string, rules rotation.Rules, steps []sim.Step
 				t.Errorf("<%s> has %s", e.name, attr)
 			}
 		}
+		if id, ok := e.attrs["id"]; ok && ids[id] {
+			t.Errorf("two elements have the id %s", id)
+		} else if ok {
+			ids[id] = true
+		}
 		if e.name == "text" {
 			texts = append(texts, e)
 		}
+		if e.attrs["role"] == "img" {
+			pictures = append(pictures, e)
+		}
+	}
+	for _, e := range all {
+		if href, ok := e.attrs["href"]; ok && !ids[strings.TrimPrefix(href, "#")] {
+			t.Errorf("<%s> uses %s, which is no element", e.name, href)
+		}
+	}
+	if len(pictures) != len(sections) {
+		t.Fatalf("%d pictures of %d sections", len(pictures), len(sections))
+	}
+	for i, s := range sections {
+		checkPicture(t, pictures[i], s.Rules, s.Steps)
+	}
+	checkTexts(t, drawing, texts)
+}
+
+// checkPicture checks the marks, arrows and tags of one picture.
+func checkPicture(t rapid.TB, picture *element, rules rotation.Rules, steps []sim.Step) {
+	t.Helper()
+	marks, arrows, tags := make([]*element, len(steps)), make([]*element, len(steps)), make([]*element, len(steps))
+	for _, e := range picture.all() {
 		step, drawn := e.attrs["data-step"]
 		if !drawn {
 			continue
@@ -179,7 +258,6 @@ func checkSVG(t rapid.TB, drawing string, rules rotation.Rules, steps []sim.Step
 			t.Errorf("step %d, %v: arrow drawn is %v, want %v", i, s.Decision, got, want)
 		}
 	}
-	checkTexts(t, drawing, texts)
 }
 
 // box is where a text is.
@@ -216,6 +294,7 @@ func checkTexts(t rapid.TB, drawing string, texts []*element) {
 			}
 			b.left, b.right, b.top, b.bottom = x, x+w, y-size*3/4, y+size/4
 		}
+		b.top, b.bottom = b.top+e.below, b.bottom+e.below
 		if b.left < 0 || b.top < 0 || b.right > width || b.bottom > height {
 			t.Errorf("%q is at %+v, outside of %v by %v", e.text, b, width, height)
 		}
@@ -304,7 +383,7 @@ func TestSVG_RefusesTooManyEvents(t *testing.T) {
 		steps = append(steps, s)
 	}
 	var b strings.Builder
-	if err := SVG(&b, "", rules, steps); !errors.Is(err, ErrTooMany) || b.Len() > 0 {
+	if err := SVG(&b, report("", rules, steps)); !errors.Is(err, ErrTooMany) || b.Len() > 0 {
 		t.Errorf("SVG of %d events: %v, %d bytes written", len(steps), err, b.Len())
 	}
 	if drawing := drawSVG(t, "all", rules, steps[:MaxEvents]); len(drawing) > 2<<20 {
@@ -316,7 +395,7 @@ func TestSVG_ReturnsTheWritersError(t *testing.T) {
 	rules, steps := replay(t, drawn["chain"])
 	size := len(drawSVG(t, "chain", rules, steps))
 	for _, after := range []int{0, size / 2, size - 1} {
-		if err := SVG(&cannotWrite{after}, "chain", rules, steps); !errors.Is(err, errCannotWrite) {
+		if err := SVG(&cannotWrite{after}, report("chain", rules, steps)); !errors.Is(err, errCannotWrite) {
 			t.Errorf("SVG to a writer that fails after %d bytes: %v", after, err)
 		}
 	}
@@ -329,7 +408,7 @@ func TestSVG_LegendNamesDottedStubs(t *testing.T) {
 	for story, want := range map[string]string{"five_cards": slot, "sixty": stub} {
 		rules, steps := replay(t, drawn[story])
 		var b strings.Builder
-		must.Do(t, SVG(&b, story, rules, steps))
+		must.Do(t, SVG(&b, report(story, rules, steps)))
 		if got := b.String(); !strings.Contains(got, want) || strings.Contains(got, slot) == strings.Contains(got, stub) {
 			t.Errorf("%s: the legend does not have %s alone", story, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"cvvrotation/rotation"
 	"cvvrotation/sim"
 	"cvvrotation/sim/check"
 	"cvvrotation/sim/draw"
@@ -46,17 +47,18 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	fact("unwritten", strings.Join(x.Unwritten, "\n"))
 	fact("the host", strings.Join(x.Journal, "\n"))
 	if r.found != nil && !r.found.FromState {
-		page.Steps, _ = replay(x.Timeline) // what it refuses is in the timeline
-		if last := len(page.Steps) - 1; last >= 0 && r.found.Outcome.Refused == 0 {
-			page.Steps[last].Entry.Expect = answer(r.found.Outcome)
+		rules, steps, _ := replay(x.Timeline) // what it refuses is in the timeline
+		if last := len(steps) - 1; last >= 0 && r.found.Outcome.Refused == 0 {
+			steps[last].Entry.Expect = answer(r.found.Outcome)
 		}
+		page.Sections = []draw.Section{{Rules: rules, Steps: steps}}
 	}
 	return draw.HTML(w, page)
 }
 
 // replay decides the events of a failure's timeline by package rotation, up to an
 // event that it refuses, and counts those that differ from what the timeline expects.
-func replay(source string) (steps []sim.Step, differing int) {
+func replay(source string) (rules rotation.Rules, steps []sim.Step, differing int) {
 	reader := timeline.NewReader(strings.NewReader(source), "failure")
 	rules, err := reader.Rules()
 	for r := sim.NewReplay(rules); err == nil; {
@@ -66,14 +68,14 @@ func replay(source string) (steps []sim.Step, differing int) {
 		}
 		var step sim.Step
 		if step, err = r.Apply(entry); err != nil {
-			return steps, differing + 1
+			return rules, steps, differing + 1
 		}
 		if len(entry.Expect.Differences(step.Outcome())) > 0 {
 			differing++
 		}
 		steps = append(steps, step)
 	}
-	return steps, differing
+	return rules, steps, differing
 }
 
 // answer returns an outcome as the expectation of a timeline.

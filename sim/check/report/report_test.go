@@ -94,7 +94,7 @@ func TestReplay_CountsWhatPackageRotationDecidesOtherwise(t *testing.T) {
 		{"refused", "2026-11-22T15:00:00Z A forced => rotate=true\n+1m A set_interval interval=1m => rotate=false", 1, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if steps, differing := replay(test.events); len(steps) != test.steps || differing != test.differing {
+			if _, steps, differing := replay(test.events); len(steps) != test.steps || differing != test.differing {
 				t.Errorf("%d steps, %d differing, want %d and %d", len(steps), differing, test.steps, test.differing)
 			}
 		})

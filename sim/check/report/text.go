@@ -138,7 +138,7 @@ func (r *Report) cardFailure(w io.Writer) {
 	}
 	row("replay", x.Replay)
 	if x.File != "" {
-		_, differing := replay(x.Timeline)
+		_, _, differing := replay(x.Timeline)
 		row("verify", fmt.Sprintf("cvvsim verify %s   (package rotation: %s)", x.File, choose(differing == 0, "no difference", fmt.Sprint(differing, " differing"))))
 	}
 	row("reproduce", x.Reproduce)
