@@ -104,12 +104,17 @@ func benchPostgres(b *testing.B) {
 		b.Run("relay", func(b *testing.B) {
 			s := must.Get(postgres.Open(b.Context(), url, postgres.Options{}))(b)
 			defer s.Close()
+			var wal string
+			var bytes float64
 			for b.Loop() {
 				b.StopTimer()
 				fill()
+				must.Do(b, conn.QueryRow(b.Context(), "SELECT pg_current_wal_lsn()::text").Scan(&wal))
 				b.StartTimer()
 				deliver(b, s, *benchEvents)
 			}
+			must.Do(b, conn.QueryRow(b.Context(), "SELECT pg_current_wal_lsn() - $1::text::pg_lsn", wal).Scan(&bytes))
+			b.ReportMetric(bytes/float64(*benchEvents), "WAL-bytes/event")
 			reportEvents(b)
 		})
 		b.Run("two-statements", func(b *testing.B) {

@@ -30,12 +30,13 @@ const (
 	CallStats
 	CallListWaiting
 	CallListEvents
+	CallListCardEvents
 )
 
 // Op is a call that is about to begin.
 type Op struct {
 	Call Call
-	Card string // of Update and Card
+	Card string // of Update, Card and ListCardEvents
 	Key  string // of Update
 }
 

@@ -100,6 +100,18 @@ func (s *Store) ListEvents(ctx context.Context, after int64, limit int) (events 
 	return events, err
 }
 
+// ListCardEvents implements store.Cards. It scans all events.
+func (s *Store) ListCardEvents(ctx context.Context, card string, before int64, limit int) (events []store.Queued, err error) {
+	err = s.do(ctx, Op{Call: CallListCardEvents, Card: card}, func() {
+		for i := len(s.log) - 1; i >= 0 && len(events) < limit; i-- {
+			if e := &s.log[i]; e.Card == card && e.Number < before && !e.pruned {
+				events = append(events, e.copy())
+			}
+		}
+	})
+	return events, err
+}
+
 // DeleteUndelivered implements store.Outbox.
 func (s *Store) DeleteUndelivered(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = s.do(ctx, Op{Call: CallDeleteUndelivered}, func() {

@@ -175,6 +175,12 @@ type Cards interface {
 	// after the given id.
 	ListCards(ctx context.Context, after string, limit int) ([]Card, error)
 
+	// ListCardEvents returns up to limit events of the card whose Number is less
+	// than before, whatever their status, newest first. Deleted events are left
+	// out, and an unknown card has none. A store finds delivered and parked events
+	// by an index; it may scan those that wait.
+	ListCardEvents(ctx context.Context, card string, before int64, limit int) ([]Queued, error)
+
 	// DeleteExpired deletes up to limit answers that have expired, and up to
 	// limit events that were delivered before the given instant. It returns
 	// how many rows it deleted.

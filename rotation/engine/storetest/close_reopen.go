@@ -49,6 +49,10 @@ var calls = []struct {
 		return s.RecordDeliveries(ctx, []store.Delivery{{Position: 2, Status: store.StatusDelivered}})
 	}},
 	{"ListEvents", false, func(ctx context.Context, s store.Store) error { _, err := s.ListEvents(ctx, 0, 10); return err }},
+	{"ListCardEvents", false, func(ctx context.Context, s store.Store) error {
+		_, err := s.ListCardEvents(ctx, "a", 10, 10)
+		return err
+	}},
 	{"Requeue", true, func(ctx context.Context, s store.Store) error { _, err := s.Requeue(ctx, 1, 10); return err }},
 }
 

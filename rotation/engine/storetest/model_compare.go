@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -125,6 +126,17 @@ func (m *model) compare(rt *rapid.T) {
 	gotLog, err := m.ListEvents(m.ctx, m.start, 10_000)
 	m.must(err)
 	m.same("ListEvents", gotLog, log)
+	for _, id := range m.ids() {
+		var history []store.Queued
+		for _, e := range slices.Backward(log) {
+			if e.Card == id {
+				history = append(history, e)
+			}
+		}
+		got, err := m.ListCardEvents(m.ctx, id, math.MaxInt64, 10_000)
+		m.must(err)
+		m.same("ListCardEvents", got, history)
+	}
 	gotPending, err := m.ListWaiting(m.ctx, 10_000, nil)
 	m.must(err)
 	m.same("ListWaiting", gotPending, pending)

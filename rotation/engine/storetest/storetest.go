@@ -35,6 +35,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("claims", func(t *testing.T) { alone(t, open, claimTests) })
 	t.Run("lists", func(t *testing.T) { alone(t, open, listTests) })
 	t.Run("outbox", func(t *testing.T) { alone(t, open, outboxTests) })
+	t.Run("histories", func(t *testing.T) { alone(t, open, historyTests) })
 	t.Run("close and reopen", func(t *testing.T) { alone(t, open, closeTests) })
 	t.Run("random histories", func(t *testing.T) { histories(t, open) })
 }

@@ -50,4 +50,8 @@ func TestQueryPlans_UseIndexes(t *testing.T) {
 	if !strings.Contains(plan, "Index Scan using outbox_pkey") || !strings.Contains(plan, "hashed SubPlan") || strings.Contains(plan, "Sort") {
 		t.Errorf("plan of the scan for waiting events:\n%s", plan)
 	}
+	plan = explain(cardEventsSQL(20), "card", int64(7))
+	if !strings.Contains(plan, "Index Scan Backward using settled_card") || strings.Contains(plan, "Seq Scan on settled") {
+		t.Errorf("plan of a card's events:\n%s", plan)
+	}
 }

@@ -72,3 +72,40 @@ func (s *Store) ListEvents(ctx context.Context, after int64, limit int) (events 
 	})
 	return events, err
 }
+
+// ListCardEvents implements store.Cards. It scans the outbox, which is small unless
+// delivery is falling behind or there is no relay. One scan runs at a time, so that
+// histories never take the connections of claims and the relay.
+func (s *Store) ListCardEvents(ctx context.Context, card string, before int64, limit int) (events []store.Queued, err error) {
+	if limit <= 0 {
+		return nil, ctx.Err()
+	}
+	select {
+	case s.scanning <- struct{}{}:
+		defer func() { <-s.scanning }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	err = s.with(ctx, s.background, "list a card's events", func(conn *pgxpool.Conn) error {
+		rows, err := conn.Query(ctx, cardEventsSQL(limit), card, before)
+		if err != nil {
+			return err
+		}
+		events, err = readEvents(rows)
+		return err
+	})
+	return events, err
+}
+
+// cardEventsSQL returns the statement that lists a card's events. It is one statement,
+// since an event may move from one table to the other meanwhile.
+func cardEventsSQL(limit int) string {
+	n := strconv.Itoa(limit)
+	return `
+		(SELECT position, card, number, at, status::int, attempts, failure, payload FROM settled
+		 WHERE card = $1 AND number < $2 ORDER BY number DESC LIMIT ` + n + `)
+		UNION ALL
+		(SELECT position, card, number, at, 0, attempts, failure, payload FROM outbox
+		 WHERE card = $1 AND number < $2 ORDER BY number DESC LIMIT ` + n + `)
+		ORDER BY 3 DESC LIMIT ` + n
+}

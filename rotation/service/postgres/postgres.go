@@ -58,6 +58,7 @@ type Store struct {
 	database               string      // its identity: see identitySQL
 	cursor                 claimCursor
 	outboxMark             lowWaterMark
+	scanning               chan struct{} // holds an element while a scan of the outbox for one card runs
 
 	mu     sync.Mutex
 	closed bool
@@ -80,7 +81,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.Connections < 0 || o.BackgroundConnections < 0 {
 		return nil, errors.New("postgres: Connections and BackgroundConnections must not be negative")
 	}
-	s := &Store{clock: o.Clock, timer: clock.New(), leases: make(map[*lease]struct{})}
+	s := &Store{clock: o.Clock, timer: clock.New(), leases: make(map[*lease]struct{}), scanning: make(chan struct{}, 1)}
 	var err error
 	if s.foreground, err = newPool(url, o, cmp.Or(o.Connections, 8)); err != nil {
 		return nil, err

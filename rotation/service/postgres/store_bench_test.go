@@ -162,3 +162,29 @@ func oneUpdate(b *testing.B, conn *pgx.Conn) {
 		return err
 	}))
 }
+
+// BenchmarkListCardEvents lists the newest 20 events of a card among 700,000 settled
+// ones, with few and with many events waiting.
+func BenchmarkListCardEvents(b *testing.B) {
+	url := benchServer(b).Database(b)
+	must.Do(b, Migrate(b.Context(), url, Options{}))
+	conn := connect(b, url)
+	exec := func(sql string, args ...any) { must.Get(conn.Exec(b.Context(), sql, args...))(b) }
+	exec(`INSERT INTO settled (position, settled, number, at, attempts, status, card, failure, payload)
+		SELECT i, i, 1 + i / 100000, i, 0, 1, md5((i % 100000)::text), '', $1 FROM generate_series(1, 700000) AS i`, make([]byte, benchPayload))
+	s := open(b, url, Options{})
+	for _, waiting := range []int{100, 1_000_000} {
+		exec("TRUNCATE outbox")
+		exec("INSERT INTO outbox (number, at, card, payload) SELECT 9, i, md5((i % 100000)::text), $2 FROM generate_series(1, $1::int) AS i", waiting, make([]byte, benchPayload))
+		exec("VACUUM ANALYZE outbox, settled")
+		var card string
+		must.Do(b, conn.QueryRow(b.Context(), "SELECT md5('77')").Scan(&card))
+		b.Run(fmt.Sprintf("waiting=%d", waiting), func(b *testing.B) {
+			for b.Loop() {
+				if events := must.Get(s.ListCardEvents(b.Context(), card, 10, 20))(b); len(events) < 7 {
+					b.Fatalf("%d events", len(events))
+				}
+			}
+		})
+	}
+}

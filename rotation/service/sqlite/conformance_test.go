@@ -10,7 +10,25 @@ import (
 
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/engine/storetest"
+	"cvvrotation/sim/must"
 )
+
+// A card's settled events come from their index, in order. Those that wait are scanned,
+// by the index of waiting events, and sorted.
+func TestQueryPlans_CardEventsUseTheirIndex(t *testing.T) {
+	s := mustOpen(t, tempFile(t), nil)
+	var steps []string
+	must.Do(t, s.writer.query(t.Context(), func(r *row) error {
+		steps = append(steps, r.values[3].(string))
+		return nil
+	}, "EXPLAIN QUERY PLAN "+selectCardEvents, "card", int64(7), int64(20)))
+	plan := strings.Join(steps, "\n")
+	for _, want := range []string{"SEARCH event USING INDEX event_card (card=? AND number<?)", "SCAN event USING INDEX event_waiting"} {
+		if !strings.Contains(plan, want) {
+			t.Errorf("no step %q in\n%s", want, plan)
+		}
+	}
+}
 
 func TestStore_MeetsTheContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, clk clock.Clock) (store.Store, func() store.Store) {

@@ -174,3 +174,25 @@ func oneByOne(b *testing.B, callers int, rotate func(id string) error) {
 	}
 	report(b, b.N)
 }
+
+// BenchmarkListCardEvents lists the newest 20 events of a card, with few and with many
+// events waiting among those of the fleet.
+func BenchmarkListCardEvents(b *testing.B) {
+	for _, waiting := range []int{100, fleet} {
+		b.Run(fmt.Sprintf("waiting=%d", waiting), func(b *testing.B) {
+			s := filled(b, filepath.Join(b.TempDir(), "cards.db"))
+			must.Do(b, s.submit(s.others, newRequest(b.Context(), nil, func(c *conn, _ *request) error {
+				return c.script(context.Background(), fmt.Sprintf(`
+					INSERT INTO event (card, number, at, status, since, attempts, failure, payload)
+						SELECT card.id, k.value, 1, 1, 1, 0, '', zeroblob(%[1]d) FROM json_each('[1,2,3,4,5,6,7]') AS k, card ORDER BY k.value, due;
+					INSERT INTO event (card, number, at, status, since, attempts, failure, payload)
+						SELECT id, 8, 1, 0, 1, 0, '', zeroblob(%[1]d) FROM card ORDER BY due LIMIT %[2]d`, payload, waiting))
+			})))
+			for b.Loop() {
+				if events := must.Get(s.ListCardEvents(b.Context(), cardID(77), 10, 20))(b); len(events) < 7 {
+					b.Fatalf("%d events", len(events))
+				}
+			}
+		})
+	}
+}

@@ -123,6 +123,14 @@ func (o *observed) ListCards(ctx context.Context, after string, limit int) ([]st
 	return cards, err
 }
 
+// ListCardEvents implements store.Cards.
+func (o *observed) ListCardEvents(ctx context.Context, card string, before int64, limit int) ([]store.Queued, error) {
+	ctx, c := o.begin(ctx, "list_card_events")
+	events, err := o.store.ListCardEvents(ctx, card, before, limit)
+	c.end(err, nil, count(len(events)))
+	return events, err
+}
+
 // ListFailingCards implements store.Operator.
 func (o *observed) ListFailingCards(ctx context.Context, limit int) ([]store.Card, error) {
 	ctx, c := o.begin(ctx, "list_failing_cards")

@@ -45,6 +45,7 @@ var buckets = []string{
 	"answers", // card, 0, idempotency key
 	"events",  // position
 	"waiting", // position: the index of the relay
+	"history", // card, 0, number: the index of a card's events; the value is the position
 }
 
 // Open opens or creates the database file. Another process that has it open makes Open
@@ -403,7 +404,7 @@ func (s *Store) DeleteExpired(ctx context.Context, deliveredBefore time.Time, li
 			return err
 		}
 		for _, e := range delivered {
-			if err := events.Delete(number(e.Position)); err != nil {
+			if err := t.deleteEvent(e); err != nil {
 				return err
 			}
 		}

@@ -1,7 +1,9 @@
 package bboltstore
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"time"
@@ -15,7 +17,7 @@ type entry struct {
 	Delivered time.Time
 }
 
-// putEvent stores an event, and keeps the index of waiting ones.
+// putEvent stores an event and keeps the indexes.
 func (t tx) putEvent(e entry) error {
 	key, waiting := number(e.Position), t.bucket("waiting")
 	var err error
@@ -24,11 +26,24 @@ func (t tx) putEvent(e entry) error {
 	} else {
 		err = waiting.Delete(key)
 	}
+	if err == nil {
+		err = t.bucket("history").Put(historyKey(e.Card, e.Number), key)
+	}
 	if err != nil {
 		return err
 	}
 	return put(t.bucket("events"), key, e)
 }
+
+// deleteEvent deletes an event and its entries in the indexes.
+func (t tx) deleteEvent(e entry) error {
+	return errors.Join(
+		t.bucket("events").Delete(number(e.Position)),
+		t.bucket("waiting").Delete(number(e.Position)),
+		t.bucket("history").Delete(historyKey(e.Card, e.Number)))
+}
+
+func historyKey(card string, n int64) []byte { return append(after(card), number(n)...) }
 
 // waiting returns up to limit waiting events without those of some cards.
 func (t tx) waiting(limit int, except []string) (events []entry, err error) {
@@ -70,6 +85,24 @@ func (s *Store) ListEvents(ctx context.Context, after int64, limit int) (events 
 		found, err := rows(t.bucket("events"), number(max(after, 0)), limit, func(e *entry) bool { return e.Position > after })
 		events = queued(found)
 		return err
+	})
+	return events, err
+}
+
+// ListCardEvents implements store.Cards.
+func (s *Store) ListCardEvents(ctx context.Context, card string, before int64, limit int) (events []store.Queued, err error) {
+	err = s.do(ctx, false, func(t tx) error {
+		c := t.bucket("history").Cursor()
+		c.Seek(historyKey(card, max(before, 0))) // the first key that is not asked for, or the end
+		k, position := c.Prev()
+		for ; len(events) < limit && bytes.HasPrefix(k, after(card)); k, position = c.Prev() {
+			e, _, err := get[entry](t.bucket("events"), position)
+			if err != nil {
+				return err
+			}
+			events = append(events, e.Queued)
+		}
+		return nil
 	})
 	return events, err
 }
@@ -133,10 +166,8 @@ func (s *Store) DeleteUndelivered(ctx context.Context, before time.Time, limit i
 			if !e.At.Before(before) {
 				continue
 			}
-			for _, bucket := range []string{"events", "waiting"} {
-				if err := t.bucket(bucket).Delete(number(e.Position)); err != nil {
-					return err
-				}
+			if err := t.deleteEvent(e); err != nil {
+				return err
 			}
 			n++
 		}
