@@ -20,37 +20,64 @@ func (r Rules) Explain(s State, e Event) string {
 	if err != nil {
 		return err.Error()
 	}
+	x := Record{Event: e, Decision: d}
+	x.Next, _ = after.Next()
+	x.GuardStart, x.GuardBy, _ = s.Guard()
+	text := r.ExplainRecord(x)
+	if gap := lostPrecision(s, e); gap != 0 {
+		text += fmt.Sprintf("; the slot differs from the next one by %s: a column or message rounded it, use State.Due", FormatDuration(gap.Abs()))
+	}
+	return text
+}
+
+// Record is what a log keeps of an event and of its decision, without the card's state.
+type Record struct {
+	Event    Event
+	Decision Decision
+	Next     time.Time // the next slot after the event; zero: automatic rotation is off
+
+	GuardStart time.Time // of the guard before the event; zero: not known, or no guard had started
+	GuardBy    Kind      // what started that guard; 0: not known, or none had started
+
+	Repaired bool // the host moved a next slot that was more than one interval ahead (R20)
+}
+
+// ExplainRecord returns the sentence of [Rules.Explain] for a decision that was made
+// earlier and recorded. It decides nothing. Where the guard held the schedule and its
+// start is not known, the sentence names the guard instead of the distance.
+func (r Rules) ExplainRecord(x Record) string {
 	var b strings.Builder
-	b.WriteString(subject(s, e, d))
+	b.WriteString(r.subject(x))
 	b.WriteString(": ")
-	b.WriteString(outcome(d))
-	switch d.Missed {
+	b.WriteString(outcome(x.Decision))
+	switch x.Decision.Missed {
 	case 0:
 	case 1:
 		b.WriteString(", 1 slot missed")
 	default:
-		fmt.Fprintf(&b, ", %d slots missed", d.Missed)
+		fmt.Fprintf(&b, ", %d slots missed", x.Decision.Missed)
 	}
-	if after.interval() != 0 {
-		b.WriteString(", next " + stamp(after.next))
+	if !x.Next.IsZero() {
+		b.WriteString(", next " + x.Next.Format(time.RFC3339Nano))
 	}
-	if d.Scenario != 0 {
-		fmt.Fprintf(&b, " (scenario %d)", d.Scenario)
-	}
-	if gap := lostPrecision(s, e); gap != 0 {
-		fmt.Fprintf(&b, "; the slot differs from the next one by %s: a column or message rounded it, use State.Due", FormatDuration(gap.Abs()))
+	if x.Decision.Scenario != 0 {
+		fmt.Fprintf(&b, " (scenario %d)", x.Decision.Scenario)
 	}
 	return b.String()
 }
 
 // subject returns the event and, where it matters, its distance from its slot and
 // from the guard's start.
-func subject(s State, e Event, d Decision) string {
+func (r Rules) subject(x Record) string {
+	e := x.Event
 	var words string
 	switch e.form {
 	case formForced:
-		return "forced" + sinceGuard(s, e)
+		return "forced" + r.sinceGuard(x)
 	case formSetInterval, formSetIntervalFirst:
+		if x.Repaired {
+			return "next rotation repaired, it was more than one interval ahead (clock step)"
+		}
 		return "interval set to " + FormatDuration(e.Interval())
 	case formDisable:
 		return "automatic rotation turned off"
@@ -66,31 +93,39 @@ func subject(s State, e Event, d Decision) string {
 			words = fmt.Sprintf("automatic %s after its slot %s", FormatDuration(late), clockTime(e.extra, e.at))
 		}
 	}
-	if d.Reason() != ReasonGuard {
+	if x.Decision.Reason() != ReasonGuard {
 		return words
 	}
 	if e.form == formAutoSlot {
 		words += ","
 	}
-	return words + sinceGuard(s, e)
+	return words + r.sinceGuard(x)
 }
 
 // sinceGuard returns the event's distance from the guard's start, and what started
 // the guard.
-func sinceGuard(s State, e Event) string {
-	var by string
-	switch s.guardKind() {
+func (r Rules) sinceGuard(x Record) string {
+	by := "the previous request"
+	if r.GuardFrom() == GuardFromScheduling {
+		by = "the last scheduling"
+	}
+	switch x.GuardBy {
 	case KindForced:
 		by = "the forced rotation"
 	case KindAuto:
 		by = "the automatic rotation"
 	case KindSetInterval:
 		by = "the new interval"
-	default:
-		return ""
 	}
-	at := clockTime(s.guardStart, e.at)
-	switch gap := time.Duration(e.at - s.guardStart); {
+	if x.GuardStart.IsZero() {
+		if x.Decision.Reason() != ReasonGuard {
+			return ""
+		}
+		return " within " + FormatDuration(r.Guard()) + " of " + by
+	}
+	start := toNanos(x.GuardStart)
+	at := clockTime(start, x.Event.at)
+	switch gap := time.Duration(x.Event.at - start); {
 	case gap == 0:
 		return " at the same instant as " + by
 	case gap < 0:

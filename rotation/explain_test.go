@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
+	"cvvrotation/sim/must"
 )
 
 // One sentence for each rule, and for each way to name a distance.
@@ -57,6 +58,34 @@ func TestExplain_NamesEventDistanceAndOutcome(t *testing.T) {
 	} {
 		t.Run(test.want, func(t *testing.T) {
 			if got := rules.Explain(test.s, test.e); got != test.want {
+				t.Errorf("\n got %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+// A record without the guard's start names the guard, and no distance that is not known.
+func TestExplainRecord_NamesTheGuardWhereItsStartIsNotKnown(t *testing.T) {
+	guarded := must.Get(rotation.NewRules(5*time.Minute, rotation.GuardFromScheduling))(t)
+	next := at(day)
+	for _, test := range []struct {
+		rules rotation.Rules
+		x     rotation.Record
+		want  string
+	}{
+		{rules, rotation.Record{Event: forced(0), Decision: rotation.Decision{Rule: rotation.R2, Scenario: 1}, Next: next, GuardBy: rotation.KindAuto},
+			"forced within 2m of the automatic rotation: CVV rotated, schedule kept, next 2026-11-23T15:00:00Z (scenario 1)"},
+		{rules, rotation.Record{Event: autoSlot(1, 0), Decision: rotation.Decision{Rule: rotation.R6}, Next: next},
+			"automatic 1ns after its slot 15:00:00, within 2m of the previous request: CVV rotated, schedule kept, next 2026-11-23T15:00:00Z"},
+		{guarded, rotation.Record{Event: auto(0), Decision: rotation.Decision{Rule: rotation.R6}, Next: next},
+			"automatic within 5m of the last scheduling: CVV rotated, schedule kept, next 2026-11-23T15:00:00Z"},
+		{rules, rotation.Record{Event: forced(0), Decision: rotation.Decision{Rule: rotation.R3}, Next: next, GuardBy: rotation.KindAuto},
+			"forced: CVV rotated, rescheduled, next 2026-11-23T15:00:00Z"},
+		{rules, rotation.Record{Event: setFirst(0, day, day), Decision: rotation.Decision{Rule: rotation.R8}, Next: next, Repaired: true},
+			"next rotation repaired, it was more than one interval ahead (clock step): new schedule, next 2026-11-23T15:00:00Z"},
+	} {
+		t.Run(test.want, func(t *testing.T) {
+			if got := test.rules.ExplainRecord(test.x); got != test.want {
 				t.Errorf("\n got %s\nwant %s", got, test.want)
 			}
 		})
