@@ -28,7 +28,7 @@ type Generator interface {
 	Current(ctx context.Context, c *store.Card) (cvvgen.CVV, error)
 	// Previous returns the previous CVV; the zero CVV if there is none.
 	Previous(ctx context.Context, c *store.Card) (cvvgen.CVV, error)
-	// Reseal re-encrypts what is not encrypted with the current key, and
-	// reports whether there was anything.
+	// Reseal re-encrypts what is not encrypted with the current key, or not bound
+	// to the card's account, and reports whether there was anything.
 	Reseal(c *store.Card) (bool, error)
 }

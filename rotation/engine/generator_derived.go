@@ -13,7 +13,7 @@ import (
 
 // Derived returns a generator of CVVs that are computed from PAN, expiry and
 // service code. It stores no CVV, only the service code; PAN and expiry are
-// encrypted with the keyring, bound to their card. New refuses a generator without
+// encrypted with the keyring, bound to their account and card. New refuses a generator without
 // a deriver or a keyring.
 func Derived(deriver cvvgen.Deriver, keys *seal.Keyring) Generator {
 	return &derivedGenerator{deriver, keys}
@@ -40,7 +40,7 @@ func (g *derivedGenerator) Identify(c *store.Card, p cvvgen.Card) error {
 		return &FieldError{"expiry", "is required: CVVs are derived from it here"}
 	}
 	plain := []byte(expiry + p.PAN.Reveal())
-	c.Identity = g.keys.Seal(plain, identityContext(c.ID))
+	c.Identity = g.keys.Seal(plain, identityContext(c).bound)
 	clear(plain)
 	return nil
 }
@@ -57,7 +57,7 @@ func (g *derivedGenerator) SameIdentity(c *store.Card, p cvvgen.Card) (bool, err
 }
 
 func (g *derivedGenerator) identity(c *store.Card) (cvvgen.Card, error) {
-	plain, err := g.keys.Open(c.Identity, identityContext(c.ID))
+	plain, err := open(g.keys, c.Identity, identityContext(c))
 	if err != nil {
 		return cvvgen.Card{}, fmt.Errorf("the card's particulars: %w", err)
 	}
@@ -121,5 +121,5 @@ func (g *derivedGenerator) derive(ctx context.Context, c *store.Card, code servi
 }
 
 func (g *derivedGenerator) Reseal(c *store.Card) (bool, error) {
-	return reencrypt(g.keys, &c.Identity, identityContext(c.ID))
+	return reencrypt(g.keys, &c.Identity, identityContext(c))
 }

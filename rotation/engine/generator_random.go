@@ -11,7 +11,7 @@ import (
 )
 
 // Random returns a generator of random CVVs, encrypted with the keyring: each is
-// bound to its card and version. A nil random draws 3 digits. New refuses a
+// bound to its account, card and version. A nil random draws 3 digits. New refuses a
 // generator without a keyring.
 func Random(random *cvvgen.Random, keys *seal.Keyring) Generator {
 	return &randomGenerator{cmp.Or(random, new(cvvgen.Random)), keys}
@@ -50,24 +50,24 @@ func (g *randomGenerator) Draw(ctx context.Context, c *store.Card, code servicec
 	}
 	digits := []byte(g.random.Next(before).Reveal())
 	c.ServiceCode = code
-	c.Sealed = g.keys.Seal(digits, cvvContext(c.ID, c.Version))
+	c.Sealed = g.keys.Seal(digits, cvvContext(c, c.Version).bound)
 	clear(digits)
 	return nil
 }
 
 func (g *randomGenerator) Current(_ context.Context, c *store.Card) (cvvgen.CVV, error) {
-	return g.open(c.Sealed, c.ID, c.Version)
+	return g.open(c.Sealed, cvvContext(c, c.Version))
 }
 
 func (g *randomGenerator) Previous(_ context.Context, c *store.Card) (cvvgen.CVV, error) {
-	return g.open(c.PreviousSealed, c.ID, c.Version-1)
+	return g.open(c.PreviousSealed, cvvContext(c, c.Version-1))
 }
 
-func (g *randomGenerator) open(sealed []byte, id string, version int64) (cvvgen.CVV, error) {
+func (g *randomGenerator) open(sealed []byte, context sealContext) (cvvgen.CVV, error) {
 	if sealed == nil {
 		return cvvgen.CVV{}, nil
 	}
-	digits, err := g.keys.Open(sealed, cvvContext(id, version))
+	digits, err := open(g.keys, sealed, context)
 	if err != nil {
 		return cvvgen.CVV{}, err
 	}
@@ -80,10 +80,10 @@ func (g *randomGenerator) open(sealed []byte, id string, version int64) (cvvgen.
 }
 
 func (g *randomGenerator) Reseal(c *store.Card) (bool, error) {
-	now, err := reencrypt(g.keys, &c.Sealed, cvvContext(c.ID, c.Version))
+	now, err := reencrypt(g.keys, &c.Sealed, cvvContext(c, c.Version))
 	if err != nil {
 		return false, err
 	}
-	before, err := reencrypt(g.keys, &c.PreviousSealed, cvvContext(c.ID, c.Version-1))
+	before, err := reencrypt(g.keys, &c.PreviousSealed, cvvContext(c, c.Version-1))
 	return now || before, err
 }

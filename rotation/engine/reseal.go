@@ -3,13 +3,12 @@ package engine
 import (
 	"context"
 
-	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
 )
 
-// Reseal re-encrypts every stored secret that is not encrypted with the current
-// key, and returns how many cards that were. It logs cards that it cannot decrypt,
-// counts them in failed, and leaves them unchanged.
+// Reseal re-encrypts every stored secret that is not encrypted with the current key, or
+// not bound to its account, and returns how many cards that were. It logs cards that it
+// cannot decrypt, counts them in failed, and leaves them unchanged.
 func (e *Engine) Reseal(ctx context.Context) (resealed, failed int, err error) {
 	after := ""
 	for {
@@ -37,19 +36,4 @@ func (e *Engine) Reseal(ctx context.Context) (resealed, failed int, err error) {
 			}
 		}
 	}
-}
-
-// reencrypt re-encrypts a secret that is not encrypted with the current key, and reports
-// whether it was not.
-func reencrypt(keys *seal.Keyring, sealed *[]byte, context []byte) (bool, error) {
-	if *sealed == nil || keys.Current(*sealed) {
-		return false, nil
-	}
-	plain, err := keys.Open(*sealed, context)
-	if err != nil {
-		return false, err
-	}
-	*sealed = keys.Seal(plain, context)
-	clear(plain)
-	return true, nil
 }

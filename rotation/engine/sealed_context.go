@@ -8,16 +8,66 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// cvvContext binds an encrypted CVV to its card and version, and to being a CVV.
-func cvvContext(id string, version int64) []byte {
-	b := make([]byte, 0, 4+8+store.MaxID)
-	b = append(b, "cvv\x00"...)
-	b = binary.BigEndian.AppendUint64(b, uint64(version))
-	return append(b, id...)
+// sealContext is what an encrypted value is bound to. Values are encrypted for bound.
+// They also open for former, which has no account, until they are re-encrypted. No
+// former context equals a bound one, so a value encrypted for bound never opens for
+// former.
+type sealContext struct{ bound, former []byte }
+
+// cvvContext binds an encrypted CVV to its account, card and version, and to being a
+// CVV.
+func cvvContext(c *store.Card, version int64) sealContext {
+	former := binary.BigEndian.AppendUint64([]byte("cvv\x00"), uint64(version))
+	return sealContext{boundContext("cvv", c, version), append(former, c.ID...)}
 }
 
-// identityContext binds encrypted particulars to their card.
-func identityContext(id string) []byte { return append([]byte("pan\x00"), id...) }
+// identityContext binds encrypted particulars to their account and card.
+func identityContext(c *store.Card) sealContext {
+	return sealContext{boundContext("pan", c, 0), append([]byte("pan\x00"), c.ID...)}
+}
+
+// boundContext returns purpose, account, card and version, each text after its length.
+// It begins with a byte that is no letter, as former contexts do.
+func boundContext(purpose string, c *store.Card, version int64) []byte {
+	b := make([]byte, 0, 32+len(c.Account)+len(c.ID))
+	b = append(b, 2)
+	for _, text := range []string{purpose, c.Account, c.ID} {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(text)))
+		b = append(b, text...)
+	}
+	return binary.BigEndian.AppendUint64(b, uint64(version))
+}
+
+// open decrypts a value. The caller clears it.
+func open(keys *seal.Keyring, sealed []byte, context sealContext) ([]byte, error) {
+	plain, err := keys.Open(sealed, context.bound)
+	if err == nil {
+		return plain, nil
+	}
+	if plain, formerErr := keys.Open(sealed, context.former); formerErr == nil {
+		return plain, nil
+	}
+	return nil, err
+}
+
+// reencrypt re-encrypts a value that is not encrypted with the current key, or not bound
+// to its account. It reports whether it was not.
+func reencrypt(keys *seal.Keyring, sealed *[]byte, context sealContext) (bool, error) {
+	if *sealed == nil {
+		return false, nil
+	}
+	plain, err := keys.Open(*sealed, context.bound)
+	current := err == nil && keys.Current(*sealed)
+	if err != nil {
+		plain, err = open(keys, *sealed, context)
+	}
+	defer clear(plain)
+	if err != nil || current {
+		return false, err
+	}
+	*sealed = keys.Seal(plain, context.bound)
+	return true, nil
+}
 
 // unreadable reports whether the error is of decrypting.
 func unreadable(err error) bool {

@@ -27,7 +27,7 @@ var (
 	ErrUnknownKey = errors.New("seal: sealed under a key that the keyring does not have")
 	// ErrOpen is the error for data that was altered, cut short, or sealed for
 	// another context.
-	ErrOpen = errors.New("seal: does not open: altered, or sealed for another card, version or purpose, or with another key of the same id")
+	ErrOpen = errors.New("seal: does not open: altered, or sealed for another account, card, version or purpose, or with another key of the same id")
 )
 
 // KeySize is the length of a key in bytes.
