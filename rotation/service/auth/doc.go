@@ -13,6 +13,10 @@
 //
 // # Key set
 //
+// The entries of a key set are decoded one by one. Those that cannot verify a
+// signature, because of their type, their purpose (use, key_ops) or a mistake, are
+// skipped, logged and counted. Keys that share a kid are alternatives.
+//
 // Run refreshes the key set every Options.Refresh, and when a token names an unknown
 // key: at most once per Options.MinRefresh, for all requests together. Such a request
 // waits for the refresh, up to Options.RefreshWait. Tokens with invented key ids

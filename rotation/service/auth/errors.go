@@ -3,7 +3,6 @@ package auth
 import (
 	"errors"
 
-	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -42,7 +41,6 @@ const (
 
 // reasons maps the errors of the JWT library to ours, the most specific first.
 var reasons = []struct{ theirs, ours error }{
-	{jwkset.ErrKeyNotFound, ErrKey},
 	{jwt.ErrTokenExpired, ErrExpired},
 	{jwt.ErrTokenNotValidYet, ErrEarly},
 	{jwt.ErrTokenUsedBeforeIssued, ErrEarly},

@@ -17,7 +17,7 @@ import (
 const maxKeySet = 1 << 20 // bytes
 
 // loader returns a function that loads a key set from a URL or a file.
-func loader(from string, client *http.Client) (func(context.Context) ([]byte, error), error) {
+func loader(from string, o Options) (func(context.Context) ([]byte, error), error) {
 	if from == "" {
 		return nil, fmt.Errorf("%w: jwks is required: an https URL or the path of a file", ErrConfig)
 	}
@@ -33,12 +33,24 @@ func loader(from string, client *http.Client) (func(context.Context) ([]byte, er
 	case u.Host == "":
 		return nil, fmt.Errorf("%w: jwks has no host", ErrConfig)
 	}
-	own := http.Client{Timeout: 5 * time.Second}
-	if client != nil {
-		own = *client
+	client := clientOf(o)
+	return func(ctx context.Context) ([]byte, error) { return get(ctx, client, from) }, nil
+}
+
+// clientOf returns a client that follows no redirects, so that the key set comes from
+// the configured host alone.
+func clientOf(o Options) *http.Client {
+	client := http.Client{Timeout: 5 * time.Second}
+	switch {
+	case o.Client != nil:
+		client = *o.Client
+	case o.TLS != nil:
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.TLSClientConfig = o.TLS
+		client.Transport = transport
 	}
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return func(ctx context.Context) ([]byte, error) { return get(ctx, &own, from) }, nil
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client
 }
 
 func readFile(path string) ([]byte, error) {

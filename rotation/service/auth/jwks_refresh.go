@@ -3,13 +3,11 @@ package auth
 import (
 	"bytes"
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/MicahParks/jwkset"
 	"github.com/benbjohnson/clock"
 )
 
@@ -18,10 +16,9 @@ const (
 	maxWaiting  = 1000 // requests that wait for a refresh at the same time
 )
 
-// keySet holds the issuer's public keys and refreshes them. KeyRead, which looks up
+// keySet holds the issuer's public keys and refreshes them. find, which looks up
 // a token's key, asks for a refresh if the key is unknown.
 type keySet struct {
-	*jwkset.MemoryJWKSet
 	load       func(context.Context) ([]byte, error)
 	clock      clock.Clock
 	log        *slog.Logger
@@ -29,6 +26,8 @@ type keySet struct {
 	minRefresh time.Duration
 	wait       time.Duration // for a refresh; 0: unknown keys ask for none
 
+	keys       atomic.Pointer[[]publicKey] // of the current set
+	counts     atomic.Pointer[map[string]int]
 	generation atomic.Int64 // incremented whenever the keys change
 	loaded     atomic.Int64 // time of the last successful refresh, in Unix nanoseconds; 0: none
 	waiting    atomic.Int32
@@ -40,35 +39,14 @@ type keySet struct {
 }
 
 func newKeySet(load func(context.Context) ([]byte, error), o Options) *keySet {
-	return &keySet{
-		MemoryJWKSet: jwkset.NewMemoryStorage(), load: load, clock: o.Clock, log: o.Logger,
+	k := &keySet{
+		load: load, clock: o.Clock, log: o.Logger,
 		refresh: o.Refresh, minRefresh: o.MinRefresh, wait: o.RefreshWait,
 		asked: make(chan struct{}, 1),
 	}
-}
-
-// KeyRead returns the key with the id. If it is unknown, KeyRead asks for a refresh
-// and waits for it, up to k.wait.
-func (k *keySet) KeyRead(ctx context.Context, id string) (jwkset.JWK, error) {
-	key, err := k.MemoryJWKSet.KeyRead(ctx, id)
-	if !errors.Is(err, jwkset.ErrKeyNotFound) || k.wait == 0 {
-		return key, err
-	}
-	if k.waiting.Add(1) > maxWaiting {
-		k.waiting.Add(-1)
-		return jwkset.JWK{}, jwkset.ErrKeyNotFound
-	}
-	defer k.waiting.Add(-1)
-	timer := k.clock.Timer(k.wait)
-	defer timer.Stop()
-	select {
-	case <-k.ask():
-		return k.MemoryJWKSet.KeyRead(ctx, id)
-	case <-timer.C:
-		return jwkset.JWK{}, jwkset.ErrKeyNotFound
-	case <-ctx.Done():
-		return jwkset.JWK{}, ctx.Err()
-	}
+	k.keys.Store(&[]publicKey{})
+	k.counts.Store(&map[string]int{})
+	return k
 }
 
 // ask asks for a refresh. It returns a channel that is closed when it has ended.
@@ -138,21 +116,31 @@ func (k *keySet) update(ctx context.Context) error {
 		return err
 	}
 	if !bytes.Equal(raw, k.last) || k.last == nil {
-		keys, skipped, err := parseKeys(raw)
+		set, err := parseKeys(raw)
 		if err != nil {
 			return err
 		}
-		if err := k.KeyReplaceAll(ctx, keys); err != nil {
-			return err
-		}
-		k.generation.Add(1)
+		k.replace(ctx, set)
 		k.last = raw
-		args := []any{"keys", len(keys)}
-		if len(skipped) > 0 {
-			args = append(args, "skipped", skipped)
-		}
-		k.log.InfoContext(ctx, "JWKS loaded", args...)
 	}
 	k.loaded.Store(k.clock.Now().UnixNano())
 	return nil
+}
+
+// replace uses the set from now on. It logs and counts the entries that were
+// skipped.
+func (k *keySet) replace(ctx context.Context, set parsedSet) {
+	counts, skipped := map[string]int{"used": len(set.keys)}, 0
+	for reason := range skipSentences {
+		counts[string(reason)] = set.skipped[reason]
+		skipped += set.skipped[reason]
+	}
+	k.keys.Store(&set.keys)
+	k.counts.Store(&counts)
+	k.generation.Add(1)
+	args := []any{"keys", len(set.keys)}
+	if skipped > 0 {
+		args = append(args, "skipped", skipped, "skipped_entries", set.listed)
+	}
+	k.log.InfoContext(ctx, "JWKS loaded", args...)
 }

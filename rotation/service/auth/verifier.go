@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/MicahParks/keyfunc/v3"
 	"github.com/benbjohnson/clock"
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -54,6 +54,10 @@ type Options struct {
 	// Client loads the key set. Redirects are not followed. Defaults to a client
 	// with a timeout of 5s.
 	Client *http.Client
+	// TLS is the TLS configuration of the default Client, for an issuer with private
+	// certificate authorities. It excludes Client. Defaults to the authorities of the
+	// system.
+	TLS *tls.Config
 	// Clock defaults to the system clock.
 	Clock clock.Clock
 	// Logger receives the outcome of each refresh. Defaults to none.
@@ -67,14 +71,13 @@ type Verifier struct {
 	cache   tokenCache
 	parser  *jwt.Parser
 	keys    *keySet
-	keyfunc keyfunc.Keyfunc
 }
 
 // New returns a verifier with the issuer's key set from jwks: an https URL (http on
 // loopback only) or the path of a file. It is ready when Run has loaded the key set.
 // The error matches ErrConfig.
 func New(i Issuer, jwks string, o Options) (*Verifier, error) {
-	load, err := loader(jwks, o.Client)
+	load, err := loader(jwks, o)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +106,8 @@ func newVerifier(i Issuer, load func(context.Context) ([]byte, error), o Options
 		return nil, fmt.Errorf("%w: Issuer.Audience is required", ErrConfig)
 	case len(i.Algorithms) == 0:
 		return nil, fmt.Errorf("%w: Issuer.Algorithms is required: some of %s", ErrConfig, strings.Join(algorithms, ", "))
+	case o.Client != nil && o.TLS != nil:
+		return nil, fmt.Errorf("%w: Client and TLS exclude each other: set the TLS configuration of the Client's transport", ErrConfig)
 	case o.Leeway < 0 || o.Refresh < 0 || o.MinRefresh < 0 || o.RefreshWait < 0:
 		return nil, fmt.Errorf("%w: Leeway, Refresh, MinRefresh and RefreshWait must not be negative", ErrConfig)
 	}
@@ -118,12 +123,7 @@ func newVerifier(i Issuer, load func(context.Context) ([]byte, error), o Options
 	o.RefreshWait = cmp.Or(o.RefreshWait, 2*time.Second)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	o.Clock = cmp.Or(o.Clock, clock.New())
-	keys := newKeySet(load, o)
-	kf, err := keyfunc.New(keyfunc.Options{Storage: keys})
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
-	}
-	return &Verifier{issuer: i, options: o, keys: keys, keyfunc: kf, parser: newParser(i, o)}, nil
+	return &Verifier{issuer: i, options: o, keys: newKeySet(load, o), parser: newParser(i, o)}, nil
 }
 
 // Run loads the key set and refreshes it until ctx ends. It logs errors and tries
@@ -149,6 +149,11 @@ func (v *Verifier) Loaded() time.Time {
 	}
 	return time.Unix(0, ns).UTC()
 }
+
+// KeyCounts returns the number of entries of the current key set by status: "used",
+// or why an entry was skipped. It returns an empty map before the first key set. The
+// map must not be modified.
+func (v *Verifier) KeyCounts() map[string]int { return *v.keys.counts.Load() }
 
 // Authenticate returns the token's sender. It caches accepted tokens by their hash
 // until they expire or the key set changes. The error matches ErrUnauthenticated and
@@ -185,12 +190,11 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (Caller, erro
 
 // key returns a function that finds the key of a token.
 func (v *Verifier) key(ctx context.Context) jwt.Keyfunc {
-	find := v.keyfunc.KeyfuncCtx(ctx)
 	return func(t *jwt.Token) (any, error) {
 		if _, ok := t.Header["crit"]; ok { // not supported, so it must be refused (RFC 7515, section 4.1.11)
 			return nil, ErrMalformed
 		}
-		return find(t)
+		return v.keys.find(ctx, t)
 	}
 }
 

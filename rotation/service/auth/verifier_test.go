@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -214,6 +215,7 @@ func TestNew_RefusesUnusableArguments(t *testing.T) {
 		"ftp":                 func(_ *auth.Issuer, c *config) { c.jwks = "ftp://id.example/jwks" },
 		"no host":             func(_ *auth.Issuer, c *config) { c.jwks = "https:///jwks" },
 		"malformed URL":       func(_ *auth.Issuer, c *config) { c.jwks = "https://user:hunter2@id.example:x/" },
+		"client and TLS":      func(_ *auth.Issuer, c *config) { c.Client, c.TLS = http.DefaultClient, &tls.Config{} },
 		"negative leeway":     func(_ *auth.Issuer, c *config) { c.Leeway = -1 },
 	} {
 		t.Run(name, func(t *testing.T) {

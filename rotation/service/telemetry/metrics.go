@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -142,23 +141,6 @@ func New(o Options) (*Metrics, error) {
 		}
 	}
 	return m, nil
-}
-
-// KeySetAge returns a collector of the age of the token issuer's key set (JWKS).
-// loaded returns the time of the last refresh, or the zero time if there was none.
-// KeySetAge returns an error if loaded is nil.
-func (m *Metrics) KeySetAge(loaded func() time.Time) (prometheus.Collector, error) {
-	if loaded == nil {
-		return nil, errors.New("telemetry: a function that returns the time of the last refresh is required")
-	}
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "cvv_token_keys_age_seconds", Help: "Time since the last successful JWKS refresh; -1 if there was none.",
-	}, func() float64 {
-		if t := loaded(); !t.IsZero() {
-			return m.clock.Since(t).Seconds()
-		}
-		return -1
-	}), nil
 }
 
 // Recent returns the rotations of this process in the last hour.

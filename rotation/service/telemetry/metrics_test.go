@@ -271,6 +271,20 @@ func TestKeySetAge_CountsFromLastRefresh(t *testing.T) {
 	}
 }
 
+func TestKeySetEntries_CountsByStatus(t *testing.T) {
+	w := newWorld(t, Options{})
+	counts := map[string]int{}
+	mustRegister(t, w.registry)(KeySetEntries(func() map[string]int { return counts }))
+	if text := exposition(t, w.registry); strings.Contains(text, "cvv_token_keys{") {
+		t.Error("before the first key set:\n" + text)
+	}
+	counts = map[string]int{"used": 2, "malformed": 1}
+	text := exposition(t, w.registry)
+	if !strings.Contains(text, `cvv_token_keys{status="used"} 2`) || !strings.Contains(text, `cvv_token_keys{status="malformed"} 1`) {
+		t.Error(text)
+	}
+}
+
 // mustRegister returns a function that registers the collector of a constructor.
 func mustRegister(t *testing.T, registry *prometheus.Registry) func(prometheus.Collector, error) {
 	return func(c prometheus.Collector, err error) {
@@ -290,6 +304,7 @@ func TestMetrics_RefuseMissingArguments(t *testing.T) {
 		"Sizes":            func() error { _, err := Sizes(nil, time.Second); return err },
 		"Sizes timeout":    func() error { _, err := Sizes(memory.New(memory.Options{}), 0); return err },
 		"KeySetAge":        func() error { _, err := m.KeySetAge(nil); return err },
+		"KeySetEntries":    func() error { _, err := KeySetEntries(nil); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if build() == nil {

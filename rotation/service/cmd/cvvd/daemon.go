@@ -31,7 +31,7 @@ type daemon struct {
 	relay      *outbox.Relay            // nil without a sink
 	traces     *sdktrace.TracerProvider // nil: none
 	verifier   *auth.Verifier           // nil in development mode
-	cert       *certificate             // nil: no TLS
+	tls        *pciTLS                  // nil: no TLS
 	pci, ops   *http.Server
 	onPCI      net.Listener
 	onOps      net.Listener
@@ -64,13 +64,13 @@ func (d *daemon) run(running, patient context.Context, stop context.CancelCauseF
 	})
 	p.start(func(context.Context) error { return served(d.ops.Serve(d.onOps)) })
 	p.start(func(context.Context) error {
-		if d.cert != nil {
+		if d.tls != nil {
 			return served(d.pci.ServeTLS(d.onPCI, "", ""))
 		}
 		return served(d.pci.Serve(d.onPCI))
 	})
 	d.log.Info("serving", "version", command.Version(), "pci", d.onPCI.Addr().String(), "ops", d.onOps.Addr().String(),
-		"tls", d.cert != nil, "store", d.cfg.Store.Kind, "sink", d.cfg.Events.Sink)
+		"tls", d.tls != nil, "store", d.cfg.Store.Kind, "sink", d.cfg.Events.Sink)
 	if d.printTour != nil {
 		p.start(func(context.Context) error { return d.printTour() })
 	}

@@ -106,6 +106,12 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 	if err != nil {
 		return err
 	}
+	if d.tls, err = newPCITLS(d.cfg); err != nil {
+		return command.Usage(err)
+	}
+	if d.tls != nil {
+		authenticator = d.tls.authenticator(authenticator)
+	}
 	issuer := d.cfg.Auth.Issuer
 	if dev {
 		issuer = devtoken.IssuerName
@@ -131,8 +137,8 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 		return err
 	}
 	d.pci.WriteTimeout = max(d.pci.WriteTimeout, l.Request.Go()+5*time.Second) // counted from the end of the request's header
-	if d.cert, d.pci.TLSConfig, err = newCertificate(d.cfg); err != nil {
-		return command.Usage(err)
+	if d.tls != nil {
+		d.pci.Handler, d.pci.TLSConfig = d.tls.handler(endpoint), d.tls.server()
 	}
 	options := status.Options{Logger: d.log, Version: command.Version()}
 	if d.relay != nil {
@@ -164,9 +170,12 @@ func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, metrics *t
 	if keys == "" {
 		keys = a.JWKSFile
 	}
-	var err error
+	secured, err := d.cfg.JWKSTLS()
+	if err != nil {
+		return nil, command.Usage(err)
+	}
 	d.verifier, err = auth.New(auth.Issuer{Name: a.Issuer, Audience: a.Audience, Algorithms: a.Algorithms}, keys,
-		auth.Options{AccountClaim: a.AccountClaim, Leeway: a.Leeway.Go(), Logger: d.log})
+		auth.Options{AccountClaim: a.AccountClaim, Leeway: a.Leeway.Go(), TLS: secured, Logger: d.log})
 	if err != nil {
 		return nil, command.Usage(err)
 	}
@@ -174,7 +183,11 @@ func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, metrics *t
 	if err != nil {
 		return nil, err
 	}
-	registry.MustRegister(age)
+	entries, err := telemetry.KeySetEntries(d.verifier.KeyCounts)
+	if err != nil {
+		return nil, err
+	}
+	registry.MustRegister(age, entries)
 	return d.verifier, nil
 }
 

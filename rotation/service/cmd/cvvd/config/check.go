@@ -2,8 +2,6 @@ package config
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -183,7 +181,9 @@ func (c *Config) checkListen(p *problems) {
 	p.need("listen.ops", l.Ops != l.PCI || port == "0", "must differ from listen.pci")
 	switch {
 	case l.TLSCertFile != "" && l.TLSKeyFile != "":
-		_, err := c.TLS()
+		_, err := c.ServerCertificate()
+		p.add(err)
+		_, err = c.ClientAuthorities()
 		p.add(err)
 	case l.TLSCertFile != "" || l.TLSKeyFile != "":
 		p.add(&FieldError{"listen.tls_cert_file", "must be set together with tls_key_file"})
@@ -216,6 +216,9 @@ func (c *Config) checkAuth(p *problems) {
 		p.isSafeURL("auth.jwks_url", a.JWKSURL)
 		p.isPublic("auth.jwks_url", a.JWKSURL)
 	}
+	p.need("auth.tls_ca_file", a.TLSCAFile == "" || a.JWKSURL != "", "requires jwks_url")
+	_, err := c.JWKSTLS()
+	p.add(err)
 	p.need("auth.account_claim", a.AccountClaim != "", "is required")
 	p.need("auth.leeway", a.Leeway.d >= 0 && a.Leeway.d <= 5*time.Minute, "must be 0s to 5m")
 }
@@ -297,73 +300,4 @@ func (c *Config) Level() (level slog.Level, err error) {
 		return 0, &FieldError{"log.level", fmt.Sprintf("must be one of debug, info, warn, error, not %q", c.Log.Level)}
 	}
 	return level, level.UnmarshalText([]byte(c.Log.Level))
-}
-
-// TLS reads the files of the PCI side and returns its TLS configuration, or nil if none
-// is set.
-func (c *Config) TLS() (*tls.Config, error) {
-	l := &c.Listen
-	if l.TLSCertFile == "" {
-		return nil, nil
-	}
-	if err := private(l.TLSKeyFile); err != nil {
-		return nil, &FieldError{"listen.tls_key_file", err.Error()}
-	}
-	pair, err := tls.LoadX509KeyPair(l.TLSCertFile, l.TLSKeyFile)
-	if err != nil {
-		return nil, &FieldError{"listen.tls_cert_file", err.Error()}
-	}
-	t := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	if l.ClientCAFile == "" {
-		return t, nil
-	}
-	if t.ClientCAs, err = authorities("listen.client_ca_file", l.ClientCAFile); err != nil {
-		return nil, err
-	}
-	t.ClientAuth = tls.RequireAndVerifyClientCert
-	return t, nil
-}
-
-// SinkTLS reads the files of the sink and returns its TLS configuration, or nil if none
-// is set. The client certificate is reloaded for each connection.
-func (c *Config) SinkTLS() (*tls.Config, error) {
-	e := &c.Events
-	t := &tls.Config{MinVersion: tls.VersionTLS12}
-	if e.TLSCAFile != "" {
-		var err error
-		if t.RootCAs, err = authorities("events.tls_ca_file", e.TLSCAFile); err != nil {
-			return nil, err
-		}
-	}
-	switch {
-	case e.TLSCertFile != "" && e.TLSKeyFile != "":
-		if err := private(e.TLSKeyFile); err != nil {
-			return nil, &FieldError{"events.tls_key_file", err.Error()}
-		}
-		if _, err := tls.LoadX509KeyPair(e.TLSCertFile, e.TLSKeyFile); err != nil {
-			return nil, &FieldError{"events.tls_cert_file", err.Error()}
-		}
-		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(e.TLSCertFile, e.TLSKeyFile)
-			return &pair, err
-		}
-	case e.TLSCertFile != "" || e.TLSKeyFile != "":
-		return nil, &FieldError{"events.tls_cert_file", "must be set together with tls_key_file"}
-	case e.TLSCAFile == "":
-		return nil, nil
-	}
-	return t, nil
-}
-
-// authorities reads the certificates of authorities.
-func authorities(field, file string) (*x509.CertPool, error) {
-	pem, err := readFile(file)
-	if err != nil {
-		return nil, &FieldError{field, err.Error()}
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, &FieldError{field, "contains no certificate"}
-	}
-	return pool, nil
 }

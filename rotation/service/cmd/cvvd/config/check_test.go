@@ -52,48 +52,58 @@ func TestCheck_MistakeIsOneErrorThatNamesItsField(t *testing.T) {
 		"store.connections": func(c *Config, _ string) {
 			c.Store.Kind, c.Store.URL, c.Store.Connections = "postgres", NewSecret("postgres://h/d?sslmode=disable"), -1
 		},
-		"keys.sealing_file":        func(c *Config, _ string) { c.Keys.SealingFile = "" },
-		"keys.sealing_file ":       func(c *Config, d string) { c.Keys.SealingFile = filepath.Join(d, "none") },
-		"keys.sealing_file  ":      func(c *Config, _ string) { os.Chmod(c.Keys.SealingFile, 0o644) },
-		"keys.sealing_file   ":     func(c *Config, d string) { c.Keys.SealingFile = d },
-		"keys.sealing":             func(c *Config, _ string) { c.Keys.Sealing = NewSecret("1:AAAA") },
-		"keys.sealing ":            func(c *Config, _ string) { c.Keys.SealingFile, c.Keys.Sealing = "", NewSecret("1:AAAA") },
-		"cvv.kind":                 func(c *Config, _ string) { c.CVV.Kind = "guessed" },
-		"cvv.digits":               func(c *Config, _ string) { c.CVV.Digits = 5 },
-		"cvv.cvk_file":             func(c *Config, _ string) { c.CVV.Kind = "derived" },
-		"cvv.cvk":                  func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret("xyz") },
-		"cvv.cvk ":                 func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret(cvk[:30]) },
-		"cvv.expiry_order":         func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret(cvk) },
-		"rules.guard":              func(c *Config, _ string) { c.Rules.Guard.d = -1 },
-		"rules.guard_from":         func(c *Config, _ string) { c.Rules.GuardFrom = "never" },
-		"engine.grace":             func(c *Config, _ string) { c.Engine.Grace.d = -1 },
-		"engine.max_tries":         func(c *Config, _ string) { c.Engine.MaxTries = 0 },
-		"engine.workers":           func(c *Config, _ string) { c.Engine.Workers = 65 },
-		"engine.batch":             func(c *Config, _ string) { c.Engine.Batch = 0 },
-		"engine.poll":              func(c *Config, _ string) { c.Engine.Poll.d = 0 },
-		"engine.sweep":             func(c *Config, _ string) { c.Engine.Sweep.d = 0 },
-		"engine.keep_events":       func(c *Config, _ string) { c.Engine.KeepEvents.d = 0 },
-		"listen.pci":               func(c *Config, _ string) { c.Listen.PCI = "8443" },
-		"listen.pci ":              func(c *Config, _ string) { c.Listen.PCI = "0.0.0.0:8443" },
-		"listen.pci  ":             func(c *Config, _ string) { c.Listen.PCI = ":8443" },
-		"listen.ops":               func(c *Config, _ string) { c.Listen.Ops = "127.0.0.1:99999" },
-		"listen.ops ":              func(c *Config, _ string) { c.Listen.Ops = c.Listen.PCI },
-		"listen.tls_cert_file":     func(c *Config, _ string) { c.Listen.TLSKeyFile = "x" },
-		"listen.tls_key_file":      func(c *Config, d string) { c.Listen.TLSKeyFile, c.Listen.TLSCertFile = d+"/x", d+"/y" },
-		"listen.client_ca_file":    func(c *Config, _ string) { c.Listen.ClientCAFile = "x" },
-		"listen.shutdown":          func(c *Config, _ string) { c.Listen.Shutdown = NewDuration(time.Hour) },
-		"auth.issuer":              func(c *Config, _ string) { c.Auth.Issuer = "" },
-		"auth.audience":            func(c *Config, _ string) { c.Auth.Audience = "" },
-		"auth.algorithms":          func(c *Config, _ string) { c.Auth.Algorithms = nil },
-		"auth.algorithms ":         func(c *Config, _ string) { c.Auth.Algorithms = []string{"none"} },
-		"auth.algorithms  ":        func(c *Config, _ string) { c.Auth.Algorithms = []string{"RS256", "HS256"} },
-		"auth.jwks_url":            func(c *Config, _ string) { c.Auth.JWKSURL = "" },
-		"auth.jwks_url ":           func(c *Config, _ string) { c.Auth.JWKSURL = "http://id.example/jwks.json" },
-		"auth.jwks_url   ":         func(c *Config, _ string) { c.Auth.JWKSURL = "https://user:pw@id.example/jwks.json" },
-		"auth.jwks_url    ":        func(c *Config, _ string) { c.Auth.JWKSURL = "https://id.example/jwks.json?token=pw" },
-		"tracing.endpoint ":        func(c *Config, _ string) { c.Tracing.Endpoint = "https://user:pw@h/v1/traces" },
-		"auth.jwks_url  ":          func(c *Config, _ string) { c.Auth.JWKSFile = "x" },
-		"auth.jwks_file":           func(c *Config, d string) { c.Auth.JWKSURL, c.Auth.JWKSFile = "", d+"/none" },
+		"keys.sealing_file":     func(c *Config, _ string) { c.Keys.SealingFile = "" },
+		"keys.sealing_file ":    func(c *Config, d string) { c.Keys.SealingFile = filepath.Join(d, "none") },
+		"keys.sealing_file  ":   func(c *Config, _ string) { os.Chmod(c.Keys.SealingFile, 0o644) },
+		"keys.sealing_file   ":  func(c *Config, d string) { c.Keys.SealingFile = d },
+		"keys.sealing":          func(c *Config, _ string) { c.Keys.Sealing = NewSecret("1:AAAA") },
+		"keys.sealing ":         func(c *Config, _ string) { c.Keys.SealingFile, c.Keys.Sealing = "", NewSecret("1:AAAA") },
+		"cvv.kind":              func(c *Config, _ string) { c.CVV.Kind = "guessed" },
+		"cvv.digits":            func(c *Config, _ string) { c.CVV.Digits = 5 },
+		"cvv.cvk_file":          func(c *Config, _ string) { c.CVV.Kind = "derived" },
+		"cvv.cvk":               func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret("xyz") },
+		"cvv.cvk ":              func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret(cvk[:30]) },
+		"cvv.expiry_order":      func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret(cvk) },
+		"rules.guard":           func(c *Config, _ string) { c.Rules.Guard.d = -1 },
+		"rules.guard_from":      func(c *Config, _ string) { c.Rules.GuardFrom = "never" },
+		"engine.grace":          func(c *Config, _ string) { c.Engine.Grace.d = -1 },
+		"engine.max_tries":      func(c *Config, _ string) { c.Engine.MaxTries = 0 },
+		"engine.workers":        func(c *Config, _ string) { c.Engine.Workers = 65 },
+		"engine.batch":          func(c *Config, _ string) { c.Engine.Batch = 0 },
+		"engine.poll":           func(c *Config, _ string) { c.Engine.Poll.d = 0 },
+		"engine.sweep":          func(c *Config, _ string) { c.Engine.Sweep.d = 0 },
+		"engine.keep_events":    func(c *Config, _ string) { c.Engine.KeepEvents.d = 0 },
+		"listen.pci":            func(c *Config, _ string) { c.Listen.PCI = "8443" },
+		"listen.pci ":           func(c *Config, _ string) { c.Listen.PCI = "0.0.0.0:8443" },
+		"listen.pci  ":          func(c *Config, _ string) { c.Listen.PCI = ":8443" },
+		"listen.ops":            func(c *Config, _ string) { c.Listen.Ops = "127.0.0.1:99999" },
+		"listen.ops ":           func(c *Config, _ string) { c.Listen.Ops = c.Listen.PCI },
+		"listen.tls_cert_file":  func(c *Config, _ string) { c.Listen.TLSKeyFile = "x" },
+		"listen.tls_key_file":   func(c *Config, d string) { c.Listen.TLSKeyFile, c.Listen.TLSCertFile = d+"/x", d+"/y" },
+		"listen.client_ca_file": func(c *Config, _ string) { c.Listen.ClientCAFile = "x" },
+		"listen.shutdown":       func(c *Config, _ string) { c.Listen.Shutdown = NewDuration(time.Hour) },
+		"auth.issuer":           func(c *Config, _ string) { c.Auth.Issuer = "" },
+		"auth.audience":         func(c *Config, _ string) { c.Auth.Audience = "" },
+		"auth.algorithms":       func(c *Config, _ string) { c.Auth.Algorithms = nil },
+		"auth.algorithms ":      func(c *Config, _ string) { c.Auth.Algorithms = []string{"none"} },
+		"auth.algorithms  ":     func(c *Config, _ string) { c.Auth.Algorithms = []string{"RS256", "HS256"} },
+		"auth.jwks_url":         func(c *Config, _ string) { c.Auth.JWKSURL = "" },
+		"auth.jwks_url ":        func(c *Config, _ string) { c.Auth.JWKSURL = "http://id.example/jwks.json" },
+		"auth.jwks_url   ":      func(c *Config, _ string) { c.Auth.JWKSURL = "https://user:pw@id.example/jwks.json" },
+		"auth.jwks_url    ":     func(c *Config, _ string) { c.Auth.JWKSURL = "https://id.example/jwks.json?token=pw" },
+		"tracing.endpoint ":     func(c *Config, _ string) { c.Tracing.Endpoint = "https://user:pw@h/v1/traces" },
+		"auth.jwks_url  ":       func(c *Config, _ string) { c.Auth.JWKSFile = "x" },
+		"auth.jwks_file":        func(c *Config, d string) { c.Auth.JWKSURL, c.Auth.JWKSFile = "", d+"/none" },
+		"auth.tls_ca_file":      func(c *Config, d string) { c.Auth.TLSCAFile = d + "/none" },
+		"auth.tls_ca_file ":     func(c *Config, _ string) { c.Auth.TLSCAFile = c.Keys.SealingFile },
+		"auth.tls_ca_file  ": func(c *Config, d string) {
+			c.Auth.TLSCAFile, c.Auth.JWKSURL, c.Auth.JWKSFile = authority(d), "", d+"/jwks.json"
+			os.WriteFile(c.Auth.JWKSFile, []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`), 0o600)
+		},
+		"listen.client_ca_file ": func(c *Config, d string) {
+			c.Listen.TLSCertFile, c.Listen.TLSKeyFile = authority(d), d+"/ca.key"
+			c.Listen.ClientCAFile = c.Keys.SealingFile
+		},
 		"auth.account_claim":       func(c *Config, _ string) { c.Auth.AccountClaim = "" },
 		"auth.leeway":              func(c *Config, _ string) { c.Auth.Leeway.d = -1 },
 		"limits.card_per_second":   func(c *Config, _ string) { c.Limits.CardPerSecond = -1 },
@@ -207,6 +217,18 @@ func TestSinkTLS_ReloadsClientCertificateForEachConnection(t *testing.T) {
 	if _, err := c.SinkTLS(); !errors.As(err, &named) || named.Field != "events.tls_key_file" {
 		t.Error("a key that everybody can read:", err)
 	}
+}
+
+// authority writes the certificate ca.pem of an authority and its key ca.key, and
+// returns the name of the former.
+func authority(dir string) string {
+	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true}
+	cert, _ := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	private, _ := x509.MarshalPKCS8PrivateKey(key)
+	os.WriteFile(dir+"/ca.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o600)
+	os.WriteFile(dir+"/ca.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600)
+	return dir + "/ca.pem"
 }
 
 // certify writes a client certificate and its key, and returns it.

@@ -79,7 +79,7 @@ type Listen struct {
 	Ops          string   `toml:"ops" doc:"Address of the operations side, host:port. It has neither TLS nor authentication: do not expose it."`
 	TLSCertFile  string   `toml:"tls_cert_file" doc:"PEM file with the certificate chain of the PCI side. Reloaded on SIGHUP. Empty: no TLS."`
 	TLSKeyFile   string   `toml:"tls_key_file" doc:"PEM file with its private key. Reloaded on SIGHUP."`
-	ClientCAFile string   `toml:"client_ca_file" doc:"PEM file with certificate authorities: callers must present a certificate that one of them issued. A change needs a restart. Empty: no client certificates."`
+	ClientCAFile string   `toml:"client_ca_file" doc:"PEM file with certificate authorities: callers must present a certificate that one of them issued. Reloaded on SIGHUP: connections with certificates of withdrawn authorities are refused from then on. Empty: no client certificates."`
 	Plaintext    bool     `toml:"plaintext" doc:"Serve the PCI side without TLS outside loopback. Only for a proxy in front that terminates TLS."`
 	Drain        Duration `toml:"drain" doc:"Time between /readyz turning 503 and the PCI side refusing connections, for load balancers to notice. Less than shutdown. 0s: none."`
 	Shutdown     Duration `toml:"shutdown" doc:"Timeout of the graceful shutdown, 1s to 10m. Unfinished requests are then cut off; nothing that was answered is lost."`
@@ -92,6 +92,7 @@ type Auth struct {
 	Algorithms   []string `toml:"algorithms" doc:"Accepted signature algorithms."`
 	JWKSURL      string   `toml:"jwks_url" doc:"URL of the issuer's token signing keys (JWKS), https; http on loopback only. Refreshed regularly, and on SIGHUP."`
 	JWKSFile     string   `toml:"jwks_file" doc:"File that contains the JWKS, instead of jwks_url."`
+	TLSCAFile    string   `toml:"tls_ca_file" doc:"PEM file with the certificate authorities that the certificate of jwks_url is verified against. A change needs a restart. Empty: those of the system."`
 	AccountClaim string   `toml:"account_claim" doc:"Claim that holds the caller's account."`
 	Leeway       Duration `toml:"leeway" doc:"Clock skew tolerated when checking token times, 0s to 5m."`
 }
