@@ -45,7 +45,7 @@ func openStore(ctx context.Context, cfg *config.Config, create bool) (store.Stor
 
 // newEngine returns an engine on the store. The configuration completes the options.
 func newEngine(ctx context.Context, cfg *config.Config, s store.Store, logger *slog.Logger, o engine.Options) (*engine.Engine, error) {
-	generator, err := cfg.Generator(ctx, nil)
+	generator, err := cfg.Generator(ctx)
 	if err != nil {
 		return nil, command.Usage(err)
 	}

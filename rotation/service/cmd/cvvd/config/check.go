@@ -39,7 +39,7 @@ func (c *Config) Check(ctx context.Context, sections ...string) error {
 		case "store":
 			c.checkStore(&p)
 		case "keys": // and the generator that uses them
-			_, err := c.Generator(ctx, nil)
+			_, err := c.Generator(ctx)
 			p.add(err)
 		case "cvv":
 			p.oneOf("cvv.kind", c.CVV.Kind, "random", "derived")

@@ -43,8 +43,9 @@ type Store struct {
 
 // Keys is the section [keys].
 type Keys struct {
-	Sealing     Secret `toml:"sealing" doc:"Sealing keys." secret:"true"`
-	SealingFile string `toml:"sealing_file" doc:"File that contains the sealing keys."`
+	Sealing       Secret   `toml:"sealing" doc:"Sealing keys." secret:"true"`
+	SealingFile   string   `toml:"sealing_file" doc:"File that contains the sealing keys."`
+	UnwrapCommand []string `toml:"unwrap_command" doc:"Command that decrypts sealing_file and cvv.cvk_file with a KMS or an HSM, one after the other, at start and in cvvd config check: program and arguments, without a shell. It reads the file's content from standard input and prints the keys; 10s at most. Its environment lacks the variables CVVD_*.\nSuch as [\"age\", \"--decrypt\", \"--identity\", \"/etc/cvvd/age.key\"]. Empty: the files are not encrypted."`
 }
 
 // CVV is the section [cvv].

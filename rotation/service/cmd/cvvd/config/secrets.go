@@ -17,23 +17,29 @@ import (
 // secret returns the direct value, or the content of the file without surrounding
 // white space. Exactly one of the two must be set.
 func secret(field string, direct Secret, file string) (string, error) {
+	text, err := secretBytes(field, direct, file)
+	defer clear(text)
+	return strings.TrimSpace(string(text)), err
+}
+
+// secretBytes is secret with the file's content as it is.
+func secretBytes(field string, direct Secret, file string) ([]byte, error) {
 	switch {
 	case direct.IsSet() && file != "":
-		return "", &FieldError{field, "is set twice: unset the variable or " + field + "_file"}
+		return nil, &FieldError{field, "is set twice: unset the variable or " + field + "_file"}
 	case direct.IsSet():
-		return direct.Reveal(), nil
+		return []byte(direct.Reveal()), nil
 	case file == "":
-		return "", &FieldError{field + "_file", "is required (or the variable CVVD_" + strings.ToUpper(strings.ReplaceAll(field, ".", "_")) + ")"}
+		return nil, &FieldError{field + "_file", "is required (or the variable CVVD_" + strings.ToUpper(strings.ReplaceAll(field, ".", "_")) + ")"}
 	}
 	if err := private(file); err != nil {
-		return "", &FieldError{field + "_file", err.Error()}
+		return nil, &FieldError{field + "_file", err.Error()}
 	}
 	text, err := readFile(file)
 	if err != nil {
-		return "", &FieldError{field + "_file", err.Error()}
+		return nil, &FieldError{field + "_file", err.Error()}
 	}
-	defer clear(text)
-	return strings.TrimSpace(string(text)), nil
+	return text, nil
 }
 
 // private returns an error if all users of the machine may read or write the file.
@@ -87,14 +93,14 @@ func (c *Config) NATSURL() (string, error) {
 	return secret("events.nats_url", c.Events.NATSURL, c.Events.NATSURLFile)
 }
 
-// Generator returns the generator of CVVs with its keys. A nil kms means that the keys
-// are not wrapped.
-func (c *Config) Generator(ctx context.Context, kms seal.KMS) (engine.Generator, error) {
-	text, err := secret("keys.sealing", c.Keys.Sealing, c.Keys.SealingFile)
+// Generator returns the generator of CVVs with its keys. It runs keys.unwrap_command if
+// one is set.
+func (c *Config) Generator(ctx context.Context) (engine.Generator, error) {
+	text, err := c.keyFile(ctx, "keys.sealing", c.Keys.Sealing, c.Keys.SealingFile)
 	if err != nil {
 		return nil, err
 	}
-	ring, err := seal.ParseKeys(ctx, text, kms)
+	ring, err := seal.ParseKeys(ctx, text, nil)
 	if err != nil {
 		return nil, &FieldError{"keys.sealing", err.Error()}
 	}
@@ -108,7 +114,7 @@ func (c *Config) Generator(ctx context.Context, kms seal.KMS) (engine.Generator,
 	if fips140.Enforced() {
 		return nil, &FieldError{"cvv.kind", `derived CVVs need DES, which GODEBUG=fips140=only forbids: set cvv.kind = "random", or start cvvd without this GODEBUG`}
 	}
-	text, err = secret("cvv.cvk", c.CVV.CVK, c.CVV.CVKFile)
+	text, err = c.keyFile(ctx, "cvv.cvk", c.CVV.CVK, c.CVV.CVKFile)
 	if err != nil {
 		return nil, err
 	}

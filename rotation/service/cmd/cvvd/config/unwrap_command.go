@@ -1,0 +1,105 @@
+package config
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// unwrapTimeout is the maximum time that the command may take for one file.
+const unwrapTimeout = 10 * time.Second
+
+// keyFile returns the secret of a file, which the command decrypts if one is set.
+func (c *Config) keyFile(ctx context.Context, field string, direct Secret, file string) (string, error) {
+	if len(c.Keys.UnwrapCommand) == 0 {
+		return secret(field, direct, file)
+	}
+	if direct.IsSet() {
+		return "", &FieldError{field, "must not be set together with keys.unwrap_command, which decrypts " + field + "_file"}
+	}
+	wrapped, err := secretBytes(field, direct, file)
+	if err != nil {
+		return "", err
+	}
+	plain, err := unwrap(ctx, c.Keys.UnwrapCommand, wrapped, unwrapTimeout)
+	if err != nil {
+		return "", &FieldError{"keys.unwrap_command", fmt.Sprintf("decrypting %s (%s_file): %v", file, field, err)}
+	}
+	defer clear(plain)
+	return strings.TrimSpace(string(plain)), nil
+}
+
+// unwrap runs the command with the wrapped keys as its input and returns its output.
+// The error contains neither.
+func unwrap(ctx context.Context, command []string, wrapped []byte, timeout time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.WaitDelay = time.Second // for a child of the command that keeps its output open
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "CVVD_") { // these may hold secrets
+			cmd.Env = append(cmd.Env, variable)
+		}
+	}
+	var out, messages limitedBuffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(wrapped), &out, &messages
+	err := cmd.Run()
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = fmt.Errorf("%s did not end within %v and was stopped", command[0], timeout)
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case out.full:
+		err = fmt.Errorf("%s printed more than %d bytes", command[0], maxFile)
+	case err == nil && len(bytes.TrimSpace(out.bytes)) == 0:
+		err = fmt.Errorf("%s printed nothing: it must read the file's content from standard input and print the keys", command[0])
+	case err != nil:
+		err = errors.New(strings.TrimSuffix(fmt.Sprintf("%s: %v: %s", command[0], err, lastLine(messages.bytes)), ": "))
+	}
+	if err != nil {
+		clear(out.bytes)
+		return nil, err
+	}
+	return out.bytes, nil
+}
+
+// limitedBuffer accepts up to maxFile bytes. An error of Write closes the program's
+// output, which ends the program. Its bytes are no bytes.Buffer, whose ReadFrom would
+// pass over the limit.
+type limitedBuffer struct {
+	bytes []byte
+	full  bool
+}
+
+// Write implements io.Writer.
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if b.full = b.full || len(b.bytes)+len(p) > maxFile; b.full {
+		return 0, errors.New("too much output")
+	}
+	b.bytes = append(b.bytes, p...)
+	return len(p), nil
+}
+
+// maybeKey matches what could be a key or a token in base64 or hexadecimal digits.
+var maybeKey = regexp.MustCompile(`[A-Za-z0-9+/_=-]{20,}`)
+
+// lastLine returns the last line of a program's messages for an error, without what
+// could be a secret.
+func lastLine(messages []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(messages)), "\n")
+	printable := func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}
+	line := []rune(strings.Map(printable, lines[len(lines)-1]))
+	return maybeKey.ReplaceAllString(string(line[:min(len(line), 300)]), "[redacted]")
+}
