@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 
-	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine/event"
 )
 
@@ -78,29 +77,19 @@ func (r *Reader) parseDaemonEvent(text []byte) (e Entry, isEvent bool, err error
 // daemonEntry returns the event of the rules that c reports, and what c reports of
 // its decision.
 func daemonEntry(c event.Changed) Entry {
-	e := Entry{Card: c.Card, Number: c.Number, Expect: Expect{
+	e := Entry{Card: c.Card, Number: c.Number, Event: c.Event(), Expect: Expect{
 		Fields: FieldRotate | FieldReschedule | FieldReason | FieldScenario | FieldNext,
 		Rotate: c.Operation == event.OperationRotate, Reschedule: c.Rescheduled,
 		Reason: c.Reason, Scenario: int64(c.Scenario), Next: c.Next,
 	}}
 	if c.Operation == event.OperationChangeInterval { // a repair, too
-		e.Event = rotation.SetIntervalFirst(c.At, c.Interval, c.Next)
 		return e
 	}
 	e.Expect.Fields |= FieldInterval
 	e.Expect.Interval = c.Interval
-	switch {
-	case c.Operation == event.OperationDeleteInterval:
-		e.Event = rotation.Disable(c.At)
-	case c.Automatic:
-		e.Event = rotation.AutoUnslotted(c.At)
-		if !c.Slot.IsZero() {
-			e.Event = rotation.AutoSlot(c.At, c.Slot)
-		}
+	if c.Automatic {
 		e.Expect.Fields |= FieldMissed
 		e.Expect.Missed = c.Missed
-	default:
-		e.Event = rotation.Forced(c.At)
 	}
 	return e
 }
