@@ -47,6 +47,8 @@ var matrixRows = []matrixRow{
 	{operation: "rotateCvv"},
 	{operation: "showCvvRotation"},
 	{operation: "showCvvRotation", state: "no such card", new: true, refusal: 404},
+	{operation: "showCvvHistory"},
+	{operation: "showCvvHistory", state: "no such card", new: true, refusal: 404},
 	{operation: "changeCvvRotation", body: `{"cvv_rotation_interval_hours":48}`},
 	{operation: "deleteCvvRotation"},
 	{operation: "revealCvv"},

@@ -14,6 +14,7 @@ const (
 	ScopeRotate     = "cvv:rotate"     // force a rotation
 	ScopeSchedule   = "cvv:schedule"   // set or delete the interval
 	ScopeRead       = "cvv:read"       // read the schedule
+	ScopeHistory    = "cvv:history"    // read the history
 	ScopeReveal     = "cvv:reveal"     // read the CVV
 	ScopeVerify     = "cvv:verify"     // verify a CVV that was presented
 	ScopeUnlock     = "cvv:unlock"     // unlock a card after too many wrong CVVs

@@ -14,6 +14,7 @@
 //	cvv:rotate      POST   /v1/cards/{cardId}/cvv/rotate
 //	cvv:schedule    PATCH  /v1/cards/{cardId}/cvv/rotation, and DELETE
 //	cvv:read        GET    /v1/cards/{cardId}/cvv/rotation
+//	cvv:history     GET    /v1/cards/{cardId}/cvv/history
 //	cvv:reveal      GET    /v1/cards/{cardId}/cvv
 //	cvv:verify      POST   /v1/cards/{cardId}/cvv/verify
 //	cvv:unlock      POST   /v1/cards/{cardId}/cvv/unlock

@@ -28,6 +28,7 @@ type Engine interface {
 	Register(context.Context, engine.Ref, engine.RegisterRequest) (engine.Schedule, bool, error)
 	Force(context.Context, engine.Ref, engine.ForceRequest) (engine.Rotation, error)
 	Show(ctx context.Context, ref engine.Ref, slots int) (engine.Schedule, error)
+	History(ctx context.Context, ref engine.Ref, before int64, limit int) (engine.History, error)
 	SetInterval(context.Context, engine.Ref, engine.IntervalRequest) (engine.Schedule, error)
 	Disable(context.Context, engine.Ref) (engine.Schedule, error)
 	Reveal(context.Context, engine.Ref) (engine.Revealed, error)
@@ -51,20 +52,21 @@ type operation struct {
 	method, route string
 	scope         string          // that the caller needs; "": anybody may call it
 	audited       audit.Operation // in the audit log; "": changes and reveals nothing
-	query         string          // the only query parameter; "": none
+	query         []string        // names of the query parameters
 	handle        func(*handler, *call) (*response, error)
 }
 
 var operations = []operation{
-	{"POST", "/v1/cards/{cardId}/cvv/rotate", ScopeRotate, audit.OperationRotate, "", (*handler).rotate},
-	{"GET", "/v1/cards/{cardId}/cvv/rotation", ScopeRead, "", "slots", (*handler).showSchedule},
-	{"PATCH", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, audit.OperationSetInterval, "", (*handler).setSchedule},
-	{"DELETE", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, audit.OperationDisable, "", (*handler).deleteSchedule},
-	{"GET", "/v1/cards/{cardId}/cvv", ScopeReveal, audit.OperationReveal, "", (*handler).reveal},
-	{"POST", "/v1/cards/{cardId}/cvv/verify", ScopeVerify, audit.OperationVerify, "", (*handler).verify},
-	{"POST", "/v1/cards/{cardId}/cvv/unlock", ScopeUnlock, audit.OperationUnlock, "", (*handler).unlock},
-	{"PUT", "/v1/cards/{cardId}", ScopeRegister, audit.OperationRegister, "", (*handler).register},
-	{"GET", "/openapi.json", "", "", "", (*handler).openAPI},
+	{"POST", "/v1/cards/{cardId}/cvv/rotate", ScopeRotate, audit.OperationRotate, nil, (*handler).rotate},
+	{"GET", "/v1/cards/{cardId}/cvv/rotation", ScopeRead, "", []string{"slots"}, (*handler).showSchedule},
+	{"PATCH", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, audit.OperationSetInterval, nil, (*handler).setSchedule},
+	{"DELETE", "/v1/cards/{cardId}/cvv/rotation", ScopeSchedule, audit.OperationDisable, nil, (*handler).deleteSchedule},
+	{"GET", "/v1/cards/{cardId}/cvv/history", ScopeHistory, "", []string{"before", "limit"}, (*handler).showHistory},
+	{"GET", "/v1/cards/{cardId}/cvv", ScopeReveal, audit.OperationReveal, nil, (*handler).reveal},
+	{"POST", "/v1/cards/{cardId}/cvv/verify", ScopeVerify, audit.OperationVerify, nil, (*handler).verify},
+	{"POST", "/v1/cards/{cardId}/cvv/unlock", ScopeUnlock, audit.OperationUnlock, nil, (*handler).unlock},
+	{"PUT", "/v1/cards/{cardId}", ScopeRegister, audit.OperationRegister, nil, (*handler).register},
+	{"GET", "/openapi.json", "", "", nil, (*handler).openAPI},
 }
 
 // handler is the endpoint.

@@ -1,6 +1,12 @@
 package api
 
-import "net/url"
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // readQuery parses the query. It refuses parameters other than the operation's,
 // because URLs end up in logs.
@@ -11,13 +17,27 @@ func (c *call) readQuery() error {
 	}
 	for name, values := range c.query {
 		switch {
-		case name != c.op.query && c.op.query == "":
+		case !slices.Contains(c.op.query, name) && len(c.op.query) == 0:
 			return invalid(fieldError{Field: quotable(name), In: "query", Detail: "is unknown: this operation has no query parameters"})
-		case name != c.op.query:
-			return invalid(fieldError{Field: quotable(name), In: "query", Detail: "is unknown: the only query parameter is " + c.op.query})
+		case !slices.Contains(c.op.query, name):
+			return invalid(fieldError{Field: quotable(name), In: "query", Detail: "is unknown: the query parameters are " + strings.Join(c.op.query, ", ")})
 		case len(values) > 1:
 			return invalid(fieldError{Field: name, In: "query", Detail: "must occur once"})
 		}
 	}
 	return nil
+}
+
+// queryInt returns a parameter of the query: decimal digits, within the bounds. Without
+// the parameter it returns the default.
+func (c *call) queryInt(name string, byDefault, low, high int64) (int64, error) {
+	values, ok := c.query[name]
+	if !ok {
+		return byDefault, nil
+	}
+	n, err := strconv.ParseUint(values[0], 10, 63)
+	if err != nil || int64(n) < low || int64(n) > high {
+		return 0, invalid(fieldError{Field: name, In: "query", Detail: fmt.Sprintf("must be %d to %d", low, high)})
+	}
+	return int64(n), nil
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"cvvrotation/rotation"
@@ -43,28 +42,28 @@ type forced struct {
 func scheduleOf(s engine.Schedule) schedule {
 	out := schedule{
 		Card: s.Card, Account: s.Account, At: s.At,
-		Next: instant(s.Next), Slots: s.Slots,
+		Hours: hours(s.Interval), Next: instant(s.Next), Slots: s.Slots,
 		Version: s.Version, Rotated: s.Rotated, ServiceCode: s.ServiceCode.String(),
 		Locked: instant(s.Locked), Tries: s.Tries, Failures: s.Failures,
 		Forced: forced{s.Forced.Rescheduled, s.Forced.Reason.String(), s.Forced.Scenario, instant(s.Forced.Next)},
 	}
-	if s.Interval > 0 {
-		hours := s.Interval.Hours()
-		out.Hours = &hours
-	}
 	return out
 }
 
-func (h *handler) showSchedule(c *call) (*response, error) {
-	slots := defaultSlots
-	if values, ok := c.query["slots"]; ok {
-		n, err := strconv.ParseUint(values[0], 10, 31)
-		if err != nil {
-			return nil, fieldProblem("slots", "must be 0 to 1000")
-		}
-		slots = int(n)
+// hours returns nil for 0, which is null in JSON.
+func hours(interval time.Duration) *float64 {
+	if interval == 0 {
+		return nil
 	}
-	s, err := h.engine.Show(c.r.Context(), c.ref(), slots)
+	return new(interval.Hours())
+}
+
+func (h *handler) showSchedule(c *call) (*response, error) {
+	slots, err := c.queryInt("slots", defaultSlots, 0, engine.MaxSlots)
+	if err != nil {
+		return nil, err
+	}
+	s, err := h.engine.Show(c.r.Context(), c.ref(), int(slots))
 	if err != nil {
 		return nil, err
 	}

@@ -125,7 +125,7 @@ func keyring(t testing.TB) *seal.Keyring {
 
 // allScopes are all scopes except accounts:any.
 var allScopes = []string{
-	api.ScopeRotate, api.ScopeSchedule, api.ScopeRead, api.ScopeReveal,
+	api.ScopeRotate, api.ScopeSchedule, api.ScopeRead, api.ScopeHistory, api.ScopeReveal,
 	api.ScopeVerify, api.ScopeUnlock, api.ScopeRegister,
 }
 

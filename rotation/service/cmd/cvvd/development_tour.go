@@ -25,7 +25,7 @@ var tourTemplate = template.Must(template.New("tour").Parse(tourText))
 func (c *cli) printTour(d *daemon, issuer *devtoken.Issuer) error {
 	token := issuer.Token(auth.Caller{
 		Subject: "developer", Account: "acme",
-		Scopes: []string{api.ScopeRegister, api.ScopeRead, api.ScopeSchedule, api.ScopeRotate, api.ScopeReveal, api.ScopeVerify, api.ScopeUnlock},
+		Scopes: []string{api.ScopeRegister, api.ScopeRead, api.ScopeHistory, api.ScopeSchedule, api.ScopeRotate, api.ScopeReveal, api.ScopeVerify, api.ScopeUnlock},
 	}, tokenLifetime)
 	url := func(l net.Listener) string { return "http://" + l.Addr().String() }
 	var b strings.Builder

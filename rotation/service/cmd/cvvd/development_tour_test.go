@@ -30,11 +30,11 @@ func TestDevelopmentTour_PrintedCommandsWork(t *testing.T) {
 	}
 
 	lines := regexp.MustCompile(`(?m)^  (TOKEN=|curl ).*$`).FindAllString(printed, -1)
-	if len(lines) != 6 {
+	if len(lines) != 7 {
 		t.Fatalf("%d lines to try", len(lines))
 	}
 	answers := try(t, lines)
-	if len(answers) != 5 {
+	if len(answers) != 6 {
 		t.Fatalf("%d answers: %q", len(answers), answers)
 	}
 	var registered, rotated, shown, revealed, judged struct {
@@ -46,7 +46,10 @@ func TestDevelopmentTour_PrintedCommandsWork(t *testing.T) {
 		CVV         string
 		Rescheduled *bool
 	}
-	for i, to := range []any{&registered, &rotated, &shown, &revealed, &judged} {
+	var history struct {
+		Events []struct{ Sentence string }
+	}
+	for i, to := range []any{&registered, &rotated, &shown, &history, &revealed, &judged} {
 		if err := json.Unmarshal([]byte(answers[i]), to); err != nil {
 			t.Fatalf("%s: %v", answers[i], err)
 		}
@@ -60,11 +63,14 @@ func TestDevelopmentTour_PrintedCommandsWork(t *testing.T) {
 	if shown.Version != 2 || shown.Next != registered.Next {
 		t.Errorf("the schedule is not kept: %s", answers[2])
 	}
+	if len(history.Events) != 2 || !strings.Contains(history.Events[0].Sentence, "after the new interval at") || !strings.Contains(history.Events[0].Sentence, "CVV rotated, schedule kept") {
+		t.Errorf("the history: %s", answers[3])
+	}
 	if len(revealed.CVV) != 3 || revealed.Version != 2 {
 		t.Errorf("revealed a CVV of %d digits, version %d", len(revealed.CVV), revealed.Version)
 	}
 	if want := map[bool]string{true: "current", false: "wrong"}[revealed.CVV == "123"]; judged.Verdict != want {
-		t.Errorf("judged: %s", answers[4])
+		t.Errorf("judged: %s", answers[5])
 	}
 
 	// The events are in the file: registered with an interval, then forced.
