@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"cvvrotation/rotation"
+	"cvvrotation/rotation/internal/panmask"
 )
 
 // AppendJSON appends the event to b. It replaces bytes of strings that are not
@@ -27,7 +28,7 @@ func (c Changed) AppendJSON(b []byte) []byte {
 	b = append(b, `,"datacontenttype":"application/json","data":{"card_id":`...)
 	b = appendString(b, c.Card)
 	b = append(b, `,"account_id":`...)
-	b = appendString(b, c.Account)
+	b = appendString(b, panmask.Mask(c.Account))
 	b = append(b, `,"event_number":`...)
 	b = strconv.AppendInt(b, c.Number, 10)
 	b = append(b, `,"operation_type":`...)

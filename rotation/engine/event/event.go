@@ -55,7 +55,7 @@ const (
 type Changed struct {
 	Source    string    // URI reference of the issuer's system
 	Card      string    // the card's id
-	Account   string    // the card's account; may be empty
+	Account   string    // the card's account; may be empty. Encoding masks digits that could be a PAN
 	Number    int64     // number among the card's events: 1, 2, 3 … without a gap
 	At        time.Time // when it happened
 	Operation Operation

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 
+	"cvvrotation/rotation/internal/panmask"
 	"cvvrotation/rotation/service/audit"
 )
 
@@ -36,7 +37,7 @@ func (h *handler) record(c *call, r *response) *response {
 	if err == nil {
 		return r
 	}
-	h.log.ErrorContext(ctx, "audit log write failed; the record follows", "request_id", c.requestID, "error", err)
+	h.log.ErrorContext(ctx, "audit log write failed; the record follows", "request_id", panmask.Mask(c.requestID), "error", err)
 	if _, ok := r.body.(revealed); ok {
 		r = (&problem{name: audit.OutcomeUnavailable, retry: unavailableRetry, detail: "the CVV was not revealed: the audit log is unavailable"}).response(c.requestID)
 		record.Outcome = audit.OutcomeUnavailable

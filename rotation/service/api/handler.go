@@ -18,6 +18,7 @@ import (
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/internal/arguments"
 	"cvvrotation/rotation/internal/paniclog"
+	"cvvrotation/rotation/internal/panmask"
 	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/auth"
 )
@@ -151,7 +152,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *handler) respond(c *call) (r *response) {
 	defer func() {
 		if v := recover(); v != nil {
-			h.log.ErrorContext(c.r.Context(), "request handler panicked; answering 500", "request_id", c.requestID, "route", c.route(), paniclog.Attr(v))
+			h.log.ErrorContext(c.r.Context(), "request handler panicked; answering 500", "request_id", panmask.Mask(c.requestID), "route", c.route(), paniclog.Attr(v))
 			r = (&problem{name: audit.OutcomeInternalError}).response(c.requestID)
 		}
 	}()
@@ -174,7 +175,7 @@ func (h *handler) respond(c *call) (r *response) {
 	}
 	p := problemOf(err)
 	if p.name == audit.OutcomeInternalError {
-		h.log.ErrorContext(c.r.Context(), "request failed; answering 500", "request_id", c.requestID, "route", c.route(), "error", err)
+		h.log.ErrorContext(c.r.Context(), "request failed; answering 500", "request_id", panmask.Mask(c.requestID), "route", c.route(), "error", err)
 	}
 	return p.response(c.requestID)
 }

@@ -3,6 +3,8 @@ package api
 import (
 	"net/http"
 	"slices"
+
+	"cvvrotation/rotation/internal/panmask"
 )
 
 // methods are the methods that logs and metrics name.
@@ -16,7 +18,7 @@ func (h *handler) finish(c *call, r *response) {
 	}
 	args := []any{
 		"method", x.Method, "route", x.Route, "status", x.Status, "took", x.Took,
-		"request_id", c.requestID, "subject", c.caller.Subject, "card", c.card,
+		"request_id", panmask.Mask(c.requestID), "subject", panmask.Mask(c.caller.Subject), "card", c.card,
 	}
 	if name := r.problem(); name != "" {
 		args = append(args, "problem", name)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/internal/panmask"
 )
 
 // Operation names what a caller or operator asked for.
@@ -27,7 +28,8 @@ const (
 )
 
 // Record is one record of the audit log. Write leaves out fields with their zero
-// value, which means unknown.
+// value, which means unknown, and masks digits that could be a PAN in accounts,
+// subjects and request ids, which other systems choose.
 type Record struct {
 	Operation Operation
 	Outcome   Outcome
@@ -66,7 +68,7 @@ func (r Record) Write(ctx context.Context, log *slog.Logger, now time.Time) erro
 	text("operation", string(r.Operation))
 	text("outcome", string(r.Outcome))
 	text("card", r.Card)
-	text("account", e.Account)
+	text("account", panmask.Mask(e.Account))
 	if !e.At.IsZero() {
 		text("at", e.At.Format(time.RFC3339Nano)) // equal to the event's time, digit by digit
 	}
@@ -78,10 +80,10 @@ func (r Record) Write(ctx context.Context, log *slog.Logger, now time.Time) erro
 	add(e.Replayed, slog.Bool("replayed", true))
 	text("detail", r.Detail)
 	text("by", r.By)
-	text("subject", r.Subject)
-	text("subject_account", r.SubjectAccount)
+	text("subject", panmask.Mask(r.Subject))
+	text("subject_account", panmask.Mask(r.SubjectAccount))
 	text("sudo_user", r.Sudo)
 	text("from", r.From)
-	text("request_id", r.RequestID)
+	text("request_id", panmask.Mask(r.RequestID))
 	return log.Handler().Handle(ctx, record)
 }
