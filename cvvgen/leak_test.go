@@ -477,10 +477,10 @@ func TestSecrets_DoNotLeak(t *testing.T) {
 	mustNotLeak(t, "seal.Keyring", secretKeys, func(s string) seal.Keyring { return *keyring(s) }, unhexed(aesNeedles))
 	mustNotLeak(t, "engine.Random", secretKeys, func(s string) engine.Generator { return engine.Random(new(cvvgen.Random), keyring(s)) }, unhexed(aesNeedles))
 	mustNotLeak(t, "engine.Derived by its key", secretPairs, func(s string) engine.Generator {
-		return engine.Derived(local(s), keyring(secretKeys[0]))
+		return engine.Derived(local(s), keyring(secretKeys[0]), engine.DerivedOptions{})
 	}, unhexed(pairNeedles))
 	mustNotLeak(t, "engine.Derived by its keyring", secretKeys, func(s string) engine.Generator {
-		return engine.Derived(local(secretPairs[0]), keyring(s))
+		return engine.Derived(local(secretPairs[0]), keyring(s), engine.DerivedOptions{})
 	}, unhexed(aesNeedles))
 }
 

@@ -13,7 +13,8 @@ import (
 // machine blocks the card meanwhile, and with SQLite all cards.
 type Generator interface {
 	// Identify stores in the card what the generator needs of its PAN and
-	// expiry. The error matches ErrInvalid if it needs other particulars.
+	// expiry. The error matches ErrInvalid if it needs other particulars, or the
+	// card's account may not register these.
 	Identify(c *store.Card, particulars cvvgen.Card) error
 	// SameIdentity reports whether the card was registered with these
 	// particulars.

@@ -13,22 +13,24 @@ import (
 
 // Derived returns a generator of CVVs that are computed from PAN, expiry and
 // service code. It stores no CVV, only the service code; PAN and expiry are
-// encrypted with the keyring, bound to their account and card. New refuses a generator without
-// a deriver or a keyring.
-func Derived(deriver cvvgen.Deriver, keys *seal.Keyring) Generator {
-	return &derivedGenerator{deriver, keys}
+// encrypted with the keyring, bound to their account and card. The options say which
+// PANs an account registers: none by default. New refuses a generator without a deriver
+// or a keyring, and options that fail their Check.
+func Derived(deriver cvvgen.Deriver, keys *seal.Keyring, options DerivedOptions) Generator {
+	return &derivedGenerator{deriver, keys, options}
 }
 
 type derivedGenerator struct {
 	deriver cvvgen.Deriver
 	keys    *seal.Keyring
+	options DerivedOptions
 }
 
 func (g *derivedGenerator) check() error {
 	if arguments.Missing(g.deriver) || !g.keys.CanSeal() {
 		return &FieldError{"generator", "needs a deriver and a keyring with a key"}
 	}
-	return nil
+	return g.options.Check()
 }
 
 func (g *derivedGenerator) Identify(c *store.Card, p cvvgen.Card) error {
@@ -38,6 +40,9 @@ func (g *derivedGenerator) Identify(c *store.Card, p cvvgen.Card) error {
 	expiry, err := p.Expiry.Digits(cvvgen.ExpiryOrderYYMM)
 	if err != nil {
 		return &FieldError{"expiry", "is required: CVVs are derived from it here"}
+	}
+	if err := g.options.checkPAN(c.Account, p.PAN); err != nil {
+		return err
 	}
 	plain := []byte(expiry + p.PAN.Reveal())
 	c.Identity = g.keys.Seal(plain, identityContext(c).bound)
@@ -84,6 +89,9 @@ func (g *derivedGenerator) Draw(ctx context.Context, c *store.Card, code service
 	if !code.IsValid() {
 		r, err := cvvgen.Rotate(ctx, g.deriver, card, c.PreviousCode)
 		c.ServiceCode = r.ServiceCode
+		return err
+	}
+	if err := g.options.checkCode(code); err != nil {
 		return err
 	}
 	if !c.PreviousCode.IsValid() { // a new card

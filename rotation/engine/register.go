@@ -20,7 +20,8 @@ type RegisterRequest struct {
 // AnyAccount: a new card needs an account. Registering a card again changes
 // nothing but its interval, if one is given, and reports created as false.
 //
-// The error matches ErrInvalid, ErrForbidden for a card of another account,
+// The error matches ErrInvalid, also for a PAN that the account may not register
+// (see DerivedOptions), ErrForbidden for a card of another account,
 // ErrRegistered when the particulars differ, or is a *rotation.EventError.
 func (e *Engine) Register(ctx context.Context, ref Ref, req RegisterRequest) (s Schedule, created bool, err error) {
 	ref.anyAccount = false

@@ -182,10 +182,15 @@ func TestDerived_RotatesToOtherCVVs(t *testing.T) {
 // derived returns a generator with a published test key.
 func derived(t *testing.T) engine.Generator {
 	t.Helper()
+	return derivedFor(t, engine.DerivedOptions{AnyPAN: true})
+}
+
+func derivedFor(t *testing.T, o engine.DerivedOptions) engine.Generator {
+	t.Helper()
 	pair := []byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10}
 	cvk := must.Get(cvvgen.NewInsecureTestCVK(pair))(t)
 	local := must.Get(cvvgen.NewLocal(cvk, cvvgen.ExpiryOrderYYMM, 3))(t)
-	return engine.Derived(local, keyring(t, 1))
+	return engine.Derived(local, keyring(t, 1), o)
 }
 
 func particulars(t *testing.T) cvvgen.Card {

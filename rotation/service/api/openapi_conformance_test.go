@@ -214,6 +214,9 @@ func TestOpenAPI_HasEveryStatusThatOccurs(t *testing.T) {
 	derived.do(request{method: "PUT", path: "/v1/cards/e"}).want(t, 400, "invalid-request", "body pan")
 	derived.do(request{method: "PUT", path: "/v1/cards/e", body: `{"pan":"4000000000000002"}`}).want(t, 400, "invalid-request", "body expiry")
 	s.do(request{method: "PUT", path: "/v1/cards/e", body: body}).want(t, 400, "invalid-request", "body pan")
+	derived.do(request{method: "PUT", path: "/v1/cards/e", body: strings.Replace(body, "4000", "5000", 1)}).want(t, 400, "invalid-request", "body pan")
+	derived.do(request{method: "PUT", path: "/v1/cards/e", body: strings.Replace(body, "201", "000", 1)}).want(t, 400, "invalid-request", "body service_code")
+	derived.do(request{method: "POST", path: "/v1/cards/d/cvv/rotate", body: `{"service_code":"999"}`}).want(t, 400, "invalid-request", "body service_code")
 
 	// Send the examples.
 	for path, methods := range openapi().paths {

@@ -255,5 +255,5 @@ func derived(t testing.TB) engine.Generator {
 	pair, _ := hex.DecodeString("0123456789ABCDEFFEDCBA9876543210")
 	key := must.Get(cvvgen.NewInsecureTestCVK(pair))(t)
 	local := must.Get(cvvgen.NewLocal(key, cvvgen.ExpiryOrderYYMM, 5))(t)
-	return engine.Derived(local, keyring(t))
+	return engine.Derived(local, keyring(t), engine.DerivedOptions{Prefixes: map[string][]string{"acme": {"4"}}})
 }

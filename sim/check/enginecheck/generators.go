@@ -25,7 +25,7 @@ var deriver = mustDeriver()
 func (r *run) newGenerator(keys ...uint32) engine.Generator {
 	ring := keyring(keys[0], keys[1:]...)
 	if r.o.derived {
-		return derived{engine.Derived(deriver, ring), r}
+		return derived{engine.Derived(deriver, ring, engine.DerivedOptions{AnyPAN: true}), r}
 	}
 	return plain{engine.Random(nil, ring), r, keys}
 }

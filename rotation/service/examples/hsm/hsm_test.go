@@ -30,7 +30,8 @@ func (module) GenerateCVV(_ context.Context, pan, expiry, code string) (string, 
 // does with a key of its own, and the module's errors do not carry the PAN out.
 func TestDeriver_EngineRevealsWhatTheModuleDerived(t *testing.T) {
 	keys := must.Get(seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{1}, seal.KeySize))))(t)
-	generator := engine.Derived(hsm.Deriver{Client: module{}, Order: cvvgen.ExpiryOrderYYMM}, keys)
+	generator := engine.Derived(hsm.Deriver{Client: module{}, Order: cvvgen.ExpiryOrderYYMM}, keys,
+		engine.DerivedOptions{Prefixes: map[string][]string{"acme": {"412345"}}})
 	e := must.Get(engine.New(memory.New(memory.Options{}), generator, engine.Options{}))(t)
 	for id, expiry := range map[string]string{"known": "8701", "unknown": "8702"} {
 		_, _, err := e.Register(t.Context(), engine.Ref{Card: id, Account: "acme"}, engine.RegisterRequest{

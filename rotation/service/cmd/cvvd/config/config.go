@@ -52,9 +52,12 @@ type Keys struct {
 type CVV struct {
 	Kind        string `toml:"kind" doc:"random: drawn at random and stored encrypted. derived: computed from PAN, expiry and service code, and not stored; this needs DES, which GODEBUG=fips140=only forbids."`
 	Digits      int    `toml:"digits" doc:"Number of digits of a CVV: 3 or 4 if random, 3 to 5 if derived."`
-	CVK         Secret `toml:"cvk" doc:"derived: pair of card verification keys, 32 hexadecimal digits." secret:"true"`
+	CVK         Secret `toml:"cvk" doc:"derived: pair of card verification keys, 32 hexadecimal digits. The pair must serve nothing but these cards: CVV, CVV2 and iCVV are one algorithm with different service codes, so with a pair that serves the magnetic stripe or the chip too, choosing a service code is computing those values." secret:"true"`
 	CVKFile     string `toml:"cvk_file" doc:"derived: file that contains the card verification keys."`
 	ExpiryOrder string `toml:"expiry_order" doc:"derived: order of the expiry date in the computation, YYMM or MMYY, as in your authorisation system. Required; there is no default."`
+
+	Prefixes       map[string][]string `toml:"prefixes" doc:"derived: PAN prefixes of each account, 1 to 11 digits each, such as { acme = [\"412345\", \"51\"] }. An account registers PANs under its prefixes alone, and without an entry none: a caller that registers a PAN can reveal its CVV. In the variable: acme=412345,acme=51. Registered cards are not affected."`
+	AllowCVV2Codes bool                `toml:"allow_cvv2_codes" doc:"derived: accept the service codes 000 and 999 for registering and rotating. They give the CVV2 and the iCVV of the PAN."`
 }
 
 // Rules is the section [rules].

@@ -83,6 +83,8 @@ func TestOverride_SetsEveryField(t *testing.T) {
 			value = "true"
 		case []string:
 			value = "one, two"
+		case map[string][]string:
+			value = "one=1, two=2,one=3"
 		}
 		environ = append(environ, f.env()+"="+value)
 		return nil
@@ -116,6 +118,10 @@ func TestLoad_ErrorNamesPlaceAndProblemWithoutSecret(t *testing.T) {
 		{"[store]\nkind = 5\n", "", `c.toml:2: store.kind: must be a string in quotes, not of type integer`},
 		{"[listen]\nplaintext = 1\n", "", `c.toml:2: listen.plaintext: must be true or false, not of type integer`},
 		{"[auth]\nalgorithms = [1]\n", "", `c.toml:2: auth.algorithms: must be a list of strings, such as ["one", "two"], not of type integer`},
+		{"[cvv]\nprefixes = [\"SECRET\"]\n", "", `c.toml:2: cvv.prefixes: must be lists of strings by name, such as { acme = ["one", "two"] }, not of type array`},
+		{"[cvv.prefixes]\nacme = \"SECRET\"\n", "", `c.toml:2: cvv.prefixes.acme: must be lists of strings by name`},
+		{"[cvv.prefixes]\nacme = [51]\n", "", `c.toml:2: cvv.prefixes.acme: must be lists of strings by name`},
+		{"", "CVVD_CVV_PREFIXES=acme=51, SECRET", `CVVD_CVV_PREFIXES: must be a list of name=value, separated by commas`},
 		{"[limits]\ncard_per_second = \"x\"\n", "", `c.toml:2: limits.card_per_second: must be a number, not of type string`},
 		{"\n\n[engine]\npoll = 5\n", "", `c.toml: engine.poll: must be a duration, such as 90s`},
 		{"[engine]\npoll = \"soon\"\n", "", `engine.poll: must be a duration, such as 90s`},

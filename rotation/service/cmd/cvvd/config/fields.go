@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -73,12 +75,15 @@ func (f field) needs() error {
 		return errors.New("must be true or false")
 	case []string:
 		return errors.New(`must be a list of strings, such as ["one", "two"]`)
+	case map[string][]string:
+		return errors.New(`must be lists of strings by name, such as { acme = ["one", "two"] }`)
 	}
 	return errors.New("must be a string in quotes")
 }
 
 // set sets the field from the text of an environment variable. Lists are separated
-// by commas. The error does not quote the text.
+// by commas, and lists by name are a list of name=value. The error does not quote the
+// text.
 func (f field) set(text string) error {
 	switch p := f.value.Addr().Interface().(type) {
 	case *string:
@@ -112,6 +117,18 @@ func (f field) set(text string) error {
 				*p = append(*p, word)
 			}
 		}
+	case *map[string][]string:
+		lists := map[string][]string{}
+		for pair := range strings.SplitSeq(text, ",") {
+			name, word, ok := strings.Cut(strings.TrimSpace(pair), "=")
+			if !ok && name != "" {
+				return errors.New("must be a list of name=value, separated by commas")
+			}
+			if ok {
+				lists[name] = append(lists[name], word)
+			}
+		}
+		*p = lists
 	}
 	return nil
 }
@@ -129,11 +146,13 @@ func (f field) toml() string {
 		}
 		return `""`
 	case []string:
-		words := make([]string, len(v))
-		for i, w := range v {
-			words[i] = quote(w)
+		return list(v)
+	case map[string][]string:
+		lists := make([]string, 0, len(v))
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			lists = append(lists, quote(name)+" = "+list(v[name]))
 		}
-		return "[" + strings.Join(words, ", ") + "]"
+		return "{" + strings.Join(lists, ", ") + "}"
 	case float64:
 		s := strconv.FormatFloat(v, 'f', -1, 64)
 		if !strings.Contains(s, ".") {
@@ -142,6 +161,15 @@ func (f field) toml() string {
 		return s
 	}
 	return fmt.Sprint(f.value.Interface())
+}
+
+// list returns the words as a TOML array.
+func list(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = quote(w)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // quote returns s as a TOML basic string.

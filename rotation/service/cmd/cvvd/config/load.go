@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -104,7 +105,7 @@ func (c *Config) explain(wrong *toml.DecodeError) error {
 	name := strings.Join(wrong.Key(), ".")
 	err := &FieldError{name, fmt.Sprintf("must be a section, [%s], not of type %s", name, found[1])}
 	c.each(func(f field) error {
-		if f.path() == name {
+		if f.path() == name || f.value.Kind() == reflect.Map && strings.HasPrefix(name, f.path()+".") {
 			err.Detail = fmt.Sprintf("%v, not of type %s", f.needs(), found[1])
 		}
 		return nil

@@ -135,7 +135,12 @@ func (c *Config) Generator(ctx context.Context) (engine.Generator, error) {
 	if err != nil {
 		return nil, &FieldError{"cvv.digits", err.Error()}
 	}
-	return engine.Derived(local, ring), nil
+	options := engine.DerivedOptions{Prefixes: c.CVV.Prefixes, AllowCVV2Codes: c.CVV.AllowCVV2Codes}
+	if err := options.Check(); err != nil {
+		_, detail, _ := strings.Cut(err.Error(), ": ")
+		return nil, &FieldError{"cvv.prefixes", detail}
+	}
+	return engine.Derived(local, ring, options), nil
 }
 
 var expiryOrders = map[string]cvvgen.ExpiryOrder{"YYMM": cvvgen.ExpiryOrderYYMM, "MMYY": cvvgen.ExpiryOrderMMYY}
