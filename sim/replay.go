@@ -12,6 +12,19 @@ type Step struct {
 	After    rotation.State // and after it
 	Decision rotation.Decision
 	Fired    bool // by the loop's virtual clock; not an entry of the timeline
+
+	// Sentence replaces that of the rules: of a record that says more than its event
+	// does, or whose state before is not known. Default: none.
+	Sentence string
+}
+
+// Explain returns the step's sentence, as rotation.Rules.Explain makes it unless the
+// step has one.
+func (s Step) Explain(rules rotation.Rules) string {
+	if s.Sentence != "" {
+		return s.Sentence
+	}
+	return rules.Explain(s.Before, s.Entry.Event)
 }
 
 // Outcome returns the step's decision as an expectation that it fulfils.

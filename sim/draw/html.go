@@ -126,33 +126,22 @@ type page struct {
 
 // pageSection is a section of a page.
 type pageSection struct {
-	ID             string // begins all ids of the section; of an only section: none
-	Title          string
-	Intro          []string
-	Guard, Summary string
-	Differing      int // events
-	Key            []pageSample
-	Picture        template.HTML
-	Rows           []pageRow
+	Figure
+	ID        string // begins all ids of the section; of an only section: none
+	Title     string
+	Intro     []string
+	Differing int // events
+	Rows      []pageRow
 }
 
 func (p *pageSection) draw(s Section) {
-	picture := newPicture(s, pictureOptions{inPage: true, prefix: p.ID})
-	p.Guard, p.Summary = guardWords(s.Rules), summarize(s.Steps)
-	p.Key = pageKey(picture)
-	p.Picture = drawing(picture.write)
+	p.Figure = newFigure(s, p.ID)
 	p.Rows = pageRows(s.Rules, s.Steps)
 	for _, row := range p.Rows {
 		if len(row.Expected) > 0 {
 			p.Differing++
 		}
 	}
-}
-
-// pageSample is a sample of a mark and its meaning.
-type pageSample struct {
-	Sample template.HTML
-	Words  string
 }
 
 // pageRow is the row of one event.
@@ -199,21 +188,6 @@ func drawing(draw func(*svgWriter)) template.HTML {
 	return template.HTML(b.String())
 }
 
-func pageKey(p *picture) []pageSample {
-	var samples []pageSample
-	for _, item := range p.legendItems() {
-		samples = append(samples, pageSample{
-			Words: item.words,
-			Sample: drawing(func(o *svgWriter) {
-				o.f(`<svg width="%[1]v" height="24" viewBox="0 -13 %[1]v 24" aria-hidden="true">`, item.room)
-				item.draw(o, 0, 0)
-				o.f("</svg>")
-			}),
-		})
-	}
-	return samples
-}
-
 func pageRows(rules rotation.Rules, steps []sim.Step) []pageRow {
 	var rows []pageRow
 	for i, s := range steps {
@@ -228,7 +202,7 @@ func pageRows(rules rotation.Rules, steps []sim.Step) []pageRow {
 			Kind:     s.Entry.Event.Kind().String(),
 			Event:    eventWords(s),
 			Rule:     s.Decision.Rule.String(),
-			Sentence: rules.Explain(s.Before, s.Entry.Event),
+			Sentence: s.Explain(rules),
 			Next:     "none",
 		}
 		for _, d := range differences(s) {

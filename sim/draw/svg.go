@@ -381,7 +381,7 @@ func (e laneEvent) write(o *svgWriter, p *picture, y float64) {
 		o.f(`<a id="%[4]vmark-%[1]v" class="%[2]v" href="#%[4]vevent-%[1]v" tabindex="0" aria-label="%[3]v">`, e.serial+1, class, label, p.prefix)
 	}
 	o.f(`<g class="%v" data-step="%v"><title>%v  %v: %v</title>`, class, e.serial,
-		event.At().Format(time.RFC3339Nano), printable(e.step.Entry.Card, 64), p.rules.Explain(e.step.Before, event))
+		event.At().Format(time.RFC3339Nano), printable(e.step.Entry.Card, 64), e.step.Explain(p.rules))
 	writeMark(o, event.Kind(), e.x, y)
 	if e.number > 0 {
 		o.f(`<text class="number" x="%v" y="%v">%v</text>`, e.x, y+3.5, e.number)

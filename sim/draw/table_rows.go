@@ -161,7 +161,7 @@ func explanation(rules rotation.Rules, s sim.Step) []piece {
 	if !kept(s) && !idle(s) && s.Decision.Missed == 0 {
 		return nil
 	}
-	return words(rules.Explain(s.Before, s.Entry.Event), faint)
+	return words(s.Explain(rules), faint)
 }
 
 // key returns lines of pieces that explain the symbols.

@@ -71,12 +71,12 @@ func (r *Reader) parseDaemonEvent(text []byte) (e Entry, isEvent bool, err error
 	case c.Rules != r.rules && !r.ignoreRules:
 		return e, false, headerErrorf("this event was decided under %v, the first one under %v: split the log here, or override the rules with --guard and --guard-from", c.Rules, r.rules)
 	}
-	return daemonEntry(c), true, nil
+	return DaemonEntry(c), true, nil
 }
 
-// daemonEntry returns the event of the rules that c reports, and what c reports of
-// its decision.
-func daemonEntry(c event.Changed) Entry {
+// DaemonEntry returns the entry of a daemon's event: the event of the rules that c
+// reports, and as expectations what c reports of its decision.
+func DaemonEntry(c event.Changed) Entry {
 	e := Entry{Card: c.Card, Number: c.Number, Event: c.Event(), Expect: Expect{
 		Fields: FieldRotate | FieldReschedule | FieldReason | FieldScenario | FieldNext,
 		Rotate: c.Operation == event.OperationRotate, Reschedule: c.Rescheduled,
