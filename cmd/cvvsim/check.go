@@ -173,7 +173,7 @@ func (o *checkOptions) check(cmd *cobra.Command, args []string) error {
 		return command.Hint(errors.New("a failure of replicas has no timeline and no Go test: its steps are printed"), "leave --out and --go-test out")
 	case o.system == "timers" && (set("bug") || o.exhaustive):
 		return command.Hint(errors.New("only the campaign has timers, and no bug of them is known"), "leave --bug and --exhaustive out")
-	case o.system == "rules" && knownInEngine:
+	case o.system == "rules" && knownInEngine && !known:
 		return command.Hint(fmt.Errorf("%s is a bug of the engine", o.bug), "add --system engine")
 	case bug.InHost() && o.exhaustive:
 		return command.Hint(fmt.Errorf("the bug %s is in the host, and only a campaign simulates one", bug.Name), "leave --exhaustive out")

@@ -63,8 +63,9 @@ type issuers struct {
 	cards atomic.Int64
 }
 
-// Guard implements [check.System]: the guard that the rules must have, a constant.
-func (s *issuers) Guard() int64 { return int64(2 * time.Minute) }
+// Rules implements [check.System]: the rules that the service must have, a constant. The
+// zero value is a guard of 2 minutes from the previous request.
+func (s *issuers) Rules() rotation.Rules { return rotation.Rules{} }
 
 // NewCard implements [check.System]. Several goroutines call it: each card has an id and a
 // clock of its own.

@@ -14,8 +14,7 @@ import (
 
 // adapter is the rules behind an adapter that may make a mistake.
 type adapter struct {
-	rulesSystem
-	guard   int64                               // that it reports, less than the rules' own
+	guard   time.Duration                       // that it reports, less than the rules' own
 	answer  func(call int64, o Outcome) Outcome // calls count from 1; nil: right
 	restore func([]byte) error                  // nil: right
 	calls   atomic.Int64
@@ -26,7 +25,10 @@ type adaptedCard struct {
 	adapter *adapter
 }
 
-func (a *adapter) Guard() int64  { return a.rulesSystem.Guard() - a.guard }
+func (a *adapter) Rules() rotation.Rules {
+	r, _ := rotation.NewRules(rotation.DefaultGuard-a.guard, rotation.GuardFromRequest)
+	return r
+}
 func (a *adapter) NewCard() Card { return &adaptedCard{adapter: a} }
 
 func (c *adaptedCard) Apply(e Event) Outcome {
@@ -111,9 +113,9 @@ func TestParagraph_ExplainsMistakesOfAdapters(t *testing.T) {
 		{"no answer", func() System { return &adapter{answer: func(int64, Outcome) Outcome { return Outcome{} }} },
 			[]string{"reason none,", "the reason is none and must be", "the rule is none and must be"}, true},
 		{"a shorter guard reported", func() System { return &adapter{guard: 1} },
-			[]string{"is the service's guard the 1m59.999999999s that Guard returns?"}, false},
+			[]string{"is the service's guard the 1m59.999999999s of Rules?"}, false},
 		{"a longer guard reported", func() System { return &adapter{guard: -1} },
-			[]string{"is the service's guard the 2m0.000000001s that Guard returns?"}, false},
+			[]string{"is the service's guard the 2m0.000000001s of Rules?"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			failures := []*Failure{Sequences(context.Background(), test.system(), 3).Failure}

@@ -14,8 +14,20 @@ type Bug struct {
 }
 
 // System returns the system that has the bug: wrong rules, or the right ones
-// where the host is at fault.
-func (b Bug) System() System { return table{int64(rotation.DefaultGuard), b.wrong} }
+// where the host is at fault. It is [Configurable]; its own rules are the default,
+// unless the bug shows under other ones alone.
+func (b Bug) System() System {
+	t := terms{guard: int64(rotation.DefaultGuard)}
+	switch b.wrong {
+	case guardZeroDefault:
+		t.guard = 0
+	case guardInSeconds:
+		t.guard = 1
+	case guardFromIgnored, intervalUnguarded:
+		t.fromScheduling = true
+	}
+	return table{t, b.wrong}
+}
 
 // InHost reports whether the bug is in the simulated host and not in the rules,
 // so that only a campaign can find it.
@@ -57,6 +69,10 @@ var bugs = []Bug{
 	{Name: "guard-forward-only", wrong: guardForwardOnly, Rule: "R20", Sentence: "an event before the guard's start is never held, however small the step back"},
 	{Name: "guard-back-forever", wrong: guardBackForever, Rule: "R20", Sentence: "an event before the guard's start is always held, however large the step back"},
 	{Name: "guard-from-scheduling", wrong: guardFromScheduling, Rule: "R16", Sentence: "a rotation within the guard does not restart the guard"},
+	{Name: "guard-from-ignored", wrong: guardFromIgnored, Rule: "R16", Sentence: "the guard restarts at every rotation although it counts from schedulings"},
+	{Name: "guard-zero-default", wrong: guardZeroDefault, Rule: "R3", Sentence: "a guard of 0 is read as the default"},
+	{Name: "guard-in-seconds", wrong: guardInSeconds, Rule: "R2", Sentence: "the guard is read in whole seconds, so one of a nanosecond holds nothing"},
+	{Name: "interval-unguarded", wrong: intervalUnguarded, Rule: "R16", Sentence: "a new interval starts no guard where the guard counts from schedulings"},
 	{Name: "guard-unset-by-off", wrong: guardUnsetByOff, Rule: "R16", Sentence: "a forced rotation of a card without a schedule does not start the guard"},
 	{Name: "guard-unset-by-interval", wrong: guardUnsetByInterval, Rule: "R16", Sentence: "a new interval does not start the guard"},
 	{Name: "guard-restarted-by-unchanged", wrong: guardRestartedByUnchanged, Rule: "R9", Sentence: "setting the interval in force restarts the guard"},

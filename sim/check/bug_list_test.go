@@ -60,9 +60,9 @@ func TestBugs_AreFoundAndShrunk(t *testing.T) {
 func TestInvariants_AreBrokenByABugEach(t *testing.T) {
 	bitten := map[Invariant]bool{}
 	for _, b := range Bugs() {
-		h := newHost(b.System(), b)
+		hosts := hosts{system: b.System(), bug: b}
 		for seed := uint64(1); seed <= 50; seed++ {
-			if h.run(seed, drawOptions(seed)); h.failure != nil {
+			if h := hosts.run(seed); h.failure != nil {
 				for _, i := range h.failure.list() {
 					bitten[i] = true
 				}
@@ -118,7 +118,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).UnixNano()
 // So each bug in the rules differs from package rotation in one thing only.
 func TestTable_WithoutBugIsPackageRotation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		real, twin := Rules(rotation.Rules{}).NewCard(), table{guard: g}.NewCard()
+		real, twin := Rules(rotation.Rules{}).NewCard(), table{terms: terms{guard: g}}.NewCard()
 		now := noon
 		for range rapid.IntRange(1, 40).Draw(t, "events") {
 			e := drawEvent(t, twin.View(), now)

@@ -11,12 +11,13 @@ import (
 // mistake. With the deviation right it agrees with package rotation on every event,
 // as the tests prove. With another one it is the shipped bug of that name.
 type table struct {
-	guard int64
+	terms
 	wrong deviation
 }
 
-func (t table) Guard() int64  { return t.guard }
-func (t table) NewCard() Card { return &tableCard{table: t} }
+func (t table) Rules() rotation.Rules        { return t.rules() }
+func (t table) With(r rotation.Rules) System { return table{termsOf(r), t.wrong} }
+func (t table) NewCard() Card                { return &tableCard{table: t} }
 
 // deviation is one mistake in the rules.
 type deviation uint8
@@ -28,6 +29,10 @@ const (
 	guardForwardOnly
 	guardBackForever
 	guardFromScheduling
+	guardFromIgnored
+	guardZeroDefault
+	guardInSeconds
+	intervalUnguarded
 	guardUnsetByOff
 	guardUnsetByInterval
 	guardRestartedByUnchanged
@@ -152,7 +157,7 @@ func (c *tableCard) held(at int64) bool {
 	if c.v.GuardKind == 0 {
 		return false
 	}
-	gap, guard := at-c.v.GuardStart, c.guard
+	gap, guard := at-c.v.GuardStart, c.guardTaken()
 	switch c.wrong {
 	case guardInclusive:
 		guard++
@@ -163,6 +168,17 @@ func (c *tableCard) held(at int64) bool {
 		return c.wrong == guardBackForever || c.wrong != guardForwardOnly && -gap < guard
 	}
 	return gap < guard
+}
+
+// guardTaken is the guard that the card goes by.
+func (c *tableCard) guardTaken() int64 {
+	switch {
+	case c.wrong == guardZeroDefault && c.guard == 0:
+		return int64(rotation.DefaultGuard)
+	case c.wrong == guardInSeconds:
+		return c.guard - c.guard%int64(time.Second)
+	}
+	return c.guard
 }
 
 // rule returns the row of the table.
@@ -329,9 +345,15 @@ func (c *tableCard) serve(slot int64) {
 
 // startsGuard is R16.
 func (c *tableCard) startsGuard(out Outcome) bool {
+	scheduling := c.fromScheduling && c.wrong != guardFromIgnored || c.wrong == guardFromScheduling
+	switch {
+	case scheduling && c.wrong == intervalUnguarded:
+		return out.Rescheduled && out.Rule != rotation.R8
+	case scheduling && (c.wrong != guardUnsetByInterval || out.Rule != rotation.R8):
+		return out.Rescheduled || c.wrong == guardRestartedByUnchanged && out.Rule == rotation.R9 ||
+			c.wrong == guardRestartedByIdle && (out.Rule == rotation.R12 || out.Rule == rotation.R13)
+	}
 	switch c.wrong {
-	case guardFromScheduling:
-		return out.Rescheduled
 	case guardUnsetByOff:
 		return out.Rotated && out.Rule != rotation.R1 || out.Rule == rotation.R8
 	case guardUnsetByInterval:
@@ -378,7 +400,7 @@ func (c *tableCard) refusal(e Event) Refusal {
 		return RefusedInstant
 	case e.Kind != rotation.KindSetInterval:
 		return 0
-	case e.Interval < c.guard, e.Interval == c.guard && c.wrong != intervalOfGuard, e.Interval > int64(rotation.MaxInterval):
+	case e.Interval < c.guardTaken(), e.Interval == c.guardTaken() && c.wrong != intervalOfGuard, e.Interval > int64(rotation.MaxInterval):
 		return RefusedInterval
 	case e.HasFirst && !valid(e.First):
 		return RefusedInstant

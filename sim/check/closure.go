@@ -89,7 +89,14 @@ func compareRelative(a, b relative) int {
 // ends of the allowed time.
 const closureOrigin = startOfRuns
 
-func (c Closure) tick() int64 { return c.system.Guard() / c.ticks }
+// tick is the distance of two instants of the grid. A guard of 0 has none of its own.
+func (c Closure) tick() int64 {
+	guard := termsOf(c.system.Rules()).guard
+	if guard == 0 {
+		return int64(time.Minute)
+	}
+	return (guard + c.ticks - 1) / c.ticks
+}
 
 // limit is the distance beyond which instants are cut: see [Closure].
 func (c Closure) limit(interval int64) int64 { return c.ticks + interval }
@@ -152,6 +159,7 @@ func (c Closure) search(ctx context.Context) (r ClosureResult, seen map[relative
 // explorer tries events on states.
 type explorer struct {
 	Closure
+	terms       terms
 	form        form
 	polls       bool
 	card        Card
@@ -164,7 +172,7 @@ type explorer struct {
 
 func newExplorer(c Closure) *explorer {
 	return &explorer{
-		Closure: c, form: storedForm(c.system), polls: polls(c.system), card: c.system.NewCard(), found: make(map[relative]bool),
+		Closure: c, terms: termsOf(c.system.Rules()), form: storedForm(c.system), polls: polls(c.system), card: c.system.NewCard(), found: make(map[relative]bool),
 	}
 }
 
@@ -312,12 +320,12 @@ func (x *explorer) transition(index int, v View, e Event) {
 	b |= wrong
 	after := x.card.View()
 	var o occurrence
-	o.set(x.system.Guard(), &v, &e)
+	o.set(x.terms, &v, &e)
 	b |= transition(&o, out, after)
 	x.stored = x.card.AppendStored(x.stored[:0])
 	restored = cmp.Or(restored, x.card.Restore(x.stored))
 	b.unless(restored == nil && x.card.View() == after, persisted)
-	ref, _ := model.Resume(model.Rules{Guard: time.Duration(x.system.Guard())}, modelState(v))
+	ref, _ := model.Resume(x.terms.model(), modelState(v))
 	refOut, err := ref.Step(modelEvent(e))
 	state := ref.State()
 	b.unless(agrees(&refOut, err, &state, &out, &after), reference)

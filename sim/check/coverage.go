@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"time"
 
 	"cvvrotation/rotation"
 	"cvvrotation/sim/check/campaign"
@@ -51,6 +52,10 @@ const (
 	goalDuplicateHeld
 	goalSupersededForced
 	goalChain
+	goalGuardNone
+	goalGuardNanosecond
+	goalGuardHours
+	goalFromScheduling
 
 	goalAfterCrash
 	goalServedAfterCrash
@@ -102,6 +107,10 @@ var goalSentences = map[goal]string{
 	goalDuplicateHeld:    "a slot delivered twice within the guard",
 	goalSupersededForced: "a timer in flight after a forced call, when the guard had just ended",
 	goalChain:            "two held events in a row, less than the guard apart",
+	goalGuardNone:        "a rotation of a card with a schedule under a guard of 0",
+	goalGuardNanosecond:  "a rotation held by a guard of a nanosecond",
+	goalGuardHours:       "a rotation held by a guard of hours",
+	goalFromScheduling:   "a new scheduling less than the guard after a held rotation, with guard_from scheduling",
 	goalAfterCrash:       "an event on a card right after its node crashed",
 	goalServedAfterCrash: "a slot delivered again after a crash between storing and answering",
 	goalUnstored:         "a crash before an event was stored",
@@ -158,8 +167,23 @@ func (c *coverage) count(o *occurrence, out Outcome) {
 			c[goalOffAgain]++
 		}
 	}
-	if o.on && out.Rotated && o.gap >= 0 {
-		c.countPair(o)
+	if o.on && out.Rotated {
+		if o.gap >= 0 {
+			c.countPair(o)
+		}
+		c.countGuard(o)
+	}
+}
+
+// countGuard counts the guards that campaigns draw.
+func (c *coverage) countGuard(o *occurrence) {
+	switch {
+	case o.guard == 0:
+		c[goalGuardNone]++
+	case o.held && o.guard == 1:
+		c[goalGuardNanosecond]++
+	case o.held && o.guard >= int64(time.Hour):
+		c[goalGuardHours]++
 	}
 }
 
@@ -192,9 +216,9 @@ func (c *coverage) countForced(o *occurrence) {
 		return
 	}
 	switch {
-	case o.gap == 1-guard:
+	case o.gap < 0 && o.gap == 1-guard:
 		c[goalBackInGuard]++
-	case o.gap == -guard:
+	case o.gap < 0 && o.gap == -guard:
 		c[goalBackOneGuard]++
 	case o.gap < -365*24*int64(3600e9):
 		c[goalBackFar]++

@@ -17,7 +17,9 @@ type twinCard struct {
 	table Card
 }
 
-func (s twin) NewCard() Card { return &twinCard{s.System.NewCard(), table{guard: g}.NewCard()} }
+func (s twin) NewCard() Card {
+	return &twinCard{s.System.NewCard(), table{terms: terms{guard: g}}.NewCard()}
+}
 
 func (c *twinCard) Apply(e Event) Outcome {
 	out, other := c.Card.Apply(e), c.table.Apply(e)
@@ -84,12 +86,12 @@ func TestClosure_FindsBugs(t *testing.T) {
 
 // closed returns the closure of the table.
 var closed = sync.OnceValues(func() (ClosureResult, map[relative]bool) {
-	return SmallClosure(table{guard: g}).search(context.Background())
+	return SmallClosure(table{terms: terms{guard: g}}).search(context.Background())
 })
 
 // Long random walks, with leaps far beyond what the closure tries, never leave it.
 func TestClosure_HoldsEveryReachableState(t *testing.T) {
-	c := SmallClosure(table{guard: g})
+	c := SmallClosure(table{terms: terms{guard: g}})
 	_, states := closed()
 	tick := c.tick()
 	for seed := range uint64(100) {
@@ -131,7 +133,7 @@ func TestClosure_HoldsEveryReachableState(t *testing.T) {
 }
 
 func TestClosure_AbstractUndoesConcrete(t *testing.T) {
-	c := SmallClosure(table{guard: g})
+	c := SmallClosure(table{terms: terms{guard: g}})
 	_, states := closed()
 	x := newExplorer(c)
 	for s := range states {

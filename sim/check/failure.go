@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"time"
 
 	"cvvrotation/sim/model"
 )
@@ -78,7 +77,7 @@ func eventsOf(trace []traced) []Event {
 func (f *Failure) explain(events []Event, v verdict) {
 	f.Events, f.Invariant, f.Also = events, v.first(), v.list()[1:]
 	f.Outcome, f.left, f.last, f.after = v.outcome, v.left, v.last, v.after
-	ref, _ := model.New(model.Rules{Guard: time.Duration(f.system.Guard())})
+	ref, _ := model.New(termsOf(f.system.Rules()).model())
 	for _, e := range f.Events {
 		f.want, f.refErr = ref.Step(modelEvent(e))
 	}

@@ -61,10 +61,14 @@ func (f *Failure) story() string {
 		b.WriteString("An event of an unknown kind came")
 	}
 	fmt.Fprintf(&b, " at %v", instant(e.At))
+	request := "scheduling request"
+	if f.last.fromScheduling {
+		request = "scheduling"
+	}
 	if v.GuardKind == 0 {
-		b.WriteString(", the first scheduling request of the card")
+		fmt.Fprintf(&b, ", the first %s of the card", request)
 	} else {
-		fmt.Fprintf(&b, ", %s the previous scheduling request (%v at %v)", gapWords(f.last.gap), v.GuardKind, instant(v.GuardStart))
+		fmt.Fprintf(&b, ", %s the previous %s (%v at %v)", gapWords(f.last.gap), request, v.GuardKind, instant(v.GuardStart))
 		if f.last.on && (e.Kind == rotation.KindForced || e.Kind == rotation.KindAuto) {
 			fmt.Fprintf(&b, ": the guard of %s %s", span(f.last.guard), heldWords(f.last))
 		}
@@ -159,7 +163,7 @@ func (f *Failure) contradiction() string {
 	}
 	guardHint := ""
 	if e := f.last.e; e.Kind == rotation.KindSetInterval && (f.Outcome.Refused == RefusedInterval || e.Interval == f.last.guard) {
-		guardHint = fmt.Sprintf(" An interval must be longer than the guard: is the service's guard the %s that Guard returns?", span(f.last.guard))
+		guardHint = fmt.Sprintf(" An interval must be longer than the guard: is the service's guard the %s of Rules?", span(f.last.guard))
 	}
 	var bad *model.Error
 	if errors.As(f.refErr, &bad) {

@@ -21,17 +21,17 @@ func (f *Failure) Timeline(comments ...string) ([]byte, error) {
 	for _, line := range comments {
 		fmt.Fprintln(&b, strings.TrimSpace("# "+line))
 	}
-	guard := time.Duration(f.system.Guard())
-	rules, err := rotation.NewRules(guard, rotation.GuardFromRequest)
-	if err != nil {
-		return nil, err
-	}
+	rules := f.system.Rules()
 	w := timeline.NewWriter(&b, timeline.SpellingText, rules)
-	ref, _ := model.New(model.Rules{Guard: guard})
+	ref, _ := model.New(termsOf(rules).model())
 	for _, e := range f.Events {
 		want, err := ref.Step(modelEvent(e))
 		if err != nil {
-			fmt.Fprintf(&b, "# Here the rules refuse: %v %v\n", instant(e.At), e)
+			under := ""
+			if rules != (rotation.Rules{}) {
+				under = fmt.Sprintf(" with guard=%s guard_from=%v", rotation.FormatDuration(rules.Guard()), rules.GuardFrom())
+			}
+			fmt.Fprintf(&b, "# Here the rules refuse%s: %v %v\n", under, instant(e.At), e)
 			continue
 		}
 		if e.Pollers != 0 {
@@ -61,7 +61,11 @@ func (f *Failure) Timeline(comments ...string) ([]byte, error) {
 // model decides of the events.
 func (f *Failure) GoTest() ([]byte, error) {
 	var b bytes.Buffer
-	guard := time.Duration(f.system.Guard())
+	rules := f.system.Rules()
+	from := "rotation.GuardFromRequest"
+	if rules.GuardFrom() == rotation.GuardFromScheduling {
+		from = "rotation.GuardFromScheduling"
+	}
 	fmt.Fprintf(&b, `package rotation_test
 
 import (
@@ -74,7 +78,7 @@ import (
 
 // %s: %s
 func TestFound%s(t *testing.T) {
-	rules := must.Get(rotation.NewRules(%d, rotation.GuardFromRequest))(t)
+	rules := must.Get(rotation.NewRules(%d, %s))(t)
 	at := func(s string) time.Time { return must.Get(time.Parse(time.RFC3339Nano, s))(t) }
 	every := func(s string) time.Duration { return must.Get(time.ParseDuration(s))(t) }
 	_ = every // there may be no interval
@@ -84,8 +88,8 @@ func TestFound%s(t *testing.T) {
 		want  string // the decision; empty when the event is refused
 		next  string // the next slot; empty when there is none
 	}{
-`, f.Invariant.Rule(), f.Invariant.Sentence(), testName(f.Invariant.String()), guard)
-	ref, _ := model.New(model.Rules{Guard: guard})
+`, f.Invariant.Rule(), f.Invariant.Sentence(), testName(f.Invariant.String()), rules.Guard(), from)
+	ref, _ := model.New(termsOf(rules).model())
 	for _, e := range f.Events {
 		want, err := ref.Step(modelEvent(e))
 		decision, next := "", ViewOfModel(ref.State()).Next

@@ -22,7 +22,8 @@ const (
 // seed. A host is used for one run after another.
 type host struct {
 	system   System
-	guard    int64
+	guard    int64 // of the system's rules
+	reach    int64 // how far clocks and deliveries go astray: the guard, or longer
 	bug      hostBug
 	onTimers bool // package rotation/timers delivers (OnTimers)
 	polls    bool // the service finds due cards itself
@@ -85,7 +86,34 @@ type runFailure struct {
 // the host.
 func newHost(s System, b Bug) *host {
 	_, onTimers := s.(onTimers)
-	return &host{system: s, guard: s.Guard(), bug: b.host, onTimers: onTimers, polls: polls(s)}
+	guard := termsOf(s.Rules()).guard
+	return &host{system: s, guard: guard, reach: max(guard, int64(rotation.DefaultGuard)), bug: b.host, onTimers: onTimers, polls: polls(s)}
+}
+
+// hosts are the hosts of a system, one for each set of rules that seeds draw.
+type hosts struct {
+	system System
+	bug    Bug
+	all    map[rotation.Rules]*host
+}
+
+// run simulates the run of a seed, and returns its host.
+func (hs *hosts) run(seed uint64) *host {
+	o := drawOptions(seed, hs.system)
+	h := hs.all[o.rules]
+	if h == nil {
+		s := hs.system
+		if c, ok := s.(Configurable); ok {
+			s = c.With(o.rules)
+		}
+		h = newHost(s, hs.bug)
+		if hs.all == nil {
+			hs.all = make(map[rotation.Rules]*host)
+		}
+		hs.all[o.rules] = h
+	}
+	h.run(seed, o)
+	return h
 }
 
 // run simulates the run of a seed.
@@ -101,7 +129,7 @@ func (h *host) run(seed uint64, o options) {
 	for i := range o.nodes {
 		n := node{driftFrom: h.now, draws: newStream(seed, i, streamClocks)}
 		if n.draws.happens(o.weights[faultOffset]) {
-			n.offset = n.draws.Below(6*h.guard) - 3*h.guard
+			n.offset = n.draws.Below(6*h.reach) - 3*h.reach
 		}
 		if n.draws.happens(o.weights[faultDrift]) {
 			n.drift = n.draws.Below(1001) - 500

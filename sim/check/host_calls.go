@@ -119,7 +119,7 @@ func (h *host) aim(c *hostCard, n int) int64 {
 	var target int64
 	switch {
 	case v.GuardKind != 0 && s.happens(h.o.weights[faultBurst]):
-		target = v.GuardStart + pick(s, []int64{0, 1, h.guard - 1, h.guard - 1, h.guard, h.guard, h.guard + 1, s.Below(h.guard)})
+		target = v.GuardStart + pick(s, []int64{0, 1, h.guard - 1, h.guard - 1, h.guard, h.guard, h.guard + 1, s.Below(max(1, h.guard))})
 	case v.Interval != 0 && s.Below(4) == 0:
 		target = v.Next + pick(s, []int64{-1, 0, 1, -h.guard, 1 - h.guard, -h.guard / 2, h.guard / 2, interval, 2 * interval})
 	default:
@@ -128,7 +128,7 @@ func (h *host) aim(c *hostCard, n int) int64 {
 	if at := h.now + target - clock; at >= h.now && at < endOfRuns {
 		return at
 	}
-	return h.now + s.Below(2*h.guard)
+	return h.now + s.Below(2*h.reach)
 }
 
 // caller is the request of a call; a retry repeats it.

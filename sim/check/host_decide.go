@@ -112,7 +112,7 @@ func (h *host) retry(c *hostCard, call caller, again entry) {
 		return // the node arms the card when it is up again
 	}
 	h.retries = append(h.retries, call)
-	again.at, again.call = h.now+pick(&c.faults, []int64{1, int64(time.Second), h.guard - 1, h.guard}), len(h.retries)
+	again.at, again.call = h.now+pick(&c.faults, []int64{1, int64(time.Second), max(0, h.guard-1), h.guard}), len(h.retries)
 	h.queue.put(again)
 }
 
@@ -138,8 +138,13 @@ func (h *host) countHost(card, n int, e Event, out Outcome) {
 	}
 	c.wasAhead = h.nodes[n].jumped != 0
 	c.decidedBy = n
-	if k := len(c.trace); k > 1 && out.Reason == rotation.ReasonGuard && c.trace[k-2].outcome.Reason == rotation.ReasonGuard {
-		h.coverage[goalChain]++
+	if k := len(c.trace); k > 1 && c.trace[k-2].outcome.Reason == rotation.ReasonGuard {
+		switch gap := e.At - c.trace[k-2].event.At; {
+		case out.Reason == rotation.ReasonGuard:
+			h.coverage[goalChain]++
+		case out.Rotated && out.Rescheduled && 0 <= gap && gap < h.guard:
+			h.coverage[goalFromScheduling]++
+		}
 	}
 }
 

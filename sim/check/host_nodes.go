@@ -83,7 +83,7 @@ func (h *host) disturbClock(n int) {
 	s := &node.draws
 	d := s.dice()
 	if d.happens(h.o.weights[faultStep] / 4) {
-		step := pick(s, []int64{1, h.guard - 1, h.guard, h.guard + 1, int64(time.Hour), s.Below(3 * h.guard)})
+		step := pick(s, []int64{1, h.guard - 1, h.guard, h.guard + 1, int64(time.Hour), s.Below(3 * h.reach)})
 		if s.Below(2) == 0 {
 			step = -step
 		}

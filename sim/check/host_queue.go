@@ -172,9 +172,10 @@ func (h *host) calmDown() {
 		}
 		from := h.now
 		if c.oracle.view.Next > h.now+interval {
+			// The guard may hold one of two events that are two guards apart, not both.
+			from = h.now + 4*h.guard
 			h.queue.put(entry{at: h.now + 2*h.guard, what: entryHeal, card: i})
-			h.queue.put(entry{at: h.now + 3*h.guard, what: entryHeal, card: i})
-			from = h.now + 3*h.guard
+			h.queue.put(entry{at: from, what: entryHeal, card: i})
 		}
 		h.queue.put(entry{at: from + interval + slack, what: entryDeadline, card: i, due: 1})
 		if restarts {

@@ -74,10 +74,10 @@ func (h *host) arm(card, on int, slot int64, restarted bool) {
 		s := &c.timers
 		d := s.dice()
 		if d.happens(h.o.weights[faultLate]) {
-			t.at += pick(s, []int64{1, s.Below(h.guard), s.Below(h.guard * 4), c.oracle.view.Interval, s.Below(3*c.oracle.view.Interval + 1)})
+			t.at += pick(s, []int64{1, s.Below(h.reach), s.Below(h.reach * 4), c.oracle.view.Interval, s.Below(3*c.oracle.view.Interval + 1)})
 		}
 		if d.happens(h.o.weights[faultEarly]) {
-			t.at = max(h.now, t.at-pick(s, []int64{1, 1, s.Below(h.guard)}))
+			t.at = max(h.now, t.at-pick(s, []int64{1, 1, s.Below(h.reach)}))
 		}
 		if d.happens(h.o.weights[faultLost]) {
 			h.note(card, "the timer for %v is lost", instant(slot))
@@ -88,7 +88,7 @@ func (h *host) arm(card, on int, slot int64, restarted bool) {
 		if d.happens(h.o.weights[faultTwice]) {
 			h.coverage[goalTwice]++
 			again := t
-			again.at += pick(s, []int64{0, 1, s.Below(h.guard), h.guard, s.Below(c.oracle.view.Interval + 1)})
+			again.at += pick(s, []int64{0, 1, s.Below(h.reach), h.guard, s.Below(c.oracle.view.Interval + 1)})
 			h.queue.put(again)
 		}
 	}

@@ -28,8 +28,11 @@ func transition(o *occurrence, out Outcome, after View) (b broken) {
 		b.unless(e.Kind == rotation.KindSetInterval ||
 			after.Interval == 0 && after.Next == 0 && !out.Rescheduled && out.Rotated == (e.Kind == rotation.KindForced), zeroHarmless)
 	}
-	requested := out.Rotated || e.Kind == rotation.KindSetInterval && !o.same
-	if requested {
+	starts := out.Rotated || e.Kind == rotation.KindSetInterval && !o.same
+	if o.fromScheduling {
+		starts = out.Rescheduled
+	}
+	if starts {
 		b.unless(after.GuardStart == e.At && after.GuardKind == e.Kind, guardStart)
 	} else {
 		b.unless(after.GuardStart == before.GuardStart && after.GuardKind == before.GuardKind, guardStart)
@@ -41,7 +44,7 @@ func transition(o *occurrence, out Outcome, after View) (b broken) {
 // occurrence is an event together with the state that it meets, in the terms of
 // docs/rules.md.
 type occurrence struct {
-	guard  int64
+	terms
 	before View
 	e      Event
 	on     bool // automatic rotation is on
@@ -55,11 +58,11 @@ type occurrence struct {
 }
 
 // set sets o to the event e on a card in the state before.
-func (o *occurrence) set(guard int64, before *View, e *Event) {
-	*o = occurrence{guard: guard, before: *before, e: *e, on: before.Interval != 0}
+func (o *occurrence) set(t terms, before *View, e *Event) {
+	*o = occurrence{terms: t, before: *before, e: *e, on: before.Interval != 0}
 	if before.GuardKind != 0 {
 		o.gap = e.At - before.GuardStart
-		o.held = -guard < o.gap && o.gap < guard
+		o.held = -t.guard < o.gap && o.gap < t.guard
 	}
 	o.due = o.on && before.Next <= e.At
 	if e.HasSlot {

@@ -9,7 +9,7 @@ type memory struct {
 	now        int64 // of the last event, while seen
 	seen       bool
 	within     bool  // next has been within an interval, and the clock has not stepped back since
-	lastAuto   int64 // the last automatic rotation since the clock last stepped back, or 0
+	lastAuto   int64 // the last automatic rotation that started the guard since the clock last stepped back, or 0
 	lastForced int64 // the last forced one
 	phase      int64 // a slot of the last scheduling that set a phase, or 0
 	passed     slotRange
@@ -47,11 +47,13 @@ func (m *memory) event(o *occurrence, out Outcome, after View) (b broken) {
 		m.slots(&b, o, out)
 	}
 
-	if out.Rotated && e.Kind == rotation.KindForced {
-		m.lastForced = e.At
-	}
-	if out.Rotated && e.Kind == rotation.KindAuto {
-		m.lastAuto = e.At
+	if out.Rotated && (out.Rescheduled || !o.fromScheduling) {
+		switch e.Kind {
+		case rotation.KindForced:
+			m.lastForced = e.At
+		case rotation.KindAuto:
+			m.lastAuto = e.At
+		}
 	}
 	m.schedule(&b, o, out, after)
 	return b

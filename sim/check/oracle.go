@@ -2,7 +2,6 @@ package check
 
 import (
 	"bytes"
-	"time"
 
 	"cvvrotation/sim/model"
 )
@@ -10,7 +9,7 @@ import (
 // oracle checks one card against every invariant, event by event. It keeps its own
 // record of the card, so it does not depend on the system under test.
 type oracle struct {
-	guard  int64
+	terms  terms
 	card   Card
 	ref    model.Card
 	stored []byte // as the last event left it
@@ -26,7 +25,7 @@ type oracle struct {
 const restoreFailed = "Restore failed: "
 
 func newOracle(s System) *oracle {
-	j := &oracle{guard: s.Guard(), card: s.NewCard()}
+	j := &oracle{terms: termsOf(s.Rules()), card: s.NewCard()}
 	j.fresh = j.card.AppendStored(nil)
 	j.reset()
 	return j
@@ -36,7 +35,7 @@ func newOracle(s System) *oracle {
 func (j *oracle) reset() {
 	j.stored = append(j.stored[:0], j.fresh...)
 	// The guard of a system is never negative, and nothing else is an error.
-	j.ref, _ = model.New(model.Rules{Guard: time.Duration(j.guard)})
+	j.ref, _ = model.New(j.terms.model())
 	j.view, j.memory = View{}, memory{}
 }
 
@@ -49,7 +48,7 @@ func (j *oracle) step(stored []byte, e *Event) (out Outcome, b broken) {
 	j.left = j.view
 	if err := j.card.Restore(stored); err != nil {
 		b.unless(false, persisted)
-		j.last.set(j.guard, &j.view, e)
+		j.last.set(j.terms, &j.view, e)
 		return Outcome{Err: restoreFailed + err.Error()}, b
 	}
 	before := j.card.View()
@@ -63,7 +62,7 @@ func (j *oracle) step(stored []byte, e *Event) (out Outcome, b broken) {
 	j.spare = j.card.AppendStored(j.spare[:0])
 	j.stored, j.spare = j.spare, j.stored
 
-	j.last.set(j.guard, &before, e)
+	j.last.set(j.terms, &before, e)
 	b |= transition(&j.last, out, after)
 	b |= j.memory.event(&j.last, out, after)
 	refOut, err := j.ref.Step(modelEvent(*e))

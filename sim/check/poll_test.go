@@ -12,10 +12,15 @@ import (
 	"cvvrotation/sim/check/campaign"
 )
 
+// defaultRules are those of a system that cannot be had with other ones.
+type defaultRules struct{}
+
+func (defaultRules) Rules() rotation.Rules { return rotation.Rules{} }
+
 // poller is a service whose column rounds the next slot, and which applies an event of
 // its own to each card that it finds.
 type poller struct {
-	rulesSystem
+	defaultRules
 	column func(time.Time) time.Time
 	event  func(s rotation.State, now, column time.Time) (rotation.Event, bool)
 }
@@ -106,7 +111,7 @@ func TestPoller_WrongOnesAreFound(t *testing.T) {
 
 // stores is the rules with another stored form.
 type stores struct {
-	rulesSystem
+	defaultRules
 	form form
 }
 

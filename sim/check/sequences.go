@@ -85,7 +85,7 @@ func (j *oracle) fork(from *oracle) {
 // schedule, with the slots at which the rules differ.
 func (w *walker) events(depth int, j *oracle) []Event {
 	events := w.edges[depth][:0]
-	v, guard := j.view, j.guard
+	v, guard := j.view, j.terms.guard
 	p := j.memory.now
 	if v.GuardKind != 0 {
 		p = v.GuardStart

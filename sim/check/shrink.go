@@ -61,6 +61,8 @@ func shrink(s System, events []Event, name Invariant) ([]Event, verdict, bool) {
 	}
 }
 
+func (k *shrinker) terms() terms { return termsOf(k.system.Rules()) }
+
 // accept keeps the events if they break the invariant, up to the one that does.
 func (k *shrinker) accept(events []Event) bool {
 	if len(events) == 0 {
@@ -93,7 +95,7 @@ func (k *shrinker) drop() {
 			return false
 		}
 		// Or only as far as the guard still holds: a chain of fewer links.
-		gaps[from-1], gaps[from] = k.system.Guard()-1, k.system.Guard()-1
+		gaps[from-1], gaps[from] = k.terms().guard-1, k.terms().guard-1
 		return k.accept(k.retimed(fewer, slices.Clone(fewer), gaps))
 	})
 }
@@ -171,9 +173,9 @@ func (k *shrinker) snap() {
 
 // plainGaps returns the distances to try for event i, the simplest first.
 func (k *shrinker) plainGaps(i int, gap int64) []int64 {
-	guard := k.system.Guard()
+	guard := k.terms().guard
 	gaps := []int64{guard / 2, 0, guard, guard - 1, int64(time.Second), 1}
-	card := table{guard: guard}.NewCard()
+	card := table{terms: k.terms()}.NewCard()
 	for _, e := range k.events[:i] {
 		card.Apply(e)
 	}
@@ -201,7 +203,7 @@ func (k *shrinker) try(i int, gap int64) bool {
 // next after that event now. Other slots, and first slots, keep their distance from
 // their own event.
 func (k *shrinker) retimed(was, events []Event, gaps []int64) []Event {
-	before, after := table{guard: k.system.Guard()}.NewCard(), table{guard: k.system.Guard()}.NewCard()
+	before, after := table{terms: k.terms()}.NewCard(), table{terms: k.terms()}.NewCard()
 	slots := make(map[int64]int64) // what was next, and what is next instead
 	now := int64(0)
 	for i := range events {

@@ -5,15 +5,48 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
+	"cvvrotation/sim/model"
 )
 
 // A System decides the events of cards. The searches look for its mistakes.
 type System interface {
-	// Guard returns the guard that the system must have, in nanoseconds: a constant.
-	// Do not ask the system's own rules: a wrong guard would then be judged by itself.
-	Guard() int64
+	// Rules returns the rules that the system must have: a constant. Do not ask the
+	// system itself: wrong rules would then be judged by themselves. The zero value is
+	// a guard of 2 minutes from the previous request.
+	Rules() rotation.Rules
 	// NewCard returns a card without any event.
 	NewCard() Card
+}
+
+// A Configurable is a System that can be had with other rules. A [Campaign] draws the
+// guard of each run, and what it is measured from, around the system's own rules.
+type Configurable interface {
+	System
+	// With returns the system with those rules.
+	With(r rotation.Rules) System
+}
+
+// terms are the rules of a system, as the searches need them.
+type terms struct {
+	guard          int64
+	fromScheduling bool
+}
+
+func termsOf(r rotation.Rules) terms {
+	return terms{int64(r.Guard()), r.GuardFrom() == rotation.GuardFromScheduling}
+}
+
+func (t terms) rules() rotation.Rules {
+	from := rotation.GuardFromRequest
+	if t.fromScheduling {
+		from = rotation.GuardFromScheduling
+	}
+	r, _ := rotation.NewRules(time.Duration(t.guard), from) // the guard is never negative
+	return r
+}
+
+func (t terms) model() model.Rules {
+	return model.Rules{Guard: time.Duration(t.guard), FromScheduling: t.fromScheduling}
 }
 
 // A Card is one card in the memory of a system, for one goroutine at a time.
@@ -135,8 +168,9 @@ func Rules(r rotation.Rules) System { return rulesSystem{r} }
 
 type rulesSystem struct{ rules rotation.Rules }
 
-func (s rulesSystem) Guard() int64  { return int64(s.rules.Guard()) }
-func (s rulesSystem) NewCard() Card { return &rulesCard{rules: s.rules} }
+func (s rulesSystem) Rules() rotation.Rules      { return s.rules }
+func (rulesSystem) With(r rotation.Rules) System { return rulesSystem{r} }
+func (s rulesSystem) NewCard() Card              { return &rulesCard{rules: s.rules} }
 
 type rulesCard struct {
 	rules rotation.Rules

@@ -28,10 +28,11 @@ import (
 // engine, which has no such operation.
 func System() check.System { return system{} }
 
-type system struct{}
+type system struct{ rules rotation.Rules }
 
-func (system) Guard() int64        { return int64(rotation.DefaultGuard) }
-func (system) NewCard() check.Card { return newCard() }
+func (s system) Rules() rotation.Rules            { return s.rules }
+func (system) With(r rotation.Rules) check.System { return system{r} }
+func (s system) NewCard() check.Card              { return newCard(s.rules) }
 
 // theRef is the card of every store that has one card.
 var theRef = engine.Ref{Card: "card", Account: "account"}
@@ -58,6 +59,7 @@ var oneKey = keyring(1)
 // card is one card in an engine.
 type card struct {
 	engine.NoObserver
+	rules  rotation.Rules
 	now    *int64
 	store  *memory.Store
 	engine *engine.Engine
@@ -68,8 +70,8 @@ type card struct {
 	cancel func()             // ends the call that a fault stalls
 }
 
-func newCard() *card {
-	c := &card{now: new(int64)}
+func newCard(r rotation.Rules) *card {
+	c := &card{rules: r, now: new(int64)}
 	c.renew(nil)
 	return c
 }
@@ -81,7 +83,7 @@ func (c *card) renew(state []byte) {
 	clk := runClock{ns: c.now}
 	c.store = memory.New(memory.Options{Clock: clk})
 	c.store.SetFaults(c.faults)
-	e, err := engine.New(c.store, engine.Random(nil, oneKey), engine.Options{Clock: clk, Observer: c})
+	e, err := engine.New(c.store, engine.Random(nil, oneKey), engine.Options{Rules: c.rules, Clock: clk, Observer: c})
 	if err != nil {
 		panic(err) // the options are valid
 	}
