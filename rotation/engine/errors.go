@@ -10,6 +10,9 @@ var (
 	// ErrRegistered is for registering a card that is already registered with
 	// other particulars.
 	ErrRegistered = errors.New("the card is registered with other particulars")
+	// ErrScheduleKept is for registering a card that is already registered with
+	// another schedule, by a caller that may not change it.
+	ErrScheduleKept = errors.New("the card is registered with another schedule, which this request may not change")
 	// ErrInvalid is what every [FieldError] matches.
 	ErrInvalid = errors.New("invalid value")
 )

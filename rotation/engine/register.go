@@ -14,15 +14,20 @@ type RegisterRequest struct {
 	Particulars cvvgen.Card      // PAN and expiry where CVVs are derived; zero where they are random
 	ServiceCode servicecode.Code // of the first CVV; zero: random
 	Schedule    IntervalRequest  // zero: no automatic rotation
+	// KeepSchedule is for callers that may not reschedule a card that is registered
+	// already: Register returns ErrScheduleKept if Schedule would change its schedule.
+	KeepSchedule bool
 }
 
 // Register adds a card and gives it its first CVV, version 1. It does not accept
 // AnyAccount: a new card needs an account. Registering a card again changes
-// nothing but its interval, if one is given, and reports created as false.
+// nothing but its interval, if another one is given (see [Engine.SetInterval]), and
+// reports created as false.
 //
 // The error matches ErrInvalid, also for a PAN that the account may not register
 // (see DerivedOptions), ErrForbidden for a card of another account,
-// ErrRegistered when the particulars differ, or is a *rotation.EventError.
+// ErrRegistered when the particulars differ, ErrScheduleKept, or is a
+// *rotation.EventError.
 func (e *Engine) Register(ctx context.Context, ref Ref, req RegisterRequest) (s Schedule, created bool, err error) {
 	ref.anyAccount = false
 	var out *outcome
@@ -33,11 +38,7 @@ func (e *Engine) Register(ctx context.Context, ref Ref, req RegisterRequest) (s 
 			return err
 		}
 		if req.Schedule != (IntervalRequest{}) {
-			event, err := req.Schedule.event(ref.Card, change.Now)
-			if err != nil {
-				return err
-			}
-			o, err := e.apply(ctx, change, input{event: event})
+			o, err := e.setInterval(ctx, change, req.Schedule, req.KeepSchedule && !created)
 			if err != nil {
 				return err
 			}

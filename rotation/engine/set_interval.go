@@ -19,13 +19,16 @@ type IntervalRequest struct {
 	Spread bool
 }
 
-// SetInterval sets the card's interval (R8, R9).
+// SetInterval sets the card's interval (R8, R9). A request equal to the last one that
+// was accepted leaves the schedule as it is, whatever was forced since, even if its
+// First has passed; it only ends the back-off of a card whose automatic rotation failed.
+// Disable forgets that request.
 //
 // The error matches store.ErrNotFound, ErrForbidden or ErrInvalid, or is a
 // *rotation.EventError that says what is wrong with interval or first.
 func (e *Engine) SetInterval(ctx context.Context, ref Ref, req IntervalRequest) (Schedule, error) {
-	return e.reschedule(ctx, ref, func(now time.Time) (rotation.Event, error) {
-		return req.event(ref.Card, now)
+	return e.reschedule(ctx, ref, func(change *store.Change) (outcome, error) {
+		return e.setInterval(ctx, change, req, false)
 	})
 }
 
@@ -33,20 +36,20 @@ func (e *Engine) SetInterval(ctx context.Context, ref Ref, req IntervalRequest) 
 //
 // The error matches store.ErrNotFound, ErrForbidden or ErrInvalid.
 func (e *Engine) Disable(ctx context.Context, ref Ref) (Schedule, error) {
-	return e.reschedule(ctx, ref, func(now time.Time) (rotation.Event, error) {
-		return rotation.Disable(now), nil
+	return e.reschedule(ctx, ref, func(change *store.Change) (outcome, error) {
+		out, err := e.apply(ctx, change, input{event: rotation.Disable(change.Now)})
+		if err == nil {
+			accept(change, IntervalRequest{})
+		}
+		return out, err
 	})
 }
 
-func (e *Engine) reschedule(ctx context.Context, ref Ref, event func(now time.Time) (rotation.Event, error)) (Schedule, error) {
+func (e *Engine) reschedule(ctx context.Context, ref Ref, fn func(*store.Change) (outcome, error)) (Schedule, error) {
 	var result Schedule
 	var out outcome
-	effect, err := e.update(ctx, ref, "", func(change *store.Change) error {
-		ev, err := event(change.Now)
-		if err != nil {
-			return err
-		}
-		if out, err = e.apply(ctx, change, input{event: ev}); err != nil {
+	effect, err := e.update(ctx, ref, "", func(change *store.Change) (err error) {
+		if out, err = fn(change); err != nil {
 			return err
 		}
 		result, err = e.schedule(&change.Card, change.Now, 1)
@@ -58,6 +61,51 @@ func (e *Engine) reschedule(ctx context.Context, ref Ref, event func(now time.Ti
 	result.Effect = effect
 	e.committed(out)
 	return result, nil
+}
+
+// setInterval applies a request to set the interval. With keep it changes nothing, and
+// returns ErrScheduleKept if the request would change the schedule.
+func (e *Engine) setInterval(ctx context.Context, change *store.Change, req IntervalRequest, keep bool) (outcome, error) {
+	event, err := req.event(change.Card.ID, change.Now)
+	if err != nil {
+		return outcome{}, err
+	}
+	state, damaged := decodeState(&change.Card)
+	if damaged == nil && req.accepted(&change.Card, state) {
+		event = rotation.SetInterval(change.Now, req.Interval) // R9
+	}
+	if !keep {
+		out, err := e.apply(ctx, change, input{event: event})
+		if err == nil {
+			accept(change, req)
+		}
+		return out, err
+	}
+	if damaged != nil {
+		return outcome{}, damaged
+	}
+	_, decision, err := e.rules.Decide(state, event)
+	if err == nil && decision.Rule != rotation.R9 {
+		err = ErrScheduleKept
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	return outcome{Observation: Observation{Kind: event.Kind(), Decision: decision}, due: change.Card.Due}, nil
+}
+
+// accepted reports whether r is the request that the card's schedule was last set by.
+func (r IntervalRequest) accepted(c *store.Card, s rotation.State) bool {
+	return s.Interval() != 0 && r.Interval == s.Interval() && r.First.Equal(c.First) && r.Spread == c.Spread
+}
+
+// accept keeps an accepted request in the card, whose state has its interval.
+func accept(change *store.Change, r IntervalRequest) {
+	c := &change.Card
+	if r.First.Equal(c.First) && r.Spread == c.Spread {
+		return
+	}
+	c.First, c.Spread, change.Write = r.First, r.Spread, true
 }
 
 func (r IntervalRequest) event(card string, now time.Time) (rotation.Event, error) {

@@ -44,6 +44,7 @@ type matrixRow struct {
 var matrixRows = []matrixRow{
 	{operation: "registerCard", state: "new card", new: true, body: `{"cvv_rotation_interval_hours":24}`},
 	{operation: "registerCard", state: "registered, same settings", body: `{"cvv_rotation_interval_hours":24}`},
+	{operation: "registerCard", state: "registered, other settings", body: `{"cvv_rotation_interval_hours":48}`, also: []string{api.ScopeSchedule}},
 	{operation: "rotateCvv"},
 	{operation: "showCvvRotation"},
 	{operation: "showCvvRotation", state: "no such card", new: true, refusal: 404},

@@ -12,8 +12,8 @@ import (
 // The scopes that operations require.
 const (
 	ScopeRotate     = "cvv:rotate"     // force a rotation
-	ScopeSchedule   = "cvv:schedule"   // set or delete the interval
-	ScopeRead       = "cvv:read"       // read the schedule
+	ScopeSchedule   = "cvv:schedule"   // set or delete the interval, also by registering a card again
+	ScopeRead       = "cvv:read"       // read the schedule, also by registering a card again
 	ScopeHistory    = "cvv:history"    // read the history
 	ScopeReveal     = "cvv:reveal"     // read the CVV
 	ScopeVerify     = "cvv:verify"     // verify a CVV that was presented

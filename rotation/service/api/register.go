@@ -53,16 +53,30 @@ func (h *handler) register(c *call) (*response, error) {
 		}
 		ref.Account = string(account)
 	}
+	reg.KeepSchedule = !c.caller.Has(ScopeSchedule)
 	s, created, err := h.engine.Register(c.r.Context(), ref, reg)
+	if errors.Is(err, engine.ErrScheduleKept) {
+		err = errors.Join(c.scopeMissing(ScopeSchedule, "the card is registered with another schedule: changing it requires the scope "+ScopeSchedule), err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	c.effect = s.Effect
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
+	switch {
+	case created:
+		return &response{status: http.StatusCreated, body: scheduleOf(s)}, nil
+	case c.caller.Has(ScopeRead):
+		return &response{status: http.StatusOK, body: scheduleOf(s)}, nil
 	}
-	return &response{status: status, body: scheduleOf(s)}, nil
+	return &response{status: http.StatusOK, body: registered{s.Card, s.Account, s.At}}, nil
+}
+
+// registered is the response to registering a card again by a caller that may not
+// read its schedule: what the request has said.
+type registered struct {
+	Card    string    `json:"card_id"`
+	Account string    `json:"account_id"`
+	At      time.Time `json:"at"`
 }
 
 // accountID reads an account's id, as the engine accepts it.

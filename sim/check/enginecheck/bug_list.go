@@ -170,6 +170,14 @@ var bugs = []Bug{
 			change.Card, change.Event, change.Write = before, nil, false
 		}
 	})},
+	{Name: "settings-forgotten", Sentence: "settings with spread that are sent again move the slot, because the accepted ones are not read", store: wrapped(func(w *wrong) {
+		w.enter = func(change *store.Change) { change.Card.Spread = false }
+		w.change = func(change *store.Change, before store.Card) {
+			if op := changed(change).Operation; op != event.OperationChangeInterval && op != event.OperationDeleteInterval {
+				change.Card.Spread = before.Spread
+			}
+		}
+	})},
 	{Name: "reseal-forgets", Sentence: "re-encrypting leaves the previous CVV under the old key", generator: func(g engine.Generator) engine.Generator { return forgets{g} }},
 	{Name: "cvv-comes-back", Sentence: "every seventh rotation draws the CVV that it replaces", generator: func(g engine.Generator) engine.Generator { return comesBack{g} }},
 }

@@ -94,6 +94,10 @@ func (r *run) compareCard(l *expectedCard) {
 	differ("the end of the grace", c.PreviousUntil, l.previousUntil)
 	differ("the number of tries", c.Tries, l.tries)
 	differ("the lock", c.Locked, l.locked)
+	if !c.First.Equal(l.accepted.First) || c.Spread != l.accepted.Spread {
+		r.violate(settingsAgain, "the settings kept of %s have the first slot %s, spread %v, want %s, %v",
+			l.ref.Card, describe(c.First), c.Spread, describe(l.accepted.First), l.accepted.Spread)
+	}
 	if r.failure == nil {
 		r.compareCVV(l, &c)
 	}

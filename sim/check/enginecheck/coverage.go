@@ -42,6 +42,8 @@ const (
 	goalResealFailed
 	goalWholeIntervals
 	goalThirtyFiveFailures
+	goalSentAgainForced
+	goalSentAgainPassed
 
 	numGoals
 )
@@ -70,6 +72,8 @@ var goalSentences = map[goal]string{
 
 	goalWholeIntervals:     "the clock stepped to whole intervals before a slot",
 	goalThirtyFiveFailures: "a card's rotation failed 35 times in a row",
+	goalSentAgainForced:    "settings with a first slot were sent again after a forced call",
+	goalSentAgainPassed:    "settings were sent again whose first slot had passed",
 }
 
 // sentence describes the goal.
@@ -122,6 +126,16 @@ func (c *coverage) lostRace(rule rotation.Rule) {
 		c[goalRaceInFlight]++
 	case rotation.R4:
 		c[goalRaceOff]++
+	}
+}
+
+func (c *coverage) sentAgain(l *expectedCard, now time.Time) {
+	first := l.accepted.First
+	if l.forced && (l.accepted.Spread || !first.IsZero()) {
+		c[goalSentAgainForced]++
+	}
+	if !first.IsZero() && !first.After(now) {
+		c[goalSentAgainPassed]++
 	}
 }
 

@@ -2,6 +2,7 @@ package enginecheck
 
 import (
 	"errors"
+	"hash/fnv"
 	"strconv"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
+	"cvvrotation/sim/internal/splitmix"
 	"cvvrotation/sim/model"
 )
 
@@ -24,9 +26,11 @@ type expectedCard struct {
 
 	version, events          int64
 	created, rotated         time.Time
-	cvvs                     []cvvgen.CVV     // of all versions that were compared
-	code                     servicecode.Code // of the current CVV
-	chosen                   servicecode.Code // the code that the next CVV is to have; zero: any
+	accepted                 engine.IntervalRequest // the last one; zero: none since rotation was off
+	forced                   bool                   // a forced call rescheduled the card since then
+	cvvs                     []cvvgen.CVV           // of all versions that were compared
+	code                     servicecode.Code       // of the current CVV
+	chosen                   servicecode.Code       // the code that the next CVV is to have; zero: any
 	previousUntil            time.Time
 	tries                    int
 	locked                   time.Time
@@ -110,6 +114,7 @@ func (l *expectedCard) apply(t settings, e model.Event, compromised, repaired bo
 		if o.kind == rotation.KindAuto {
 			l.automatic++
 		}
+		l.forced = l.forced || o.kind == rotation.KindForced && o.Reschedule
 	}
 	operation := event.Operation("")
 	switch {
@@ -236,11 +241,48 @@ func (l *expectedCard) shown(now time.Time, slots int) (s engine.Schedule, err e
 	return s, nil
 }
 
-// interval applies set_interval.
-func (l *expectedCard) interval(t settings, req engine.IntervalRequest) (outcome, []event.Changed, error) {
+// sentAgain reports whether the request is the one that was accepted last.
+func (l *expectedCard) sentAgain(req engine.IntervalRequest) bool {
+	return req.Interval != 0 && req == l.accepted
+}
+
+// interval applies a request to set the interval. With keep the schedule must not
+// change.
+func (l *expectedCard) interval(t settings, req engine.IntervalRequest, keep bool) (outcome, []event.Changed, error) {
 	e := model.Event{Kind: model.SetInterval, Interval: req.Interval}
-	if !req.First.IsZero() {
+	switch {
+	case l.sentAgain(req): // the interval in force
+	case req.Spread && req.Interval > 0:
+		e.First = model.At(spreadSlot(l.ref.Card, req.Interval, t.now))
+	case !req.First.IsZero():
 		e.First = model.At(req.First)
 	}
-	return l.apply(t, e, false, false)
+	if !keep {
+		o, events, err := l.apply(t, e, false, false)
+		if err == nil && !l.sentAgain(req) {
+			l.accepted, l.forced = req, false
+		}
+		return o, events, err
+	}
+	would := *l
+	o, _, err := would.apply(t, e, false, false)
+	if err == nil && o.rule != rotation.R9 {
+		err = engine.ErrScheduleKept
+	}
+	return o, nil, err
+}
+
+// spreadSlot returns the first instant after now on the card's phase: that of the
+// instants whose nanoseconds since 1970 leave, divided by the interval, the same rest as
+// a hash of the card's id.
+func spreadSlot(card string, interval time.Duration, now time.Time) time.Time {
+	h := fnv.New64a()
+	h.Write([]byte(card))
+	x := splitmix.Mix(h.Sum64())
+	rest := time.Duration(x % uint64(interval))
+	slot := now.Add(-time.Duration(now.UnixNano()) % interval).Add(rest)
+	if !slot.After(now) {
+		slot = slot.Add(interval)
+	}
+	return slot
 }

@@ -18,6 +18,7 @@ const (
 	delivered
 	alive
 	history
+	settingsAgain
 
 	numInvariants
 )
@@ -33,6 +34,7 @@ var invariants = [numInvariants]struct{ name, sentence string }{
 	observed:      {"observed", "The observer gets every decision that was stored and answered, exactly once."},
 	delivered:     {"delivered", "Every event is delivered at least once, and the first deliveries of a card's events are in order."},
 	alive:         {"alive", "A claim leaves out no card that is due. After the faults have ended, every card with rotation on rotates at its slots."},
+	settingsAgain: {"settings-again", "A card keeps the settings that were accepted last. Sent again they change nothing, whatever was forced since: no event, and the same next slot."},
 	history:       {"history", "Events and answers alone are consistent: numbers have no gap, each rotation is one version, and the reference model replays them."},
 }
 

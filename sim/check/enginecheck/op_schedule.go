@@ -22,6 +22,7 @@ func (r *run) register(s *splitmix.Stream, l *expectedCard, rep *replica, p *pla
 	}
 	if s.OneIn(2) {
 		reg.Schedule = r.drawInterval(s, l)
+		reg.KeepSchedule = s.OneIn(3)
 	}
 	ref := l.ref
 	var got engine.Schedule
@@ -43,7 +44,8 @@ func (r *run) register(s *splitmix.Stream, l *expectedCard, rep *replica, p *pla
 	}
 	if want == nil && reg.Schedule != (engine.IntervalRequest{}) {
 		var done outcome
-		done, events, want = after.interval(t, reg.Schedule)
+		r.checkSentAgain(&after, reg.Schedule)
+		done, events, want = after.interval(t, reg.Schedule, reg.KeepSchedule && !isNew)
 		o = &done
 	}
 	r.note("replica %d registers %s with %s: %s", rep.number+1, ref.Card, describeInterval(reg.Schedule), describeError(err))
@@ -71,6 +73,12 @@ func (r *run) drawInterval(s *splitmix.Stream, l *expectedCard) engine.IntervalR
 		if l.state.Interval != 0 {
 			req.Interval = l.state.Interval
 		}
+	case 4:
+		req.Spread = true
+	case 5, 6:
+		if l.accepted.Interval != 0 {
+			return l.accepted
+		}
 	}
 	return req
 }
@@ -79,6 +87,8 @@ func describeInterval(req engine.IntervalRequest) string {
 	switch {
 	case req == engine.IntervalRequest{}:
 		return "no interval"
+	case req.Spread:
+		return "the interval " + rotation.FormatDuration(req.Interval) + " with spread"
 	case req.First.IsZero():
 		return "the interval " + rotation.FormatDuration(req.Interval)
 	}
@@ -89,13 +99,32 @@ func (r *run) setInterval(s *splitmix.Stream, l *expectedCard, rep *replica, p *
 	ref, req := refOf(s, l), r.drawInterval(s, l)
 	r.reschedule(l, p, fmt.Sprintf("replica %d sets %s of %s", rep.number+1, describeInterval(req), ref.Card), ref,
 		func(ctx context.Context) (engine.Schedule, error) { return rep.engine.SetInterval(ctx, ref, req) },
-		func(after *expectedCard, t settings) (outcome, []event.Changed, error) { return after.interval(t, req) })
+		func(after *expectedCard, t settings) (outcome, []event.Changed, error) {
+			r.checkSentAgain(after, req)
+			return after.interval(t, req, false)
+		})
+}
+
+// checkSentAgain compares the stored card with the expected one after a request to set
+// the interval, if that is the request that was accepted last. Only an end of its
+// back-off may have changed the card.
+func (r *run) checkSentAgain(l *expectedCard, req engine.IntervalRequest) {
+	if !l.registered || !l.sentAgain(req) {
+		return
+	}
+	r.coverage.sentAgain(l, r.at())
+	c, err := r.base.Card(r.ctx, l.ref.Card)
+	if err != nil || !c.Next.Equal(l.state.Next.Time) || c.Interval != l.state.Interval || c.Events != l.events {
+		r.violate(settingsAgain, "%s of %s were sent again, and the next slot moved from %s to %s, with %d new events",
+			describeInterval(req), l.ref.Card, describe(l.state.Next.Time), describe(c.Next), c.Events-l.events)
+	}
 }
 
 func (r *run) disable(l *expectedCard, rep *replica, p *plan) {
 	r.reschedule(l, p, fmt.Sprintf("replica %d turns rotation of %s off", rep.number+1, l.ref.Card), l.ref,
 		func(ctx context.Context) (engine.Schedule, error) { return rep.engine.Disable(ctx, l.ref) },
 		func(after *expectedCard, t settings) (outcome, []event.Changed, error) {
+			after.accepted, after.forced = engine.IntervalRequest{}, false
 			return after.apply(t, model.Event{Kind: model.Disable}, false, false)
 		})
 }

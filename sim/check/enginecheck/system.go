@@ -234,6 +234,7 @@ func (c *card) call(ctx context.Context, e check.Event, before check.View) (next
 		r, err := c.engine.Deliver(ctx, theRef, slot)
 		return nanos(r.Next), err
 	case rotation.KindSetInterval:
+		c.forgetRequest()
 		req := engine.IntervalRequest{Interval: time.Duration(e.Interval)}
 		if e.HasFirst {
 			req.First = time.Unix(0, e.First)
@@ -243,6 +244,14 @@ func (c *card) call(ctx context.Context, e check.Event, before check.View) (next
 	}
 	s, err := c.engine.Disable(ctx, theRef)
 	return nanos(s.Next), err
+}
+
+// forgetRequest makes the engine forget the settings that it accepted last, which the
+// rules do not know: it would leave the schedule to the same settings sent again.
+func (c *card) forgetRequest() {
+	record := c.record()
+	record.First, record.Spread = time.Time{}, false
+	c.store.Put(record)
 }
 
 // runClock is a clock that shows the time of the run. It has no timers, because a
