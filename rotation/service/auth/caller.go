@@ -14,9 +14,8 @@ const maxSubject = 255
 
 // Caller identifies who sent a request.
 type Caller struct {
-	// Subject names the caller in logs, rate limits and audit records: the claim
-	// sub of a token. It is never empty; see
-	// CheckSubject.
+	// Subject names the caller in logs, rate limits and audit records: the subject
+	// claim of a token. It is never empty; see CheckSubject.
 	Subject string
 	// Account is the account whose cards the caller may use: the account claim of
 	// a token. Empty if the caller belongs to no account.

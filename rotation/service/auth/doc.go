@@ -7,7 +7,7 @@
 //
 // A Verifier checks the signature, with a configured algorithm and a key of the key
 // set that fits it; the claims iss, aud, exp (required), nbf and iat; and sub
-// (required). Symmetric algorithms and "none" cannot be configured, so a public key
+// (required). [Claims] names others, and [Profile] those of some issuers. Symmetric algorithms and "none" cannot be configured, so a public key
 // is never used as an HMAC secret. Key references in a token's header other than kid
 // (jku, jwk, x5u, x5c) are ignored. A header with crit is refused.
 //

@@ -36,18 +36,29 @@ const (
 	ErrEarly     = tokenError("the token is not valid yet")
 	ErrIssuer    = tokenError("the token is from another issuer")
 	ErrAudience  = tokenError("the token is for another audience")
-	ErrClaims    = tokenError("a claim is missing or has the wrong type")
+	ErrClaims    = tokenError("a claim is missing, or its value is not accepted")
 )
+
+// ClaimError says which claim of a token, or member of its header, was wrong. It
+// matches the reason and [ErrUnauthenticated]. It never contains the value.
+type ClaimError struct {
+	Reason error  // one of the reasons above
+	Claim  string // as configured, or as the standards name it
+}
+
+// Error returns the reason and the claim.
+func (e *ClaimError) Error() string { return e.Reason.Error() + ": " + e.Claim }
+
+// Unwrap returns the reason.
+func (e *ClaimError) Unwrap() error { return e.Reason }
+
+// Challenge returns the header WWW-Authenticate, as the reason does.
+func (e *ClaimError) Challenge() string { return ErrClaims.Challenge() }
+
+func claimError(reason tokenError, claim string) error { return &ClaimError{reason, claim} }
 
 // reasons maps the errors of the JWT library to ours, the most specific first.
 var reasons = []struct{ theirs, ours error }{
-	{jwt.ErrTokenExpired, ErrExpired},
-	{jwt.ErrTokenNotValidYet, ErrEarly},
-	{jwt.ErrTokenUsedBeforeIssued, ErrEarly},
-	{jwt.ErrTokenInvalidIssuer, ErrIssuer},
-	{jwt.ErrTokenInvalidAudience, ErrAudience},
-	{jwt.ErrTokenRequiredClaimMissing, ErrClaims},
-	{jwt.ErrTokenInvalidClaims, ErrClaims},
 	{jwt.ErrInvalidKeyType, ErrKey},
 	{jwt.ErrTokenSignatureInvalid, ErrSignature},
 	{jwt.ErrTokenUnverifiable, ErrKey},

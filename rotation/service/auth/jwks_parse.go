@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"github.com/MicahParks/jwkset"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -165,54 +164,4 @@ func (k publicKey) fits(algorithm string) bool {
 		return algorithm == "EdDSA"
 	}
 	return false
-}
-
-// object holds the members of a JSON object. A member that is null counts as absent:
-// some issuers write every member.
-type object struct {
-	members map[string]json.RawMessage
-	wrong   bool // a member that was read has the wrong type
-}
-
-// objectOf returns the members of an object. It refuses a name that occurs twice,
-// at any depth.
-func objectOf(raw []byte) (o object, ok bool) {
-	if !jsontext.Value(raw).IsValid() || json.Unmarshal(raw, &o.members) != nil || o.members == nil {
-		return object{}, false
-	}
-	for name, value := range o.members {
-		if string(value) == "null" {
-			delete(o.members, name)
-		}
-	}
-	return o, true
-}
-
-func (o *object) hasAny(names ...string) bool {
-	return slices.ContainsFunc(names, func(name string) bool { return o.members[name] != nil })
-}
-
-// text returns a member that is a string, or "" if it is absent.
-func (o *object) text(name string) (s string) {
-	if value, ok := o.members[name]; ok && json.Unmarshal(value, &s) != nil {
-		o.wrong = true
-	}
-	return s
-}
-
-// texts returns a member that is an array of strings, or nil if it is absent.
-func (o *object) texts(name string) (list []string) {
-	value, ok := o.members[name]
-	if !ok {
-		return nil
-	}
-	list = []string{}
-	var all []*string
-	o.wrong = o.wrong || json.Unmarshal(value, &all) != nil || slices.Contains(all, nil)
-	for _, s := range all {
-		if s != nil {
-			list = append(list, *s)
-		}
-	}
-	return list
 }

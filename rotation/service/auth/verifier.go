@@ -25,12 +25,16 @@ var algorithms = []string{
 	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
 }
 
-// Issuer says which tokens are accepted. All fields are required.
+// Issuer says which tokens are accepted. Name, Algorithms, and either Audience or
+// ClientIDs are required.
 type Issuer struct {
 	// Name is the value that the claim iss must have, byte for byte.
 	Name string
 	// Audience is a value that the claim aud must contain.
 	Audience string
+	// ClientIDs are the accepted values of the claim client_id, for an issuer whose
+	// tokens have no aud (Options.Claims.Audience). A token with an aud is refused.
+	ClientIDs []string
 	// Algorithms are the accepted signature algorithms, such as RS256, ES256 and
 	// EdDSA. Symmetric ones cannot be configured.
 	Algorithms []string
@@ -38,9 +42,8 @@ type Issuer struct {
 
 // Options configure a Verifier. The zero value uses the defaults.
 type Options struct {
-	// AccountClaim is the claim that holds the caller's account. Defaults to
-	// account_id.
-	AccountClaim string
+	// Claims names the claims that are read; see Profile.
+	Claims Claims
 	// Leeway is the clock skew tolerated in exp, nbf and iat. Defaults to 0.
 	Leeway time.Duration
 	// Refresh is the interval between two refreshes of the key set. Defaults to 5m.
@@ -102,8 +105,6 @@ func newVerifier(i Issuer, load func(context.Context) ([]byte, error), o Options
 	switch {
 	case i.Name == "":
 		return nil, fmt.Errorf("%w: Issuer.Name is required", ErrConfig)
-	case i.Audience == "":
-		return nil, fmt.Errorf("%w: Issuer.Audience is required", ErrConfig)
 	case len(i.Algorithms) == 0:
 		return nil, fmt.Errorf("%w: Issuer.Algorithms is required: some of %s", ErrConfig, strings.Join(algorithms, ", "))
 	case o.Client != nil && o.TLS != nil:
@@ -116,14 +117,18 @@ func newVerifier(i Issuer, load func(context.Context) ([]byte, error), o Options
 			return nil, fmt.Errorf("%w: Issuer.Algorithms: %q is not one of %s", ErrConfig, a, strings.Join(algorithms, ", "))
 		}
 	}
-	i.Algorithms = slices.Clone(i.Algorithms)
-	o.AccountClaim = cmp.Or(o.AccountClaim, "account_id")
+	var err error
+	if o.Claims, err = o.Claims.complete(i); err != nil {
+		return nil, err
+	}
+	i.Algorithms, i.ClientIDs = slices.Clone(i.Algorithms), slices.Clone(i.ClientIDs)
 	o.Refresh = cmp.Or(o.Refresh, 5*time.Minute)
 	o.MinRefresh = cmp.Or(o.MinRefresh, time.Second)
 	o.RefreshWait = cmp.Or(o.RefreshWait, 2*time.Second)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	o.Clock = cmp.Or(o.Clock, clock.New())
-	return &Verifier{issuer: i, options: o, keys: newKeySet(load, o), parser: newParser(i, o)}, nil
+	parser := jwt.NewParser(jwt.WithValidMethods(i.Algorithms), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding())
+	return &Verifier{issuer: i, options: o, keys: newKeySet(load, o), parser: parser}, nil
 }
 
 // Run loads the key set and refreshes it until ctx ends. It logs errors and tries
@@ -157,7 +162,7 @@ func (v *Verifier) KeyCounts() map[string]int { return *v.keys.counts.Load() }
 
 // Authenticate returns the token's sender. It caches accepted tokens by their hash
 // until they expire or the key set changes. The error matches ErrUnauthenticated and
-// one of the reasons; or it matches ErrNotReady; or it is ctx.Err().
+// one of the reasons, and is a *ClaimError if a claim was wrong; or it matches ErrNotReady; or it is ctx.Err().
 func (v *Verifier) Authenticate(ctx context.Context, token string) (Caller, error) {
 	switch {
 	case token == "":
@@ -171,19 +176,18 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (Caller, erro
 	if caller, ok := v.cache.get(hash, keys, v.options.Clock.Now()); ok {
 		return caller, nil
 	}
-	claims := jwt.MapClaims{}
-	parsed, err := v.parser.ParseWithClaims(token, claims, v.key(ctx))
+	var claims payload
+	parsed, err := v.parser.ParseWithClaims(token, &claims, v.key(ctx))
 	if err != nil {
 		if ctx.Err() != nil {
 			return Caller{}, ctx.Err()
 		}
 		return Caller{}, v.reason(parsed, err)
 	}
-	caller, err := callerOf(claims, v.options.AccountClaim)
+	caller, expires, err := v.sender(&claims.object)
 	if err != nil {
 		return Caller{}, err
 	}
-	expires, _ := claims.GetExpirationTime() // the parser has checked it
 	v.cache.put(hash, cachedToken{caller, expires.Add(v.options.Leeway), keys})
 	return caller, nil
 }

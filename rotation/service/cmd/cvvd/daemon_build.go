@@ -18,7 +18,6 @@ import (
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/service/api"
-	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/auth/devtoken"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 	"cvvrotation/rotation/service/cmd/cvvd/status"
@@ -165,18 +164,8 @@ func (c *cli) authenticator(d *daemon, registry *prometheus.Registry, metrics *t
 		d.printTour = func() error { return c.printTour(d, issuer) }
 		return issuer, nil
 	}
-	a := &d.cfg.Auth
-	keys := a.JWKSURL
-	if keys == "" {
-		keys = a.JWKSFile
-	}
-	secured, err := d.cfg.JWKSTLS()
-	if err != nil {
-		return nil, command.Usage(err)
-	}
-	d.verifier, err = auth.New(auth.Issuer{Name: a.Issuer, Audience: a.Audience, Algorithms: a.Algorithms}, keys,
-		auth.Options{AccountClaim: a.AccountClaim, Leeway: a.Leeway.Go(), TLS: secured, Logger: d.log})
-	if err != nil {
+	var err error
+	if d.verifier, err = newVerifier(d.cfg, d.log); err != nil {
 		return nil, command.Usage(err)
 	}
 	age, err := metrics.KeySetAge(d.verifier.Loaded)

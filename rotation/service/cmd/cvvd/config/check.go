@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
-	"cvvrotation/rotation/service/auth"
 	"cvvrotation/rotation/service/internal/loopback"
 	"cvvrotation/rotation/service/jetstream"
 	"cvvrotation/rotation/service/postgres"
@@ -194,33 +193,6 @@ func (c *Config) checkListen(p *problems) {
 	}
 	p.need("listen.drain", l.Drain.d >= 0 && l.Drain.d < l.Shutdown.d, "must be at least 0s and less than listen.shutdown")
 	p.need("listen.shutdown", l.Shutdown.d >= time.Second && l.Shutdown.d <= 10*time.Minute, "must be 1s to 10m")
-}
-
-func (c *Config) checkAuth(p *problems) {
-	a := &c.Auth
-	p.need("auth.issuer", a.Issuer != "", "is required")
-	p.need("auth.audience", a.Audience != "", "is required")
-	p.need("auth.algorithms", len(a.Algorithms) > 0, "must name at least one algorithm, such as RS256")
-	known := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-	for _, name := range a.Algorithms {
-		p.oneOf("auth.algorithms", name, known...)
-	}
-	switch {
-	case a.JWKSURL == "" && a.JWKSFile == "":
-		p.add(&FieldError{"auth.jwks_url", "is required (or auth.jwks_file)"})
-	case a.JWKSURL != "" && a.JWKSFile != "":
-		p.add(&FieldError{"auth.jwks_url", "must not be set together with jwks_file"})
-	case a.JWKSFile != "":
-		p.wrong("auth.jwks_file", auth.CheckKeySet(a.JWKSFile))
-	default:
-		p.isSafeURL("auth.jwks_url", a.JWKSURL)
-		p.isPublic("auth.jwks_url", a.JWKSURL)
-	}
-	p.need("auth.tls_ca_file", a.TLSCAFile == "" || a.JWKSURL != "", "requires jwks_url")
-	_, err := c.JWKSTLS()
-	p.add(err)
-	p.need("auth.account_claim", a.AccountClaim != "", "is required")
-	p.need("auth.leeway", a.Leeway.d >= 0 && a.Leeway.d <= 5*time.Minute, "must be 0s to 5m")
 }
 
 func (c *Config) checkLimits(p *problems) {

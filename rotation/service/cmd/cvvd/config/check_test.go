@@ -108,7 +108,15 @@ func TestCheck_MistakeIsOneErrorThatNamesItsField(t *testing.T) {
 			c.Listen.TLSCertFile, c.Listen.TLSKeyFile = authority(d), d+"/ca.key"
 			c.Listen.ClientCAFile = c.Keys.SealingFile
 		},
-		"auth.account_claim":       func(c *Config, _ string) { c.Auth.AccountClaim = "" },
+		"auth.profile":             func(c *Config, _ string) { c.Auth.Profile = "Entra" },
+		"auth.audience ":           func(c *Config, _ string) { c.Auth.ClientIDs = []string{"one"} },
+		"auth.audience  ":          func(c *Config, _ string) { c.Auth.Profile, c.Auth.ClientIDs = "cognito", []string{"one"} },
+		"auth.audience   ":         func(c *Config, _ string) { c.Auth.Profile, c.Auth.Audience = "okta", "" },
+		"auth.client_ids":          func(c *Config, _ string) { c.Auth.Profile, c.Auth.Audience = "cognito", "" },
+		"auth.client_ids ":         func(c *Config, _ string) { c.Auth.Audience, c.Auth.ClientIDs = "", []string{"one", ""} },
+		"auth.client_ids  ":        func(c *Config, _ string) { c.Auth.Profile, c.Auth.ClientIDs = "okta", []string{"one"} },
+		"auth.scope_prefix":        func(c *Config, _ string) { c.Auth.ScopePrefix = "api" },
+		"auth.scope_prefix ":       func(c *Config, _ string) { c.Auth.ScopePrefix = "a b/" },
 		"auth.leeway":              func(c *Config, _ string) { c.Auth.Leeway.d = -1 },
 		"limits.card_per_second":   func(c *Config, _ string) { c.Limits.CardPerSecond = -1 },
 		"limits.card_burst":        func(c *Config, _ string) { c.Limits.CardBurst = 0 },

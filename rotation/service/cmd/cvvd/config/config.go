@@ -92,12 +92,17 @@ type Listen struct {
 // Auth is the section [auth].
 type Auth struct {
 	Issuer       string   `toml:"issuer" doc:"Issuer: claim iss of the tokens. Required."`
-	Audience     string   `toml:"audience" doc:"Audience: value that the claim aud of the tokens must contain. Required."`
+	Audience     string   `toml:"audience" doc:"Audience: value that the claim aud of the tokens must contain. Required, except with client_ids."`
+	ClientIDs    []string `toml:"client_ids" doc:"Accepted values of the claim client_id, instead of audience: only for tokens without aud (profile cognito)."`
+	Profile      string   `toml:"profile" doc:"Claims of an issuer's tokens: keycloak, entra, auth0, cognito or okta (docs/issuers.md). Empty: sub, account_id, and scope or else scp."`
+	SubjectClaim string   `toml:"subject_claim" doc:"Claim that holds the caller's name for logs and limits. Empty: that of the profile."`
+	AccountClaim string   `toml:"account_claim" doc:"Claim that holds the caller's account, a string or an integer. Empty: that of the profile."`
+	ScopeClaim   string   `toml:"scope_claim" doc:"Claim that holds the scopes, a string separated by spaces or an array. Empty: that of the profile."`
+	ScopePrefix  string   `toml:"scope_prefix" doc:"Prefix of the scopes of this service, such as api/. Scopes without it are ignored. Empty: none."`
 	Algorithms   []string `toml:"algorithms" doc:"Accepted signature algorithms."`
 	JWKSURL      string   `toml:"jwks_url" doc:"URL of the issuer's token signing keys (JWKS), https; http on loopback only. Refreshed regularly, and on SIGHUP."`
 	JWKSFile     string   `toml:"jwks_file" doc:"File that contains the JWKS, instead of jwks_url."`
 	TLSCAFile    string   `toml:"tls_ca_file" doc:"PEM file with the certificate authorities that the certificate of jwks_url is verified against. A change needs a restart. Empty: those of the system."`
-	AccountClaim string   `toml:"account_claim" doc:"Claim that holds the caller's account."`
 	Leeway       Duration `toml:"leeway" doc:"Clock skew tolerated when checking token times, 0s to 5m."`
 }
 
@@ -154,7 +159,7 @@ func Default() Config {
 		Engine: Engine{MaxTries: 3, Workers: 1, Batch: 1000, Poll: NewDuration(time.Second),
 			Sweep: NewDuration(time.Hour), KeepEvents: NewDuration(7 * 24 * time.Hour)},
 		Listen: Listen{PCI: "127.0.0.1:8443", Ops: "127.0.0.1:9090", Shutdown: NewDuration(20 * time.Second)},
-		Auth:   Auth{Algorithms: []string{"RS256", "ES256"}, AccountClaim: "account_id", Leeway: NewDuration(30 * time.Second)},
+		Auth:   Auth{Algorithms: []string{"RS256", "ES256"}, Leeway: NewDuration(30 * time.Second)},
 		Limits: Limits{CardPerSecond: 10, CardBurst: 20, CallerPerSecond: 1000, CallerBurst: 2000,
 			Request: NewDuration(10 * time.Second)},
 		Events:  Events{Source: "/cvvrotation", Sink: "none", File: "-", NATSStream: "CARD_CVV", NATSPrefix: event.Type, MaxAttempts: 12, MaxBackoff: NewDuration(10 * time.Minute)},
