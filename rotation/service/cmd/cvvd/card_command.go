@@ -49,6 +49,7 @@ func (c *cli) cardCommand() *cobra.Command {
 			cmd.Flags().BoolVar(&f.particulars, "particulars", false, "")
 		}),
 		c.cardDo("show", "", c.show, func(cmd *cobra.Command, f *cardFlags) { cmd.Flags().IntVar(&f.slots, "slots", 5, "") }),
+		c.historyCommand(),
 		c.cardDo("force", audit.OperationRotate, c.force, func(cmd *cobra.Command, f *cardFlags) {
 			cmd.Flags().StringVar(&f.code, "service-code", "", "")
 			cmd.Flags().BoolVar(&f.compromised, "compromised", false, "")

@@ -2,11 +2,12 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -14,6 +15,7 @@ import (
 
 	"cvvrotation/cmd/command"
 	"cvvrotation/rotation"
+	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
@@ -76,24 +78,27 @@ func (c *cli) tail(ctx context.Context, s store.Store, o tailOptions) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	entries := entryWriter{out: out}
-	after, follow := o.after, o.follow
+	next := allEvents(s, o.after)
+	if o.card != "" {
+		next = cardEvents(s, o.card, o.after)
+	}
 	ticker := clock.New().Ticker(time.Second)
 	defer ticker.Stop()
 	for {
-		events, err := s.ListEvents(ctx, after, logPage)
-		if follow && ctx.Err() != nil {
+		events, err := next(ctx)
+		if o.follow && ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 		for _, e := range events {
-			after = e.Position
-			if o.card != "" && e.Card != o.card {
-				continue
-			}
 			if o.output == "timeline" {
-				if err := entries.write(e); err != nil {
+				changed, err := event.Parse(e.Payload)
+				if err == nil {
+					err = entries.write(changed, e.Position)
+				}
+				if err != nil {
 					return errors.Join(err, out.Flush())
 				}
 				continue
@@ -105,10 +110,10 @@ func (c *cli) tail(ctx context.Context, s store.Store, o tailOptions) error {
 		if err := out.Flush(); err != nil {
 			return err
 		}
-		if len(events) == logPage {
+		if len(events) > 0 {
 			continue
 		}
-		if !follow {
+		if !o.follow {
 			return nil
 		}
 		select {
@@ -119,6 +124,46 @@ func (c *cli) tail(ctx context.Context, s store.Store, o tailOptions) error {
 	}
 }
 
+// allEvents returns a function that returns the next events after a position, in the
+// order of positions.
+func allEvents(s store.Store, after int64) func(context.Context) ([]store.Queued, error) {
+	return func(ctx context.Context) ([]store.Queued, error) {
+		events, err := s.ListEvents(ctx, after, logPage)
+		if len(events) > 0 {
+			after = events[len(events)-1].Position
+		}
+		return events, err
+	}
+}
+
+// cardEvents is allEvents for one card. The store lists these newest first, so the first
+// call collects all that are kept.
+func cardEvents(s store.Store, card string, after int64) func(context.Context) ([]store.Queued, error) {
+	return func(ctx context.Context) ([]store.Queued, error) {
+		var found []store.Queued
+		for before := int64(math.MaxInt64); ; {
+			page, err := s.ListCardEvents(ctx, card, before, logPage)
+			if err != nil {
+				return nil, err
+			}
+			for _, e := range page {
+				if e.Position > after {
+					found = append(found, e)
+				}
+				before = e.Number
+			}
+			if len(page) < logPage || page[len(page)-1].Position <= after {
+				break
+			}
+		}
+		slices.Reverse(found)
+		if len(found) > 0 {
+			after = found[len(found)-1].Position
+		}
+		return found, nil
+	}
+}
+
 // entryWriter writes events as a timeline that expects what they report.
 type entryWriter struct {
 	out   *bufio.Writer
@@ -126,24 +171,15 @@ type entryWriter struct {
 	rules rotation.Rules   // of the first event
 }
 
-func (w *entryWriter) write(e store.Queued) error {
-	r := timeline.NewReader(bytes.NewReader(e.Payload), fmt.Sprintf("event at position %d", e.Position))
-	rules, err := r.Rules()
-	if err != nil {
-		return err
-	}
-	entry, err := r.Next()
-	if err != nil {
-		return err
-	}
+func (w *entryWriter) write(c event.Changed, position int64) error {
 	if w.to == nil {
-		w.to, w.rules = timeline.NewWriter(w.out, timeline.SpellingText, rules), rules
+		w.to, w.rules = timeline.NewWriter(w.out, timeline.SpellingText, c.Rules), c.Rules
 	}
-	if rules != w.rules {
-		return command.Hint(fmt.Errorf("position %d: the rules changed to %s, and a timeline has one set of rules", e.Position, rules),
-			fmt.Sprintf("print the rest with --after %d", e.Position-1))
+	if c.Rules != w.rules {
+		return command.Hint(fmt.Errorf("position %d: the rules changed to %s, and a timeline has one set of rules", position, c.Rules),
+			fmt.Sprintf("cvvd events tail --after %d prints the rest", position-1))
 	}
-	return w.to.Write(entry)
+	return w.to.Write(timeline.DaemonEntry(c))
 }
 
 func (c *cli) replayCommand() *cobra.Command {

@@ -88,6 +88,13 @@ func TestEvents_OfADaemonAgreeWithTheRules(t *testing.T) {
 	if got := operator(t, env, "events", "tail", "-o", "timeline", "--card", "off"); !strings.Contains(got, "  off  forced        => rotate=true reschedule=false reason=rotation_off") || strings.Contains(got, "hourly") {
 		t.Errorf("the timeline of a card is\n%s", got)
 	}
+	must.Equal(t, operator(t, env, "events", "tail", "-o", "timeline", "--card", "hourly"), operator(t, env, "card", "history", "-o", "timeline", "hourly"))
+	if got := operator(t, env, "card", "history", "stepped"); !strings.Contains(got, "next rotation repaired, it was more than one interval ahead (clock step)") {
+		t.Errorf("the history of the repaired card is\n%s", got)
+	}
+	if got := operator(t, env, "card", "history", "hourly"); !strings.Contains(got, "slots missed, next ") {
+		t.Errorf("the history of the card that the outage delayed is\n%s", got)
+	}
 	for name, log := range map[string]string{
 		"file": string(must.Get(os.ReadFile(file))(t)),
 		"tail": operator(t, env, "events", "tail"),
