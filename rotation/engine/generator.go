@@ -25,7 +25,7 @@ type Generator interface {
 	// The zero code asks for a random one. The error matches ErrInvalid if the
 	// given code is the reason.
 	Draw(ctx context.Context, c *store.Card, code servicecode.Code) error
-	// Current returns the current CVV.
+	// Current returns the current CVV, never the zero CVV without an error.
 	Current(ctx context.Context, c *store.Card) (cvvgen.CVV, error)
 	// Previous returns the previous CVV; the zero CVV if there is none.
 	Previous(ctx context.Context, c *store.Card) (cvvgen.CVV, error)

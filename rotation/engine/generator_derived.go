@@ -110,6 +110,9 @@ func (g *derivedGenerator) Draw(ctx context.Context, c *store.Card, code service
 }
 
 func (g *derivedGenerator) Current(ctx context.Context, c *store.Card) (cvvgen.CVV, error) {
+	if !c.ServiceCode.IsValid() {
+		return cvvgen.CVV{}, errNoCVV
+	}
 	return g.derive(ctx, c, c.ServiceCode)
 }
 

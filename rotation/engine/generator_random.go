@@ -56,6 +56,9 @@ func (g *randomGenerator) Draw(ctx context.Context, c *store.Card, code servicec
 }
 
 func (g *randomGenerator) Current(_ context.Context, c *store.Card) (cvvgen.CVV, error) {
+	if len(c.Sealed) == 0 {
+		return cvvgen.CVV{}, errNoCVV
+	}
 	return g.open(c.Sealed, cvvContext(c, c.Version))
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
@@ -68,6 +69,10 @@ func reencrypt(keys *seal.Keyring, sealed *[]byte, context sealContext) (bool, e
 	*sealed = keys.Seal(plain, context.bound)
 	return true, nil
 }
+
+// errNoCVV is for a card whose row holds no CVV of the generator's kind. It matches
+// seal.ErrOpen.
+var errNoCVV = fmt.Errorf("the card has no CVV of this kind: it was registered with another kind of generator, or its row was altered: %w", seal.ErrOpen)
 
 // unreadable reports whether the error is of decrypting.
 func unreadable(err error) bool {
