@@ -59,13 +59,17 @@ func (e *Engine) apply(ctx context.Context, change *store.Change, in input) (out
 
 // rotate replaces the card's CVV by a new one.
 func (e *Engine) rotate(ctx context.Context, c *store.Card, now time.Time, in input) error {
+	avoid, err := e.avoided(ctx, c, now, in)
+	if err != nil {
+		return err
+	}
 	c.Version++
 	c.PreviousCode, c.PreviousSealed = c.ServiceCode, c.Sealed
 	c.PreviousUntil = time.Time{}
 	if e.options.Grace > 0 && !in.compromised {
 		c.PreviousUntil = now.Add(e.options.Grace)
 	}
-	if err := e.generator.Draw(ctx, c, in.code); err != nil {
+	if err := e.generator.Draw(ctx, c, in.code, avoid); err != nil {
 		return fmt.Errorf("drawing a CVV: %w", err)
 	}
 	c.Rotated = now

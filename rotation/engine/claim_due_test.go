@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
@@ -48,14 +49,14 @@ type failing struct {
 	panics bool
 }
 
-func (g *failing) Draw(ctx context.Context, c *store.Card, code servicecode.Code) error {
+func (g *failing) Draw(ctx context.Context, c *store.Card, code servicecode.Code, avoid []cvvgen.CVV) error {
 	if id := g.broken.Load(); id != nil && *id == c.ID {
 		if g.panics {
 			panic("digits 123")
 		}
 		return errors.New("the HSM is away")
 	}
-	return g.Generator.Draw(ctx, c, code)
+	return g.Generator.Draw(ctx, c, code, avoid)
 }
 
 // TestTick_FailingCardBacksOffAlone: it is retried with a back-off, counted and

@@ -14,7 +14,7 @@ import (
 // code, without an idempotency key.
 type ForceRequest struct {
 	ServiceCode servicecode.Code // zero: a new random one
-	Compromised bool             // the previous CVV stops being accepted immediately, even within the grace period
+	Compromised bool             // the replaced CVV stops being accepted immediately, even within the grace period, and does not come back
 	Key         string           // idempotency key of this card, printable ASCII; "": none
 }
 

@@ -19,16 +19,22 @@ type Generator interface {
 	// SameIdentity reports whether the card was registered with these
 	// particulars.
 	SameIdentity(c *store.Card, particulars cvvgen.Card) (bool, error)
-	// Draw makes a new CVV, which differs from the previous one, and sets the
-	// card's ServiceCode and Sealed. The card's Version is already that of the
+	// Draw makes a new CVV, which differs from the previous one and from all in
+	// avoid, and sets the card's ServiceCode and Sealed. The card's Version is already that of the
 	// new CVV, and its Previous fields hold the previous one, if there is one.
 	// The zero code asks for a random one. The error matches ErrInvalid if the
 	// given code is the reason.
-	Draw(ctx context.Context, c *store.Card, code servicecode.Code) error
+	Draw(ctx context.Context, c *store.Card, code servicecode.Code, avoid []cvvgen.CVV) error
 	// Current returns the current CVV, never the zero CVV without an error.
 	Current(ctx context.Context, c *store.Card) (cvvgen.CVV, error)
 	// Previous returns the previous CVV; the zero CVV if there is none.
 	Previous(ctx context.Context, c *store.Card) (cvvgen.CVV, error)
+	// Compromised returns the CVVs that were stored in the card's Compromised,
+	// the oldest first.
+	Compromised(c *store.Card) ([]cvvgen.CVV, error)
+	// SetCompromised encrypts the CVVs, up to MaxCompromised, and stores them in
+	// the card's Compromised.
+	SetCompromised(c *store.Card, cvvs []cvvgen.CVV)
 	// Reseal re-encrypts what is not encrypted with the current key, or not bound
 	// to the card's account, and reports whether there was anything.
 	Reseal(c *store.Card) (bool, error)

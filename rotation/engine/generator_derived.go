@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine/seal"
@@ -17,12 +18,12 @@ import (
 // PANs an account registers: none by default. New refuses a generator without a deriver
 // or a keyring, and options that fail their Check.
 func Derived(deriver cvvgen.Deriver, keys *seal.Keyring, options DerivedOptions) Generator {
-	return &derivedGenerator{deriver, keys, options}
+	return &derivedGenerator{compromisedList{keys}, deriver, options}
 }
 
 type derivedGenerator struct {
+	compromisedList
 	deriver cvvgen.Deriver
-	keys    *seal.Keyring
 	options DerivedOptions
 }
 
@@ -81,15 +82,13 @@ func (g *derivedGenerator) identity(c *store.Card) (cvvgen.Card, error) {
 	return cvvgen.Card{PAN: pan, Expiry: expiry}, nil
 }
 
-func (g *derivedGenerator) Draw(ctx context.Context, c *store.Card, code servicecode.Code) error {
+func (g *derivedGenerator) Draw(ctx context.Context, c *store.Card, code servicecode.Code, avoid []cvvgen.CVV) error {
 	card, err := g.identity(c)
 	if err != nil {
 		return err
 	}
 	if !code.IsValid() {
-		r, err := cvvgen.Rotate(ctx, g.deriver, card, c.PreviousCode)
-		c.ServiceCode = r.ServiceCode
-		return err
+		return g.drawCode(ctx, c, card, avoid)
 	}
 	if err := g.options.checkCode(code); err != nil {
 		return err
@@ -102,11 +101,30 @@ func (g *derivedGenerator) Draw(ctx context.Context, c *store.Card, code service
 	if err != nil {
 		return err
 	}
-	if r.SameCVV {
-		return &FieldError{"service_code", "gives the CVV that is to be replaced: choose another, or none"}
+	if r.SameCVV || slices.ContainsFunc(avoid, r.CVV.Equal) {
+		return &FieldError{"service_code", "gives the CVV that is to be replaced, or one that was compromised: choose another, or none"}
 	}
 	c.ServiceCode = r.ServiceCode
 	return nil
+}
+
+// maxDraws bounds the draws of a service code. Some 10 % of the codes give one of 64
+// compromised CVVs of 3 digits, so that this many in a row mean a broken Deriver.
+const maxDraws = 64
+
+// drawCode sets a random service code that gives none of the CVVs in avoid.
+func (g *derivedGenerator) drawCode(ctx context.Context, c *store.Card, card cvvgen.Card, avoid []cvvgen.CVV) error {
+	for range maxDraws {
+		r, err := cvvgen.Rotate(ctx, g.deriver, card, c.PreviousCode)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(avoid, r.CVV.Equal) {
+			c.ServiceCode = r.ServiceCode
+			return nil
+		}
+	}
+	return fmt.Errorf("%d service codes in a row give a compromised CVV: the deriver is broken", maxDraws)
 }
 
 func (g *derivedGenerator) Current(ctx context.Context, c *store.Card) (cvvgen.CVV, error) {
@@ -132,5 +150,10 @@ func (g *derivedGenerator) derive(ctx context.Context, c *store.Card, code servi
 }
 
 func (g *derivedGenerator) Reseal(c *store.Card) (bool, error) {
-	return reencrypt(g.keys, &c.Identity, identityContext(c))
+	identity, err := reencrypt(g.keys, &c.Identity, identityContext(c))
+	if err != nil {
+		return false, err
+	}
+	compromised, err := reencrypt(g.keys, &c.Compromised, compromisedContext(c))
+	return identity || compromised, err
 }

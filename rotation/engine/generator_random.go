@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine/seal"
@@ -14,12 +15,12 @@ import (
 // bound to its account, card and version. A nil random draws 3 digits. New refuses a
 // generator without a keyring.
 func Random(random *cvvgen.Random, keys *seal.Keyring) Generator {
-	return &randomGenerator{cmp.Or(random, new(cvvgen.Random)), keys}
+	return &randomGenerator{compromisedList{keys}, cmp.Or(random, new(cvvgen.Random))}
 }
 
 type randomGenerator struct {
+	compromisedList
 	random *cvvgen.Random
-	keys   *seal.Keyring
 }
 
 func (g *randomGenerator) check() error {
@@ -40,7 +41,7 @@ func (g *randomGenerator) SameIdentity(c *store.Card, p cvvgen.Card) (bool, erro
 	return true, g.Identify(c, p)
 }
 
-func (g *randomGenerator) Draw(ctx context.Context, c *store.Card, code servicecode.Code) error {
+func (g *randomGenerator) Draw(ctx context.Context, c *store.Card, code servicecode.Code, avoid []cvvgen.CVV) error {
 	before, err := g.Previous(ctx, c)
 	if err != nil {
 		before = cvvgen.CVV{} // an unreadable old value must not keep the card from getting a new one
@@ -48,7 +49,11 @@ func (g *randomGenerator) Draw(ctx context.Context, c *store.Card, code servicec
 	if !code.IsValid() {
 		code = servicecode.RandomAssigned(c.PreviousCode)
 	}
-	digits := []byte(g.random.Next(before).Reveal())
+	cvv := g.random.Next(before)
+	for slices.ContainsFunc(avoid, cvv.Equal) { // 64 of 1,000 or more: it ends
+		cvv = g.random.Next(before)
+	}
+	digits := []byte(cvv.Reveal())
 	c.ServiceCode = code
 	c.Sealed = g.keys.Seal(digits, cvvContext(c, c.Version).bound)
 	clear(digits)
@@ -88,5 +93,9 @@ func (g *randomGenerator) Reseal(c *store.Card) (bool, error) {
 		return false, err
 	}
 	before, err := reencrypt(g.keys, &c.PreviousSealed, cvvContext(c, c.Version-1))
-	return now || before, err
+	if err != nil {
+		return false, err
+	}
+	compromised, err := reencrypt(g.keys, &c.Compromised, compromisedContext(c))
+	return now || before || compromised, err
 }

@@ -68,7 +68,7 @@ func (e *Engine) create(ctx context.Context, change *store.Change, ref Ref, req 
 		if err := e.generator.Identify(c, req.Particulars); err != nil {
 			return err
 		}
-		return e.generator.Draw(ctx, c, req.ServiceCode)
+		return e.generator.Draw(ctx, c, req.ServiceCode, nil)
 	}
 	if err := ref.checkOwner(c); err != nil {
 		return err

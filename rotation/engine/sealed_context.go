@@ -13,7 +13,10 @@ import (
 // They also open for former, which has no account, until they are re-encrypted. No
 // former context equals a bound one, so a value encrypted for bound never opens for
 // former.
-type sealContext struct{ bound, former []byte }
+type sealContext struct {
+	bound  []byte
+	former []byte // nil: none
+}
 
 // cvvContext binds an encrypted CVV to its account, card and version, and to being a
 // CVV.
@@ -25,6 +28,11 @@ func cvvContext(c *store.Card, version int64) sealContext {
 // identityContext binds encrypted particulars to their account and card.
 func identityContext(c *store.Card) sealContext {
 	return sealContext{boundContext("pan", c, 0), append([]byte("pan\x00"), c.ID...)}
+}
+
+// compromisedContext binds encrypted compromised CVVs to their account and card.
+func compromisedContext(c *store.Card) sealContext {
+	return sealContext{bound: boundContext("compromised", c, 0)}
 }
 
 // boundContext returns purpose, account, card and version, each text after its length.
@@ -45,8 +53,10 @@ func open(keys *seal.Keyring, sealed []byte, context sealContext) ([]byte, error
 	if err == nil {
 		return plain, nil
 	}
-	if plain, formerErr := keys.Open(sealed, context.former); formerErr == nil {
-		return plain, nil
+	if context.former != nil {
+		if plain, formerErr := keys.Open(sealed, context.former); formerErr == nil {
+			return plain, nil
+		}
 	}
 	return nil, err
 }

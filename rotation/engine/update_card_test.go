@@ -138,9 +138,9 @@ func (g *panicking) SameIdentity(c *store.Card, p cvvgen.Card) (bool, error) {
 	return g.Generator.SameIdentity(c, p)
 }
 
-func (g *panicking) Draw(ctx context.Context, c *store.Card, code servicecode.Code) error {
+func (g *panicking) Draw(ctx context.Context, c *store.Card, code servicecode.Code, avoid []cvvgen.CVV) error {
 	g.leaveHere(secret)
-	return g.Generator.Draw(ctx, c, code)
+	return g.Generator.Draw(ctx, c, code, avoid)
 }
 
 func (g *panicking) Current(ctx context.Context, c *store.Card) (cvvgen.CVV, error) {

@@ -41,7 +41,7 @@ func enrol(b *testing.B, conn *pgx.Conn, cards int, order string, random *cvvgen
 			return nil, err
 		}
 		card := store.Card{ID: fmt.Sprintf("%x", md5.Sum(strconv.AppendInt(nil, int64(n), 10))), Version: 1}
-		if err := generator.Draw(b.Context(), &card, servicecode.MustParse("201")); err != nil {
+		if err := generator.Draw(b.Context(), &card, servicecode.MustParse("201"), nil); err != nil {
 			return nil, err
 		}
 		stored, _ := state.AppendBinary(nil)

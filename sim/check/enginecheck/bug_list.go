@@ -179,5 +179,6 @@ var bugs = []Bug{
 		}
 	})},
 	{Name: "reseal-forgets", Sentence: "re-encrypting leaves the previous CVV under the old key", generator: func(g engine.Generator) engine.Generator { return forgets{g} }},
+	{Name: "compromised-comes-back", Sentence: "a service code that gives a compromised CVV is accepted", generator: func(g engine.Generator) engine.Generator { return reuses{g} }},
 	{Name: "cvv-comes-back", Sentence: "every seventh rotation draws the CVV that it replaces", generator: func(g engine.Generator) engine.Generator { return comesBack{g} }},
 }

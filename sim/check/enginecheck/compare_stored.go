@@ -119,6 +119,9 @@ func (r *run) compareCVV(l *expectedCard, c *store.Card) {
 	if cvv.Equal(l.current()) {
 		r.violate(fresh, "version %d of %s has the CVV of the previous version", l.version, l.ref.Card)
 	}
+	if slices.ContainsFunc(l.spent, cvv.Equal) {
+		r.violate(spent, "version %d of %s has a compromised CVV", l.version, l.ref.Card)
+	}
 	if l.chosen.IsValid() && c.ServiceCode != l.chosen {
 		r.violate(fresh, "%s has the service code %v, but %v was requested", l.ref.Card, c.ServiceCode, l.chosen)
 	}

@@ -40,6 +40,7 @@ const (
 	goalGraceOver
 	goalResealed
 	goalResealFailed
+	goalSpentRefused
 	goalWholeIntervals
 	goalThirtyFiveFailures
 	goalSentAgainForced
@@ -69,6 +70,8 @@ var goalSentences = map[goal]string{
 	goalGraceOver:      "the previous CVV was presented exactly when its grace period ended",
 	goalResealed:       "a card was re-encrypted with another key",
 	goalResealFailed:   "re-encryption failed for one card and succeeded for others",
+
+	goalSpentRefused: "a service code of a compromised CVV was requested",
 
 	goalWholeIntervals:     "the clock stepped to whole intervals before a slot",
 	goalThirtyFiveFailures: "a card's rotation failed 35 times in a row",

@@ -3,6 +3,7 @@ package enginecheck
 import (
 	"errors"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,6 +30,8 @@ type expectedCard struct {
 	accepted                 engine.IntervalRequest // the last one; zero: none since rotation was off
 	forced                   bool                   // a forced call rescheduled the card since then
 	cvvs                     []cvvgen.CVV           // of all versions that were compared
+	spent                    []cvvgen.CVV           // compromised
+	spentCode                servicecode.Code       // of the last compromised one
 	code                     servicecode.Code       // of the current CVV
 	chosen                   servicecode.Code       // the code that the next CVV is to have; zero: any
 	previousUntil            time.Time
@@ -106,6 +109,9 @@ func (l *expectedCard) apply(t settings, e model.Event, compromised, repaired bo
 	l.rules, l.state = after, after.State()
 	l.due, l.failures = l.state.Next.Time, 0
 	if o.Rotate {
+		if compromised {
+			l.compromise(t.now)
+		}
 		l.version++
 		l.rotated, l.previousUntil = t.now, time.Time{}
 		if t.grace > 0 && !compromised {
@@ -134,6 +140,17 @@ func (l *expectedCard) apply(t settings, e model.Event, compromised, repaired bo
 		Rescheduled: o.Reschedule, Reason: o.rule.Reason(), Scenario: o.Scenario, Missed: o.Missed,
 		Slot: e.Slot.Time, Compromised: compromised, Repaired: repaired, Rules: t.rules,
 	}}, nil
+}
+
+// compromise adds the current CVV to the compromised ones, and the previous one while it
+// is accepted.
+func (l *expectedCard) compromise(now time.Time) {
+	l.spentCode = l.code
+	l.spent = append(slices.Clip(l.spent), l.current())
+	if now.Before(l.previousUntil) {
+		l.spent = append(l.spent, l.previous())
+	}
+	l.spent = l.spent[max(0, len(l.spent)-engine.MaxCompromised):]
 }
 
 // owned returns the error of a call with ref; nil if ref may access the card.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"cvvrotation/cvvgen"
@@ -53,13 +54,13 @@ type derived struct {
 }
 
 // Draw implements engine.Generator.
-func (g derived) Draw(ctx context.Context, c *store.Card, code servicecode.Code) error {
+func (g derived) Draw(ctx context.Context, c *store.Card, code servicecode.Code, avoid []cvvgen.CVV) error {
 	if code.IsValid() {
-		return g.Generator.Draw(ctx, c, code)
+		return g.Generator.Draw(ctx, c, code, avoid)
 	}
 	for {
-		err := g.Generator.Draw(ctx, c, g.r.code(c.PreviousCode))
-		if !errors.Is(err, engine.ErrInvalid) { // else the code gives the CVV that is to be replaced
+		err := g.Generator.Draw(ctx, c, g.r.code(c.PreviousCode), avoid)
+		if !errors.Is(err, engine.ErrInvalid) { // else the code gives the replaced CVV or one to avoid
 			return err
 		}
 	}
@@ -94,14 +95,14 @@ func (g plain) open(sealed []byte, id string, version int64) (cvv cvvgen.CVV, cu
 }
 
 // Draw implements engine.Generator.
-func (g plain) Draw(ctx context.Context, c *store.Card, code servicecode.Code) error {
+func (g plain) Draw(ctx context.Context, c *store.Card, code servicecode.Code, avoid []cvvgen.CVV) error {
 	before, _ := g.Previous(ctx, c) // if it is unreadable, any CVV differs
 	if !code.IsValid() {
 		code = g.r.code(c.PreviousCode)
 	}
 	for s := g.r.draw(); ; {
 		digits := fmt.Sprintf("%03d", s.Below(1000))
-		if cvv, err := cvvgen.ParseCVV(digits); err != nil || !cvv.Equal(before) {
+		if cvv, err := cvvgen.ParseCVV(digits); err != nil || !cvv.Equal(before) && !slices.ContainsFunc(avoid, cvv.Equal) {
 			c.ServiceCode, c.Sealed = code, g.seal(digits, c.ID, c.Version)
 			return err
 		}
@@ -120,6 +121,25 @@ func (g plain) Previous(_ context.Context, c *store.Card) (cvvgen.CVV, error) {
 	return cvv, err
 }
 
+// Compromised implements engine.Generator.
+func (g plain) Compromised(c *store.Card) (cvvs []cvvgen.CVV, err error) {
+	words := strings.Fields(string(c.Compromised))
+	for i := 0; i+3 < len(words) && err == nil; i += 4 {
+		var cvv cvvgen.CVV
+		cvv, _, err = g.open([]byte(strings.Join(words[i:i+4], " ")), c.ID, 0)
+		cvvs = append(cvvs, cvv)
+	}
+	return cvvs, err
+}
+
+// SetCompromised implements engine.Generator.
+func (g plain) SetCompromised(c *store.Card, cvvs []cvvgen.CVV) {
+	c.Compromised = nil
+	for _, cvv := range cvvs {
+		c.Compromised = append(append(c.Compromised, g.seal(cvv.Reveal(), c.ID, 0)...), ' ')
+	}
+}
+
 // Reseal implements engine.Generator.
 func (g plain) Reseal(c *store.Card) (changed bool, err error) {
 	for i, sealed := range []*[]byte{&c.Sealed, &c.PreviousSealed} {
@@ -132,7 +152,12 @@ func (g plain) Reseal(c *store.Card) (changed bool, err error) {
 			*sealed, changed = g.seal(cvv.Reveal(), c.ID, version), true
 		}
 	}
-	return changed, nil
+	cvvs, err := g.Compromised(c)
+	if before := string(c.Compromised); err == nil {
+		g.SetCompromised(c, cvvs)
+		changed = changed || string(c.Compromised) != before
+	}
+	return changed, err
 }
 
 func mustDeriver() *cvvgen.Local {
@@ -161,9 +186,9 @@ type failing struct {
 }
 
 // Draw implements engine.Generator.
-func (f failing) Draw(ctx context.Context, c *store.Card, code servicecode.Code) error {
+func (f failing) Draw(ctx context.Context, c *store.Card, code servicecode.Code, avoid []cvvgen.CVV) error {
 	if !f.r.poisoned[c.ID] {
-		return f.Generator.Draw(ctx, c, code)
+		return f.Generator.Draw(ctx, c, code, avoid)
 	}
 	if f.r.claiming && c.Version%2 == 0 {
 		panic("the generator panics")
@@ -175,15 +200,15 @@ func (f failing) Draw(ctx context.Context, c *store.Card, code servicecode.Code)
 type comesBack struct{ engine.Generator }
 
 // Draw implements engine.Generator.
-func (g comesBack) Draw(ctx context.Context, c *store.Card, code servicecode.Code) error {
+func (g comesBack) Draw(ctx context.Context, c *store.Card, code servicecode.Code, avoid []cvvgen.CVV) error {
 	if c.Version%7 != 0 {
-		return g.Generator.Draw(ctx, c, code)
+		return g.Generator.Draw(ctx, c, code, avoid)
 	}
 	before, err := g.Previous(ctx, c)
 	for err == nil {
 		hidden := *c // so that the generator does not avoid it
 		hidden.PreviousSealed, hidden.PreviousCode = nil, servicecode.Code{}
-		if err = g.Generator.Draw(ctx, &hidden, servicecode.Code{}); err != nil {
+		if err = g.Generator.Draw(ctx, &hidden, servicecode.Code{}, nil); err != nil {
 			break
 		}
 		var now cvvgen.CVV
@@ -193,6 +218,14 @@ func (g comesBack) Draw(ctx context.Context, c *store.Card, code servicecode.Cod
 		}
 	}
 	return err
+}
+
+// reuses is a generator that brings compromised CVVs back.
+type reuses struct{ engine.Generator }
+
+// Draw implements engine.Generator.
+func (g reuses) Draw(ctx context.Context, c *store.Card, code servicecode.Code, _ []cvvgen.CVV) error {
+	return g.Generator.Draw(ctx, c, code, nil)
 }
 
 // forgets is a generator that does not re-encrypt the previous CVV.

@@ -12,6 +12,7 @@ const (
 	stored
 	oneEvent
 	fresh
+	spent
 	sealed
 	verdictsRight
 	observed
@@ -29,6 +30,7 @@ var invariants = [numInvariants]struct{ name, sentence string }{
 	stored:        {"stored", "The store holds what was answered and nothing of what failed; a failing card waits for its back-off."},
 	oneEvent:      {"one-event", "Every rotation and every change of an interval has exactly one event, which reports the decision; there are no other events."},
 	fresh:         {"fresh", "The CVV changes with every version and only then, differs from the previous CVV, and that is stored as the previous one."},
+	spent:         {"spent", "A CVV that was rotated as compromised, or was the accepted previous one then, never becomes current again; no service code brings it back."},
 	sealed:        {"sealed", "Everything stored can be decrypted with the replicas' keys; after re-encryption, with the new key alone."},
 	verdictsRight: {"verdicts", "The verdict on a presented CVV follows from its version, the grace period, the failed attempts across rotations and the lock."},
 	observed:      {"observed", "The observer gets every decision that was stored and answered, exactly once."},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/memory"
@@ -43,7 +44,7 @@ func (r *run) force(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan) 
 }
 
 // codeFor returns the service code to request with derived CVVs: the current code,
-// which is refused, or another one. None is requested with a fault, which may change the
+// which is refused, that of a compromised CVV, likewise, or another one. None is requested with a fault, which may change the
 // current code first.
 func (r *run) codeFor(l *expectedCard, code servicecode.Code, p *plan) servicecode.Code {
 	switch {
@@ -51,8 +52,10 @@ func (r *run) codeFor(l *expectedCard, code servicecode.Code, p *plan) serviceco
 		return servicecode.Code{}
 	case code == servicecode.MustParse("221"):
 		return l.code
-	case r.sameCVV(l, code):
-		return r.codeFor(l, servicecode.MustParse("502"), p)
+	case code == servicecode.MustParse("101") && l.spentCode.IsValid():
+		return l.spentCode
+	case r.cvvOf(l, code).Equal(l.current()):
+		return servicecode.MustParse("502")
 	}
 	return code
 }
@@ -84,10 +87,11 @@ func (r *run) callForce(l *expectedCard, ref engine.Ref, rep *replica, req engin
 	known = known && prior.expires.After(t.now)
 	var o outcome
 	var events []event.Changed
+	blame := answersRight
 	switch {
 	case want != nil:
 	case known && (prior.code != req.ServiceCode || prior.compromised != req.Compromised):
-		want = engine.ErrKeyReused
+		want, blame = engine.ErrKeyReused, once
 		r.coverage[goalKeyReused]++
 	case known:
 		r.note("  => repeats an idempotency key: %s", describeError(err))
@@ -112,16 +116,19 @@ func (r *run) callForce(l *expectedCard, ref engine.Ref, rep *replica, req engin
 		return
 	default:
 		o, events, want = after.apply(t, model.Event{Kind: model.Forced}, req.Compromised, false)
-		if want == nil && r.o.derived && req.ServiceCode.IsValid() && r.sameCVV(l, req.ServiceCode) {
-			want = engine.ErrInvalid
+		if want == nil && r.o.derived && req.ServiceCode.IsValid() {
+			cvv := r.cvvOf(l, req.ServiceCode)
+			if slices.ContainsFunc(after.spent, cvv.Equal) {
+				want, blame = engine.ErrInvalid, spent
+				r.coverage[goalSpentRefused]++
+			}
+			if cvv.Equal(l.current()) {
+				want, blame = engine.ErrInvalid, answersRight
+			}
 		}
 		after.chosen = req.ServiceCode
 	}
 	r.note("  => version %d, %s", after.version, describeDecision(o.rule, err))
-	blame := answersRight
-	if want == engine.ErrKeyReused {
-		blame = once
-	}
 	done, replied := r.checkCall(blame, p, what, err, want)
 	if !replied && req.Key != "" {
 		r.pending = append(r.pending, pending{l, ref, req})
@@ -144,7 +151,8 @@ func (r *run) callForce(l *expectedCard, ref engine.Ref, rep *replica, req engin
 	}
 }
 
-func (r *run) sameCVV(l *expectedCard, code servicecode.Code) bool {
-	cvv, err := deriver.Derive(r.ctx, particulars(slices.Index(r.cards, l)), code)
-	return err == nil && cvv.Equal(l.current())
+// cvvOf returns the CVV that a code gives where CVVs are derived.
+func (r *run) cvvOf(l *expectedCard, code servicecode.Code) cvvgen.CVV {
+	cvv, _ := deriver.Derive(r.ctx, particulars(slices.Index(r.cards, l)), code) // never fails
+	return cvv
 }

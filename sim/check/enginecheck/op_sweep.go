@@ -108,5 +108,6 @@ func (r *run) opens(g engine.Generator, l *expectedCard) bool {
 	}
 	_, now := g.Current(context.Background(), &c)
 	_, before := g.Previous(context.Background(), &c)
-	return now == nil && before == nil
+	_, compromised := g.Compromised(&c)
+	return now == nil && before == nil && compromised == nil
 }
