@@ -102,6 +102,9 @@ func (v *Verifier) sender(o *object) (c Caller, expires time.Time, err error) {
 	if expires, err = v.checkTimes(o); err != nil {
 		return Caller{}, time.Time{}, err
 	}
+	if o.hasAny("cnf") { // proof of possession (RFC 7800)
+		return Caller{}, time.Time{}, claimError(ErrBound, "cnf")
+	}
 	names := &v.options.Claims
 	if c.Subject = o.text(names.Subject); o.wrong || c.CheckSubject() != nil {
 		return Caller{}, time.Time{}, claimError(ErrClaims, names.Subject)
@@ -157,14 +160,23 @@ func (v *Verifier) checkTimes(o *object) (expires time.Time, err error) {
 	if !now.Before(expires.Add(leeway)) {
 		return expires, claimError(ErrExpired, "exp")
 	}
-	for _, name := range []string{"nbf", "iat"} {
-		begin, err := dateOf(o, name)
-		if err != nil {
-			return expires, err
-		}
-		if now.Before(begin.Add(-leeway)) {
-			return expires, claimError(ErrEarly, name)
-		}
+	notBefore, err := dateOf(o, "nbf")
+	if err != nil {
+		return expires, err
+	}
+	issued, err := dateOf(o, "iat")
+	longest := v.options.MaxLifetime
+	switch {
+	case err != nil:
+		return expires, err
+	case now.Before(notBefore.Add(-leeway)):
+		return expires, claimError(ErrEarly, "nbf")
+	case now.Before(issued.Add(-leeway)):
+		return expires, claimError(ErrEarly, "iat")
+	case longest > 0 && issued.IsZero():
+		return expires, claimError(ErrClaims, "iat")
+	case longest > 0 && expires.Sub(issued) > longest:
+		return expires, claimError(ErrLifetime, "exp")
 	}
 	return expires, nil
 }

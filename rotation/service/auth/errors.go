@@ -23,12 +23,11 @@ type tokenError string
 func (e tokenError) Error() string        { return "auth: " + string(e) }
 func (e tokenError) Is(target error) bool { return target == ErrUnauthenticated }
 
-// Reasons to refuse a token. All of them match [ErrUnauthenticated]. ErrExpired,
-// ErrEarly, ErrIssuer, ErrAudience and ErrClaims are returned only for tokens with
-// a valid signature.
+// Reasons to refuse a token. All of them match [ErrUnauthenticated]. ErrExpired
+// and those behind it are returned only for tokens with a valid signature.
 const (
 	ErrMissing   = tokenError("no bearer token")
-	ErrMalformed = tokenError("the token is not a JWT, is too long, or has critical headers")
+	ErrMalformed = tokenError("the token is not a JWT, is too long, has critical headers, or a name occurs twice")
 	ErrAlgorithm = tokenError("the token's signature algorithm is not accepted")
 	ErrKey       = tokenError("the token's key is not in the key set, or does not fit its algorithm")
 	ErrSignature = tokenError("the token's signature is invalid")
@@ -36,6 +35,9 @@ const (
 	ErrEarly     = tokenError("the token is not valid yet")
 	ErrIssuer    = tokenError("the token is from another issuer")
 	ErrAudience  = tokenError("the token is for another audience")
+	ErrType      = tokenError("the token is of another type")
+	ErrLifetime  = tokenError("the token's lifetime is too long")
+	ErrBound     = tokenError("the token is bound to a key of its sender, which is not checked here")
 	ErrClaims    = tokenError("a claim is missing, or its value is not accepted")
 )
 

@@ -46,6 +46,13 @@ type Options struct {
 	Claims Claims
 	// Leeway is the clock skew tolerated in exp, nbf and iat. Defaults to 0.
 	Leeway time.Duration
+	// MaxLifetime is the maximum time from iat, which is then required, to exp.
+	// Defaults to 0: no maximum.
+	MaxLifetime time.Duration
+	// TokenType is the type that the header typ must have, such as at+jwt (RFC
+	// 9068), in any case, with or without "application/". Defaults to "": typ is not
+	// checked.
+	TokenType string
 	// Refresh is the interval between two refreshes of the key set. Defaults to 5m.
 	Refresh time.Duration
 	// MinRefresh is the minimum interval between two refreshes, if tokens name
@@ -109,8 +116,8 @@ func newVerifier(i Issuer, load func(context.Context) ([]byte, error), o Options
 		return nil, fmt.Errorf("%w: Issuer.Algorithms is required: some of %s", ErrConfig, strings.Join(algorithms, ", "))
 	case o.Client != nil && o.TLS != nil:
 		return nil, fmt.Errorf("%w: Client and TLS exclude each other: set the TLS configuration of the Client's transport", ErrConfig)
-	case o.Leeway < 0 || o.Refresh < 0 || o.MinRefresh < 0 || o.RefreshWait < 0:
-		return nil, fmt.Errorf("%w: Leeway, Refresh, MinRefresh and RefreshWait must not be negative", ErrConfig)
+	case o.Leeway < 0 || o.MaxLifetime < 0 || o.Refresh < 0 || o.MinRefresh < 0 || o.RefreshWait < 0:
+		return nil, fmt.Errorf("%w: Leeway, MaxLifetime, Refresh, MinRefresh and RefreshWait must not be negative", ErrConfig)
 	}
 	for _, a := range i.Algorithms {
 		if !slices.Contains(algorithms, a) {
@@ -184,6 +191,9 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (Caller, erro
 		}
 		return Caller{}, v.reason(parsed, err)
 	}
+	if !v.isTokenType(parsed.Header["typ"]) {
+		return Caller{}, claimError(ErrType, "typ")
+	}
 	caller, expires, err := v.sender(&claims.object)
 	if err != nil {
 		return Caller{}, err
@@ -195,11 +205,25 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (Caller, erro
 // key returns a function that finds the key of a token.
 func (v *Verifier) key(ctx context.Context) jwt.Keyfunc {
 	return func(t *jwt.Token) (any, error) {
-		if _, ok := t.Header["crit"]; ok { // not supported, so it must be refused (RFC 7515, section 4.1.11)
+		segment, _, _ := strings.Cut(t.Raw, ".")
+		text, err := v.parser.DecodeSegment(segment)
+		if err != nil {
+			return nil, ErrMalformed
+		}
+		_, ok := objectOf(text)                       // no name twice
+		if _, crit := t.Header["crit"]; !ok || crit { // crit is not supported, so it must be refused (RFC 7515, section 4.1.11)
 			return nil, ErrMalformed
 		}
 		return v.keys.find(ctx, t)
 	}
+}
+
+// isTokenType reports whether the header typ has the configured type. "application/"
+// may be omitted (RFC 7515, section 4.1.9).
+func (v *Verifier) isTokenType(typ any) bool {
+	plain := func(t string) string { return strings.TrimPrefix(strings.ToLower(t), "application/") }
+	text, _ := typ.(string)
+	return v.options.TokenType == "" || plain(text) == plain(v.options.TokenType)
 }
 
 func (v *Verifier) reason(t *jwt.Token, err error) error {

@@ -21,6 +21,7 @@ func newVerifier(cfg *config.Config, logger *slog.Logger) (*auth.Verifier, error
 	a := &cfg.Auth
 	issuer := auth.Issuer{Name: a.Issuer, Audience: a.Audience, ClientIDs: a.ClientIDs, Algorithms: a.Algorithms}
 	return auth.New(issuer, cmp.Or(a.JWKSURL, a.JWKSFile), auth.Options{
-		Claims: claims, Leeway: a.Leeway.Go(), TLS: secured, Logger: logger,
+		Claims: claims, Leeway: a.Leeway.Go(), MaxLifetime: a.MaxLifetime.Go(), TokenType: a.TokenType,
+		TLS: secured, Logger: logger,
 	})
 }

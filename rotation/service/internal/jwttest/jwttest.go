@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math/big"
-	"strings"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -83,15 +82,21 @@ func (k Key) Sign(t testing.TB, claims jwt.MapClaims, header ...string) string {
 	return s
 }
 
-// SignRaw returns a token whose payload is the text, which need not be valid. header
-// is as for Sign.
-func (k Key) SignRaw(t testing.TB, payload string, header ...string) string {
+// SignRaw returns a token whose payload is the text, which need not be valid.
+func (k Key) SignRaw(t testing.TB, payload string) string {
 	t.Helper()
-	template, _, _ := strings.Cut(k.Sign(t, nil, header...), ".")
-	text := template + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
+	return k.SignWith(t, `{"alg":"`+k.Algorithm+`","kid":"`+k.ID+`"}`, payload)
+}
+
+// SignWith returns a token whose header and payload are the texts, which need not be
+// valid.
+func (k Key) SignWith(t testing.TB, header, payload string) string {
+	t.Helper()
+	b64 := base64.RawURLEncoding.EncodeToString
+	text := b64([]byte(header)) + "." + b64([]byte(payload))
 	signature, err := jwt.GetSigningMethod(k.Algorithm).Sign(text, k.Private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
+	return text + "." + b64(signature)
 }

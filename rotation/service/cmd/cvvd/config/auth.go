@@ -55,8 +55,13 @@ func (c *Config) checkAuth(p *problems) {
 	p.need("auth.tls_ca_file", a.TLSCAFile == "" || a.JWKSURL != "", "requires jwks_url")
 	_, err := c.JWKSTLS()
 	p.add(err)
+	p.need("auth.max_lifetime", a.MaxLifetime.d == 0 || a.MaxLifetime.d >= time.Minute && a.MaxLifetime.d <= 8760*time.Hour, "must be 1m to 8760h, or 0s for no maximum")
+	p.need("auth.token_type", a.TokenType == "" || mediaType.MatchString(a.TokenType), "must be a media type without parameters, such as at+jwt")
 	p.need("auth.leeway", a.Leeway.d >= 0 && a.Leeway.d <= 5*time.Minute, "must be 0s to 5m")
 }
+
+// mediaType matches the value of a header typ. "application/" may be omitted.
+var mediaType = regexp.MustCompile(`^(?i:application/)?[!#$&^_.+0-9A-Za-z-]+$`)
 
 // separated matches a prefix that ends with a separator.
 var separated = regexp.MustCompile(`^\S*[/:.]$`)

@@ -103,6 +103,8 @@ type Auth struct {
 	JWKSURL      string   `toml:"jwks_url" doc:"URL of the issuer's token signing keys (JWKS), https; http on loopback only. Refreshed regularly, and on SIGHUP."`
 	JWKSFile     string   `toml:"jwks_file" doc:"File that contains the JWKS, instead of jwks_url."`
 	TLSCAFile    string   `toml:"tls_ca_file" doc:"PEM file with the certificate authorities that the certificate of jwks_url is verified against. A change needs a restart. Empty: those of the system."`
+	MaxLifetime  Duration `toml:"max_lifetime" doc:"Maximum lifetime of a token, from iat to exp, up to 8760h. Tokens without iat are then refused. 0s: no maximum."`
+	TokenType    string   `toml:"token_type" doc:"Type that the header typ of the tokens must have, such as at+jwt. Empty: typ is not checked."`
 	Leeway       Duration `toml:"leeway" doc:"Clock skew tolerated when checking token times, 0s to 5m."`
 }
 
