@@ -232,7 +232,7 @@ func TestNew_AcceptsAnotherLoginThanBearerTokens(t *testing.T) {
 		t.Error(log)
 	}
 	records := s.audit.Records(t)
-	if len(records) != 2 || records[0]["by"] != "session" || records[0]["subject"] != "alice" || records[1]["subject"] != "bob" {
+	if len(records) != 3 || records[0]["by"] != "session" || records[0]["subject"] != "alice" || records[1]["detail"] != "no such session" || records[2]["subject"] != "bob" {
 		t.Error(records)
 	}
 }

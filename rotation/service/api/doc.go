@@ -26,9 +26,15 @@
 //
 // # Errors
 //
-// Errors are problem+json (RFC 9457) with a request id, which is also in the header
-// X-Request-Id and in the log. A 400 names the field. The reason of a 500 is only in
-// the log.
+// Errors are problem+json (RFC 9457) with the id that the endpoint gave the request. A
+// 400 names the field. The reason of a 500 is only in the log.
+//
+// # Request ids and addresses
+//
+// The log and the audit records have the request's own id, as request_id, and the
+// client's X-Request-Id, as client_request_id; the response repeats the latter. They
+// also name the caller's address (see Options.TrustedProxies) and its verified client
+// certificate.
 //
 // # Secrets
 //

@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"net/http"
+	"net/netip"
+	"time"
+)
 
 // Operation is an operation for tests.
 type Operation struct{ Method, Route, Scope string }
@@ -36,3 +40,21 @@ func (l Limiter) Len() int { return len(l.l.young) + len(l.l.old) }
 
 // MaxLimited is the maximum number of keys in a generation.
 const MaxLimited = maxLimited
+
+// OriginOf returns the addresses of a request's origin as text.
+func OriginOf(r *http.Request, trusted []netip.Prefix) (from, proxy string) {
+	o := originOf(r, trusted)
+	return text(o.from), text(o.proxy)
+}
+
+// Refusals are the limits of refused authentications.
+type Refusals struct{ r *refusals }
+
+// NewRefusals returns the limits.
+func NewRefusals() Refusals { return Refusals{newRefusals()} }
+
+// Admit calls admit.
+func (r Refusals) Admit(from netip.Addr, now time.Time) (int, bool) { return r.r.admit(from, now) }
+
+// Len returns the number of addresses.
+func (r Refusals) Len() int { return Limiter{r.r.perAddress}.Len() }

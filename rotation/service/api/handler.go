@@ -18,7 +18,6 @@ import (
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/internal/arguments"
 	"cvvrotation/rotation/internal/paniclog"
-	"cvvrotation/rotation/internal/panmask"
 	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/auth"
 )
@@ -80,6 +79,7 @@ type handler struct {
 	mux       *http.ServeMux
 	perCard   *limiter
 	perCaller *limiter
+	refusals  *refusals
 }
 
 // New returns the endpoint on the engine. It returns an error if an argument is nil
@@ -103,7 +103,7 @@ func New(e Engine, a Authenticator, o Options) (http.Handler, error) {
 	}
 	h := &handler{
 		engine: e, auth: a, options: o, clock: o.Clock, log: o.Logger,
-		mux: http.NewServeMux(), perCard: newLimiter(o.PerCard), perCaller: newLimiter(o.PerCaller),
+		mux: http.NewServeMux(), perCard: newLimiter(o.PerCard), perCaller: newLimiter(o.PerCaller), refusals: newRefusals(),
 	}
 	for i := range operations {
 		op := &operations[i]
@@ -119,7 +119,9 @@ func New(e Engine, a Authenticator, o Options) (http.Handler, error) {
 type call struct {
 	w         http.ResponseWriter
 	r         *http.Request
-	requestID string
+	requestID string // unique
+	clientID  string // the client's X-Request-Id; "": none that is safe to log
+	origin    origin
 	started   time.Time
 	op        *operation  // nil: no operation matched
 	caller    auth.Caller // zero until authenticated
@@ -134,7 +136,10 @@ type callKey struct{}
 
 // ServeHTTP handles the request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{w: w, requestID: requestID(r), started: h.clock.Now()}
+	c := &call{
+		w: w, requestID: newRequestID(), clientID: clientRequestID(r),
+		origin: originOf(r, h.options.TrustedProxies), started: h.clock.Now(),
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.options.Timeout)
 	defer cancel()
 	c.r = r.WithContext(context.WithValue(ctx, callKey{}, c))
@@ -152,7 +157,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *handler) respond(c *call) (r *response) {
 	defer func() {
 		if v := recover(); v != nil {
-			h.log.ErrorContext(c.r.Context(), "request handler panicked; answering 500", "request_id", panmask.Mask(c.requestID), "route", c.route(), paniclog.Attr(v))
+			h.log.ErrorContext(c.r.Context(), "request handler panicked; answering 500", "request_id", c.requestID, "route", c.route(), paniclog.Attr(v))
 			r = (&problem{name: audit.OutcomeInternalError}).response(c.requestID)
 		}
 	}()
@@ -175,7 +180,7 @@ func (h *handler) respond(c *call) (r *response) {
 	}
 	p := problemOf(err)
 	if p.name == audit.OutcomeInternalError {
-		h.log.ErrorContext(c.r.Context(), "request failed; answering 500", "request_id", panmask.Mask(c.requestID), "route", c.route(), "error", err)
+		h.log.ErrorContext(c.r.Context(), "request failed; answering 500", "request_id", c.requestID, "route", c.route(), "error", err)
 	}
 	return p.response(c.requestID)
 }

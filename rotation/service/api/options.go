@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -18,6 +19,11 @@ type Options struct {
 	// Audit receives an audit.Record for each attempt to change a card or to reveal
 	// its CVV, whatever its level. Defaults to Logger.
 	Audit *slog.Logger
+	// TrustedProxies are the addresses of proxies in front of the endpoint. For a
+	// request from one of them, logs name the last address in X-Forwarded-For that
+	// is not a trusted proxy's. An address with a zone is in no prefix. Defaults to
+	// none: logs name the peer of the connection.
+	TrustedProxies []netip.Prefix
 	// Timeout is the maximum duration of a request, which then ends with 503.
 	// Defaults to 10s.
 	Timeout time.Duration

@@ -18,7 +18,14 @@ func (h *handler) finish(c *call, r *response) {
 	}
 	args := []any{
 		"method", x.Method, "route", x.Route, "status", x.Status, "took", x.Took,
-		"request_id", panmask.Mask(c.requestID), "subject", panmask.Mask(c.caller.Subject), "card", c.card,
+		"request_id", c.requestID, "from", text(c.origin.from), "subject", panmask.Mask(c.caller.Subject), "card", c.card,
+		"client_certificate", c.origin.certificate, // an empty group is left out
+	}
+	if c.clientID != "" {
+		args = append(args, "client_request_id", panmask.Mask(c.clientID))
+	}
+	if c.origin.proxy.IsValid() {
+		args = append(args, "proxy", c.origin.proxy.String())
 	}
 	if name := r.problem(); name != "" {
 		args = append(args, "problem", name)

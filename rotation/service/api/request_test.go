@@ -14,7 +14,7 @@ import (
 	"cvvrotation/sim/must"
 )
 
-func TestRequestID_IsReplacedUnlessSafeToLog(t *testing.T) {
+func TestRequestID_RepeatsTheClientsIfSafeToLog(t *testing.T) {
 	s := newSite(t, setup{})
 	seen := map[string]bool{}
 	for id, kept := range map[string]bool{
@@ -28,7 +28,19 @@ func TestRequestID_IsReplacedUnlessSafeToLog(t *testing.T) {
 			if (got == id) != kept || seen[got] {
 				t.Errorf("%q became %q", id, got)
 			}
-			seen[got] = true
+			own := a.text("request_id")
+			if seen[own] || own == id || !kept && own != got {
+				t.Errorf("request_id is %q, the header %q", own, got)
+			}
+			seen[got], seen[own] = true, true
+			records := s.log.Records(t)
+			logged, client := records[len(records)-1], any(nil)
+			if kept {
+				client = id
+			}
+			if logged["request_id"] != own || logged["client_request_id"] != client {
+				t.Errorf("logged as %v", logged)
+			}
 		})
 	}
 	if strings.Contains(s.log.String(), "4111111111111111") || strings.Contains(s.log.String(), "4111-1111") {
@@ -45,11 +57,12 @@ func TestRequestLog_HasRouteAndReason(t *testing.T) {
 	got := s.log.Records(t)
 	for _, r := range got {
 		delete(r, "time")
+		delete(r, "request_id")
 	}
 	must.Equal(t, []map[string]any{
-		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv/rotation", "status": 200.0, "took": 0.0, "request_id": "r-1", "subject": "svc-1", "card": "a"},
-		{"level": "INFO", "msg": "request", "method": "GET", "route": "", "status": 404.0, "took": 0.0, "request_id": "r-2", "subject": "", "card": "", "problem": "no-such-resource"},
-		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv", "status": 401.0, "took": 0.0, "request_id": "r-3", "subject": "", "card": "a", "problem": "unauthenticated", "reason": auth.ErrMalformed.Error()},
+		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv/rotation", "status": 200.0, "took": 0.0, "client_request_id": "r-1", "from": "127.0.0.1", "subject": "svc-1", "card": "a"},
+		{"level": "INFO", "msg": "request", "method": "GET", "route": "", "status": 404.0, "took": 0.0, "client_request_id": "r-2", "from": "127.0.0.1", "subject": "", "card": "", "problem": "no-such-resource"},
+		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv", "status": 401.0, "took": 0.0, "client_request_id": "r-3", "from": "127.0.0.1", "subject": "", "card": "a", "problem": "unauthenticated", "reason": auth.ErrMalformed.Error()},
 	}, got)
 	for _, x := range []api.Exchange{{Method: "GET", Route: "/v1/cards/{cardId}/cvv/rotation", Status: 200}, {Method: "GET", Status: 404}} {
 		if _, ok := s.seen.Load(x); !ok {

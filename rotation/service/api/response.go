@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -20,7 +21,7 @@ func (r *response) write(c *call) {
 	for name, values := range r.header {
 		header[name] = values
 	}
-	header.Set("X-Request-Id", c.requestID)
+	header.Set("X-Request-Id", cmp.Or(c.clientID, c.requestID))
 	header.Set("X-Content-Type-Options", "nosniff")
 	if header.Get("Cache-Control") == "" {
 		header.Set("Cache-Control", "no-store")

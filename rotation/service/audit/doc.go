@@ -4,17 +4,19 @@
 //
 // # What is recorded
 //
-// The endpoint writes a record for each authenticated call that changes a card,
-// reveals a CVV, or is refused either, before it answers. A CVV is not revealed if
-// its record cannot be written. A verification is recorded if it locks the card or is
-// refused. An operator's command that changes a card, the schema or the stored events
-// writes one record when it ends.
+// The endpoint writes a record for each call that changes a card, reveals a CVV, or is
+// refused either, before it answers. A CVV is not revealed if its record cannot be
+// written. A verification is recorded if it locks the card or is refused. An operator's
+// command that changes a card, the schema or the stored events writes one record when
+// it ends.
 //
 // # What is not recorded
 //
-// Unauthenticated and rate-limited requests are not recorded, so callers cannot flood
-// the log. Calls that only read a schedule are not recorded. Automatic rotations have
-// no caller: the events of type card.cvv.changed.v1 report them.
+// Refused authentications (401) are recorded up to a rate, for each address and in
+// total, and rate-limited requests (429) not at all, so callers cannot flood the log. A
+// later record counts the refused authentications that have none. Calls that only read a
+// schedule are not recorded. Automatic rotations have no caller: the events of type
+// card.cvv.changed.v1 report them.
 //
 // # Secrets
 //

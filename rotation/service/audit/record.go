@@ -49,9 +49,19 @@ type Record struct {
 	SubjectAccount string
 	// Sudo is the user who became Subject by sudo.
 	Sudo string
-	// From is the peer's IP address, or the operator's host.
-	From      string
+	// From is the caller's IP address, or the operator's host.
+	From string
+	// Proxy is the IP address of the trusted proxy that named From.
+	Proxy string
+	// Certificate is the caller's client certificate.
+	Certificate Certificate
+	// RequestID is the id that the endpoint gave the request.
 	RequestID string
+	// ClientRequestID is the id that the caller gave the request.
+	ClientRequestID string
+	// Suppressed is how many refused authentications, from any address, were not
+	// recorded since the previous record of one.
+	Suppressed int
 }
 
 // Write passes the record to the handler of the log, at any level, and returns the
@@ -84,6 +94,10 @@ func (r Record) Write(ctx context.Context, log *slog.Logger, now time.Time) erro
 	text("subject_account", panmask.Mask(r.SubjectAccount))
 	text("sudo_user", r.Sudo)
 	text("from", r.From)
-	text("request_id", panmask.Mask(r.RequestID))
+	text("proxy", r.Proxy)
+	add(true, slog.Any("client_certificate", r.Certificate)) // an empty group is left out
+	text("request_id", r.RequestID)
+	text("client_request_id", panmask.Mask(r.ClientRequestID))
+	add(r.Suppressed > 0, slog.Int("suppressed", r.Suppressed))
 	return log.Handler().Handle(ctx, record)
 }

@@ -122,9 +122,13 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 		}
 		return api.Rate{PerSecond: perSecond, Burst: burst}
 	}
+	proxies, err := d.cfg.TrustedProxies()
+	if err != nil {
+		return command.Usage(err)
+	}
 	endpoint, err := api.New(d.engine, authenticator, api.Options{
 		Logger: d.log, Audit: d.audit.With("issuer", issuer), Timeout: l.Request.Go(),
-		PerCard: rate(l.CardPerSecond, l.CardBurst), PerCaller: rate(l.CallerPerSecond, l.CallerBurst),
+		TrustedProxies: proxies, PerCard: rate(l.CardPerSecond, l.CardBurst), PerCaller: rate(l.CallerPerSecond, l.CallerBurst),
 	})
 	if err != nil {
 		return err

@@ -120,7 +120,7 @@ func TestDevelopmentTour_PrintedCommandsWork(t *testing.T) {
 	_, secret, _ := strings.Cut(strings.TrimSpace(string(key)), ":")
 	token := strings.TrimPrefix(strings.TrimSpace(lines[0]), "TOKEN=")
 	audit := must.Get(os.ReadFile(filepath.Join(dir, "audit.jsonl")))(t)
-	if n := strings.Count(string(audit), "\n"); n != 4 { // registered, rotated, revealed; and what the operator did
+	if n := strings.Count(string(audit), "\n"); n != 5 { // registered, rotated, revealed; what the operator did; and the call without a token
 		t.Errorf("%d records in the audit log", n)
 	}
 	for name, text := range map[string]string{"first log": first.log.String(), "second log": second.log.String(), "audit log": string(audit)} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -191,6 +192,8 @@ func (c *Config) checkListen(p *problems) {
 	default:
 		p.need("listen.pci", local || l.Plaintext, "an address outside loopback requires tls_cert_file and tls_key_file, or plaintext = true if a proxy in front terminates TLS")
 	}
+	_, err := c.TrustedProxies()
+	p.add(err)
 	p.need("listen.drain", l.Drain.d >= 0 && l.Drain.d < l.Shutdown.d, "must be at least 0s and less than listen.shutdown")
 	p.need("listen.shutdown", l.Shutdown.d >= time.Second && l.Shutdown.d <= 10*time.Minute, "must be 1s to 10m")
 }
@@ -251,6 +254,28 @@ func (c *Config) checkEvents(p *problems) {
 		_, err := c.SinkTLS()
 		p.add(err)
 	}
+}
+
+// TrustedProxies returns the prefixes of listen.trusted_proxies.
+func (c *Config) TrustedProxies() (list []netip.Prefix, err error) {
+	for _, text := range c.Listen.TrustedProxies {
+		prefix, err := netip.ParsePrefix(text)
+		if addr, addrErr := netip.ParseAddr(text); addrErr == nil && addr.Zone() == "" {
+			prefix, err = addr.Prefix(addr.BitLen())
+		}
+		switch {
+		case err != nil:
+			return nil, &FieldError{"listen.trusted_proxies", fmt.Sprintf("must be addresses without a zone, and prefixes such as 10.0.0.0/24, not %q", text)}
+		case prefix.Addr().Is4In6():
+			return nil, &FieldError{"listen.trusted_proxies", fmt.Sprintf("%s: write an IPv4 address as such", text)}
+		case prefix.Bits() == 0:
+			return nil, &FieldError{"listen.trusted_proxies", text + " is every address: then any caller could choose the address in the logs"}
+		case prefix != prefix.Masked():
+			return nil, &FieldError{"listen.trusted_proxies", fmt.Sprintf("%s has bits outside the prefix: write %s or %s", text, prefix.Masked(), prefix.Addr())}
+		}
+		list = append(list, prefix)
+	}
+	return list, nil
 }
 
 // RotationRules returns the rules that the section [rules] sets.

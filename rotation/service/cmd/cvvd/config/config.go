@@ -79,14 +79,15 @@ type Engine struct {
 
 // Listen is the section [listen].
 type Listen struct {
-	PCI          string   `toml:"pci" doc:"Address of the PCI side, host:port. Outside loopback TLS is required, unless plaintext is true."`
-	Ops          string   `toml:"ops" doc:"Address of the operations side, host:port. It has neither TLS nor authentication: do not expose it."`
-	TLSCertFile  string   `toml:"tls_cert_file" doc:"PEM file with the certificate chain of the PCI side. Reloaded on SIGHUP. Empty: no TLS."`
-	TLSKeyFile   string   `toml:"tls_key_file" doc:"PEM file with its private key. Reloaded on SIGHUP."`
-	ClientCAFile string   `toml:"client_ca_file" doc:"PEM file with certificate authorities: callers must present a certificate that one of them issued. Reloaded on SIGHUP: connections with certificates of withdrawn authorities are refused from then on. Empty: no client certificates."`
-	Plaintext    bool     `toml:"plaintext" doc:"Serve the PCI side without TLS outside loopback. Only for a proxy in front that terminates TLS."`
-	Drain        Duration `toml:"drain" doc:"Time between /readyz turning 503 and the PCI side refusing connections, for load balancers to notice. Less than shutdown. 0s: none."`
-	Shutdown     Duration `toml:"shutdown" doc:"Timeout of the graceful shutdown, 1s to 10m. Unfinished requests are then cut off; nothing that was answered is lost."`
+	PCI            string   `toml:"pci" doc:"Address of the PCI side, host:port. Outside loopback TLS is required, unless plaintext is true."`
+	Ops            string   `toml:"ops" doc:"Address of the operations side, host:port. It has neither TLS nor authentication: do not expose it."`
+	TLSCertFile    string   `toml:"tls_cert_file" doc:"PEM file with the certificate chain of the PCI side. Reloaded on SIGHUP. Empty: no TLS."`
+	TLSKeyFile     string   `toml:"tls_key_file" doc:"PEM file with its private key. Reloaded on SIGHUP."`
+	ClientCAFile   string   `toml:"client_ca_file" doc:"PEM file with certificate authorities: callers must present a certificate that one of them issued. Reloaded on SIGHUP: connections with certificates of withdrawn authorities are refused from then on. Empty: no client certificates."`
+	Plaintext      bool     `toml:"plaintext" doc:"Serve the PCI side without TLS outside loopback. Only for a proxy in front that terminates TLS."`
+	TrustedProxies []string `toml:"trusted_proxies" doc:"Addresses and prefixes of proxies in front of the PCI side, such as [\"10.0.0.7\", \"fd00:1::/64\"]. For a request from one of them, logs and audit records name the last address in X-Forwarded-For that is not a trusted proxy's. Name only proxies that append to this header or replace it. Empty: logs name the peer of the connection."`
+	Drain          Duration `toml:"drain" doc:"Time between /readyz turning 503 and the PCI side refusing connections, for load balancers to notice. Less than shutdown. 0s: none."`
+	Shutdown       Duration `toml:"shutdown" doc:"Timeout of the graceful shutdown, 1s to 10m. Unfinished requests are then cut off; nothing that was answered is lost."`
 }
 
 // Auth is the section [auth].
