@@ -24,7 +24,7 @@ import (
 // auditKeys are the attributes of an audit record, in order.
 var auditKeys = []string{
 	"time", "level", "msg", "operation", "outcome", "card", "account", "at", "changed", "version_before", "version",
-	"interval_hours", "locked", "replayed", "detail", "by", "subject", "subject_account", "sudo_user", "from", "proxy", "client_certificate", "request_id", "client_request_id", "suppressed",
+	"interval_hours", "locked", "replayed", "detail", "by", "subject", "subject_account", "from", "proxy", "client_certificate", "request_id", "client_request_id", "suppressed",
 }
 
 // summaries formats the attributes that differ between records. It checks the others,

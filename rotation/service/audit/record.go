@@ -43,12 +43,19 @@ type Record struct {
 	// By says what identified the subject: "token" or "operator", or what an
 	// embedder's authenticator reports.
 	By string
-	// Subject is who asked: the claim sub of a token, or an operating system user.
+	// Subject is who asked: the claim sub of a token, or the operating system user who
+	// logged in.
 	Subject string
 	// SubjectAccount is the subject's account. The card's account is in Effect.
 	SubjectAccount string
-	// Sudo is the user who became Subject by sudo.
-	Sudo string
+	// LoginUID is the operator's login uid, in decimal. Empty if the kernel does not
+	// know it; Subject is then the user that the command ran as.
+	LoginUID string
+	// RunAs is the user that an operator's command ran as. Empty if that is Subject.
+	RunAs string
+	// ClaimedSudoUser is the user who called sudo, as the environment of an operator's
+	// command says.
+	ClaimedSudoUser string
 	// From is the caller's IP address, or the operator's host.
 	From string
 	// Proxy is the IP address of the trusted proxy that named From.
@@ -92,7 +99,9 @@ func (r Record) Write(ctx context.Context, log *slog.Logger, now time.Time) erro
 	text("by", r.By)
 	text("subject", panmask.Mask(r.Subject))
 	text("subject_account", panmask.Mask(r.SubjectAccount))
-	text("sudo_user", r.Sudo)
+	text("login_uid", r.LoginUID)
+	text("run_as", r.RunAs)
+	text("claimed_sudo_user", panmask.Mask(r.ClaimedSudoUser))
 	text("from", r.From)
 	text("proxy", r.Proxy)
 	add(true, slog.Any("client_certificate", r.Certificate)) // an empty group is left out

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/user"
-	"strconv"
 
 	"github.com/benbjohnson/clock"
 
@@ -69,7 +67,7 @@ func (c *cli) audited(ctx context.Context, cfg *config.Config, operation audit.O
 	if err != nil {
 		return err
 	}
-	r := c.operator()
+	r := c.identity().record()
 	r.Operation = operation
 	failed := do(&r)
 	r.Outcome = audit.OutcomeOf(failed)
@@ -84,16 +82,4 @@ func (c *cli) audited(ctx context.Context, cfg *config.Config, operation audit.O
 		return errors.Join(failed, err)
 	}
 	return failed
-}
-
-// operator returns a record of the user who runs this command: the operating
-// system's name, and the user who called sudo.
-func (c *cli) operator() audit.Record {
-	id := strconv.Itoa(os.Getuid())
-	r := audit.Record{By: "operator", Subject: "uid " + id, Sudo: c.env("SUDO_USER")}
-	if u, err := user.LookupId(id); err == nil { // user.Current trusts $USER if there is no entry
-		r.Subject = u.Username
-	}
-	r.From, _ = os.Hostname()
-	return r
 }
