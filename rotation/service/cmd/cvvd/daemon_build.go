@@ -143,7 +143,7 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 	if d.tls != nil {
 		d.pci.Handler, d.pci.TLSConfig = d.tls.handler(endpoint), d.tls.server()
 	}
-	options := status.Options{Logger: d.log, Version: command.Version()}
+	options := status.Options{Logger: d.log, Version: command.Version(), Cards: d.engine}
 	if d.relay != nil {
 		options.Relay = d.relay.State
 	}

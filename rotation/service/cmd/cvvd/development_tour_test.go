@@ -80,6 +80,12 @@ func TestDevelopmentTour_PrintedCommandsWork(t *testing.T) {
 	if status, page := first.get(first.ops + "/"); status != 200 || !strings.Contains(page, ">1 card ·") {
 		t.Errorf("the status page: %d", status)
 	}
+	if status, page := first.get(first.ops + "/cards/demo"); status != 200 || !strings.Contains(page, history.Events[0].Sentence) {
+		t.Errorf("the page of the card: %d", status)
+	}
+	if status, page := first.get(first.ops + "/cards"); status != 200 || !strings.Contains(page, "<form") {
+		t.Errorf("the page that asks for a card: %d", status)
+	}
 	if status, metrics := first.get(first.ops + "/metrics"); status != 200 || !strings.Contains(metrics, `cvv_rotations_total{kind="forced",reason="guard",scenario="0"} 1`) {
 		t.Errorf("the metrics: %d", status)
 	}

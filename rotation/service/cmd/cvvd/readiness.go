@@ -15,6 +15,8 @@ import (
 func (d *daemon) opsHandler(registry *prometheus.Registry, page http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", page)
+	mux.Handle("/cards", page)
+	mux.Handle("/cards/", page)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry, ErrorHandling: promhttp.ContinueOnError}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, d.ready(r.Context())) })

@@ -23,7 +23,7 @@ type Config struct {
 	CVV     CVV     `toml:"cvv" doc:"How CVVs are generated."`
 	Rules   Rules   `toml:"rules" doc:"The rotation rules (docs/rules.md)."`
 	Engine  Engine  `toml:"engine" doc:"The engine that rotates due cards."`
-	Listen  Listen  `toml:"listen" doc:"Listen addresses. The PCI side serves the card endpoint; the operations side serves /metrics, /healthz, /readyz and the status page."`
+	Listen  Listen  `toml:"listen" doc:"Listen addresses. The PCI side serves the card endpoint; the operations side serves /metrics, /healthz, /readyz, the status page and the history of each card."`
 	Auth    Auth    `toml:"auth" doc:"Who may call the endpoint: callers with a bearer token (JWT) of one issuer."`
 	Limits  Limits  `toml:"limits" doc:"Rate limits and timeout of the endpoint. Each process counts separately."`
 	Events  Events  `toml:"events" doc:"Delivery of the event \"Card CVV changed\"."`

@@ -86,7 +86,7 @@ func (c Card) Facts() []draw.Fact {
 		facts = append(facts, draw.Fact{Name: "Wrong CVVs", Value: fmt.Sprintf("%d in a row", s.Tries)})
 	}
 	if s.Failures > 0 {
-		facts = append(facts, draw.Fact{Name: "Rotation failed", Value: fmt.Sprintf("%d times in a row, the last time: %s", s.Failures, s.Failure)})
+		facts = append(facts, draw.Fact{Name: "Rotation failed", Value: fmt.Sprintf("%s in a row, the last time: %s", times(s.Failures), s.Failure)})
 	}
 	return facts
 }
@@ -128,7 +128,14 @@ func Delivery(e engine.HistoryEvent) string {
 	case e.Status == store.StatusParked:
 		return fmt.Sprintf("dead-lettered (parked) at position %d: %s", e.Position, e.Failure)
 	case e.Status == store.StatusWaiting && e.Attempts > 0:
-		return fmt.Sprintf("not delivered yet, failed %d times: %s", e.Attempts, e.Failure)
+		return fmt.Sprintf("not delivered yet, failed %s: %s", times(e.Attempts), e.Failure)
 	}
 	return ""
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "1 time"
+	}
+	return fmt.Sprintf("%d times", n)
 }

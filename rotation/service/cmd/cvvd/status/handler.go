@@ -1,6 +1,7 @@
-// Package status serves a status page for operators: overall status, problems,
-// backlog, lateness, a forecast of the next hour and failing cards. The server renders
-// it; it has no script. It only reads, and shows no CVV and no PAN.
+// Package status serves pages for operators. The status page has the overall status,
+// problems, backlog, lateness, a forecast of the next hour and failing cards. The page of
+// a card has its history, drawn and with a sentence for each event, and its lock. The
+// server renders them; they have no script. They only read, and show no CVV and no PAN.
 package status
 
 import (
@@ -20,6 +21,7 @@ import (
 
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/cmd/cvvd/history"
 	"cvvrotation/rotation/service/telemetry"
 )
 
@@ -33,6 +35,8 @@ type Store interface {
 
 // Options holds the optional arguments of [New].
 type Options struct {
+	// Cards reads single cards, for their pages. Nil: there are no such pages.
+	Cards history.Engine
 	// Relay returns the state of this process's relay. Nil: it has none.
 	Relay func() outbox.State
 	// Clock measures the uptime and the age of the page. Nil: the system's.
@@ -63,19 +67,22 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"duration": duration,
 }).Parse(pageHTML))
 
-// policy allows the page its own style and nothing else.
-var policy = func() string {
-	sum := sha256.Sum256([]byte(pageCSS))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-}()
+var policy = policyFor(pageCSS)
 
-// Handler serves the page at every path.
+// policyFor allows a page its own style, forms to this server, and nothing else.
+func policyFor(style string) string {
+	sum := sha256.Sum256([]byte(style))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+}
+
+// Handler serves the status page at /, and the pages of cards below /cards.
 type Handler struct {
 	store   Store
 	recent  *telemetry.Recent
 	o       Options
 	started time.Time
+	mux     *http.ServeMux
 
 	mu   sync.Mutex
 	last *view
@@ -94,28 +101,48 @@ func New(store Store, recent *telemetry.Recent, o Options) (*Handler, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{store: store, recent: recent, o: o, started: o.Clock.Now()}, nil
+	h := &Handler{store: store, recent: recent, o: o, started: o.Clock.Now(), mux: http.NewServeMux()}
+	h.mux.HandleFunc("GET /{$}", h.showStatus)
+	if o.Cards != nil {
+		h.mux.HandleFunc("GET /cards", h.askForCard)
+		h.mux.HandleFunc("POST /cards", h.findCard)
+		h.mux.HandleFunc("GET /cards/{id}", h.showCard)
+	}
+	return h, nil
 }
 
-// ServeHTTP writes the page, with status 503 if the store does not respond.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers the request with a page.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+// showStatus writes the status page, with status 503 if the store does not respond.
+func (h *Handler) showStatus(w http.ResponseWriter, r *http.Request) {
 	v := h.view(r.Context())
 	var b bytes.Buffer
 	if err := page.Execute(&b, v); err != nil {
-		h.o.Logger.ErrorContext(r.Context(), "rendering the status page failed; answering 500", "error", err)
-		http.Error(w, "rendering the page failed; see the log", http.StatusInternalServerError)
+		h.failed(w, r, err)
 		return
 	}
+	status := http.StatusOK
+	if v.Down {
+		status = http.StatusServiceUnavailable
+	}
+	write(w, status, policy, b.Bytes())
+}
+
+func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
+	h.o.Logger.ErrorContext(r.Context(), "rendering the status page failed; answering 500", "error", err)
+	http.Error(w, "rendering the page failed; see the log", http.StatusInternalServerError)
+}
+
+func write(w http.ResponseWriter, status int, policy string, html []byte) {
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", policy)
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
-	if v.Down {
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}
-	w.Write(b.Bytes())
+	w.WriteHeader(status)
+	w.Write(html)
 }
 
 // view returns what to show. It may be up to maxAge old.
@@ -135,7 +162,7 @@ func (h *Handler) view(ctx context.Context) *view {
 
 // newView collects what to show.
 func (h *Handler) newView(ctx context.Context, now time.Time) *view {
-	v := &view{Version: h.o.Version, Uptime: now.Sub(h.started), Refresh: int(refresh.Seconds()), Now: now.UTC()}
+	v := &view{CardPages: h.o.Cards != nil, Version: h.o.Version, Uptime: now.Sub(h.started), Refresh: int(refresh.Seconds()), Now: now.UTC()}
 	v.addRecent(h.recent.Hour())
 	if h.o.Relay != nil {
 		v.addRelay(h.o.Relay(), now)

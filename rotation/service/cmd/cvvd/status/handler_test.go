@@ -1,6 +1,7 @@
 package status
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -18,7 +19,9 @@ import (
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
+	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/logtest"
 	"cvvrotation/rotation/service/telemetry"
 	"cvvrotation/sim/draw/browsertest"
 	"cvvrotation/sim/must"
@@ -33,7 +36,9 @@ type world struct {
 	clock   *clock.Mock
 	store   *memory.Store
 	metrics *telemetry.Metrics
+	engine  *engine.Engine
 	page    *Handler
+	log     logtest.Buffer
 	relay   outbox.State
 }
 
@@ -45,7 +50,14 @@ func newWorld() *world {
 	if w.metrics, err = telemetry.New(telemetry.Options{Clock: w.clock}); err != nil {
 		panic(err)
 	}
-	w.page, err = New(w.store, w.metrics.Recent(), Options{Relay: func() outbox.State { return w.relay }, Clock: w.clock, Version: "v1.2.3"})
+	keys, err := seal.NewKeyring(seal.NewKey(1, bytes.Repeat([]byte{7}, seal.KeySize)))
+	if err != nil {
+		panic(err)
+	}
+	if w.engine, err = engine.New(w.store, engine.Random(nil, keys), engine.Options{Clock: w.clock}); err != nil {
+		panic(err)
+	}
+	w.page, err = New(w.store, w.metrics.Recent(), Options{Cards: w.engine, Relay: func() outbox.State { return w.relay }, Clock: w.clock, Logger: w.log.JSON(), Version: "v1.2.3"})
 	if err != nil {
 		panic(err)
 	}

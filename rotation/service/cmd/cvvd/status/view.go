@@ -17,18 +17,19 @@ const (
 
 // view holds what the page shows.
 type view struct {
-	Version  string
-	Uptime   time.Duration
-	Refresh  int // seconds
-	Now      time.Time
-	Cards    string // number of registered cards, such as "1 card"; "" if not known
-	Down     bool   // the store does not respond
-	Problems []problem
-	Tiles    []tile
-	Past     *chart
-	Next     *chart
-	Failing  []failingCard
-	More     int64 // failing cards beyond those listed
+	Version   string
+	CardPages bool // there are pages of single cards
+	Uptime    time.Duration
+	Refresh   int // seconds
+	Now       time.Time
+	Cards     string // number of registered cards, such as "1 card"; "" if not known
+	Down      bool   // the store does not respond
+	Problems  []problem
+	Tiles     []tile
+	Past      *chart
+	Next      *chart
+	Failing   []failingCard
+	More      int64 // failing cards beyond those listed
 }
 
 // problem is an entry of the list below the overall status.
