@@ -74,10 +74,14 @@ func (s *Sink) Deliver(ctx context.Context, events []store.Queued) []error {
 	errs := make([]error, len(events))
 	b := s.buffer[:0]
 	ends := make([]int, len(events)) // of each event in b
+	failed := map[string]bool{}      // cards
 	for i, e := range events {
-		if bytes.ContainsAny(e.Payload, "\r\n") {
-			errs[i] = fmt.Errorf("jsonl: %w: the event is more than one line", outbox.ErrRejected)
-		} else {
+		switch {
+		case failed[e.Card]:
+			errs[i] = outbox.ErrNotTried
+		case bytes.ContainsAny(e.Payload, "\r\n"):
+			errs[i], failed[e.Card] = errors.New("jsonl: the event is more than one line"), true
+		default:
 			b = append(append(b, e.Payload...), '\n')
 		}
 		ends[i] = len(b)

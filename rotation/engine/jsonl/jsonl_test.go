@@ -106,15 +106,17 @@ func (n *narrow) Write(b []byte) (int, error) {
 	return n.Buffer.Write(b)
 }
 
-func TestDeliver_RejectsEventOfSeveralLines(t *testing.T) {
+// TestDeliver_EventOfSeveralLinesStopsItsCard: the later event of its card waits, those
+// of other cards are written.
+func TestDeliver_EventOfSeveralLinesStopsItsCard(t *testing.T) {
 	var w bytes.Buffer
 	e := queued("a", 2)
 	e.Payload = []byte("{\n}")
-	errs := stream(t, &w).Deliver(t.Context(), []store.Queued{queued("a", 1), e, queued("a", 3)})
-	if errs[0] != nil || !errors.Is(errs[1], outbox.ErrRejected) || errs[2] != nil {
+	errs := stream(t, &w).Deliver(t.Context(), []store.Queued{queued("a", 1), e, queued("a", 3), queued("b", 1)})
+	if errs[0] != nil || errs[1] == nil || errors.Is(errs[1], outbox.ErrUnavailable) || !errors.Is(errs[2], outbox.ErrNotTried) || errs[3] != nil {
 		t.Error(errs)
 	}
-	if w.String() != "{\"id\":\"a.1\"}\n{\"id\":\"a.3\"}\n" {
+	if w.String() != "{\"id\":\"a.1\"}\n{\"id\":\"b.1\"}\n" {
 		t.Error(w.String())
 	}
 }

@@ -77,6 +77,11 @@ func (s *session) acknowledged(ctx context.Context, err error) {
 	s.more = true // perhaps later events of the same cards
 }
 
+func (s *session) logDeadLetter(ctx context.Context, o Outcome) {
+	s.o.Logger.ErrorContext(ctx, "event dead-lettered; it stays parked until it is requeued", "event", o.Event.ID(),
+		"position", o.Event.Position, "attempts", o.Event.Attempts+1, "error", reason(o.Err))
+}
+
 // reason returns what is stored and logged of a failure: one short line.
 func reason(err error) string {
 	s := fmt.Sprintf("%.300s", err)

@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"errors"
 	"time"
 
 	"cvvrotation/rotation/engine/store"
@@ -53,12 +52,11 @@ func ByCard(events []store.Queued) [][]int {
 }
 
 // InOrder delivers the events of one card one after the other: those at the
-// indexes given, as [ByCard] returns them. It sets their errors. After a failure
-// other than ErrRejected it sets ErrNotTried for the later ones.
+// indexes given, as [ByCard] returns them. It sets their errors. After a failure it
+// sets ErrNotTried for the later ones.
 func InOrder(card []int, errs []error, deliver func(i int) error) {
 	for n, i := range card {
-		errs[i] = deliver(i)
-		if errs[i] == nil || errors.Is(errs[i], ErrRejected) {
+		if errs[i] = deliver(i); errs[i] == nil {
 			continue
 		}
 		for _, later := range card[n+1:] {

@@ -7,12 +7,12 @@ import (
 )
 
 // breaker decides whether the sink itself is down, as opposed to single events
-// that it does not accept. While it is open, deliveries pause; after each pause
-// one event probes the sink.
+// that it does not accept. While it is open, deliveries pause; after the n-th pause
+// up to n events (4 at most) probe the sink, of cards that have not done so since it last accepted
+// one: it may fail on many events, and accept the others.
 type breaker struct {
 	accepted int64 // events that the sink accepted
 	suspects int   // cards that failed since it last accepted an event
-	rejected int   // events dead-lettered since then because it rejected them
 
 	pauses      int             // in a row; 0: the breaker is closed
 	pausedUntil time.Time       // no delivery before
@@ -22,6 +22,9 @@ type breaker struct {
 	failure string    // the latest, while it is down
 }
 
+// maxProbes limits the events that probe the sink after one pause.
+const maxProbes = 4
+
 // maxAfter limits the delay that a sink can ask for.
 const maxAfter = time.Hour
 
@@ -29,7 +32,7 @@ const maxAfter = time.Hour
 func (b *breaker) accept(n int) {
 	if n > 0 {
 		b.accepted += int64(n)
-		b.suspects, b.rejected = 0, 0
+		b.suspects = 0
 	}
 }
 

@@ -34,7 +34,7 @@ type batch struct {
 	events   []store.Queued
 	errs     []error
 	accepted int64 // breaker.accepted when it began
-	probe    bool  // one event, which shows whether the sink is up again
+	probe    bool  // to see whether the sink is up again
 }
 
 // serve delivers until ctx ends or the lease is lost.
@@ -87,7 +87,7 @@ func (s *session) dispatch(ctx context.Context) {
 	for s.more && s.inFlight < s.o.MaxInFlight && blocked < s.o.MaxBlocked && len(s.acks.queued.outcomes) < s.o.MaxInFlight*s.o.Batch {
 		limit := s.o.Batch
 		if s.breaker.probing() {
-			if limit = 1; s.inFlight > 0 {
+			if limit = min(s.breaker.pauses, maxProbes, s.o.Batch); s.inFlight > 0 {
 				return
 			}
 		}
@@ -168,10 +168,6 @@ func (s *session) finish(ctx context.Context, b batch) {
 		case err == nil:
 			r.Status = store.StatusDelivered
 			delete(s.retries, e.Card)
-		case s.deadLetterNow(err, acceptedNothing):
-			r.Status = store.StatusParked
-			s.breaker.rejected++
-			delete(s.retries, e.Card)
 		case s.deliveries.Err() != nil || errors.Is(err, ErrNotTried):
 			stopped[e.Card] = true
 			continue
@@ -187,6 +183,9 @@ func (s *session) finish(ctx context.Context, b batch) {
 		default:
 			stopped[e.Card] = true
 			other = err
+			if b.probe {
+				s.breaker.probed[e.Card] = true
+			}
 			s.retryLater(&r, b.accepted, now)
 		}
 		s.acks.queued.outcomes = append(s.acks.queued.outcomes, r)

@@ -15,24 +15,20 @@
 // # Failures
 //
 // A failed event blocks the later events of its card, and no other card. It is
-// retried with exponential backoff (retry.go). What happens then depends on whose
-// fault the failure is:
+// retried with exponential backoff (retry.go). What happens then depends on the
+// error:
 //
-//   - The event's: the sink returns ErrRejected. The event is dead-lettered
-//     immediately (dead_letter.go). But a sink that rejects one event after the
-//     other and accepts none in between more likely has a wrong address or
-//     secret. From the second rejection in a row on, a rejected event is retried
-//     until the sink accepts another one.
 //   - The sink's: the sink returns ErrUnavailable. The circuit breaker
 //     (circuit_breaker.go) pauses all deliveries. After the pause one event
-//     probes the sink, after the next pause one of another card, and so on. No
+//     probes the sink, after the next pause two of other cards, and so on. No
 //     attempt is counted, with one exception: an event whose probe fails again
 //     although the sink has accepted others in between. A receiver may fail on
 //     this one event while its proxy answers that it is unavailable.
-//   - Unknown: any other error. The attempt is counted only if the sink accepted
-//     another event since the card's previous failure. A sink that accepts
-//     nothing from any card is treated as unavailable. After MaxAttempts counted
-//     attempts the event is dead-lettered.
+//   - Any other error, a rejection of the event too: a receiver that is being
+//     deployed, or has a wrong secret, rejects every event for a while. The attempt
+//     is counted only if the sink accepted another event since the card's previous
+//     failure. A sink that accepts nothing from any card is treated as unavailable.
+//     After MaxAttempts counted attempts the event is dead-lettered.
 //
 // After an event is dead-lettered, the later events of its card are delivered: a
 // subscriber sees that a number is missing. An operator can requeue it

@@ -109,20 +109,22 @@ func TestReplay_RedeliversDeadLetteredAndDelivered(t *testing.T) {
 		var fixed atomic.Bool
 		sink := &script{answer: func(e store.Queued, _ int) error {
 			if e.Number == 2 && !fixed.Load() {
-				return outbox.ErrRejected
+				return errBroken
 			}
 			return nil
 		}}
-		_, stop := start(t, s, sink, outbox.Options{})
+		_, stop := start(t, s, sink, outbox.Options{MaxAttempts: 1})
 		write(t, s, "a", 3)
 		time.Sleep(time.Minute)
+		write(t, s, "good", 1) // shows the relay that the sink works
+		time.Sleep(5 * time.Minute)
 		fixed.Store(true)
 		if n, err := s.Requeue(context.Background(), 2, 3); n != 2 || err != nil {
 			t.Error(n, err)
 		}
 		time.Sleep(time.Minute)
 		stop()
-		if diff := cmp.Diff([]string{"a.1", "a.3", "a.2", "a.3"}, sink.accepted()); diff != "" || waiting(s) != 0 {
+		if diff := cmp.Diff([]string{"a.1", "a.3", "good.1", "a.2", "a.3"}, sink.accepted()); diff != "" || waiting(s) != 0 {
 			t.Error(diff, statuses(s))
 		}
 	})
@@ -423,7 +425,9 @@ func TestLog_NamesLeaseDeadLetterAndSinkState(t *testing.T) {
 		sink := &script{answer: func(e store.Queued, _ int) error {
 			switch {
 			case e.Card == "bad":
-				return outbox.ErrRejected
+				return errBroken
+			case e.Card != "a":
+				return nil
 			case time.Since(e.At) < time.Minute:
 				return outbox.ErrUnavailable
 			case time.Since(e.At) < 2*time.Minute:
@@ -431,11 +435,14 @@ func TestLog_NamesLeaseDeadLetterAndSinkState(t *testing.T) {
 			}
 			return nil
 		}}
-		write(t, s, "bad", 1)
-		_, stop := start(t, s, sink, outbox.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		_, stop := start(t, s, sink, outbox.Options{MaxAttempts: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		synctest.Wait()
 		write(t, s, "a", 1)
 		time.Sleep(5 * time.Minute)
+		for _, card := range []string{"bad", "b", "c"} {
+			write(t, s, card, 1)
+			time.Sleep(time.Minute)
+		}
 		stop()
 		for _, want := range []string{"lease acquired", "dead-lettered", "event=bad.1", "error=unavailable", `sink is down; pausing deliveries" error="for another reason"`, "sink is up again"} {
 			if strings.Count(log.String(), want) != 1 {

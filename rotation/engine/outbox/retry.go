@@ -35,8 +35,8 @@ func (s *session) retryLater(res *result, accepted int64, now time.Time) {
 	r.failures++
 	r.at = now.Add(s.o.backoff(r.failures, s.o.MaxBackoff))
 	res.record = r.counted
-	if r.counted && s.deadLetterAfter(res) {
-		res.Status = store.StatusParked
+	if r.counted && e.Attempts+1 >= s.o.MaxAttempts {
+		res.Status = store.StatusParked // dead-lettered, until an operator requeues it
 		delete(s.retries, e.Card)
 	}
 }
@@ -61,6 +61,3 @@ func (o *Options) backoff(n int, maximum time.Duration) time.Duration {
 	}
 	return d - rand.N(d/2+1)
 }
-
-// A dead-lettered event has the status Parked in the store: it is not retried
-// until an operator requeues it. Two decisions lead there.

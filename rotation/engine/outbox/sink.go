@@ -13,8 +13,8 @@ import (
 type Sink interface {
 	// Deliver delivers a batch and returns an error for each event: nil if
 	// the subscriber has accepted it durably. It delivers a card's events in
-	// the order of the batch. After one that failed with anything but
-	// ErrRejected, it returns ErrNotTried for the later events of that card.
+	// the order of the batch. After one that failed, it returns ErrNotTried
+	// for the later events of that card.
 	//
 	// Deliver returns soon after ctx has ended. Its errors are logged and
 	// stored, so they hold no secret.
@@ -25,9 +25,6 @@ type Sink interface {
 }
 
 var (
-	// ErrRejected is returned for an event that the sink will never accept.
-	// The relay dead-letters it.
-	ErrRejected = errors.New("rejected")
 	// ErrUnavailable is returned by a sink that accepts no event at the
 	// moment, whichever it is. See also [Unavailable].
 	ErrUnavailable = errors.New("unavailable")

@@ -75,15 +75,14 @@ func (s *Sink) wait(ctx context.Context, ack jetstream.PubAckFuture) error {
 	}
 }
 
-// failure returns ErrRejected for an event that is too large, and otherwise
-// treats the stream as unavailable.
+// failure treats the stream as unavailable, unless the event alone is too large.
 func (s *Sink) failure(err error) error {
 	if err == nil {
 		return nil
 	}
 	var api *jetstream.APIError
 	if errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamMessageExceedsMaximum {
-		return fmt.Errorf("jetstream: %w: %w", outbox.ErrRejected, err)
+		return fmt.Errorf("jetstream: the event is too large: %w", err)
 	}
 	s.checking.Lock()
 	s.checked = false // it may have been deleted

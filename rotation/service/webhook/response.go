@@ -29,11 +29,6 @@ func judge(res *http.Response, now time.Time) error {
 	switch res.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return &outbox.Unavailable{Err: err, After: retryAfter(res.Header.Get("Retry-After"), now)}
-	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly:
-		return err
-	}
-	if res.StatusCode < 500 {
-		return fmt.Errorf("%w: %w", err, outbox.ErrRejected)
 	}
 	return err
 }

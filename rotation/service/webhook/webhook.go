@@ -10,10 +10,9 @@
 // The status code of the response decides what becomes of an event:
 //
 //	2xx                          delivered
-//	408, 409, 425, 500, 501 …    retried; counts as an attempt
+//	other 4xx and 5xx            retried; counts as an attempt
 //	429, 502, 503, 504           the endpoint is unavailable; Retry-After is respected
 //	3xx                          unavailable: redirects are not followed
-//	other 4xx                    rejected
 //	no connection                unavailable
 //	broken connection, timeout   retried; counts as an attempt
 package webhook

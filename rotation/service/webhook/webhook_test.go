@@ -138,7 +138,7 @@ func TestSign_FollowsTheSpecification(t *testing.T) {
 
 func TestResponse_StatusDecidesWhatBecomesOfTheEvent(t *testing.T) {
 	type kind string
-	const taken, rejected, unavailable, unknown kind = "taken", "rejected", "unavailable", "unknown"
+	const taken, unavailable, counted kind = "taken", "unavailable", "counted"
 	now := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 	mock := clock.NewMock()
 	mock.Set(now)
@@ -168,11 +168,11 @@ func TestResponse_StatusDecidesWhatBecomesOfTheEvent(t *testing.T) {
 	}{
 		{200, "", taken, 0}, {202, "", taken, 0}, {204, "", taken, 0}, {299, "", taken, 0},
 		{300, "", unavailable, 0}, {301, "", unavailable, 0}, {302, "", unavailable, 0}, {307, "", unavailable, 0}, {308, "", unavailable, 0},
-		{400, "", rejected, 0}, {401, "", rejected, 0}, {404, "", rejected, 0}, {410, "", rejected, 0}, {413, "", rejected, 0}, {422, "", rejected, 0},
-		{408, "", unknown, 0}, {409, "", unknown, 0}, {425, "", unknown, 0},
+		{400, "", counted, 0}, {401, "", counted, 0}, {403, "", counted, 0}, {404, "", counted, 0}, {410, "", counted, 0}, {413, "", counted, 0}, {422, "", counted, 0},
+		{408, "", counted, 0}, {409, "", counted, 0}, {425, "", counted, 0},
 		{429, "", unavailable, 0}, {429, "120", unavailable, 2 * time.Minute}, {429, "-5", unavailable, 0}, {429, "soon", unavailable, 0},
 		{503, "Sun, 22 Nov 2026 15:00:30 GMT", unavailable, 30 * time.Second}, {503, "Sun, 22 Nov 2026 14:00:30 GMT", unavailable, 0},
-		{500, "", unknown, 0}, {501, "", unknown, 0}, {502, "", unavailable, 0}, {504, "", unavailable, 0}, {599, "", unknown, 0},
+		{500, "", counted, 0}, {501, "", counted, 0}, {502, "", unavailable, 0}, {504, "", unavailable, 0}, {599, "", counted, 0},
 	} {
 		t.Run(fmt.Sprint(c.status, c.retry), func(t *testing.T) {
 			mu.Lock()
@@ -180,12 +180,10 @@ func TestResponse_StatusDecidesWhatBecomesOfTheEvent(t *testing.T) {
 			mu.Unlock()
 			err := sink.Deliver(t.Context(), []store.Queued{queued("a", 1)})[0]
 			var u *outbox.Unavailable
-			got := unknown
+			got := counted
 			switch {
 			case err == nil:
 				got = taken
-			case errors.Is(err, outbox.ErrRejected):
-				got = rejected
 			case errors.As(err, &u) && errors.Is(err, outbox.ErrUnavailable):
 				got = unavailable
 			}
