@@ -8,7 +8,7 @@ import (
 )
 
 // audited reports whether the call belongs in the audit log: see the package audit.
-// The request log has all calls.
+// The request log has all calls of known callers.
 func (c *call) audited(r *response) bool {
 	switch {
 	case c.op.audited == "" || r.status == http.StatusTooManyRequests:

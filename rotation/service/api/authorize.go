@@ -50,8 +50,7 @@ func (h *handler) authorize(c *call) error {
 	if wrong != nil {
 		return invalid(fieldError{Field: "cardId", In: "path", Detail: wrong.Error()})
 	}
-	// Per account too, so that one account cannot use up another's requests.
-	if wait := h.perCard.take(c.caller.Account+"/"+c.card, h.clock.Now()); wait > 0 {
+	if wait := h.perCard.take(c.cardKey(), h.clock.Now()); wait > 0 {
 		return &problem{name: audit.OutcomeTooManyRequests, retry: wait, detail: "the requests for this card have exceeded their rate limit"}
 	}
 	return nil
@@ -65,6 +64,16 @@ func (c *call) scopeMissing(scope, detail string) *problem {
 		p.challenge = auth.ScopeChallenge(scope)
 	}
 	return p
+}
+
+// cardKey returns the key of the rate limit per card. It is per account too, so that
+// one account cannot use up another's requests. All callers with the scope
+// accounts:any share one limit per card, whatever their account.
+func (c *call) cardKey() string {
+	if c.anyAccount() {
+		return "/" + c.card // no account is empty
+	}
+	return c.caller.Account + "/" + c.card
 }
 
 func (c *call) anyAccount() bool { return c.caller.Has(ScopeAnyAccount) }

@@ -20,6 +20,7 @@ import (
 	"cvvrotation/rotation/internal/paniclog"
 	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/internal/loglimit"
 )
 
 // Engine is what the endpoint needs of a rotation engine. *engine.Engine implements
@@ -76,6 +77,7 @@ type handler struct {
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
+	strangers *slog.Logger // limited, for requests whose caller is not known
 	mux       *http.ServeMux
 	perCard   *limiter
 	perCaller *limiter
@@ -102,7 +104,7 @@ func New(e Engine, a Authenticator, o Options) (http.Handler, error) {
 		o.Observe = func(context.Context, Exchange) {}
 	}
 	h := &handler{
-		engine: e, auth: a, options: o, clock: o.Clock, log: o.Logger,
+		engine: e, auth: a, options: o, clock: o.Clock, log: o.Logger, strangers: loglimit.New(o.Logger, o.Clock),
 		mux: http.NewServeMux(), perCard: newLimiter(o.PerCard), perCaller: newLimiter(o.PerCaller), refusals: newRefusals(),
 	}
 	for i := range operations {

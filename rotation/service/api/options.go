@@ -14,7 +14,9 @@ import (
 type Options struct {
 	// Clock measures durations and rates. Defaults to the system clock.
 	Clock clock.Clock
-	// Logger receives a record for each request, and errors. Defaults to none.
+	// Logger receives a record for each request, and errors. Requests whose caller is
+	// not known have up to 60 records at once and 1 a second; the attribute
+	// suppressed counts the others. Defaults to none.
 	Logger *slog.Logger
 	// Audit receives an audit.Record for each attempt to change a card or to reveal
 	// its CVV, whatever its level. Defaults to Logger.
@@ -27,7 +29,8 @@ type Options struct {
 	// Timeout is the maximum duration of a request, which then ends with 503.
 	// Defaults to 10s.
 	Timeout time.Duration
-	// PerCard limits the requests for one card by one account. Defaults to no limit.
+	// PerCard limits the requests for one card by one account, and those by all
+	// callers with the scope accounts:any together. Defaults to no limit.
 	PerCard Rate
 	// PerCaller limits the requests of one subject. Defaults to no limit.
 	PerCaller Rate

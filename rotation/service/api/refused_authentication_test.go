@@ -8,6 +8,7 @@ import (
 
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/internal/loglimit"
 	"cvvrotation/sim/must"
 )
 
@@ -70,7 +71,7 @@ func TestAudit_LimitsRefusedAuthentications(t *testing.T) {
 	if records := s.audit.Records(t); len(records) != 12 || records[11]["suppressed"] != nil {
 		t.Errorf("%d records, the last %v", len(records), records[len(records)-1])
 	}
-	if n := len(s.log.Records(t)); n != flood+3 {
+	if n := len(s.log.Records(t)); n != loglimit.Burst+3 {
 		t.Errorf("%d requests in the log", n)
 	}
 }

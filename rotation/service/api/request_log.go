@@ -33,6 +33,10 @@ func (h *handler) finish(c *call, r *response) {
 	if c.err != nil && (r.status == http.StatusUnauthorized || r.status == http.StatusServiceUnavailable) {
 		args = append(args, "reason", c.err.Error()) // which the response does not contain
 	}
-	h.log.InfoContext(c.r.Context(), "request", args...)
+	log := h.log
+	if c.caller.Subject == "" {
+		log = h.strangers
+	}
+	log.InfoContext(c.r.Context(), "request", args...)
 	h.options.Observe(c.r.Context(), x)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth"
@@ -68,6 +69,40 @@ func TestRequestLog_HasRouteAndReason(t *testing.T) {
 		if _, ok := s.seen.Load(x); !ok {
 			t.Errorf("Observe was not called with %+v", x)
 		}
+	}
+}
+
+// TestRequestLog_LimitsUnauthenticatedRequests: they cannot fill the disk, and the
+// records of callers are not dropped.
+func TestRequestLog_LimitsUnauthenticatedRequests(t *testing.T) {
+	s := newSite(t, setup{})
+	s.card("a", 0)
+	s.unjudged = true
+	for range 50 {
+		s.do(request{method: "GET", path: "/v1/cards/a/cvv", token: "-"}).want(t, 401)
+		s.do(request{method: "GET", path: "/v1/cards/a/cvv", token: "x"}).want(t, 401)
+		s.do(request{method: "GET", path: "/nowhere", token: "-"}).want(t, 404)
+		s.do(request{method: "GET", path: "//", token: "-"}).want(t, 400)
+		s.do(request{method: "GET", path: "/openapi.json", token: "-"}).want(t, 200)
+		s.do(request{method: "GET", path: "/v1/cards/a/cvv/rotation"}).want(t, 200)
+	}
+	s.clock.add(2 * time.Second)
+	s.do(request{method: "GET", path: "/nowhere", token: "-"})
+	callers, strangers, suppressed := 0, 0, 0.0
+	for _, r := range s.log.Records(t) {
+		switch {
+		case r["msg"] != "request":
+		case r["subject"] == "":
+			strangers++
+			if n, ok := r["suppressed"].(float64); ok {
+				suppressed += n
+			}
+		default:
+			callers++
+		}
+	}
+	if callers != 50 || strangers != 61 || suppressed != 190 {
+		t.Errorf("%d records of callers, %d of others, %v suppressed", callers, strangers, suppressed)
 	}
 }
 

@@ -120,6 +120,26 @@ func TestRateLimits_CountPerCallerAndPerCardOfAnAccount(t *testing.T) {
 	get("a", first, 429)
 }
 
+// TestRateLimits_AnyAccountDoesNotEscapeLimitPerCard: neither with several accounts nor
+// with several subjects. The card's account keeps its own requests.
+func TestRateLimits_AnyAccountDoesNotEscapeLimitPerCard(t *testing.T) {
+	s := newSite(t, setup{api: api.Options{PerCard: api.Rate{PerSecond: 1, Burst: 3}}})
+	s.card("a", 0)
+	s.card("b", 0)
+	get := func(card string, status int, c auth.Caller) {
+		t.Helper()
+		s.do(request{method: "GET", path: "/v1/cards/" + card + "/cvv/rotation", token: s.dev.Token(c, time.Hour)}).want(t, status)
+	}
+	anyone := append([]string{api.ScopeAnyAccount}, allScopes...)
+	get("a", 200, auth.Caller{Subject: "x", Account: "one", Scopes: anyone})
+	get("a", 200, auth.Caller{Subject: "x", Account: "two", Scopes: anyone})
+	get("a", 200, auth.Caller{Subject: "y", Scopes: anyone})
+	get("a", 429, auth.Caller{Subject: "z", Account: "three", Scopes: anyone})
+	get("a", 429, auth.Caller{Subject: "z", Account: "acme", Scopes: anyone})
+	get("b", 200, auth.Caller{Subject: "z", Account: "three", Scopes: anyone})
+	get("a", 200, auth.Caller{Subject: "x", Account: "acme", Scopes: allScopes})
+}
+
 // TestLimiter_BoundsItsMemory: it also keeps a recent key when a generation changes.
 func TestLimiter_BoundsItsMemory(t *testing.T) {
 	l := api.NewLimiter(api.Rate{PerSecond: 0.001, Burst: 1})

@@ -19,7 +19,8 @@ import (
 // that its ServeMux matched. Metrics and spans contain no other part of the URL,
 // because a path names a card, or may contain a PAN sent by mistake.
 //
-// A request with the header traceparent (W3C) continues the caller's trace.
+// A request with the header traceparent (W3C) continues the caller's trace; see
+// Authenticator for whether it is sampled.
 // Handler returns an error if next is nil.
 func (m *Metrics) Handler(next http.Handler) (http.Handler, error) {
 	if arguments.Missing(next) {

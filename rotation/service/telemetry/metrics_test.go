@@ -304,6 +304,7 @@ func TestMetrics_RefuseMissingArguments(t *testing.T) {
 		"Sizes":            func() error { _, err := Sizes(nil, time.Second); return err },
 		"Sizes timeout":    func() error { _, err := Sizes(memory.New(memory.Options{}), 0); return err },
 		"KeySetAge":        func() error { _, err := m.KeySetAge(nil); return err },
+		"Authenticator":    func() error { _, err := Authenticator(nil); return err },
 		"KeySetEntries":    func() error { _, err := KeySetEntries(nil); return err },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,7 +21,8 @@ type TracingOptions struct {
 	// TLS defaults to the system's certificate authorities.
 	TLS *tls.Config
 	// SamplingRatio is the ratio of the traces started here that are exported, in
-	// (0, 1]. Traces of callers follow the caller's decision. Defaults to 1.
+	// (0, 1]. Traces of authenticated callers (see Authenticator) follow the caller's
+	// decision; spans in traces of others are exported at this ratio. Defaults to 1.
 	SamplingRatio float64
 	// Service is the resource attribute service.name. Defaults to cvvd.
 	Service string
@@ -50,7 +51,7 @@ func NewTracerProvider(ctx context.Context, endpoint string, o TracingOptions) (
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
 	return sdktrace.NewTracerProvider(
-		sdktrace.WithBatcher(exporter),
+		sdktrace.WithSpanProcessor(withoutStrangers{sdktrace.NewBatchSpanProcessor(exporter), o.SamplingRatio}),
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(o.SamplingRatio))),
 		sdktrace.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", cmp.Or(o.Service, "cvvd")),

@@ -21,6 +21,7 @@ import (
 	"cvvrotation/rotation/service/auth/devtoken"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 	"cvvrotation/rotation/service/cmd/cvvd/status"
+	"cvvrotation/rotation/service/internal/loglimit"
 	"cvvrotation/rotation/service/telemetry"
 )
 
@@ -105,6 +106,9 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 	if err != nil {
 		return err
 	}
+	if authenticator, err = telemetry.Authenticator(authenticator); err != nil {
+		return err
+	}
 	if d.tls, err = newPCITLS(d.cfg); err != nil {
 		return command.Usage(err)
 	}
@@ -155,7 +159,7 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 		return err
 	}
 	for _, s := range []*http.Server{d.pci, d.ops} {
-		s.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)
+		s.ErrorLog = slog.NewLogLogger(loglimit.New(d.log, clock.New()).Handler(), slog.LevelWarn)
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -345,6 +346,51 @@ func TestServe_SendsTracesBeforeItEnds(t *testing.T) {
 	defer mu.Unlock()
 	if received == 0 {
 		t.Error("no traces")
+	}
+}
+
+// TestServe_FollowsTraceparentOfAuthenticatedCallersOnly: a stranger cannot force
+// sampling.
+func TestServe_FollowsTraceparentOfAuthenticatedCallersOnly(t *testing.T) {
+	t.Parallel()
+	var received atomic.Int64
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if body, _ := io.ReadAll(r.Body); strings.Contains(string(body), "PUT /v1/cards/{cardId}") { // the span of the request
+			received.Add(1)
+		}
+	}))
+	defer receiver.Close()
+	for bearer, want := range map[string]bool{"x": false, token(t, "cards:register"): true} {
+		received.Store(0)
+		p := start(t, settings(t, "CVVD_TRACING_ENDPOINT="+receiver.URL+"/v1/traces", "CVVD_TRACING_SAMPLING_RATIO=0.000000000001"), "serve").serving()
+		r := must.Get(http.NewRequest("PUT", p.pci+"/v1/cards/a", nil))(t)
+		r.Header.Set("Traceparent", "00-00000000000000000000000000000001-b7ad6b7169203331-01")
+		r.Header.Set("Authorization", "Bearer "+bearer)
+		must.Do(t, must.Get(p.client.Do(r))(t).Body.Close())
+		must.Do(t, p.end(syscall.SIGTERM))
+		if (received.Load() > 0) != want {
+			t.Errorf("exported: %v, want %v", !want, want)
+		}
+	}
+}
+
+// TestServe_LimitsLogOfFailedHandshakes: they need no credentials.
+func TestServe_LimitsLogOfFailedHandshakes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	certify(t, dir, "server", nil, nil)
+	p := start(t, settings(t, "CVVD_LISTEN_TLS_CERT_FILE="+dir+"/server.pem", "CVVD_LISTEN_TLS_KEY_FILE="+dir+"/server.key"), "serve").serving()
+	begun := time.Now()
+	for range 150 {
+		conn := must.Get(net.Dial("tcp", strings.TrimPrefix(p.pci, "https://")))(t)
+		fmt.Fprint(conn, "no handshake\r\n\r\n")
+		io.Copy(io.Discard, conn)
+		conn.Close()
+	}
+	took := time.Since(begun)
+	must.Do(t, p.end(syscall.SIGTERM))
+	if n, limit := strings.Count(p.log.String(), "TLS handshake error"), 62+int(took.Seconds()); n < 50 || n > limit {
+		t.Errorf("%d records in %v, want up to %d", n, took, limit)
 	}
 }
 

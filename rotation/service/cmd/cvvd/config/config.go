@@ -111,7 +111,7 @@ type Auth struct {
 
 // Limits is the section [limits].
 type Limits struct {
-	CardPerSecond   float64  `toml:"card_per_second" doc:"Calls per second for one card. 0: no limit."`
+	CardPerSecond   float64  `toml:"card_per_second" doc:"Calls per second for one card by its account, and by all callers with accounts:any together. 0: no limit."`
 	CardBurst       int      `toml:"card_burst" doc:"Calls for one card that are accepted at once, at least 1."`
 	CallerPerSecond float64  `toml:"caller_per_second" doc:"Calls per second of one caller. 0: no limit."`
 	CallerBurst     int      `toml:"caller_burst" doc:"Calls of one caller that are accepted at once, at least 1."`
@@ -150,7 +150,7 @@ type Log struct {
 // Tracing is the section [tracing].
 type Tracing struct {
 	Endpoint      string  `toml:"endpoint" doc:"URL of an OTLP/HTTP receiver, such as http://localhost:4318/v1/traces. Empty: no traces."`
-	SamplingRatio float64 `toml:"sampling_ratio" doc:"Sampling ratio of traces started here, in (0, 1]."`
+	SamplingRatio float64 `toml:"sampling_ratio" doc:"Sampling ratio of traces started here or by unauthenticated requests, in (0, 1]."`
 }
 
 // Default returns the configuration of an empty file.
