@@ -37,6 +37,8 @@ type fleetOptions struct {
 	outageFrom  whenFlag
 	perSecond   string
 	compare     string
+	within      withinFlag
+	objective   bool // within is given
 	output      string
 	writeEvents string
 }
@@ -70,6 +72,8 @@ func (c *cli) fleetCommand() *cobra.Command {
 	flags.Var(&o.outageFrom, "outage-from", "")
 	flags.DurationVar(&o.Outage.For, "outage-for", 0, "")
 	flags.Int64Var(&o.Capacity, "capacity", 0, "")
+	o.within.Ratio = 0.99
+	flags.Var(&o.within, "within", "")
 	flags.Uint64Var(&o.Seed, "seed", 0, "")
 	flags.IntVar(&o.Workers, "workers", 0, "")
 	flags.TextVar(&o.Mode, "mode", fleet.ModeAuto, "")
@@ -77,7 +81,7 @@ func (c *cli) fleetCommand() *cobra.Command {
 	flags.StringVar(&o.compare, "compare-spread", "auto", "")
 	flags.StringVarP(&o.output, "output", "o", "text", "")
 	flags.StringVar(&o.writeEvents, "write-timeline", "", "")
-	for _, name := range []string{"cards", "days", "start", "interval", "spread", "forced", "burst", "burst-within", "burst-share", "outage-from", "outage-for", "capacity", "seed", "workers"} {
+	for _, name := range []string{"cards", "days", "start", "interval", "spread", "forced", "burst", "burst-within", "burst-share", "outage-from", "outage-for", "capacity", "within", "seed", "workers"} {
 		mustComplete(cmd, name, cobra.NoFileCompletions)
 	}
 	mustComplete(cmd, "mode", cobra.FixedCompletions(modes, cobra.ShellCompDirectiveNoFileComp))
@@ -172,6 +176,13 @@ func (o *fleetOptions) check(cmd *cobra.Command, args []string) error {
 	if set("capacity") && o.Capacity == 0 {
 		return errors.New("--capacity: 0 is no capacity; at least 1 rotation a second is needed")
 	}
+	o.objective = set("within")
+	switch {
+	case o.objective && set("capacity"):
+		return errors.New("--within and --capacity exclude each other: --within finds the capacity")
+	case o.objective && set("write-timeline"):
+		return errors.New("--within and --write-timeline exclude each other: write the timeline with --capacity")
+	}
 	if set("outage-for") && o.Outage.For == 0 {
 		return errors.New("--outage-for: 0s is no outage; a duration such as 30m is needed")
 	}
@@ -213,7 +224,13 @@ func (c *cli) forecast(ctx context.Context, o *fleetOptions) (*fleet.Forecast, e
 
 	progress, finish := c.progress("forecast")
 	o.Progress = progress
-	f, err := fleet.Run(ctx, o.cards, o.days, o.Options)
+	var f *fleet.Forecast
+	var err error
+	if o.objective {
+		f, err = fleet.FindCapacity(ctx, o.cards, o.days, o.Options, fleet.Objective(o.within))
+	} else {
+		f, err = fleet.Run(ctx, o.cards, o.days, o.Options)
+	}
 	finish()
 	if err != nil || !compare {
 		return f, err
@@ -295,6 +312,29 @@ func (f *shareFlag) Set(s string) error {
 		return errors.New("a share over 0 and up to 1, or 100%, is needed")
 	}
 	*f = shareFlag(x)
+	return nil
+}
+
+// withinFlag is an objective: a time, or a time and a ratio of the rotations,
+// 1s:99.9%.
+type withinFlag fleet.Objective
+
+func (f *withinFlag) String() string { return "" }
+func (f *withinFlag) Type() string   { return "objective" }
+func (f *withinFlag) Set(s string) error {
+	within, share, weighted := strings.Cut(s, ":")
+	d, err := time.ParseDuration(within)
+	if err != nil {
+		return errors.New("a duration such as 1s, or one with a share such as 1s:99.9%, is needed")
+	}
+	f.Within = d
+	if weighted {
+		var part shareFlag
+		if err := part.Set(share); err != nil {
+			return err
+		}
+		f.Ratio = float64(part)
+	}
 	return nil
 }
 

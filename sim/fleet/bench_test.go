@@ -98,6 +98,21 @@ func BenchmarkFleet(b *testing.B) {
 			c.Capacity = 4 // of the 2.8 a second on average
 			return c
 		}()},
+		{"run=queue, no calls", 10_000, func() fleet {
+			c := config(10_000, ModeEvent, DetailMinutes)
+			c.Capacity, c.Forced = 4, Forced{}
+			return c
+		}()},
+		{"run=queue, 100 times the cards", 1_000_000, func() fleet {
+			c := config(1_000_000, ModeEvent, DetailMinutes)
+			c.Capacity, c.Forced = 300, Forced{}
+			return c
+		}()},
+		{"run=capacity not reached", 1_000_000, func() fleet {
+			c := config(1_000_000, ModeEvent, DetailMinutes)
+			c.Capacity = 1000
+			return c
+		}()},
 	} {
 		b.Run(v.name, func(b *testing.B) {
 			perRotation(b, func() int64 {

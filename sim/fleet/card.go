@@ -63,6 +63,7 @@ func (w *worker) rotate(id int64, c *card, interval, at int64) {
 		w.wait(c.next, at)
 		w.delayed++
 		w.longest = max(w.longest, at-c.next)
+		w.late.count(at-c.next, w.within)
 		missed := (at - c.next) / interval // R17
 		w.missed += missed
 		c.next += missed * interval
@@ -105,6 +106,13 @@ func (w *worker) wait(from, until int64) {
 	}
 }
 
+// endOverdue counts a card that is overdue at the end, since its slot.
+func (w *worker) endOverdue(slot int64) {
+	w.wait(slot, never)
+	w.late.overdue++
+	w.late.count(w.end-slot, w.within)
+}
+
 // simulateEvents simulates a card event by event. Nothing depends on other cards.
 func (w *worker) simulateEvents(g *group, id int64) {
 	c := card{next: w.firstSlot(g, id), guardKind: rotation.KindSetInterval}
@@ -126,7 +134,7 @@ func (w *worker) simulateEvents(g *group, id int64) {
 		w.advance(&calls)
 	}
 	if c.next <= w.end {
-		w.wait(c.next, never)
+		w.endOverdue(c.next)
 	}
 }
 

@@ -164,6 +164,7 @@ type plan struct {
 	burstQuota  uint64 // ratio of the cards << quotaBits
 	outageFrom  int64
 	outageUntil int64 // outageFrom when there is none
+	within      int64 // of an objective, in ns
 }
 
 // events returns about how many events a timeline of the forecast would have:
@@ -183,7 +184,7 @@ func Cost(cards int64, days int, o Options) time.Duration {
 	call, event := 15.0, 0.0 // ns
 	switch {
 	case c.Capacity > 0:
-		event = 200
+		event = 40
 	case c.Mode == ModeEvent || c.Outage.For != 0 || c.Record:
 		event = 2.5
 		if c.Detail == DetailSeconds {

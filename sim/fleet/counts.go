@@ -16,6 +16,37 @@ type tally struct {
 	scenario                    [4]int64
 	missed                      int64
 	delayed, longest            int64 // automatic rotations after their slot; the longest such time in ns
+	late                        lateness
+}
+
+// lateness counts the time from the slot to an automatic rotation, or to the end
+// if the card is still overdue then.
+type lateness struct {
+	overdue  int64   // cards at the end
+	beyond   int64   // how many are later than plan.within
+	bySecond []int64 // by the time in seconds, rounded up; on time: not counted
+}
+
+func (l *lateness) count(late, within int64) {
+	if late > within {
+		l.beyond++
+	}
+	bin := int((late + second - 1) / second)
+	for len(l.bySecond) <= bin {
+		l.bySecond = append(l.bySecond, make([]int64, max(64, len(l.bySecond)))...)
+	}
+	l.bySecond[bin]++
+}
+
+func (l *lateness) add(o *lateness) {
+	l.overdue += o.overdue
+	l.beyond += o.beyond
+	if len(l.bySecond) < len(o.bySecond) {
+		l.bySecond = append(l.bySecond, make([]int64, len(o.bySecond)-len(l.bySecond))...)
+	}
+	for i, n := range o.bySecond {
+		l.bySecond[i] += n
+	}
 }
 
 func (t *tally) add(o *tally) {
@@ -29,6 +60,7 @@ func (t *tally) add(o *tally) {
 	t.missed += o.missed
 	t.delayed += o.delayed
 	t.longest = max(t.longest, o.longest)
+	t.late.add(&o.late)
 }
 
 // scenario numbers a held event by the kinds at the guard's start and now (R21).

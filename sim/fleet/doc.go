@@ -33,8 +33,10 @@
 // Without outage or capacity the rotations between two forced calls of a card
 // follow from a division (ModeClosed). With an outage, cards are still independent
 // and are simulated one by one, event by event (ModeEvent). Neither keeps a card in
-// memory. With a capacity, all cards go through one queue, in about 32 bytes a
-// card. Cards are shared out to workers in chunks; sums do not depend on how.
+// memory. With a capacity that some second exceeds, all cards go through one queue,
+// in about 32 bytes a card, and 16 more with forced calls. It does not sort: cards of
+// one interval leave it in the order in which they entered. Cards are shared out to
+// workers in chunks; sums do not depend on how.
 //
 // # Random numbers
 //

@@ -383,6 +383,11 @@ func TestRun_CapacityQueueAgreesWithNaiveQueue(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("the queue's rotations differ from the twin's:\n%v\n%v", got, want)
 		}
+		c.Record = false
+		c.Workers = 4 - c.Workers
+		if diff := sameResults(f, mustRun(t, c)); diff != "" {
+			t.Errorf("with (-) and without (+) a record of the events, by other workers:\n%s", diff)
+		}
 	})
 }
 
@@ -505,7 +510,7 @@ func TestRun_AgreesWithCountsByHand(t *testing.T) {
 				back, first := at(8*time.Hour), at(3*time.Hour)
 				return []any{f.Automatic, f.Missed, *f.Backlog},
 					// The slots 3:00 to 7:00 wait for 8:00, which is a slot as well.
-					[]any{int64(1900), int64(500), Backlog{100, &first, &back, 100, 100, &back, 5 * 3600}}
+					[]any{int64(1900), int64(500), Backlog{100, &first, &back, 100, 100, &back, 5 * 3600, Lateness{0, 0, 5 * 3600, 5 * 3600}}}
 			},
 		},
 		{
@@ -527,7 +532,7 @@ func TestRun_AgreesWithCountsByHand(t *testing.T) {
 			fleet{100, 1, Options{Mix: hour, Outage: Outage{22*time.Hour + time.Minute, 119 * time.Minute}}},
 			func(f *Forecast) (any, any) {
 				end, first := at(24*time.Hour), at(23*time.Hour)
-				return []any{f.Automatic, f.Missed, *f.Backlog}, []any{int64(2300), int64(100), Backlog{100, &first, &end, 100, 100, &end, 3600}}
+				return []any{f.Automatic, f.Missed, *f.Backlog}, []any{int64(2300), int64(100), Backlog{100, &first, &end, 100, 100, &end, 3600, Lateness{0, 0, 3600, 3600}}}
 			},
 		},
 		{
@@ -536,7 +541,7 @@ func TestRun_AgreesWithCountsByHand(t *testing.T) {
 			func(f *Forecast) (any, any) {
 				// The daily slot is the forecast's last instant: the rest wait beyond it.
 				first := at(24 * time.Hour)
-				return []any{f.Automatic, *f.Backlog}, []any{int64(10), Backlog{90, &first, nil, 0, 0, nil, 0}}
+				return []any{f.Automatic, *f.Backlog}, []any{int64(10), Backlog{90, &first, nil, 0, 0, nil, 0, Lateness{}}}
 			},
 		},
 		{
@@ -544,7 +549,7 @@ func TestRun_AgreesWithCountsByHand(t *testing.T) {
 			fleet{100, 1, Options{Mix: []IntervalRatio{{13 * time.Hour, 1}}, Capacity: 10, Detail: DetailSeconds}},
 			func(f *Forecast) (any, any) {
 				due, clear := at(13*time.Hour), at(13*time.Hour+9*time.Second)
-				return []any{f.Automatic, f.PerSecond.Max, *f.Backlog}, []any{int64(100), int64(10), Backlog{90, &due, &clear, 90, 0, nil, 9}}
+				return []any{f.Automatic, f.PerSecond.Max, *f.Backlog}, []any{int64(100), int64(10), Backlog{90, &due, &clear, 90, 0, nil, 9, Lateness{4, 8, 9, 9}}}
 			},
 		},
 	}

@@ -32,7 +32,34 @@ func (p *plan) callsOf(card int64) calls {
 		c.regular = p.upToEnd(c.regular)
 	}
 	if p.inBurst(card) {
-		c.burst = p.upToEnd(p.burstAt + splitmix.Below(splitmix.At(streamKey(p.Seed, card, streamBurst), 0), p.burstWithin))
+		c.burst = p.burstOf(card)
+	}
+	c.next = min(c.regular, c.burst)
+	return c
+}
+
+// burstOf returns the instant of the call of a card that takes part in the burst.
+func (p *plan) burstOf(card int64) int64 {
+	return p.upToEnd(p.burstAt + splitmix.Below(splitmix.At(streamKey(p.Seed, card, streamBurst), 0), p.burstWithin))
+}
+
+// kept is how far the calls of a card have come, in few bytes.
+type kept struct {
+	regular int64
+	drawn   uint32
+	burst   bool // is still to come
+}
+
+func (c *calls) keep() kept { return kept{c.regular, uint32(c.drawn), c.burst != never} }
+
+// resume returns the calls that keep has kept.
+func (p *plan) resume(card int64, k kept) calls {
+	c := calls{regular: k.regular, burst: never, drawn: uint64(k.drawn)}
+	if p.forcedEvery > 0 {
+		c.key = streamKey(p.Seed, card, streamForced)
+	}
+	if k.burst {
+		c.burst = p.burstOf(card)
 	}
 	c.next = min(c.regular, c.burst)
 	return c

@@ -62,6 +62,7 @@ func newReport(f *Forecast) report {
 		r.About = append(r.About, fmt.Sprintf("at most %s a second", plural(c.Capacity, "rotation")))
 	}
 
+	r.answerObjective(f)
 	r.answerLoad(f)
 	r.answerBacklog(f)
 	r.answerSpread(f)
@@ -136,7 +137,18 @@ func (r *report) answerBacklog(f *Forecast) {
 	}
 	r.Answers = append(r.Answers,
 		answer{"Late", plural(b.Delayed, "rotation"), "the latest by " + wait(b.Longest)},
+		answer{"Lateness", "99 % within " + late(b.Lateness.P99), fmt.Sprintf("50 %% within %s, 90 %% within %s, 99.9 %% within %s after the slot", late(b.Lateness.P50), late(b.Lateness.P90), late(b.Lateness.P999))},
 	)
+}
+
+// answerObjective names the capacity that was looked for.
+func (r *report) answerObjective(f *Forecast) {
+	if o := f.Objective; o != nil {
+		r.Answers = append(r.Answers, answer{
+			"Capacity needed", count(o.Capacity) + " a second",
+			fmt.Sprintf("%s of automatic rotations within %s after the slot; at it, %s are", percent(o.Ratio), o.Spelled, percent(o.Achieved)),
+		})
+	}
 }
 
 // answerSpread compares the peaks, or with a capacity, which cuts those, the
@@ -175,6 +187,9 @@ func seconds(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") }
 func wait(s float64) string {
 	return short(time.Duration(s * float64(time.Second)).Round(time.Millisecond))
 }
+
+// late spells a whole number of seconds as a duration.
+func late(seconds int64) string { return short(time.Duration(seconds) * time.Second) }
 
 // count writes a number in groups of three digits.
 func count(n int64) string {

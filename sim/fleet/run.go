@@ -37,18 +37,60 @@ func Run(ctx context.Context, cards int64, days int, o Options) (*Forecast, erro
 	if err != nil {
 		return nil, err
 	}
-	var w *worker
-	if p.Capacity > 0 {
-		w, err = p.queue(ctx)
-	} else {
-		w, err = p.simulate(ctx)
-	}
+	w, err := p.run(ctx)
 	if err != nil {
 		return nil, err
 	}
 	f := p.forecast(w)
 	f.ElapsedSeconds = time.Since(began).Seconds()
 	return f, nil
+}
+
+// run simulates the fleet. The queue is slower by the factor ten than cards by
+// themselves, and its work cannot be shared out. So first it is found out whether the
+// capacity is ever reached.
+func (p *plan) run(ctx context.Context) (*worker, error) {
+	if p.Capacity == 0 {
+		return p.simulate(ctx)
+	}
+	if p.Record {
+		return p.queue(ctx)
+	}
+	free, err := p.unlimited(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if free.peak() > p.Capacity {
+		return p.queue(ctx)
+	}
+	if p.Detail != DetailSeconds {
+		free.automatic, free.forced = free.automatic.byMinute(), free.forced.byMinute()
+	}
+	if p.Detail == DetailTotals {
+		free.automatic, free.forced = nil, nil
+	}
+	if free.waiting == nil {
+		free.waiting = DetailSeconds.newSeries(p.end)
+	}
+	return free, nil
+}
+
+// unlimited simulates the fleet without its capacity, by the second.
+func (p *plan) unlimited(ctx context.Context) (*worker, error) {
+	free := *p
+	free.Capacity, free.Detail, free.Progress = 0, DetailSeconds, nil
+	if free.outageUntil == free.outageFrom {
+		free.Mode = ModeClosed
+	}
+	return free.simulate(ctx)
+}
+
+// peak returns the most rotations in a second.
+func (w *worker) peak() (most int64) {
+	for i, n := range w.automatic {
+		most = max(most, int64(n)+int64(w.forced[i]))
+	}
+	return most
 }
 
 // simulate has the workers simulate all cards, and returns their sum.
