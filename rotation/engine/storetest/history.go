@@ -56,6 +56,42 @@ var historyTests = []test{
 		f.equal("requeued", names(f.history("a", 3, 4)), "2 1")
 	}},
 
+	{"ListCardEvents returns each event once while it is delivered and requeued", func(f *fixture) {
+		e := f.write("a", "1", "2", "3", "4")
+		done := make(chan struct{})
+		f.promptly("deliveries", func() {
+			go func() {
+				defer close(done)
+				for range 100 {
+					for _, q := range e {
+						if f.report(f.RecordDeliveries(f.Context(), []store.Delivery{{Position: q.Position, Status: store.StatusDelivered}})) {
+							return
+						}
+					}
+					if _, err := f.Requeue(f.Context(), e[0].Position, e[3].Position); f.report(err) {
+						return
+					}
+				}
+			}()
+			for {
+				events, err := f.ListCardEvents(f.Context(), "a", math.MaxInt64, 10)
+				if f.report(err) {
+					return
+				}
+				if got := names(events); got != "4 3 2 1" {
+					f.Errorf("events %s", got)
+					return
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+		<-done
+	}},
+
 	{"ListCardEvents leaves out events that were deleted", func(f *fixture) {
 		e := f.write("a", "1", "2", "3", "4")
 		f.settle(e[0], store.StatusDelivered, "")

@@ -13,6 +13,7 @@ import (
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/panmask"
 	"cvvrotation/sim"
 	"cvvrotation/sim/draw"
 )
@@ -66,7 +67,7 @@ func (c Card) Facts() []draw.Fact {
 		automatic = "every " + rotation.FormatDuration(s.Interval)
 	}
 	facts := []draw.Fact{
-		{Name: "Account", Value: s.Account},
+		{Name: "Account", Value: panmask.Mask(s.Account)},
 		{Name: "CVV", Value: fmt.Sprintf("version %d, created %s", s.Version, Time(s.Rotated))},
 		{Name: "Automatic", Value: automatic},
 	}

@@ -17,6 +17,7 @@ import (
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/cmd/cvvd/history"
+	"cvvrotation/sim/draw"
 	"cvvrotation/sim/must"
 )
 
@@ -128,6 +129,15 @@ func TestCard_FactsAreThoseOfTheCard(t *testing.T) {
 			t.Errorf("%s is a CVV or a service code", x.Name)
 		}
 	}
+}
+
+// An account may be a card number of someone; a page or a terminal does not show it.
+func TestCard_FactsMaskAccountsThatCouldBePANs(t *testing.T) {
+	f := newFixture(t)
+	_, _, err := f.Register(t.Context(), engine.Ref{Card: "other", Account: "4111111111111111"}, engine.RegisterRequest{})
+	must.Do(t, err)
+	facts := must.Get(history.Read(t.Context(), f, "other", 0, 10))(t).Facts()
+	must.Equal(t, draw.Fact{Name: "Account", Value: "411111xxxxxx1111"}, facts[0])
 }
 
 func TestCard_SectionEndsWhereTheRulesWereOthers(t *testing.T) {
