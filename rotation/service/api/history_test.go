@@ -122,6 +122,14 @@ func TestHistory_PagesAndNamesWhatIsNotKept(t *testing.T) {
 	}
 }
 
+func TestHistory_OfACardThatNothingHappenedTo(t *testing.T) {
+	s := newSite(t, setup{})
+	s.card("a", 0)
+	a := s.history("")
+	a.want(t, 200)
+	must.Equal(t, map[string]any{"card_id": "a", "account_id": "acme", "last_event_number": 0.0, "events": []any{}, "missing": []any{}, "next_before": nil}, a.body)
+}
+
 func TestHistory_Refuses(t *testing.T) {
 	s := newSite(t, setup{})
 	s.card("a", 0)

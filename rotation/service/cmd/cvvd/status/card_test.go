@@ -132,6 +132,19 @@ func TestCard_PagesThroughAllEvents(t *testing.T) {
 	}
 }
 
+func TestCard_OfACardThatNothingHappenedTo(t *testing.T) {
+	w := newWorld()
+	_, _, err := w.engine.Register(t.Context(), engine.Ref{Card: "x:1.b", Account: "acme"}, engine.RegisterRequest{})
+	must.Do(t, err)
+	for _, path := range []string{"/cards/x:1.b", "/cards/x%3A1%2Eb"} {
+		answer := w.visit(t, path)
+		html := answer.Body.String()
+		if answer.Code != 200 || !strings.Contains(html, "have not changed since the card was registered.") || !strings.Contains(html, "<dd>version 1, created 2026-11-22 15:00:00 UTC</dd>") || strings.Contains(html, "<svg") || strings.Contains(html, "The events") {
+			t.Error(path, answer.Code, html)
+		}
+	}
+}
+
 func TestCard_RefusesWithoutQuotingAPossiblePAN(t *testing.T) {
 	w := eventful(t, "card")
 	w.put(t, store.Card{ID: "damaged"})
