@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"slices"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -21,8 +19,6 @@ import (
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 	"cvvrotation/sim/timeline"
 )
-
-const logPage = 500
 
 func (c *cli) eventsCommand() *cobra.Command {
 	return command.Group("events", c.tailCommand(), c.replayCommand())
@@ -41,16 +37,33 @@ func (c *cli) tailCommand() *cobra.Command {
 			if o.output != "json" && o.output != "timeline" {
 				return command.Refuse("use json or timeline", "-o %s: unknown output", o.output)
 			}
+			if o.last < 1 && cmd.Flags().Changed("last") {
+				return command.Refuse("use 1 or more", "--last: must be positive")
+			}
+			keep, err := o.filter(time.Now())
+			if err != nil {
+				return err
+			}
 			ctx, stop := c.interruptible(cmd.Context())
 			defer stop()
 			return c.withStore(ctx, &f, func(_ *config.Config, s store.Store) error {
-				return c.tail(ctx, s, o)
+				next := allEvents(s, o.after)
+				if o.card != "" {
+					next = cardEvents(s, o.card, o.after)
+				}
+				if next = next.only(keep); o.last > 0 {
+					next = next.last(o.last)
+				}
+				return c.tail(ctx, next, o)
 			})
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().Int64Var(&o.after, "after", 0, "")
 	cmd.Flags().StringVar(&o.card, "card", "", "")
+	cmd.Flags().StringVar(&o.status, "status", "", "")
+	cmd.Flags().StringVar(&o.since, "since", "", "")
+	cmd.Flags().IntVar(&o.last, "last", 0, "")
 	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "json", "")
 	return cmd
@@ -59,8 +72,31 @@ func (c *cli) tailCommand() *cobra.Command {
 type tailOptions struct {
 	after  int64  // a position
 	card   string // "": all
+	status string // "": all
+	since  string // see sinceTime; "": all
+	last   int    // 0: all
 	follow bool
 	output string // json or timeline
+}
+
+// filter returns whether an event has the status and is late enough.
+func (o tailOptions) filter(now time.Time) (func(store.Queued) bool, error) {
+	var status store.Status
+	var since time.Time
+	var err error
+	if o.status != "" {
+		if status, err = statusNamed(o.status); err != nil {
+			return nil, err
+		}
+	}
+	if o.since != "" {
+		if since, err = sinceTime(o.since, now); err != nil {
+			return nil, err
+		}
+	}
+	return func(e store.Queued) bool {
+		return (o.status == "" || e.Status == status) && !e.At.Before(since)
+	}, nil
 }
 
 // line is an event in the output of tail.
@@ -73,15 +109,11 @@ type line struct {
 }
 
 // tail prints events. With follow it polls for more each second until ctx ends.
-func (c *cli) tail(ctx context.Context, s store.Store, o tailOptions) error {
+func (c *cli) tail(ctx context.Context, next eventSource, o tailOptions) error {
 	out := bufio.NewWriter(c.Stdout)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	entries := entryWriter{out: out}
-	next := allEvents(s, o.after)
-	if o.card != "" {
-		next = cardEvents(s, o.card, o.after)
-	}
 	ticker := clock.New().Ticker(time.Second)
 	defer ticker.Stop()
 	for {
@@ -124,46 +156,6 @@ func (c *cli) tail(ctx context.Context, s store.Store, o tailOptions) error {
 	}
 }
 
-// allEvents returns a function that returns the next events after a position, in the
-// order of positions.
-func allEvents(s store.Store, after int64) func(context.Context) ([]store.Queued, error) {
-	return func(ctx context.Context) ([]store.Queued, error) {
-		events, err := s.ListEvents(ctx, after, logPage)
-		if len(events) > 0 {
-			after = events[len(events)-1].Position
-		}
-		return events, err
-	}
-}
-
-// cardEvents is allEvents for one card. The store lists these newest first, so the first
-// call collects all that are kept.
-func cardEvents(s store.Store, card string, after int64) func(context.Context) ([]store.Queued, error) {
-	return func(ctx context.Context) ([]store.Queued, error) {
-		var found []store.Queued
-		for before := int64(math.MaxInt64); ; {
-			page, err := s.ListCardEvents(ctx, card, before, logPage)
-			if err != nil {
-				return nil, err
-			}
-			for _, e := range page {
-				if e.Position > after {
-					found = append(found, e)
-				}
-				before = e.Number
-			}
-			if len(page) < logPage || page[len(page)-1].Position <= after {
-				break
-			}
-		}
-		slices.Reverse(found)
-		if len(found) > 0 {
-			after = found[len(found)-1].Position
-		}
-		return found, nil
-	}
-}
-
 // entryWriter writes events as a timeline that expects what they report.
 type entryWriter struct {
 	out   *bufio.Writer
@@ -185,23 +177,30 @@ func (w *entryWriter) write(c event.Changed, position int64) error {
 func (c *cli) replayCommand() *cobra.Command {
 	var f configFlags
 	var from, to int64
+	var parked bool
 	cmd := &cobra.Command{
 		Use:  "replay",
 		Args: command.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set := cmd.Flags().Changed
-			if !set("from") || !set("to") || from < 1 || to < from {
-				return command.Refuse("run cvvd events tail for positions", "--from and --to are required: the first and the last position, from 1")
+			if parked && (set("from") || set("to")) || !parked && (!set("from") || !set("to") || from < 1 || to < from) {
+				return command.Refuse("run cvvd events tail for positions", "--parked, or --from and --to are required: the first and the last position, from 1")
 			}
 			return c.withStore(cmd.Context(), &f, func(cfg *config.Config, s store.Store) error {
 				var n int64
 				err := c.audited(cmd.Context(), cfg, audit.OperationReplayEvents, false, func(r *audit.Record) (err error) {
-					n, err = s.Requeue(cmd.Context(), from, to)
-					r.Detail = fmt.Sprintf("positions %d to %d: %s", from, to, count(n, "event"))
+					which := fmt.Sprintf("positions %d to %d", from, to)
+					if parked {
+						which = "parked"
+						n, err = requeueParked(cmd.Context(), s)
+					} else {
+						n, err = s.Requeue(cmd.Context(), from, to)
+					}
+					r.Detail = fmt.Sprintf("%s: %s", which, count(n, "event"))
 					return err
 				})
 				if err != nil {
-					return err
+					return fmt.Errorf("%s requeued: %w", count(n, "event"), err)
 				}
 				_, err = fmt.Fprintf(c.Stdout, "requeued %s\n", count(n, "event"))
 				return err
@@ -211,5 +210,24 @@ func (c *cli) replayCommand() *cobra.Command {
 	f.add(cmd)
 	cmd.Flags().Int64Var(&from, "from", 0, "")
 	cmd.Flags().Int64Var(&to, "to", 0, "")
+	cmd.Flags().BoolVar(&parked, "parked", false, "")
 	return cmd
+}
+
+// requeueParked requeues all dead-lettered events and returns how many, also with an
+// error.
+func requeueParked(ctx context.Context, s store.Store) (n int64, err error) {
+	next := allEvents(s, 0).only(func(e store.Queued) bool { return e.Status == store.StatusParked })
+	for {
+		events, err := next(ctx)
+		if err != nil || len(events) == 0 {
+			return n, err
+		}
+		for _, e := range events {
+			one, err := s.Requeue(ctx, e.Position, e.Position)
+			if n += one; err != nil {
+				return n, err
+			}
+		}
+	}
 }
