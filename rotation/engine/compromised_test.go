@@ -254,8 +254,8 @@ func TestReseal_KeepsCompromisedCVVs(t *testing.T) {
 	}
 	for _, keys := range [][]uint32{{2, 1}, {2}} {
 		f.Engine = must.Get(engine.New(f.store, engine.Random(nil, keyring(t, keys...)), engine.Options{}))(t)
-		if _, failed, err := f.Reseal(t.Context()); failed != 0 || err != nil {
-			t.Fatal(failed, err)
+		if r, err := f.Reseal(t.Context()); r.Failed != 0 || err != nil {
+			t.Fatal(r, err)
 		}
 	}
 	alone, c := engine.Random(nil, keyring(t, 2)), f.card(t, "A")

@@ -16,3 +16,8 @@ func OpenSealed(keys *seal.Keyring, sealed []byte, c *store.Card) ([]byte, error
 	}
 	return plain, err
 }
+
+// SealIdentity encrypts the particulars of a card.
+func SealIdentity(keys *seal.Keyring, plain []byte, c *store.Card) []byte {
+	return keys.Seal(plain, identityContext(c).bound)
+}

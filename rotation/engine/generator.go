@@ -16,6 +16,10 @@ type Generator interface {
 	// expiry. The error matches ErrInvalid if it needs other particulars, or the
 	// card's account may not register these.
 	Identify(c *store.Card, particulars cvvgen.Card) error
+	// Fingerprints returns keyed hashes of what the card's CVVs are derived from,
+	// one for each key, the current key's first. Cards with the same PAN and
+	// expiry have the same ones. It returns nil where CVVs are random.
+	Fingerprints(c *store.Card) ([][]byte, error)
 	// SameIdentity reports whether the card was registered with these
 	// particulars.
 	SameIdentity(c *store.Card, particulars cvvgen.Card) (bool, error)

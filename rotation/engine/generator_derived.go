@@ -51,6 +51,15 @@ func (g *derivedGenerator) Identify(c *store.Card, p cvvgen.Card) error {
 	return nil
 }
 
+func (g *derivedGenerator) Fingerprints(c *store.Card) ([][]byte, error) {
+	plain, err := open(g.keys, c.Identity, identityContext(c))
+	if err != nil {
+		return nil, fmt.Errorf("the card's particulars: %w", err)
+	}
+	defer clear(plain)
+	return g.keys.Fingerprints(plain), nil
+}
+
 func (g *derivedGenerator) SameIdentity(c *store.Card, p cvvgen.Card) (bool, error) {
 	if !p.PAN.IsValid() && !p.Expiry.IsValid() {
 		return true, nil // nothing is claimed

@@ -37,6 +37,8 @@ func (g *randomGenerator) Identify(_ *store.Card, p cvvgen.Card) error {
 	return nil
 }
 
+func (g *randomGenerator) Fingerprints(*store.Card) ([][]byte, error) { return nil, nil }
+
 func (g *randomGenerator) SameIdentity(c *store.Card, p cvvgen.Card) (bool, error) {
 	return true, g.Identify(c, p)
 }

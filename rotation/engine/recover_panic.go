@@ -31,3 +31,9 @@ func (e *Engine) reseal(ctx context.Context, c *store.Card) (changed bool, err e
 	defer e.recovered(ctx, c.ID, &err)
 	return e.generator.Reseal(c)
 }
+
+// fingerprints is the generator's Fingerprints, outside of a transaction.
+func (e *Engine) fingerprints(ctx context.Context, c *store.Card) (prints [][]byte, err error) {
+	defer e.recovered(ctx, c.ID, &err)
+	return e.generator.Fingerprints(c)
+}

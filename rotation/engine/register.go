@@ -26,8 +26,8 @@ type RegisterRequest struct {
 //
 // The error matches ErrInvalid, also for a PAN that the account may not register
 // (see DerivedOptions), ErrForbidden for a card of another account,
-// ErrRegistered when the particulars differ, ErrScheduleKept, or is a
-// *rotation.EventError.
+// ErrRegistered when the particulars differ, store.ErrFingerprint when another card
+// has the same PAN and expiry, ErrScheduleKept, or is a *rotation.EventError.
 func (e *Engine) Register(ctx context.Context, ref Ref, req RegisterRequest) (s Schedule, created bool, err error) {
 	ref.anyAccount = false
 	var out *outcome
@@ -66,6 +66,10 @@ func (e *Engine) create(ctx context.Context, change *store.Change, ref Ref, req 
 	if c.Version == 0 {
 		*c = store.Card{ID: ref.Card, Account: ref.Account, Version: 1, Created: change.Now, Rotated: change.Now}
 		if err := e.generator.Identify(c, req.Particulars); err != nil {
+			return err
+		}
+		var err error
+		if change.Fingerprints, err = e.generator.Fingerprints(c); err != nil {
 			return err
 		}
 		return e.generator.Draw(ctx, c, req.ServiceCode, nil)

@@ -21,8 +21,8 @@ func TestReseal_KeepsThePreviousCVV(t *testing.T) {
 	f.force(t, ref, engine.ForceRequest{})
 	for _, keys := range [][]uint32{{2, 1}, {2}} {
 		f.Engine, _ = engine.New(f.store, engine.Random(nil, keyring(t, keys...)), engine.Options{Grace: time.Hour})
-		if _, failed, err := f.Reseal(t.Context()); failed != 0 || err != nil {
-			t.Fatal(failed, err)
+		if r, err := f.Reseal(t.Context()); r.Failed != 0 || err != nil {
+			t.Fatal(r, err)
 		}
 	}
 	f.verify(t, ref, before, engine.VerdictPrevious)
@@ -97,12 +97,12 @@ func TestReseal_ReencryptsAllButUnreadableCards(t *testing.T) {
 	withKeys := func(ids ...uint32) *engine.Engine {
 		return must.Get(engine.New(f.store, engine.Random(nil, keyring(t, ids...)), engine.Options{}))(t)
 	}
-	resealed, failed, err := withKeys(2, 1).Reseal(t.Context())
-	if resealed != 2 || failed != 1 || err != nil {
-		t.Fatalf("%d resealed, %d failed, %v", resealed, failed, err)
+	r, err := withKeys(2, 1).Reseal(t.Context())
+	if r != (engine.Resealed{Cards: 2, Failed: 1}) || err != nil {
+		t.Fatalf("%+v, %v", r, err)
 	}
-	if resealed, failed, err = withKeys(2, 1).Reseal(t.Context()); resealed != 0 || failed != 1 || err != nil {
-		t.Errorf("the second time: %d resealed, %d failed, %v", resealed, failed, err)
+	if r, err = withKeys(2, 1).Reseal(t.Context()); r != (engine.Resealed{Failed: 1}) || err != nil {
+		t.Errorf("the second time: %+v, %v", r, err)
 	}
 	e := withKeys(2) // the old key is gone
 	for _, i := range []int{0, 2} {
@@ -120,8 +120,8 @@ func TestReseal_ReencryptsAllButUnreadableCards(t *testing.T) {
 func TestDerived_ParticularsAreBoundToTheirCard(t *testing.T) {
 	g := derived(t)
 	f := newFixtureWith(t, g)
-	for _, id := range []string{"A", "B"} {
-		if _, _, err := f.Register(t.Context(), engine.Ref{Card: id, Account: "acme"}, engine.RegisterRequest{Particulars: particulars(t)}); err != nil {
+	for id, pan := range map[string]string{"A": "4123456789012349", "B": "4123456789012356"} {
+		if _, _, err := f.Register(t.Context(), engine.Ref{Card: id, Account: "acme"}, engine.RegisterRequest{Particulars: particularsOf(t, pan)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -195,7 +195,12 @@ func derivedFor(t *testing.T, o engine.DerivedOptions) engine.Generator {
 
 func particulars(t *testing.T) cvvgen.Card {
 	t.Helper()
-	pan := must.Get(cvvgen.ParsePAN("4123456789012349"))(t)
+	return particularsOf(t, "4123456789012349")
+}
+
+func particularsOf(t *testing.T, number string) cvvgen.Card {
+	t.Helper()
+	pan := must.Get(cvvgen.ParsePAN(number))(t)
 	expiry := must.Get(cvvgen.NewExpiry(2025, time.November))(t)
 	return cvvgen.Card{PAN: pan, Expiry: expiry}
 }

@@ -185,7 +185,7 @@ func TestRecover_PanicsBecomeErrorsWithoutTheirValue(t *testing.T) {
 			return err
 		},
 		"reseal": func(f *fixture) error {
-			if _, failed, err := f.Reseal(ctx); failed == 0 {
+			if r, err := f.Reseal(ctx); r.Failed == 0 {
 				return err
 			}
 			return errors.New("failed, as it should")

@@ -31,12 +31,13 @@ const (
 	CallListWaiting
 	CallListEvents
 	CallListCardEvents
+	CallFingerprints
 )
 
 // Op is a call that is about to begin.
 type Op struct {
 	Call Call
-	Card string // of Update, Card and ListCardEvents
+	Card string // of Update, Card, ListCardEvents and Fingerprints
 	Key  string // of Update
 }
 

@@ -50,6 +50,9 @@ type disk struct {
 	log     []entry // the position is the place, from 1
 	waiting []int64 // positions in order
 	leader  *lease
+
+	prints map[string][][]byte // by card
+	holder map[string]string   // card by fingerprint
 }
 
 type answerKey struct{ card, key string }
@@ -65,6 +68,8 @@ func New(o Options) *Store {
 	return open(o, &disk{
 		rows:    make(map[string]*row),
 		answers: make(map[answerKey]store.Answer),
+		prints:  make(map[string][][]byte),
+		holder:  make(map[string]string),
 	})
 }
 

@@ -63,6 +63,7 @@ func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Change) err
 	for _, c := range found {
 		change := s.claimChange(c)
 		if fn(change) == nil {
+			change.Fingerprints = nil
 			changes = append(changes, change)
 		}
 	}
@@ -120,6 +121,12 @@ func (s *Store) commitAll(fault Fault, key string, changes ...*store.Change) err
 		return fault.Before
 	}
 	for _, change := range changes {
+		if err := s.checkPrints(change); err != nil {
+			return err
+		}
+	}
+	for _, change := range changes {
+		s.putPrints(change)
 		if change.Write {
 			s.put(copyCard(change.Card))
 		}

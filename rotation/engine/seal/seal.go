@@ -47,6 +47,8 @@ type Key struct {
 	// xaes returns the cipher. It is in the function's closure, into which no
 	// printer can look.
 	xaes func() *xaes
+	// mac returns a keyed hash, likewise.
+	mac func(data []byte) []byte
 }
 
 // NewKey returns the key with the given id and secret. The id must not be 0 and
@@ -58,6 +60,7 @@ func NewKey(id uint32, secret []byte) Key {
 	if len(secret) == KeySize {
 		x := newXAES(secret)
 		k.xaes = func() *xaes { return x }
+		k.mac = newMAC(secret)
 	}
 	return k
 }

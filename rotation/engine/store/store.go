@@ -36,6 +36,8 @@ var (
 	// ErrUnavailable is for a database that cannot be reached at the moment. A
 	// later retry may succeed.
 	ErrUnavailable = errors.New("the database can't be reached")
+	// ErrFingerprint is what every FingerprintError matches.
+	ErrFingerprint = errors.New("another card is registered with the same PAN and expiry")
 	// ErrLeaseHeld is for a second relay of one outbox, while the first one holds
 	// the lease.
 	ErrLeaseHeld = errors.New("another relay holds the lease of the outbox")
@@ -105,6 +107,18 @@ func HashKey(card, key string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
+// FingerprintError is for an update that sets a fingerprint which another card has. It
+// matches ErrFingerprint. Its text does not name the card.
+type FingerprintError struct {
+	Card string // that has the fingerprint
+}
+
+// Error returns the text of ErrFingerprint.
+func (e *FingerprintError) Error() string { return ErrFingerprint.Error() }
+
+// Unwrap returns ErrFingerprint.
+func (e *FingerprintError) Unwrap() error { return ErrFingerprint }
+
 // Change is the change of one card under its lock. The function that receives it
 // reads the first group of fields, changes Card and sets the second group. The
 // function must be quick and have no other effect: a store that retries its
@@ -119,6 +133,11 @@ type Change struct {
 	Write  bool    // store Card, as it now is
 	Event  *Event  // add to the outbox
 	Answer *Answer // store under the update's key
+
+	// Fingerprints replace those of the card; nil: they stay. If another card has
+	// one of them, the update fails with a *FingerprintError, and nothing is
+	// stored. A claim ignores them.
+	Fingerprints [][]byte
 }
 
 // Store is a database of cards with an outbox. It is the union of what its
@@ -174,6 +193,10 @@ type Cards interface {
 	// ListCards returns up to limit cards in the order of ids (bytewise),
 	// after the given id.
 	ListCards(ctx context.Context, after string, limit int) ([]Card, error)
+
+	// Fingerprints returns the fingerprints of the card in the order of their
+	// bytes; none for a card without one, or that is not registered.
+	Fingerprints(ctx context.Context, card string) ([][]byte, error)
 
 	// ListCardEvents returns up to limit events of the card whose Number is less
 	// than before, whatever their status, newest first. Deleted events are left

@@ -53,6 +53,10 @@ var calls = []struct {
 		_, err := s.ListCardEvents(ctx, "a", 10, 10)
 		return err
 	}},
+	{"Fingerprints", false, func(ctx context.Context, s store.Store) error {
+		_, err := s.Fingerprints(ctx, "a")
+		return err
+	}},
 	{"Requeue", true, func(ctx context.Context, s store.Store) error { _, err := s.Requeue(ctx, 1, 10); return err }},
 }
 
@@ -62,6 +66,7 @@ func bump(change *store.Change) error {
 	change.Event = event(change, "changed")
 	change.Answer = &store.Answer{Expires: change.Now.Add(time.Hour)}
 	change.Write = true
+	change.Fingerprints = [][]byte{[]byte("bumped")}
 	return nil
 }
 
@@ -71,6 +76,7 @@ func (f *fixture) furnish() {
 	f.Helper()
 	f.put(due("a", epoch))
 	f.put(full("b"))
+	f.must(f.setPrints("b", "2", "1"))
 	f.answer("b", "key", answerOf("b"))
 	e := f.write("a", "1", "2", "3", "4")
 	f.settle(e[0], store.StatusDelivered, "")
@@ -89,7 +95,8 @@ func (f *fixture) content() string {
 	f.must(err)
 	next, ok, err := f.NextDue(f.Context())
 	f.must(err)
-	return fmt.Sprintf("cards %+v\nlog %+v\npending %+v\nnext due %v %t\nanswer %+v", cards, log, pending, next, ok, f.ask("b", "key"))
+	return fmt.Sprintf("cards %+v\nlog %+v\npending %+v\nnext due %v %t\nanswer %+v\nfingerprints %s; %s",
+		cards, log, pending, next, ok, f.ask("b", "key"), f.prints("a"), f.prints("b"))
 }
 
 var closeTests = []test{

@@ -34,6 +34,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("answers", func(t *testing.T) { share(t, open, answerTests) })
 	t.Run("claims", func(t *testing.T) { alone(t, open, claimTests) })
 	t.Run("lists", func(t *testing.T) { alone(t, open, listTests) })
+	t.Run("fingerprints", func(t *testing.T) { share(t, open, fingerprintTests) })
 	t.Run("outbox", func(t *testing.T) { alone(t, open, outboxTests) })
 	t.Run("histories", func(t *testing.T) { alone(t, open, historyTests) })
 	t.Run("close and reopen", func(t *testing.T) { alone(t, open, closeTests) })

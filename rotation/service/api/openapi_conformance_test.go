@@ -206,7 +206,7 @@ func TestOpenAPI_HasEveryStatusThatOccurs(t *testing.T) {
 	key := []string{"Idempotency-Key", "k"}
 	s.do(request{method: "POST", path: "/v1/cards/a/cvv/rotate", header: key}).want(t, 200)
 	s.do(request{method: "POST", path: "/v1/cards/a/cvv/rotate", header: key, body: `{"compromised":true}`}).want(t, 409, "idempotency-key-reused")
-	body := `{"pan":"4000000000000002","expiry":"2027-11","service_code":"201"}`
+	body := `{"pan":"4000000000010002","expiry":"2027-11","service_code":"201"}`
 	derived.do(request{method: "PUT", path: "/v1/cards/d", body: body}).want(t, 201)
 	derived.do(request{method: "PUT", path: "/v1/cards/d", body: body}).want(t, 200)
 	derived.do(request{method: "PUT", path: "/v1/cards/d", body: strings.Replace(body, "0002", "0010", 1)}).want(t, 409, "registered-otherwise")
@@ -214,6 +214,11 @@ func TestOpenAPI_HasEveryStatusThatOccurs(t *testing.T) {
 	derived.do(request{method: "PUT", path: "/v1/cards/e"}).want(t, 400, "invalid-request", "body pan")
 	derived.do(request{method: "PUT", path: "/v1/cards/e", body: `{"pan":"4000000000000002"}`}).want(t, 400, "invalid-request", "body expiry")
 	s.do(request{method: "PUT", path: "/v1/cards/e", body: body}).want(t, 400, "invalid-request", "body pan")
+	a := derived.do(request{method: "PUT", path: "/v1/cards/e", body: body})
+	a.want(t, 409, "registered-otherwise")
+	if a.text("detail") != "another card is registered with the same PAN and expiry" {
+		t.Error(a.raw)
+	}
 	derived.do(request{method: "PUT", path: "/v1/cards/e", body: strings.Replace(body, "4000", "5000", 1)}).want(t, 400, "invalid-request", "body pan")
 	derived.do(request{method: "PUT", path: "/v1/cards/e", body: strings.Replace(body, "201", "000", 1)}).want(t, 400, "invalid-request", "body service_code")
 	derived.do(request{method: "POST", path: "/v1/cards/d/cvv/rotate", body: `{"service_code":"999"}`}).want(t, 400, "invalid-request", "body service_code")

@@ -8,6 +8,7 @@ import (
 
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/auth"
 )
@@ -121,6 +122,8 @@ func problemOf(err error) *problem {
 		p.detail = "the operation may have been carried out; retry with the same Idempotency-Key, if there was one"
 	case p.name == audit.OutcomeIdempotencyKeyReused:
 		p.detail = "use a new key for each request, and the same key only to retry that request"
+	case errors.Is(err, store.ErrFingerprint):
+		p.detail = store.ErrFingerprint.Error()
 	}
 	return p
 }

@@ -51,6 +51,7 @@ func OutcomeOf(err error) Outcome {
 		{engine.ErrForbidden, OutcomeOtherAccount},
 		{engine.ErrKeyReused, OutcomeIdempotencyKeyReused},
 		{engine.ErrRegistered, OutcomeRegisteredOtherwise},
+		{store.ErrFingerprint, OutcomeRegisteredOtherwise},
 		{store.ErrClosed, OutcomeUnavailable},
 		{store.ErrUnavailable, OutcomeUnavailable},
 		{context.DeadlineExceeded, OutcomeUnavailable},

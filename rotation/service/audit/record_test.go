@@ -81,6 +81,7 @@ func TestOutcomeOf_NamesErrors(t *testing.T) {
 		{fmt.Errorf("x: %w", engine.ErrForbidden), "other-account"},
 		{engine.ErrKeyReused, "idempotency-key-reused"},
 		{engine.ErrRegistered, "registered-otherwise"},
+		{&store.FingerprintError{Card: "other"}, "registered-otherwise"},
 		{store.ErrUnavailable, "unavailable"},
 		{store.ErrClosed, "unavailable"},
 		{context.DeadlineExceeded, "unavailable"},

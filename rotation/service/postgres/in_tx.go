@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,9 +28,10 @@ var _ store.Tx = (*Tx)(nil)
 // InTx returns the store in a transaction on its database, for engine.Engine.InTx. The
 // transaction may be a savepoint (pgx.Tx.Begin), have any isolation level, search_path
 // and pgx.QueryExecMode, and belong to any pool, also behind a pooler in transaction
-// mode. Its role needs SELECT, INSERT and UPDATE on cards, outbox and answers, and
-// SELECT on migrations. An operation takes two round trips, three for a new card, and one
-// for each statement in the modes that do not prepare statements.
+// mode. Its role needs SELECT, INSERT and UPDATE on cards, outbox and answers, SELECT on
+// migrations, and with derived CVVs SELECT, INSERT and DELETE on fingerprints. An operation
+// takes two round trips, three for a new card, six with derived CVVs, and one for each
+// statement in the modes that do not prepare statements.
 //
 // The relay delivers the events of the transaction once it is committed, however many
 // later ones were delivered meanwhile. Its commit waits for the disk, whatever the
@@ -95,16 +97,8 @@ func (t *Tx) update(ctx context.Context, id, key string, fn func(*store.Change) 
 	if err := fn(&l.change); err != nil {
 		return false, &callerError{err}
 	}
-	if l.change.Write && !l.exists {
-		b := &pgx.Batch{}
-		s.queueInsert(b, l, id, " ON CONFLICT (id) DO NOTHING").Exec(func(tag pgconn.CommandTag) error {
-			again = tag.RowsAffected() == 0
-			return nil
-		})
-		if err := t.send(ctx, b); err != nil || again {
-			return again, err
-		}
-		l.change.Write, l.before.Due = false, l.change.Card.Due
+	if again, err := t.insert(ctx, l, id); err != nil || again {
+		return again, err
 	}
 	b = &pgx.Batch{}
 	s.queueCards(b, []*lockedRow{l}, id)
@@ -114,6 +108,42 @@ func (t *Tx) update(ctx context.Context, id, key string, fn func(*store.Change) 
 		return false, err
 	}
 	t.written = append(t.written, l)
+	return false, nil
+}
+
+// insert sets the fingerprints and inserts the card if it is new. It returns true if
+// another transaction has inserted the card meanwhile. A savepoint undoes the fingerprints
+// then, and if another card has one of them, because the caller's transaction continues.
+func (t *Tx) insert(ctx context.Context, l *lockedRow, id string) (again bool, err error) {
+	s := t.store
+	if l.change.Fingerprints != nil {
+		var savepoint pgx.Tx
+		if savepoint, err = t.tx.Begin(ctx); err != nil {
+			return false, err
+		}
+		defer func() {
+			if refused := (*callerError)(nil); again || errors.As(err, &refused) {
+				err = cmp.Or(savepoint.Rollback(ctx), err)
+			} else if err == nil {
+				err = savepoint.Commit(ctx)
+			}
+		}()
+		if err := s.putFingerprints(ctx, l, id, t.send); err != nil {
+			return false, err
+		}
+	}
+	if l.exists || !l.change.Write {
+		return false, nil
+	}
+	b := &pgx.Batch{}
+	s.queueInsert(b, l, id, " ON CONFLICT (id) DO NOTHING").Exec(func(tag pgconn.CommandTag) error {
+		again = tag.RowsAffected() == 0
+		return nil
+	})
+	if err := t.send(ctx, b); err != nil || again {
+		return again, err
+	}
+	l.change.Write, l.before.Due = false, l.change.Card.Due
 	return false, nil
 }
 

@@ -418,3 +418,40 @@ func TestInTx_NeedsFewGrants(t *testing.T) {
 	}
 	must.Get(cards.Force(t.Context(), ref("card"), engine.ForceRequest{Key: "k"}))(t)
 }
+
+// A fingerprint that another card has refuses the card alone: the service's transaction
+// goes on, in every mode, and keeps what it did before and after.
+func TestInTx_FingerprintOfAnotherCardLeavesTheTransactionUsable(t *testing.T) {
+	s := newService(t)
+	register := func(to store.Updater, id string, prints ...string) error {
+		return to.Update(t.Context(), id, "", func(change *store.Change) error {
+			change.Card.Version, change.Card.Account, change.Write = 1, "acme", true
+			for _, p := range prints {
+				change.Fingerprints = append(change.Fingerprints, []byte(p))
+			}
+			return nil
+		})
+	}
+	must.Do(t, register(s.store, "holder", "taken"))
+	for mode := pgx.QueryExecModeCacheStatement; mode <= pgx.QueryExecModeSimpleProtocol; mode++ {
+		t.Run(mode.String(), func(t *testing.T) {
+			tx := begin(t, ownPool(t, s.url, mode))
+			cards := s.store.InTx(tx)
+			first, refused, last := "first "+mode.String(), "refused "+mode.String(), "last "+mode.String()
+			must.Do(t, register(cards, first, first))
+			var taken *store.FingerprintError
+			if err := register(cards, refused, refused, "taken"); !errors.As(err, &taken) || taken.Card != "holder" {
+				t.Fatalf("%v", err)
+			}
+			must.Do(t, register(cards, last, last, refused)) // which the refused card did not get
+			must.Do(t, tx.Commit(t.Context()))
+			for id, want := range map[string]int{first: 1, refused: 0, last: 2} {
+				prints := must.Get(s.store.Fingerprints(t.Context(), id))(t)
+				_, err := s.store.Card(t.Context(), id)
+				if len(prints) != want || (err == nil) != (want > 0) {
+					t.Errorf("%s: %d fingerprints, want %d; %v", id, len(prints), want, err)
+				}
+			}
+		})
+	}
+}

@@ -85,6 +85,11 @@ func (s *Store) update(ctx context.Context, id, key string, fn func(*store.Chang
 	if err := fn(&l.change); err != nil {
 		return &callerError{err}
 	}
+	if l.change.Fingerprints != nil {
+		if err := s.putFingerprints(ctx, l, id, func(ctx context.Context, b *pgx.Batch) error { return conn.SendBatch(ctx, b).Close() }); err != nil {
+			return err
+		}
+	}
 	if err := s.commit(ctx, conn, []*lockedRow{l}, id, key); err != nil {
 		return err
 	}

@@ -89,6 +89,12 @@ func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Chang
 			q.err = l.err
 			return err
 		}
+		if q.err, err = l.checkFingerprints(c); err != nil || q.err != nil {
+			return err
+		}
+		if err := l.saveFingerprints(c); err != nil {
+			return err
+		}
 		return l.save(c)
 	}))
 }

@@ -131,6 +131,14 @@ func (o *observed) ListCardEvents(ctx context.Context, card string, before int64
 	return events, err
 }
 
+// Fingerprints implements store.Cards.
+func (o *observed) Fingerprints(ctx context.Context, card string) ([][]byte, error) {
+	ctx, c := o.begin(ctx, "fingerprints")
+	prints, err := o.store.Fingerprints(ctx, card)
+	c.end(err, nil, count(len(prints)))
+	return prints, err
+}
+
 // ListFailingCards implements store.Operator.
 func (o *observed) ListFailingCards(ctx context.Context, limit int) ([]store.Card, error) {
 	ctx, c := o.begin(ctx, "list_failing_cards")

@@ -1,7 +1,9 @@
 package enginecheck
 
 import (
+	"bytes"
 	"context"
+	"slices"
 
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
@@ -64,11 +66,12 @@ func (r *run) reseal(rep *replica, p *plan) {
 			before = append(before, l)
 		}
 	}
-	var resealed, failed int
+	var got engine.Resealed
 	err := r.call(p, func(ctx context.Context) (err error) {
-		resealed, failed, err = rep.engine.Reseal(ctx)
+		got, err = rep.engine.Reseal(ctx)
 		return err
 	})
+	resealed, failed := got.Cards, got.Failed
 	r.note("replica %d re-encrypts all cards with key %d: %d done, %d failed, %s", rep.number+1, key, resealed, failed, describeError(err))
 	kind := p.kind
 	if !p.fired {
@@ -99,7 +102,8 @@ func (r *run) reseal(rep *replica, p *plan) {
 	}
 }
 
-// opens reports whether the generator decrypts everything stored of a card.
+// opens reports whether the generator decrypts everything stored of a card, whose
+// fingerprints are those of its keys.
 func (r *run) opens(g engine.Generator, l *expectedCard) bool {
 	c, err := r.base.Card(context.Background(), l.ref.Card)
 	if err != nil {
@@ -109,5 +113,10 @@ func (r *run) opens(g engine.Generator, l *expectedCard) bool {
 	_, now := g.Current(context.Background(), &c)
 	_, before := g.Previous(context.Background(), &c)
 	_, compromised := g.Compromised(&c)
-	return now == nil && before == nil && compromised == nil
+	want, identity := g.Fingerprints(&c)
+	prints, err := r.base.Fingerprints(context.Background(), l.ref.Card)
+	if err != nil || len(prints) == 0 && len(want) > 0 {
+		r.violate(stored, "%s has no fingerprint: %v", l.ref.Card, err)
+	}
+	return now == nil && before == nil && compromised == nil && identity == nil && slices.EqualFunc(prints, want, bytes.Equal)
 }

@@ -20,15 +20,18 @@ func (c *cli) resealCommand() *cobra.Command {
 			ctx, stop := c.interruptible(cmd.Context())
 			defer stop()
 			return c.withEngine(ctx, &f, func(cfg *config.Config, e *engine.Engine) error {
-				var resealed, failed int
-				err := c.audited(ctx, cfg, audit.OperationReseal, false, func(r *audit.Record) (err error) {
-					resealed, failed, err = e.Reseal(ctx)
-					r.Detail = fmt.Sprintf("re-encrypted %s, %d failed", count(resealed, "card"), failed)
+				var r engine.Resealed
+				err := c.audited(ctx, cfg, audit.OperationReseal, false, func(record *audit.Record) (err error) {
+					r, err = e.Reseal(ctx)
+					record.Detail = fmt.Sprintf("re-encrypted %s, %d failed", count(r.Cards, "card"), r.Failed)
 					return err
 				})
-				fmt.Fprintf(c.Stdout, "re-encrypted %s, %d failed\n", count(resealed, "card"), failed)
-				if err == nil && failed > 0 {
-					err = command.Hint(fmt.Errorf("%s could not be decrypted; see the log", count(failed, "card")), "keep the old keys in the list until no card fails")
+				fmt.Fprintf(c.Stdout, "re-encrypted %s, %d failed\n", count(r.Cards, "card"), r.Failed)
+				if r.Shared > 0 {
+					fmt.Fprintf(c.Stdout, "%s with the PAN and expiry of another card; see the log\n", count(r.Shared, "card"))
+				}
+				if err == nil && r.Failed > 0 {
+					err = command.Hint(fmt.Errorf("%s could not be decrypted; see the log", count(r.Failed, "card")), "keep the old keys in the list until no card fails")
 				}
 				return err
 			})

@@ -40,12 +40,14 @@ var (
 
 // The buckets, and their keys.
 var buckets = []string{
-	"cards",   // id
-	"due",     // Due, id: the index of claims
-	"answers", // card, 0, idempotency key
-	"events",  // position
-	"waiting", // position: the index of the relay
-	"history", // card, 0, number: the index of a card's events; the value is the position
+	"cards",        // id
+	"due",          // Due, id: the index of claims
+	"answers",      // card, 0, idempotency key
+	"events",       // position
+	"waiting",      // position: the index of the relay
+	"fingerprints", // fingerprint; the value is the card
+	"prints",       // card, 0, fingerprint
+	"history",      // card, 0, number: the index of a card's events; the value is the position
 }
 
 // Open opens or creates the database file. Another process that has it open makes Open
@@ -254,8 +256,13 @@ func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Chang
 		if err := fn(change); err != nil {
 			return err
 		}
+		if change.Fingerprints != nil {
+			if err := t.putFingerprints(id, change.Fingerprints); err != nil {
+				return err
+			}
+		}
 		changed, err := t.apply(id, key, change)
-		if err == nil && !changed {
+		if err == nil && !changed && change.Fingerprints == nil {
 			err = errUnchanged
 		}
 		return err
