@@ -107,7 +107,13 @@ func TestDevelopmentTour_PrintedCommandsWork(t *testing.T) {
 	if out := operator(t, env, "card", "show", "--dev", "demo", "-o", "json"); !strings.Contains(out, `"version":2`) {
 		t.Errorf("after starting again: %s", out)
 	}
+	ofCard := start(t, env, "events", "tail", "--dev", "--follow", "--card", "demo")
+	ofCard.wait(ofCard.out, `(?s)"demo.2".*\n`)
 	operator(t, env, "card", "force", "--dev", "demo")
+	ofCard.wait(ofCard.out, `(?s)"demo.3".*\n`)
+	if err := ofCard.end(syscall.SIGINT); err != nil || strings.Count(ofCard.out.String(), "\n") != 3 {
+		t.Errorf("tail of a card ended with %v: %s", err, ofCard.out)
+	}
 	tail := start(t, env, "events", "tail", "--dev", "--follow")
 	tail.wait(tail.out, `(?s)"demo.3".*\n`)
 	if err := tail.end(syscall.SIGINT); err != nil {

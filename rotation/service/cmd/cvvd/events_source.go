@@ -33,8 +33,12 @@ func allEvents(s store.Store, after int64) eventSource {
 func cardEvents(s store.Store, card string, after int64) eventSource {
 	return func(ctx context.Context) ([]store.Queued, error) {
 		var found []store.Queued
+		limit := logPage
+		if after > 0 {
+			limit = 20 // most often there is nothing new
+		}
 		for before := int64(math.MaxInt64); ; {
-			page, err := s.ListCardEvents(ctx, card, before, logPage)
+			page, err := s.ListCardEvents(ctx, card, before, limit)
 			if err != nil {
 				return nil, err
 			}
@@ -44,7 +48,7 @@ func cardEvents(s store.Store, card string, after int64) eventSource {
 				}
 				before = e.Number
 			}
-			if len(page) < logPage || page[len(page)-1].Position <= after {
+			if len(page) < limit || page[len(page)-1].Position <= after {
 				break
 			}
 		}
