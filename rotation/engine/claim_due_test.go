@@ -94,7 +94,7 @@ func TestTick_FailingCardBacksOffAlone(t *testing.T) {
 		if f.seen.failed != 4 {
 			t.Errorf("%d failures counted", f.seen.failed)
 		}
-		if strings.Contains(f.log.String(), "123") || strings.Contains(f.card(t, id).Failure, "123") {
+		if strings.Contains(f.log.String(), "digits 123") || strings.Contains(f.card(t, id).Failure, "digits 123") {
 			t.Error("what was panicked with is in the log or the card")
 		}
 		g.broken.Store(nil)
