@@ -31,9 +31,12 @@ type Options struct {
 	// Exclusive says that no other process appends to the file. A write is
 	// then synced, and complete or undone; Open removes an incomplete last
 	// line. Processes that share a file lock it (flock) for each write, which
-	// is not synced. A write first ends an incomplete last line of any process,
-	// if this process may read the file.
+	// is not synced. A write first ends an incomplete last line of any process.
+	// A shared file must be readable, unless it is a pipe or a device.
 	Exclusive bool
+	// Leave is called with a shared regular file, locked, before it is closed
+	// because the path is another file now. Defaults to none.
+	Leave func(old *os.File)
 }
 
 // File is a file that lines are appended to. It is safe for concurrent use.
@@ -41,10 +44,10 @@ type File struct {
 	path string
 	o    Options
 
-	mu     sync.Mutex
-	file   *os.File // nil: closed
-	shared Lines    // writes to file
-	locks  bool     // file can be read and locked
+	mu      sync.Mutex
+	file    *os.File // nil: closed
+	shared  Lines    // writes to file
+	regular bool     // file can be read and locked
 }
 
 // Open opens a file.
@@ -72,19 +75,13 @@ func (f *File) open() error {
 	if f.o.Create {
 		flags |= os.O_CREATE
 	}
-	locks := true
+	regular, access := true, os.O_RDWR
 	if info, err := os.Stat(f.path); err == nil && !f.o.Exclusive {
-		locks = info.Mode().IsRegular() // a pipe opened for reading would never break
+		if regular = info.Mode().IsRegular(); !regular {
+			access = os.O_WRONLY // a pipe opened for reading would never break
+		}
 	}
-	var file *os.File
-	err := error(fs.ErrPermission)
-	if locks {
-		file, err = os.OpenFile(f.path, flags|os.O_RDWR, 0o600)
-	}
-	if errors.Is(err, fs.ErrPermission) && !f.o.Exclusive {
-		locks = false
-		file, err = os.OpenFile(f.path, flags|os.O_WRONLY, 0o600)
-	}
+	file, err := os.OpenFile(f.path, flags|access, 0o600)
 	if err != nil {
 		return err
 	}
@@ -95,10 +92,25 @@ func (f *File) open() error {
 		}
 	}
 	if f.file != nil {
+		f.leave(file)
 		f.file.Close()
 	}
-	f.file, f.shared, f.locks = file, Lines{W: file}, locks
+	f.file, f.shared, f.regular = file, Lines{W: file}, regular
 	return nil
+}
+
+// leave calls Options.Leave, unless the new file is the open one.
+func (f *File) leave(file *os.File) {
+	if f.o.Leave == nil || !f.regular {
+		return
+	}
+	before, err := f.file.Stat()
+	after, err2 := file.Stat()
+	if err == nil && err2 == nil && os.SameFile(before, after) {
+		return
+	}
+	defer lock(f.file)()
+	f.o.Leave(f.file)
 }
 
 // Write appends whole lines. It returns how many bytes of b are in the file: of
@@ -107,16 +119,11 @@ func (f *File) open() error {
 func (f *File) Write(b []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.file == nil {
-		return 0, os.ErrClosed
-	}
-	if f.lost() {
-		if err := f.open(); err != nil {
-			return 0, err
-		}
+	if err := f.find(); err != nil {
+		return 0, err
 	}
 	if !f.o.Exclusive {
-		return f.writeShared(b)
+		return f.writeShared(func(*os.File) ([]byte, error) { return b, nil })
 	}
 	info, err := f.file.Stat()
 	if err != nil {
@@ -129,6 +136,30 @@ func (f *File) Write(b []byte) (int, error) {
 		return 0, errors.Join(err, f.file.Truncate(info.Size()))
 	}
 	return len(b), nil
+}
+
+// Append writes to a shared file, as Write does, what lines returns. It calls lines
+// while the file is locked, with the file itself, whose end lines may read, or with nil
+// for a pipe or a device. It returns the error of lines, or of the write.
+func (f *File) Append(lines func(*os.File) ([]byte, error)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.find(); err != nil {
+		return err
+	}
+	_, err := f.writeShared(lines)
+	return err
+}
+
+// find opens the path if the open file is not where lines are looked for.
+func (f *File) find() error {
+	switch {
+	case f.file == nil:
+		return os.ErrClosed
+	case f.lost():
+		return f.open()
+	}
+	return nil
 }
 
 // lost reports whether lines would go where they are not looked for: the path has
@@ -149,14 +180,26 @@ func (f *File) lost() bool {
 // writeShared checks the file's end and writes under a lock, because the end is
 // also incomplete while another process writes. Where the file system has no locks,
 // it writes all the same: a blank line is better than a lost record.
-func (f *File) writeShared(b []byte) (int, error) {
-	if f.locks {
-		if flock(f.file, syscall.LOCK_EX) == nil {
-			defer flock(f.file, syscall.LOCK_UN)
-		}
+func (f *File) writeShared(lines func(*os.File) ([]byte, error)) (int, error) {
+	var regular *os.File
+	if f.regular {
+		regular = f.file
+		defer lock(f.file)()
 		f.shared.torn = torn(f.file)
 	}
+	b, err := lines(regular)
+	if err != nil || len(b) == 0 {
+		return 0, err
+	}
 	return f.shared.Write(b)
+}
+
+// lock locks the file, if its file system can, until unlock is called.
+func lock(file *os.File) (unlock func()) {
+	if flock(file, syscall.LOCK_EX) != nil {
+		return func() {}
+	}
+	return func() { flock(file, syscall.LOCK_UN) }
 }
 
 func flock(file *os.File, how int) error {

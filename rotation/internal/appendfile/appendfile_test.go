@@ -232,16 +232,16 @@ func TestWrite_SharedFileKeepsLinesWhole(t *testing.T) {
 	}
 }
 
-// TestWrite_SharedFileThatCannotBeRead needs a user other than root, who may read
-// every file.
-func TestWrite_SharedFileThatCannotBeRead(t *testing.T) {
+func TestOpen_RefusesSharedFileThatCannotBeRead(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root may read every file")
+	}
 	path := filepath.Join(t.TempDir(), "lines")
 	put(t, path, "")
 	must.Do(t, os.Chmod(path, 0o200))
-	f := open(t, path, shared)
-	write(t, f, "1\n")
-	must.Do(t, os.Chmod(path, 0o600))
-	expect(t, path, "1\n")
+	if _, err := appendfile.Open(path, shared); !errors.Is(err, fs.ErrPermission) {
+		t.Error(err)
+	}
 }
 
 func TestWrite_SharedPipe(t *testing.T) {
@@ -362,4 +362,99 @@ func ExampleOpen() {
 	// Output:
 	// {"id":1}
 	// {"id":2}
+}
+
+// TestAppend_SeesTheEndUnderTheLock counts up in a file that several writers share:
+// each line is one more than the last line.
+func TestAppend_SeesTheEndUnderTheLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lines")
+	const writers, lines = 4, 200
+	var wait sync.WaitGroup
+	for range writers {
+		f := open(t, path, shared)
+		wait.Go(func() {
+			for range lines {
+				err := f.Append(func(file *os.File) ([]byte, error) {
+					text, err := os.ReadFile(path)
+					return fmt.Appendf(nil, "%d\n", bytes.Count(text, []byte("\n"))+1), err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	want := ""
+	for i := range writers * lines {
+		want += fmt.Sprintln(i + 1)
+	}
+	expect(t, path, want)
+}
+
+func TestAppend_WritesNothingAfterAnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lines")
+	put(t, path, "torn")
+	f := open(t, path, shared)
+	wrong := errors.New("wrong")
+	if err := f.Append(func(*os.File) ([]byte, error) { return []byte("1\n"), wrong }); err != wrong {
+		t.Error(err)
+	}
+	must.Do(t, f.Append(func(*os.File) ([]byte, error) { return nil, nil }))
+	expect(t, path, "torn")
+	f.Close()
+	if err := f.Append(func(*os.File) ([]byte, error) { return []byte("1\n"), nil }); !errors.Is(err, os.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestAppend_PipeHasNoEnd(t *testing.T) {
+	f := open(t, "/dev/null", shared)
+	must.Do(t, f.Append(func(file *os.File) ([]byte, error) {
+		if file != nil {
+			t.Error("a device was passed")
+		}
+		return []byte("1\n"), nil
+	}))
+}
+
+// TestLeave_SeesTheOldFile: moved, deleted and replaced files, and none that is the
+// same as before.
+func TestLeave_SeesTheOldFile(t *testing.T) {
+	for name, row := range map[string]struct {
+		change func(path string) error
+		reopen bool
+		want   string
+	}{
+		"unchanged":       {func(string) error { return nil }, true, ""},
+		"moved, reopened": {func(path string) error { return os.Rename(path, path+".1") }, true, "1\n"},
+		"moved":           {func(path string) error { return os.Rename(path, path+".1") }, false, "1\n"},
+		"deleted":         {os.Remove, false, "1\n"},
+		"replaced": {func(path string) error {
+			return errors.Join(os.WriteFile(path+"x", nil, 0o600), os.Rename(path+"x", path))
+		}, false, "1\n"},
+		"truncated":           {func(path string) error { return os.Truncate(path, 0) }, true, ""},
+		"moved and re-linked": {func(path string) error { return errors.Join(os.Rename(path, path+".1"), os.Link(path+".1", path)) }, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "lines")
+			left := ""
+			o := shared
+			o.Leave = func(old *os.File) {
+				b := make([]byte, 100)
+				n, _ := old.ReadAt(b, 0)
+				left += string(b[:n])
+			}
+			f := open(t, path, o)
+			write(t, f, "1\n")
+			must.Do(t, row.change(path))
+			if row.reopen {
+				must.Do(t, f.Reopen())
+			}
+			write(t, f, "2\n")
+			if left != row.want {
+				t.Errorf("left a file with %q, want %q", left, row.want)
+			}
+		})
+	}
 }

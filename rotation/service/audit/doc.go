@@ -18,6 +18,11 @@
 // schedule are not recorded. Automatic rotations have no caller: the events of type
 // card.cvv.changed.v1 report them.
 //
+// # Files
+//
+// A [File] gives each record a sequence number and a hash that covers the previous one.
+// A [Verifier] finds what was changed afterwards.
+//
 // # Secrets
 //
 // A record never contains a CVV, a PAN, a token or an idempotency key.

@@ -25,6 +25,8 @@ const (
 	OperationMigrate      Operation = "migrate"       // update the database schema
 	OperationReseal       Operation = "reseal"        // re-encrypt stored secrets
 	OperationReplayEvents Operation = "replay_events" // requeue events
+
+	OperationContinueLog Operation = "continue_log" // the audit file is a new one: see File
 )
 
 // Record is one record of the audit log. Write leaves out fields with their zero
@@ -69,6 +71,8 @@ type Record struct {
 	// Suppressed is how many refused authentications, from any address, were not
 	// recorded since the previous record of one.
 	Suppressed int
+	// Previous is the last record of the file that the audit file continues.
+	Previous Position
 }
 
 // Write passes the record to the handler of the log, at any level, and returns the
@@ -108,5 +112,7 @@ func (r Record) Write(ctx context.Context, log *slog.Logger, now time.Time) erro
 	text("request_id", r.RequestID)
 	text("client_request_id", panmask.Mask(r.ClientRequestID))
 	add(r.Suppressed > 0, slog.Int("suppressed", r.Suppressed))
+	add(r.Previous.Seq > 0, slog.Int64("previous_seq", r.Previous.Seq))
+	text("previous_hash", r.Previous.Hash)
 	return log.Handler().Handle(ctx, record)
 }

@@ -10,16 +10,15 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"cvvrotation/cmd/command"
-	"cvvrotation/rotation/internal/appendfile"
 	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
-// auditLog writes audit records: as lines of JSON to a file, or to standard error
-// among the logs.
+// auditLog writes audit records: as chained lines of JSON to a file, or to standard
+// error among the logs.
 type auditLog struct {
 	*slog.Logger
-	file *appendfile.File // nil: standard error
+	file *audit.File // nil: standard error
 }
 
 // openAudit opens the audit log that the configuration names. Only the daemon
@@ -29,11 +28,14 @@ func (c *cli) openAudit(cfg *config.Config, create bool) (*auditLog, error) {
 	if cfg.Log.AuditFile == "" {
 		return &auditLog{Logger: c.logger(cfg)}, nil
 	}
-	f, err := appendfile.Open(cfg.Log.AuditFile, appendfile.Options{Create: create})
+	f, err := audit.OpenFile(cfg.Log.AuditFile, audit.FileOptions{Create: create})
 	if err != nil {
 		err = fmt.Errorf("audit log: %w", err)
 		if !create && errors.Is(err, os.ErrNotExist) {
 			err = command.Hint(err, "run cvvd serve or cvvd migrate to create it")
+		}
+		if errors.Is(err, os.ErrPermission) {
+			err = command.Hint(err, "cvvd must read the file, too: each record has the hash of the previous one")
 		}
 		return nil, err
 	}
@@ -57,7 +59,25 @@ func (a *auditLog) reopen(logger *slog.Logger) {
 		logger.Error("reopening the audit log failed; still writing to the old file", "error", err)
 		return
 	}
-	logger.Info("audit log reopened")
+	a.report(logger, "audit log reopened")
+}
+
+// report logs where the chain ends. A copy of the log on another machine then shows
+// whether the file was rewritten.
+func (a *auditLog) report(logger *slog.Logger, message string) {
+	if a.file == nil {
+		logger.Info("audit records have no hash chain: they are in this log")
+		return
+	}
+	p, chained, err := a.file.Position()
+	switch {
+	case err != nil:
+		logger.Error("reading the end of the audit log failed", "error", err)
+	case !chained:
+		logger.Info("audit records have no hash chain: log.audit_file is a pipe or a device")
+	default:
+		logger.Info(message, "seq", p.Seq, "hash", p.Hash)
+	}
 }
 
 // audited runs do, which changes something for an operator and completes the

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -73,7 +75,7 @@ func TestAuditLog_DaemonAndOperatorsShareOneFile(t *testing.T) {
 	if status, _ := p.send("GET", p.pci+"/v1/cards/a/cvv", auth, ""); status != 200 {
 		t.Error(status)
 	}
-	if records := readAudit(t, file); len(records) != 1 || records[0]["operation"] != "reveal" {
+	if records := readAudit(t, file); len(records) != 2 || records[0]["previous_seq"] != float64(1+calls+commands) || records[1]["operation"] != "reveal" {
 		t.Errorf("after SIGHUP: %v", records)
 	}
 
@@ -85,11 +87,14 @@ func TestAuditLog_DaemonAndOperatorsShareOneFile(t *testing.T) {
 	if status, _ := p.send("GET", p.pci+"/v1/cards/a/cvv", auth, ""); status != 200 {
 		t.Error(status)
 	}
-	if records := readAudit(t, file+".2"); len(records) != 2 {
+	if records := readAudit(t, file+".2"); len(records) != 3 {
 		t.Errorf("%d records in the old file", len(records))
 	}
 	if info, err := os.Stat(file + ".1"); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if out := operator(t, nil, "audit", "verify", file+".1", file+".2"); !strings.HasSuffix(out, "\nno problem\n") {
+		t.Error(out)
 	}
 	if log := p.log.String(); strings.Contains(log, "msg\":\"audit\"") {
 		t.Error("records are in the log as well")
@@ -121,4 +126,81 @@ func TestAuditLog_FullDiskRevealsNothing(t *testing.T) {
 	if !strings.Contains(operator(t, env, "card", "show", "a"), "version 3") {
 		t.Error("it was not done")
 	}
+}
+
+// TestAuditLog_ChainSurvivesKillAndRestart kills the daemon while it records, and leaves
+// half a record at the end.
+func TestAuditLog_ChainSurvivesKillAndRestart(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "audit.jsonl")
+	env := settings(t, "CVVD_LOG_AUDIT_FILE="+file, "CVVD_LIMITS_CARD_PER_SECOND=0")
+	auth := token(t, "cards:register cvv:reveal")
+	for range 3 {
+		p := start(t, env, "serve").serving()
+		p.send("PUT", p.pci+"/v1/cards/a", auth, "")
+		var busy sync.WaitGroup
+		for range 4 {
+			busy.Go(func() {
+				for err := error(nil); err == nil; {
+					_, _, err = p.try("GET", p.pci+"/v1/cards/a/cvv", auth, "")
+				}
+			})
+		}
+		until(t, "it records", func() bool { return strings.Count(p.log.String(), "/cvv") > 20 })
+		p.cmd.Process.Kill()
+		<-p.done
+		busy.Wait()
+		f := must.Get(os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0))(t)
+		must.Get(f.WriteString(`{"time":"2026-11-22T15:0`))(t)
+		must.Do(t, f.Close())
+	}
+	operator(t, env, "migrate")
+	out := operator(t, nil, "audit", "verify", file)
+	if !strings.Contains(out, "3 incomplete lines, first line ") || !strings.HasSuffix(out, "\nno problem\n") {
+		t.Error(out)
+	}
+}
+
+// TestAuditLog_DocumentedScriptChecksTheChain runs the script of the manual.
+func TestAuditLog_DocumentedScriptChecksTheChain(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("python3 is not installed")
+	}
+	manual := string(must.Get(os.ReadFile("../../../../docs/operating.md"))(t))
+	_, script, _ := strings.Cut(manual, "```python\n")
+	script, _, _ = strings.Cut(script, "```")
+	file := filepath.Join(t.TempDir(), "audit.jsonl")
+	env := settings(t, "CVVD_LOG_AUDIT_FILE="+file)
+	for range 3 {
+		operator(t, env, "migrate")
+	}
+	text := string(must.Get(os.ReadFile(file))(t))
+	for name, row := range map[string]struct{ text, want string }{
+		"unchanged": {text, "3 "},
+		"altered":   {strings.Replace(text, "migrate", "reseal", 1), "line 1: broken\n"},
+		"removed":   {text[strings.Index(text, "\n")+1:], "line 1: broken\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			must.Do(t, os.WriteFile(file, []byte(row.text), 0o600))
+			out, err := exec.Command("python3", "-c", script, file).CombinedOutput()
+			if !strings.HasPrefix(string(out), row.want) || (err == nil) != (name == "unchanged") {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+}
+
+func TestAuditLog_TrustedProxyNamesTheCaller(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "audit.jsonl")
+	p := start(t, settings(t, "CVVD_LOG_AUDIT_FILE="+file, "CVVD_LISTEN_TRUSTED_PROXIES=127.0.0.1, 10.0.0.0/24"), "serve").serving()
+	r := must.Get(http.NewRequest("GET", p.pci+"/v1/cards/a/cvv", nil))(t)
+	r.Header["X-Forwarded-For"] = []string{"198.51.100.1, 203.0.113.9", "10.0.0.7"}
+	must.Do(t, must.Get(p.client.Do(r))(t).Body.Close())
+	records := readAudit(t, file)
+	if len(records) != 1 || records[0]["from"] != "203.0.113.9" || records[0]["proxy"] != "127.0.0.1" || records[0]["outcome"] != "unauthenticated" {
+		t.Error(records)
+	}
+	p.wait(p.log, `"from":"203.0.113.9".*"proxy":"127.0.0.1"`)
 }

@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 func (c *cli) root() *cobra.Command {
 	root := c.Root(c.serveCommand(), c.migrateCommand(), c.cardCommand(), c.eventsCommand(), c.resealCommand(),
-		c.configCommand(), c.versionCommand())
+		c.auditCommand(), c.configCommand(), c.versionCommand())
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context(), &serveOptions{dev: true}) }
 	return root
 }

@@ -47,6 +47,7 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 		return nil, err
 	}
 	d.closing(d.audit.Close)
+	d.audit.report(logger, "audit log opened")
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	telemetryOptions := telemetry.Options{Registerer: registry}

@@ -144,7 +144,7 @@ type Events struct {
 type Log struct {
 	Level     string `toml:"level" doc:"Minimum level: debug, info, warn or error."`
 	Format    string `toml:"format" doc:"json or text."`
-	AuditFile string `toml:"audit_file" doc:"File that the daemon and operators' commands append audit records to, as JSON lines. Reopened on SIGHUP. Empty: standard error, among the logs; the record of a command then appears on the operator's terminal only."`
+	AuditFile string `toml:"audit_file" doc:"File that the daemon and operators' commands append audit records to, as JSON lines with a hash chain. They must be able to read it. Reopened on SIGHUP. Empty: standard error, among the logs, without a chain; the record of a command then appears on the operator's terminal only."`
 }
 
 // Tracing is the section [tracing].
