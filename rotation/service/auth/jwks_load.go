@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"cvvrotation/rotation/service/internal/filemode"
 	"cvvrotation/rotation/service/internal/loopback"
 )
 
@@ -53,7 +54,11 @@ func clientOf(o Options) *http.Client {
 	return &client
 }
 
+// readFile reads a key set from a file that not everybody may change.
 func readFile(path string) ([]byte, error) {
+	if err := filemode.Trusted(path); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -241,3 +241,25 @@ func TestRefresh_ReadsReplacedFile(t *testing.T) {
 	c.RefreshWait = time.Millisecond
 	accepts(t, start(t, c), before.Sign(t, claims()), auth.ErrKey)
 }
+
+// TestRefresh_RefusesFileThatOthersMayWrite: whoever can write it could forge tokens.
+func TestRefresh_RefusesFileThatOthersMayWrite(t *testing.T) {
+	before, after := jwttest.New(t, "a", "EdDSA"), jwttest.New(t, "b", "EdDSA")
+	path := filepath.Join(t.TempDir(), "jwks.json")
+	must.Do(t, os.WriteFile(path, jwttest.JWKS(before.JWK()), 0o600))
+	var log logtest.Buffer
+	c := configFor(path)
+	c.RefreshWait, c.Logger = time.Millisecond, log.Text()
+	v := start(t, c)
+	must.Do(t, os.Chmod(path, 0o666))
+	must.Do(t, os.WriteFile(path, jwttest.JWKS(after.JWK()), 0o600)) // keeps the mode
+	v.Reload()
+	until(t, "logged", func() bool { return strings.Contains(log.String(), "run chmod o-w "+path) })
+	accepts(t, v, before.Sign(t, claims()), nil)
+	accepts(t, v, after.Sign(t, claims()), auth.ErrKey)
+	if err := auth.CheckKeySet(path); err == nil {
+		t.Error("CheckKeySet accepts it")
+	}
+	must.Do(t, os.Chmod(path, 0o644))
+	until(t, "reloaded", func() bool { _, err := v.Authenticate(t.Context(), after.Sign(t, claims())); return err == nil })
+}

@@ -84,7 +84,8 @@ type Verifier struct {
 }
 
 // New returns a verifier with the issuer's key set from jwks: an https URL (http on
-// loopback only) or the path of a file. It is ready when Run has loaded the key set.
+// loopback only) or the path of a file, which not every user of the machine may change.
+// It is ready when Run has loaded the key set.
 // The error matches ErrConfig.
 func New(i Issuer, jwks string, o Options) (*Verifier, error) {
 	load, err := loader(jwks, o)

@@ -92,6 +92,30 @@ func undecided(c *pgconn.Config) bool {
 	return encrypted && plain
 }
 
+// Weakness returns a sentence about a connection to another machine that an attacker on
+// the network could read or redirect: one without TLS (sslmode=disable), or one that
+// does not verify the server's certificate (sslmode=require). It returns "" if there is
+// none, or if CheckURL returns an error.
+func Weakness(url string) string {
+	config, err := parse(url, nil)
+	if err != nil {
+		return ""
+	}
+	c := &config.ConnConfig.Config
+	weakness := ""
+	for _, way := range append([]*pgconn.FallbackConfig{{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig}}, c.Fallbacks...) {
+		network, _ := pgconn.NetworkAddress(way.Host, way.Port)
+		switch t := way.TLSConfig; {
+		case network == "unix" || loopback.IsHost(way.Host):
+		case t == nil:
+			return "the connection is not encrypted (sslmode=disable): use sslmode=verify-full"
+		case t.InsecureSkipVerify && t.VerifyPeerCertificate == nil && t.VerifyConnection == nil:
+			weakness = "the server's certificate is not verified (sslmode=require), so another server can take its place: use sslmode=verify-full"
+		}
+	}
+	return weakness
+}
+
 // reason returns the text of a parser's error without the URL at its beginning, and
 // without any part that may be secret.
 func reason(u *url.URL, err error) string {

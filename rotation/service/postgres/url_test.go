@@ -178,3 +178,34 @@ func TestCheckURL_RefusesWeakSynchronousCommit(t *testing.T) {
 		})
 	}
 }
+
+func TestWeakness_OfConnectionsToOtherMachines(t *testing.T) {
+	for _, name := range []string{"PGHOST", "PGSSLMODE", "PGSERVICE", "PGSSLROOTCERT"} {
+		t.Setenv(name, "")
+	}
+	for url, want := range map[string]string{
+		"db.example/d?sslmode=require":                           "sslmode=require",
+		"db.example/d?ssl=true":                                  "sslmode=require",
+		"db.example/d?sslnegotiation=direct":                     "sslmode=require",
+		"db.example/d?sslmode=disable":                           "sslmode=disable",
+		"db.example/d?sslmode=verify-full":                       "",
+		"db.example/d?sslmode=verify-ca":                         "",
+		"db.example/d":                                           "", // refused
+		"127.0.0.1,db.example/d?sslmode=require":                 "sslmode=require",
+		"127.0.0.1/d?sslmode=require":                            "",
+		"[::1]/d?sslmode=disable":                                "",
+		"/d?host=/run/postgresql":                                "",
+		"/d?host=/run/postgresql,db.example&sslmode=verify-full": "",
+		"/d?host=/run/postgresql,db.example&sslmode=require":     "sslmode=require",
+	} {
+		t.Run(url, func(t *testing.T) {
+			if got := Weakness("postgres://u:hunter2@" + url); (got == "") != (want == "") || !strings.Contains(got, want) || strings.Contains(got, "hunter2") {
+				t.Errorf("%q, want %q", got, want)
+			}
+		})
+	}
+	t.Setenv("PGSSLMODE", "require")
+	if Weakness("postgres://db.example/d") == "" {
+		t.Error("not found in the environment")
+	}
+}

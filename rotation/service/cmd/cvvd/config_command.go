@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"cvvrotation/cmd/command"
@@ -20,6 +22,9 @@ func (c *cli) configCommand() *cobra.Command {
 			cfg, err := c.load(cmd.Context(), &f, config.All)
 			if err != nil {
 				return err
+			}
+			for _, w := range cfg.Warnings() {
+				fmt.Fprintf(c.Stderr, "warning: %v\n", w)
 			}
 			return cfg.Write(c.Stdout)
 		},

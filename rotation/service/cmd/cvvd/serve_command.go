@@ -36,6 +36,9 @@ func (c *cli) serve(ctx context.Context, o *serveOptions) error {
 		return err
 	}
 	logger := c.logger(cfg)
+	for _, w := range cfg.Warnings() {
+		logger.Warn("a setting weakens security; continuing", "setting", w.Field, "reason", w.Detail)
+	}
 
 	// The first signal ends running, the second one aborts the graceful shutdown.
 	running, stop := context.WithCancelCause(ctx)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cvvrotation/rotation"
+	"cvvrotation/rotation/service/internal/filemode"
 	"cvvrotation/rotation/service/internal/loopback"
 	"cvvrotation/rotation/service/jetstream"
 	"cvvrotation/rotation/service/postgres"
@@ -61,14 +62,12 @@ func (c *Config) Check(ctx context.Context, sections ...string) error {
 			p.add(err)
 			p.oneOf("log.format", c.Log.Format, "json", "text")
 			p.need("log.audit_file", c.Log.AuditFile != "-", "must be a file, or empty for standard error")
-			if c.Log.AuditFile != "" {
-				_, err := os.Stat(filepath.Dir(c.Log.AuditFile))
-				p.wrong("log.audit_file", err)
-			}
+			p.wrong("log.audit_file", c.checkAuditFile())
 		case "tracing":
 			if c.Tracing.Endpoint != "" {
 				p.isURL("tracing.endpoint", c.Tracing.Endpoint, "http", "https")
 				p.isPublic("tracing.endpoint", c.Tracing.Endpoint)
+				p.need("tracing.endpoint", c.Tracing.Plaintext || !isPlaintext(c.Tracing.Endpoint, "http"), "is not encrypted outside loopback: use https, or set tracing.plaintext = true")
 			}
 			p.need("tracing.sampling_ratio", c.Tracing.SamplingRatio > 0 && c.Tracing.SamplingRatio <= 1, "must be in (0, 1]")
 		}
@@ -112,6 +111,51 @@ func (p *problems) isSafeURL(field, value string) {
 	p.need(field, err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && loopback.IsHost(u.Hostname())), "must be an https URL (http on loopback only)")
 }
 
+// isPlaintext reports whether the URL has one of the schemes, which do not encrypt, and
+// leads to another machine.
+func isPlaintext(value string, schemes ...string) bool {
+	u, err := url.Parse(value)
+	return err == nil && slices.Contains(schemes, u.Scheme) && u.Host != "" && !loopback.IsHost(u.Hostname())
+}
+
+// natsEncrypted reports whether all connections to other machines use TLS. One TLS URL
+// or a TLS file makes the client require it of all servers.
+func (c *Config) natsEncrypted(urls string) bool {
+	secured := c.Events.TLSCAFile != "" || c.Events.TLSCertFile != ""
+	plain := false
+	for one := range strings.SplitSeq(urls, ",") {
+		one = strings.TrimSpace(one)
+		plain = plain || isPlaintext(one, "nats", "ws")
+		secured = secured || strings.HasPrefix(one, "tls://") || strings.HasPrefix(one, "wss://")
+	}
+	return secured || !plain
+}
+
+// checkAuditFile returns an error if all users of the machine may write the audit log,
+// or put a file of theirs in its place. The file need not exist yet.
+func (c *Config) checkAuditFile() error {
+	if c.Log.AuditFile == "" {
+		return nil
+	}
+	if err := filemode.NotWritable(filepath.Dir(c.Log.AuditFile)); err != nil {
+		return err
+	}
+	if err := filemode.Trusted(c.Log.AuditFile); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Warnings returns what is accepted, but weakens the security of the service.
+func (c *Config) Warnings() (all []*FieldError) {
+	if text, err := c.PostgresURL(); c.Store.Kind == "postgres" && err == nil {
+		if weakness := postgres.Weakness(text); weakness != "" {
+			all = append(all, &FieldError{"store.url", weakness})
+		}
+	}
+	return all
+}
+
 // isPublic requires that a URL which listings show contains no secret.
 func (p *problems) isPublic(field, value string) {
 	if u, err := url.Parse(value); err == nil && u.Host != "" { // an invalid URL is reported elsewhere
@@ -143,7 +187,7 @@ func (c *Config) checkStore(p *problems) {
 			p.add(&FieldError{"store.path", dir + " is not a directory"})
 		}
 		if _, err := os.Stat(c.Store.Path); err == nil {
-			p.wrong("store.path", private(c.Store.Path))
+			p.wrong("store.path", filemode.Private(c.Store.Path))
 		}
 	case "postgres":
 		text, err := c.PostgresURL()
@@ -176,7 +220,8 @@ func (c *Config) checkEngine(p *problems) {
 func (c *Config) checkListen(p *problems) {
 	l := &c.Listen
 	local := p.address("listen.pci", l.PCI)
-	p.address("listen.ops", l.Ops)
+	opsLocal := p.address("listen.ops", l.Ops)
+	p.need("listen.ops", opsLocal || l.OpsPlaintext, "is outside loopback, but has neither TLS nor authentication: use a loopback address, or set listen.ops_plaintext = true if only its readers can reach it")
 	_, port, _ := net.SplitHostPort(l.PCI)
 	p.need("listen.ops", l.Ops != l.PCI || port == "0", "must differ from listen.pci")
 	switch {
@@ -237,11 +282,12 @@ func (c *Config) checkEvents(p *problems) {
 			for one := range strings.SplitSeq(text, ",") {
 				p.isURL("events.nats_url", one, "nats", "tls", "ws", "wss")
 			}
+			p.need("events.nats_url", e.NATSPlaintext || c.natsEncrypted(text), "is not encrypted outside loopback: use tls://, or set events.nats_plaintext = true")
 		}
 		p.need("events.nats_stream", e.NATSStream != "", "is required")
 		p.need("events.nats_prefix", e.NATSPrefix != "", "is required")
 		if e.NATSCredentials != "" {
-			err := private(e.NATSCredentials)
+			err := filemode.Private(e.NATSCredentials)
 			if err == nil {
 				err = jetstream.CheckCredentials(e.NATSCredentials)
 			}

@@ -31,7 +31,7 @@ func good(t *testing.T) (c Config, dir string) {
 	return c, dir
 }
 
-func jetstreamTo(c *Config) { c.Events.Sink, c.Events.NATSURL = "jetstream", NewSecret("nats://h") }
+func jetstreamTo(c *Config) { c.Events.Sink, c.Events.NATSURL = "jetstream", NewSecret("tls://h") }
 
 func TestCheck_AcceptsGoodConfiguration(t *testing.T) {
 	c, _ := good(t)
@@ -102,7 +102,7 @@ func TestCheck_MistakeIsOneErrorThatNamesItsField(t *testing.T) {
 		"auth.tls_ca_file ":     func(c *Config, _ string) { c.Auth.TLSCAFile = c.Keys.SealingFile },
 		"auth.tls_ca_file  ": func(c *Config, d string) {
 			c.Auth.TLSCAFile, c.Auth.JWKSURL, c.Auth.JWKSFile = authority(d), "", d+"/jwks.json"
-			os.WriteFile(c.Auth.JWKSFile, []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`), 0o600)
+			os.WriteFile(c.Auth.JWKSFile, []byte(`{"keys":[`+ed25519Key+`]}`), 0o600)
 		},
 		"listen.client_ca_file ": func(c *Config, d string) {
 			c.Listen.TLSCertFile, c.Listen.TLSKeyFile = authority(d), d+"/ca.key"
@@ -139,7 +139,7 @@ func TestCheck_MistakeIsOneErrorThatNamesItsField(t *testing.T) {
 		"events.nats_url_file":       func(c *Config, _ string) { c.Events.Sink = "jetstream" },
 		"events.nats_url":            func(c *Config, _ string) { c.Events.Sink, c.Events.NATSURL = "jetstream", NewSecret("http://h") },
 		"events.nats_prefix": func(c *Config, _ string) {
-			c.Events.Sink, c.Events.NATSURL, c.Events.NATSPrefix = "jetstream", NewSecret("nats://h,nats://i"), ""
+			c.Events.Sink, c.Events.NATSURL, c.Events.NATSPrefix = "jetstream", NewSecret("nats://h,tls://i"), ""
 		},
 		"events.nats_credentials":  func(c *Config, d string) { jetstreamTo(c); c.Events.NATSCredentials = d + "/none" },
 		"events.nats_credentials ": func(c *Config, _ string) { jetstreamTo(c); c.Events.NATSCredentials = c.Keys.SealingFile },
@@ -176,13 +176,48 @@ func TestCheck_MistakeIsOneErrorThatNamesItsField(t *testing.T) {
 		"events.webhook_url ": func(c *Config, _ string) {
 			c.Events.Sink, c.Events.WebhookURL, c.Events.WebhookSecret = "webhook", NewSecret("http://h.example"), NewSecret(whsec)
 		},
-		"events.max_attempts":    func(c *Config, _ string) { c.Events.MaxAttempts = 0 },
-		"events.max_backoff":     func(c *Config, _ string) { c.Events.MaxBackoff.d = 0 },
-		"log.level":              func(c *Config, _ string) { c.Log.Level = "loud" },
-		"log.audit_file ":        func(c *Config, d string) { c.Log.AuditFile = "-" },
-		"log.audit_file":         func(c *Config, d string) { c.Log.AuditFile = d + "/none/x" },
-		"log.format":             func(c *Config, _ string) { c.Log.Format = "xml" },
-		"tracing.endpoint":       func(c *Config, _ string) { c.Tracing.Endpoint = "localhost:4318" },
+		"events.max_attempts": func(c *Config, _ string) { c.Events.MaxAttempts = 0 },
+		"events.max_backoff":  func(c *Config, _ string) { c.Events.MaxBackoff.d = 0 },
+		"log.level":           func(c *Config, _ string) { c.Log.Level = "loud" },
+		"log.audit_file ":     func(c *Config, d string) { c.Log.AuditFile = "-" },
+		"log.audit_file":      func(c *Config, d string) { c.Log.AuditFile = d + "/none/x" },
+		"log.format":          func(c *Config, _ string) { c.Log.Format = "xml" },
+		"tracing.endpoint":    func(c *Config, _ string) { c.Tracing.Endpoint = "localhost:4318" },
+		"tracing.endpoint  ":  func(c *Config, _ string) { c.Tracing.Endpoint = "http://collector.example:4318/v1/traces" },
+		"listen.ops  ":        func(c *Config, _ string) { c.Listen.Ops = "0.0.0.0:9090" },
+		"listen.ops   ":       func(c *Config, _ string) { c.Listen.Ops = ":9090" },
+		"listen.ops    ":      func(c *Config, _ string) { c.Listen.Ops = "ops.example:9090" },
+		"events.nats_url ":    func(c *Config, _ string) { jetstreamTo(c); c.Events.NATSURL = NewSecret("nats://h:4222") },
+		"events.nats_url  ":   func(c *Config, _ string) { jetstreamTo(c); c.Events.NATSURL = NewSecret("nats://localhost,ws://h") },
+		"events.nats_url   ": func(c *Config, _ string) {
+			jetstreamTo(c)
+			c.Events.NATSURL = NewSecret("nats://user:pw@h,nats://127.0.0.1")
+		},
+		"auth.jwks_url     ": func(c *Config, _ string) { c.Auth.JWKSURL = "http://10.0.0.1/jwks.json" },
+		"auth.jwks_file  ": func(c *Config, d string) {
+			c.Auth.JWKSURL, c.Auth.JWKSFile = "", writable(authority(d), d+"/jwks.json", `{"keys":[`+ed25519Key+`]}`)
+		},
+		"listen.client_ca_file  ": func(c *Config, d string) {
+			c.Listen.TLSCertFile, c.Listen.TLSKeyFile = authority(d), d+"/ca.key"
+			c.Listen.ClientCAFile = writable(d+"/ca.pem", d+"/clients.pem", "")
+		},
+		"auth.tls_ca_file   ":  func(c *Config, d string) { c.Auth.TLSCAFile = writable(authority(d), d+"/w.pem", "") },
+		"events.tls_ca_file  ": func(c *Config, d string) { jetstreamTo(c); c.Events.TLSCAFile = writable(authority(d), d+"/w.pem", "") },
+		"log.audit_file  ":     func(c *Config, d string) { c.Log.AuditFile = writable(authority(d), d+"/audit", "") },
+		"log.audit_file   ": func(c *Config, d string) {
+			os.Mkdir(d+"/shared", 0o700)
+			os.Chmod(d+"/shared", 0o777)
+			c.Log.AuditFile = d + "/shared/audit"
+		},
+		"log.audit_file    ": func(c *Config, d string) {
+			os.Mkdir(d+"/shared", 0o700)
+			os.Chmod(d+"/shared", 0o777|os.ModeSticky) // somebody else could create the file
+			c.Log.AuditFile = d + "/shared/audit"
+		},
+		"log.audit_file     ": func(c *Config, d string) {
+			c.Log.AuditFile = d + "/link"
+			os.Symlink(writable(authority(d), d+"/audit", ""), c.Log.AuditFile)
+		},
 		"tracing.sampling_ratio": func(c *Config, _ string) { c.Tracing.SamplingRatio = 0 },
 	} {
 		t.Run(field, func(t *testing.T) {
@@ -234,6 +269,85 @@ func TestSinkTLS_ReloadsClientCertificateForEachConnection(t *testing.T) {
 	if _, err := c.SinkTLS(); !errors.As(err, &named) || named.Field != "events.tls_key_file" {
 		t.Error("a key that everybody can read:", err)
 	}
+}
+
+const ed25519Key = `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`
+
+// TestCheck_AcceptsWhatASettingAllows: the settings that say so.
+func TestCheck_AcceptsWhatASettingAllows(t *testing.T) {
+	for name, change := range map[string]func(c *Config, dir string){
+		"ops":             func(c *Config, _ string) { c.Listen.Ops, c.Listen.OpsPlaintext = ":9090", true },
+		"ops on loopback": func(c *Config, _ string) { c.Listen.Ops = "[::1]:9090" },
+		"NATS": func(c *Config, _ string) {
+			jetstreamTo(c)
+			c.Events.NATSURL, c.Events.NATSPlaintext = NewSecret("nats://h"), true
+		},
+		"NATS on loopback": func(c *Config, _ string) {
+			jetstreamTo(c)
+			c.Events.NATSURL = NewSecret("nats://127.0.0.1:4222,nats://[::1]")
+		},
+		"NATS, one TLS URL": func(c *Config, _ string) { jetstreamTo(c); c.Events.NATSURL = NewSecret("nats://h,tls://i") },
+		"NATS, TLS files": func(c *Config, d string) {
+			jetstreamTo(c)
+			c.Events.NATSURL, c.Events.TLSCAFile = NewSecret("nats://h"), authority(d)
+		},
+		"tracing":             func(c *Config, _ string) { c.Tracing.Endpoint, c.Tracing.Plaintext = "http://h/v1/traces", true },
+		"tracing on loopback": func(c *Config, _ string) { c.Tracing.Endpoint = "http://localhost:4318/v1/traces" },
+		"tracing with TLS":    func(c *Config, _ string) { c.Tracing.Endpoint = "https://h/v1/traces" },
+		"a new audit file":    func(c *Config, d string) { c.Log.AuditFile = d + "/audit" },
+		"no audit file":       func(c *Config, _ string) { c.Log.AuditFile = "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, dir := good(t)
+			change(&c, dir)
+			must.Do(t, c.Check(t.Context(), All...))
+		})
+	}
+}
+
+func TestLoad_RefusesFileThatOthersMayWrite(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "cvvd.toml")
+	must.Do(t, os.WriteFile(name, nil, 0o600))
+	for mode, ok := range map[os.FileMode]bool{0o600: true, 0o644: true, 0o664: true, 0o666: false, 0o602: false} {
+		must.Do(t, os.Chmod(name, mode))
+		if _, err := Load(name, nil); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "run chmod o-w "+name) {
+			t.Errorf("%v: %v", mode, err)
+		}
+	}
+}
+
+func TestWarnings_ReportUnverifiedDatabase(t *testing.T) {
+	for url, want := range map[string]string{
+		"postgres://db.example/d?sslmode=require":     "sslmode=require",
+		"postgres://db.example/d?sslmode=disable":     "sslmode=disable",
+		"postgres://db.example/d?sslmode=verify-full": "",
+		"postgres://db.example/d":                     "", // an error
+		"postgres://127.0.0.1/d?sslmode=require":      "",
+	} {
+		t.Run(url, func(t *testing.T) {
+			c, _ := good(t)
+			if len(c.Warnings()) > 0 {
+				t.Error("a warning about SQLite")
+			}
+			c.Store.Kind, c.Store.URL = "postgres", NewSecret(url)
+			got := c.Warnings()
+			if (len(got) == 1) != (want != "") || len(got) == 1 && (got[0].Field != "store.url" || !strings.Contains(got[0].Detail, want)) {
+				t.Errorf("%v, want %q", got, want)
+			}
+		})
+	}
+}
+
+// writable copies a file to one that all users may write, with the text unless that is
+// "", and returns its name.
+func writable(from, to, text string) string {
+	b, _ := os.ReadFile(from)
+	if text != "" {
+		b = []byte(text)
+	}
+	os.WriteFile(to, b, 0o600)
+	os.Chmod(to, 0o646)
+	return to
 }
 
 // authority writes the certificate ca.pem of an authority and its key ca.key, and

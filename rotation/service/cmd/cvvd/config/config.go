@@ -80,7 +80,8 @@ type Engine struct {
 // Listen is the section [listen].
 type Listen struct {
 	PCI            string   `toml:"pci" doc:"Address of the PCI side, host:port. Outside loopback TLS is required, unless plaintext is true."`
-	Ops            string   `toml:"ops" doc:"Address of the operations side, host:port. It has neither TLS nor authentication: do not expose it."`
+	Ops            string   `toml:"ops" doc:"Address of the operations side, host:port. It has neither TLS nor authentication: outside loopback ops_plaintext must be true."`
+	OpsPlaintext   bool     `toml:"ops_plaintext" doc:"Serve the operations side outside loopback. Only for a network that its readers alone can reach."`
 	TLSCertFile    string   `toml:"tls_cert_file" doc:"PEM file with the certificate chain of the PCI side. Reloaded on SIGHUP. Empty: no TLS."`
 	TLSKeyFile     string   `toml:"tls_key_file" doc:"PEM file with its private key. Reloaded on SIGHUP."`
 	ClientCAFile   string   `toml:"client_ca_file" doc:"PEM file with certificate authorities: callers must present a certificate that one of them issued. Reloaded on SIGHUP: connections with certificates of withdrawn authorities are refused from then on. Empty: no client certificates."`
@@ -130,7 +131,8 @@ type Events struct {
 	TLSCAFile         string   `toml:"tls_ca_file" doc:"webhook, jetstream: PEM file with the certificate authorities that the receiver's certificate is verified against. Empty: those of the system."`
 	TLSCertFile       string   `toml:"tls_cert_file" doc:"webhook, jetstream: PEM file with a client certificate chain. Reloaded, like its key, for each connection. Empty: no client certificate."`
 	TLSKeyFile        string   `toml:"tls_key_file" doc:"webhook, jetstream: PEM file with its private key."`
-	NATSURL           Secret   `toml:"nats_url" doc:"jetstream: server URL, such as nats://host:4222; several are separated by commas. tls:// requires TLS, and so does nats:// if one of the TLS files above is set. A URL with a password must be in CVVD_EVENTS_NATS_URL or nats_url_file."`
+	NATSURL           Secret   `toml:"nats_url" doc:"jetstream: server URL, such as nats://host:4222; several are separated by commas. tls:// requires TLS, and so does nats:// if one of the TLS files above is set; without TLS, servers outside loopback need nats_plaintext. A URL with a password must be in CVVD_EVENTS_NATS_URL or nats_url_file."`
+	NATSPlaintext     bool     `toml:"nats_plaintext" doc:"jetstream: connect to servers outside loopback without TLS. An attacker on the network can then read and change events."`
 	NATSURLFile       string   `toml:"nats_url_file" doc:"jetstream: file that contains the URL, instead of nats_url."`
 	NATSCredentials   string   `toml:"nats_credentials" doc:"jetstream: credentials file (JWT and seed). Reloaded for each connection. Empty: none."`
 	NATSStream        string   `toml:"nats_stream" doc:"jetstream: name of the stream."`
@@ -149,7 +151,8 @@ type Log struct {
 
 // Tracing is the section [tracing].
 type Tracing struct {
-	Endpoint      string  `toml:"endpoint" doc:"URL of an OTLP/HTTP receiver, such as http://localhost:4318/v1/traces. Empty: no traces."`
+	Endpoint      string  `toml:"endpoint" doc:"URL of an OTLP/HTTP receiver, such as http://localhost:4318/v1/traces. http outside loopback needs plaintext. Empty: no traces."`
+	Plaintext     bool    `toml:"plaintext" doc:"Send traces outside loopback without TLS."`
 	SamplingRatio float64 `toml:"sampling_ratio" doc:"Sampling ratio of traces started here or by unauthenticated requests, in (0, 1]."`
 }
 

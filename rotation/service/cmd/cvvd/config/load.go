@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"cvvrotation/rotation/service/internal/filemode"
 )
 
 // FieldError reports a setting with an invalid value.
@@ -28,13 +30,17 @@ func (e *FieldError) Error() string { return e.Field + ": " + e.Detail }
 const maxFile = 1 << 20
 
 // Load returns the defaults, overridden by the file, overridden by the environment (in
-// the form of os.Environ). An empty name means no file. The error names the file and
+// the form of os.Environ). An empty name means no file. A file that all users of the
+// machine may change is an error. The error names the file and
 // line, or the variable. Load does not check values: see [Config.Check].
 func Load(name string, environ []string) (Config, error) {
 	var text []byte
 	if name != "" {
 		var err error
 		if text, err = readFile(name); err != nil {
+			return Config{}, err
+		}
+		if err := filemode.Trusted(name); err != nil {
 			return Config{}, err
 		}
 	}

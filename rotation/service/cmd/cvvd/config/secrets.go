@@ -4,13 +4,12 @@ import (
 	"context"
 	"crypto/fips140"
 	"encoding/hex"
-	"fmt"
-	"os"
 	"strings"
 
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/seal"
+	"cvvrotation/rotation/service/internal/filemode"
 	"cvvrotation/rotation/service/webhook"
 )
 
@@ -32,7 +31,7 @@ func secretBytes(field string, direct Secret, file string) ([]byte, error) {
 	case file == "":
 		return nil, &FieldError{field + "_file", "is required (or the variable CVVD_" + strings.ToUpper(strings.ReplaceAll(field, ".", "_")) + ")"}
 	}
-	if err := private(file); err != nil {
+	if err := filemode.Private(file); err != nil {
 		return nil, &FieldError{field + "_file", err.Error()}
 	}
 	text, err := readFile(file)
@@ -40,21 +39,6 @@ func secretBytes(field string, direct Secret, file string) ([]byte, error) {
 		return nil, &FieldError{field + "_file", err.Error()}
 	}
 	return text, nil
-}
-
-// private returns an error if all users of the machine may read or write the file.
-func private(file string) error {
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", file)
-	}
-	if info.Mode().Perm()&0o007 != 0 {
-		return fmt.Errorf("%s is accessible to all users of this machine (%v): run chmod 600 %s", file, info.Mode().Perm(), file)
-	}
-	return nil
 }
 
 // PostgresURL returns the URL of the database.

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+
+	"cvvrotation/rotation/service/internal/filemode"
 )
 
 // ServerCertificate reads the certificate of the PCI side and its key. It returns nil
@@ -13,7 +15,7 @@ func (c *Config) ServerCertificate() (*tls.Certificate, error) {
 	if l.TLSCertFile == "" {
 		return nil, nil
 	}
-	if err := private(l.TLSKeyFile); err != nil {
+	if err := filemode.Private(l.TLSKeyFile); err != nil {
 		return nil, &FieldError{"listen.tls_key_file", err.Error()}
 	}
 	pair, err := tls.LoadX509KeyPair(l.TLSCertFile, l.TLSKeyFile)
@@ -59,7 +61,7 @@ func (c *Config) SinkTLS() (*tls.Config, error) {
 	}
 	switch {
 	case e.TLSCertFile != "" && e.TLSKeyFile != "":
-		if err := private(e.TLSKeyFile); err != nil {
+		if err := filemode.Private(e.TLSKeyFile); err != nil {
 			return nil, &FieldError{"events.tls_key_file", err.Error()}
 		}
 		if _, err := tls.LoadX509KeyPair(e.TLSCertFile, e.TLSKeyFile); err != nil {
@@ -77,9 +79,13 @@ func (c *Config) SinkTLS() (*tls.Config, error) {
 	return t, nil
 }
 
-// authorities reads the certificates of authorities. Like the standard library, it
+// authorities reads the certificates of authorities, from a file that not everybody may
+// change. Like the standard library, it
 // ignores blocks that are not certificates or cannot be parsed.
 func authorities(field, file string) (all []*x509.Certificate, err error) {
+	if err := filemode.Trusted(file); err != nil {
+		return nil, &FieldError{field, err.Error()}
+	}
 	rest, err := readFile(file)
 	if err != nil {
 		return nil, &FieldError{field, err.Error()}
