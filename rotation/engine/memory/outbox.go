@@ -174,6 +174,16 @@ func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 // Lost implements store.Lease.
 func (l *lease) Lost() <-chan struct{} { return l.lost }
 
+// Held implements store.Lease.
+func (l *lease) Held() bool {
+	select {
+	case <-l.lost:
+		return false
+	default:
+		return true
+	}
+}
+
 // Release implements store.Lease.
 func (l *lease) Release() {
 	l.store.mu.Lock()

@@ -12,6 +12,7 @@ import (
 // and acknowledgements run in others, and report to it through channels.
 type session struct {
 	*Relay
+	lease            store.Lease
 	deliveries       context.Context
 	cancelDeliveries context.CancelFunc
 
@@ -40,7 +41,7 @@ type batch struct {
 // serve delivers until ctx ends or the lease is lost.
 func (r *Relay) serve(ctx context.Context, lease store.Lease) error {
 	s := &session{
-		Relay: r, busy: map[string]bool{}, retries: map[string]*retry{}, breaker: breaker{probed: map[string]bool{}},
+		Relay: r, lease: lease, busy: map[string]bool{}, retries: map[string]*retry{}, breaker: breaker{probed: map[string]bool{}},
 		finished: make(chan batch, r.o.MaxInFlight), acks: acknowledgements{done: make(chan error, 1)}, more: true,
 	}
 	s.deliveries, s.cancelDeliveries = context.WithCancel(context.WithoutCancel(ctx))
@@ -104,6 +105,10 @@ func (s *session) dispatch(ctx context.Context) {
 			continue
 		}
 		if s.more = len(events) == limit; len(events) == 0 {
+			return
+		}
+		if !s.lease.Held() { // this process has stood still; the lease is confirmed or lost soon
+			s.more = true
 			return
 		}
 		for _, e := range events {

@@ -357,6 +357,47 @@ func (f *flapping) AcquireLease(ctx context.Context) (store.Lease, error) {
 	return l, err
 }
 
+// TestLease_DeliversNothingWhileItIsUncertain covers a process that stood still: until
+// the store has confirmed the lease, another relay may hold it.
+func TestLease_DeliversNothingWhileItIsUncertain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &doubtful{Store: newStore()}
+		sink := &script{}
+		r, stop := start(t, o, sink, outbox.Options{})
+		o.unknown.Store(true)
+		write(t, o.Store, "a", 1)
+		r.Wake()
+		time.Sleep(time.Minute)
+		if n := sink.all(); n != 0 {
+			t.Errorf("%d deliveries without a lease", n)
+		}
+		o.unknown.Store(false)
+		time.Sleep(10 * time.Second)
+		if n := sink.all(); n != 1 {
+			t.Errorf("%d deliveries after the lease was confirmed", n)
+		}
+		stop()
+	})
+}
+
+// doubtful is a store whose lease may not be held for certain.
+type doubtful struct {
+	*memory.Store
+	unknown atomic.Bool
+}
+
+func (d *doubtful) AcquireLease(ctx context.Context) (store.Lease, error) {
+	l, err := d.Store.AcquireLease(ctx)
+	return doubtfulLease{l, d}, err
+}
+
+type doubtfulLease struct {
+	store.Lease
+	of *doubtful
+}
+
+func (l doubtfulLease) Held() bool { return l.Lease.Held() && !l.of.unknown.Load() }
+
 func TestNew_RefusesWhatIsMissingOrOutOfRange(t *testing.T) {
 	events, sink := newStore(), &script{}
 	must.Get(outbox.New(events, sink, outbox.Options{}))(t)

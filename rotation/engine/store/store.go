@@ -304,6 +304,10 @@ type Lease interface {
 	// Lost is closed when the lease has ended: the connection broke, or
 	// Release was called.
 	Lost() <-chan struct{}
+	// Held reports whether the lease is held for certain. It is false once Lost
+	// is closed, and as long as a store does not know: after the process or its
+	// connection has stood still. A relay asks before each delivery.
+	Held() bool
 	// Release ends the lease.
 	Release()
 }

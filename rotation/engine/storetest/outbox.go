@@ -366,8 +366,14 @@ var outboxTests = []test{
 			f.Error("the lease is lost")
 		default:
 		}
+		if !first.Held() {
+			f.Error("the lease is not held")
+		}
 		first.Release()
 		f.promptly("Lost after Release", func() { <-first.Lost() })
+		if first.Held() {
+			f.Error("the lease is held after Release")
+		}
 		second, err := f.AcquireLease(f.Context())
 		f.must(err)
 		first.Release() // has no effect on the second lease

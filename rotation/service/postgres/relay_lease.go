@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,11 +12,15 @@ import (
 )
 
 // The relay pings the server every leaseCheck and gives up the lease unless the
-// server answers within leaseTimeout. TCP keepalives make the server notice a
-// vanished client in about the same time.
+// server answers within leaseTimeout. The server ends a session that was silent for
+// leaseIdle, because the kernel of a frozen process, or a stalled proxy, still answers
+// TCP keepalives. A holder whose last ping was leaseFresh ago does not rely on the lease
+// any more, before the server may end it.
 const (
 	leaseCheck   = 5 * time.Second
 	leaseTimeout = 5 * time.Second
+	leaseFresh   = 12 * time.Second
+	leaseIdle    = 15 * time.Second
 )
 
 // lease is an advisory lock, held by a session of its own. The server frees it when
@@ -23,6 +29,7 @@ type lease struct {
 	lost   chan struct{}
 	freed  chan struct{}
 	cancel context.CancelFunc
+	pinged atomic.Pointer[time.Time] // when the latest answered ping was sent
 }
 
 // AcquireLease implements store.Outbox.
@@ -41,7 +48,12 @@ func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 		return nil, wrapError("acquire lease", err)
 	}
 	var got bool
-	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int, "+relayLock+")", lockClass).Scan(&got); err != nil {
+	asked := time.Now()
+	_, err = conn.Exec(ctx, fmt.Sprintf("SET idle_session_timeout = %d", leaseIdle.Milliseconds()))
+	if err == nil {
+		err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int, "+relayLock+")", lockClass).Scan(&got)
+	}
+	if err != nil {
 		closeConn(conn)
 		return nil, wrapError("acquire lease", err)
 	}
@@ -50,7 +62,8 @@ func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 		return nil, store.ErrLeaseHeld
 	}
 	watch, cancel := context.WithCancel(context.Background())
-	l := &lease{make(chan struct{}), make(chan struct{}), cancel}
+	l := &lease{lost: make(chan struct{}), freed: make(chan struct{}), cancel: cancel}
+	l.pinged.Store(&asked)
 	s.mu.Lock()
 	open := s.leases != nil
 	if open {
@@ -65,7 +78,7 @@ func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 	s.calls.Add(1)
 	go func() {
 		defer s.calls.Done()
-		s.watch(watch, conn)
+		s.watch(watch, conn, l)
 		cancel()
 		s.mu.Lock()
 		delete(s.leases, l)
@@ -79,7 +92,7 @@ func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 
 // watch returns when the connection breaks or ctx ends. It notices a connection
 // that the server closes immediately, and a silent one by pings.
-func (s *Store) watch(ctx context.Context, conn *pgx.Conn) {
+func (s *Store) watch(ctx context.Context, conn *pgx.Conn, l *lease) {
 	for ctx.Err() == nil {
 		wait, done := s.timer.WithTimeout(ctx, leaseCheck)
 		_, err := conn.WaitForNotification(wait)
@@ -88,12 +101,14 @@ func (s *Store) watch(ctx context.Context, conn *pgx.Conn) {
 		if err != nil && (!expired || conn.IsClosed()) || ctx.Err() != nil {
 			return
 		}
+		asked := time.Now()
 		ping, done := s.timer.WithTimeout(ctx, leaseTimeout)
 		err = conn.Ping(ping)
 		done()
 		if err != nil {
 			return
 		}
+		l.pinged.Store(&asked)
 	}
 }
 
@@ -114,6 +129,18 @@ func closeConn(conn *pgx.Conn) {
 
 // Lost implements store.Lease.
 func (l *lease) Lost() <-chan struct{} { return l.lost }
+
+// Held implements store.Lease. It compares the wall clock, too: the monotonic clock may
+// stand still while a virtual machine is paused.
+func (l *lease) Held() bool {
+	select {
+	case <-l.lost:
+		return false
+	default:
+	}
+	now, pinged := time.Now(), *l.pinged.Load()
+	return now.Sub(pinged) < leaseFresh && now.Round(0).Sub(pinged.Round(0)) < leaseFresh
+}
 
 // Release implements store.Lease. When it returns, another relay can acquire the
 // lease.
