@@ -102,6 +102,9 @@ func (g *derivedGenerator) Draw(ctx context.Context, c *store.Card, code service
 	if err := g.options.checkCode(code); err != nil {
 		return err
 	}
+	if len(avoid) >= MaxCompromised {
+		return &FieldError{"service_code", fmt.Sprintf("must not be given: the card has %d compromised CVVs, and older ones are forgotten", MaxCompromised)}
+	}
 	if !c.PreviousCode.IsValid() { // a new card
 		c.ServiceCode = code
 		return nil

@@ -27,6 +27,9 @@ func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Chang
 	if err := fn(change); err != nil {
 		return err
 	}
+	if err := s.checkPrints(change); err != nil {
+		return err
+	}
 	return s.commitAll(fault, key, change)
 }
 
@@ -119,11 +122,6 @@ func (s *Store) commitAll(fault Fault, key string, changes ...*store.Change) err
 	}
 	if fault.Before != nil {
 		return fault.Before
-	}
-	for _, change := range changes {
-		if err := s.checkPrints(change); err != nil {
-			return err
-		}
 	}
 	for _, change := range changes {
 		s.putPrints(change)

@@ -179,6 +179,7 @@ var bugs = []Bug{
 		}
 	})},
 	{Name: "reseal-forgets", Sentence: "re-encrypting leaves the previous CVV under the old key", generator: func(g engine.Generator) engine.Generator { return forgets{g} }},
+	{Name: "pan-shared", Sentence: "a registration stores no fingerprint, so that another card can have the same PAN and expiry", store: everywhere(func(change *store.Change, _ store.Card) { change.Fingerprints = nil })},
 	{Name: "compromised-comes-back", Sentence: "a service code that gives a compromised CVV is accepted", generator: func(g engine.Generator) engine.Generator { return reuses{g} }},
 	{Name: "cvv-comes-back", Sentence: "every seventh rotation draws the CVV that it replaces", generator: func(g engine.Generator) engine.Generator { return comesBack{g} }},
 }

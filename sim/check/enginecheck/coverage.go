@@ -41,6 +41,7 @@ const (
 	goalResealed
 	goalResealFailed
 	goalSpentRefused
+	goalTwin
 	goalWholeIntervals
 	goalThirtyFiveFailures
 	goalSentAgainForced
@@ -71,6 +72,7 @@ var goalSentences = map[goal]string{
 	goalResealed:       "a card was re-encrypted with another key",
 	goalResealFailed:   "re-encryption failed for one card and succeeded for others",
 
+	goalTwin:         "a card was registered with the PAN and expiry of another one",
 	goalSpentRefused: "a service code of a compromised CVV was requested",
 
 	goalWholeIntervals:     "the clock stepped to whole intervals before a slot",

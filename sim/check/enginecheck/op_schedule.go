@@ -10,6 +10,7 @@ import (
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/event"
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/store"
 	"cvvrotation/sim/internal/splitmix"
 	"cvvrotation/sim/model"
 )
@@ -23,6 +24,12 @@ func (r *run) register(s *splitmix.Stream, l *expectedCard, rep *replica, p *pla
 	if s.OneIn(2) {
 		reg.Schedule = r.drawInterval(s, l)
 		reg.KeepSchedule = s.OneIn(3)
+	}
+	twin := false // another card is registered with these particulars
+	if r.o.derived && !l.registered && p.kind == noFault && s.OneIn(3) {
+		if i := int(s.Below(int64(len(r.cards)))); r.cards[i].registered {
+			reg.Particulars, twin = particulars(i), true
+		}
 	}
 	ref := l.ref
 	var got engine.Schedule
@@ -47,6 +54,10 @@ func (r *run) register(s *splitmix.Stream, l *expectedCard, rep *replica, p *pla
 		r.checkSentAgain(&after, reg.Schedule)
 		done, events, want = after.interval(t, reg.Schedule, reg.KeepSchedule && !isNew)
 		o = &done
+	}
+	if want == nil && twin {
+		want = store.ErrFingerprint
+		r.coverage[goalTwin]++
 	}
 	r.note("replica %d registers %s with %s: %s", rep.number+1, ref.Card, describeInterval(reg.Schedule), describeError(err))
 	done, replied := r.checkAnswer(p, "registering "+ref.Card, err, want)

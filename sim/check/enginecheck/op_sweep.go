@@ -116,7 +116,7 @@ func (r *run) opens(g engine.Generator, l *expectedCard) bool {
 	want, identity := g.Fingerprints(&c)
 	prints, err := r.base.Fingerprints(context.Background(), l.ref.Card)
 	if err != nil || len(prints) == 0 && len(want) > 0 {
-		r.violate(stored, "%s has no fingerprint: %v", l.ref.Card, err)
+		r.violate(stored, "%s has no fingerprint; reading it: %s", l.ref.Card, describeError(err))
 	}
 	return now == nil && before == nil && compromised == nil && identity == nil && slices.EqualFunc(prints, want, bytes.Equal)
 }
