@@ -41,6 +41,8 @@ func TestSecrets_AreInNoLogAndNoProblem(t *testing.T) {
 				send(request{method: "PUT", path: "/v1/cards/a", body: `{"account_id":"acme"}`})
 			}
 			send(request{method: "PUT", path: "/v1/cards/a", body: register})
+			send(request{method: "PUT", path: "/v1/cards/twin", body: register})                                         // the PAN of another card
+			send(request{method: "PUT", path: "/v1/cards/b", body: strings.Replace(register, "acme", "no-prefixes", 1)}) // not under a prefix
 			send(request{method: "GET", path: "/v1/cards/a/cvv"})
 			bodies := []string{
 				register, `{"cvv":"` + cvv + `"}`, `{"cvv":` + cvv + `}`, `{"cvv":"` + right + `"}`, `{"pan":` + pan + `}`,
