@@ -81,7 +81,8 @@ type VerifierOptions struct {
 // A card begins without a history, as in a replay. Where its first record can't
 // be that of such a card, but is one that the rules make in another state, the log
 // began in the middle: the state is then inferred from the records, as far as they
-// determine it. A record that every possible state explains otherwise differs; one
+// determine it. So it is where a later record shows it, such as a delivery of a slot
+// from before the log, again; the records before it remain judged. A record that every possible state explains otherwise differs; one
 // that some explain and others don't is [VerdictUnknown]. One thing is assumed: no
 // clock had been ahead of the log before it began.
 //
@@ -101,8 +102,9 @@ type card struct {
 	// rules is what is known if the previous record, which differed, was wrong about
 	// the card rather than the card about its schedule; nil: it did not differ.
 	rules  *knowledge
-	number int64     // of its last event; 0: its events have none
-	at     time.Time // of its last entry
+	number int64      // of its last event; 0: its events have none
+	at     time.Time  // of its last entry
+	older  *knowledge // if the log began in the middle after all; nil: that is ruled out
 }
 
 // NewVerifier returns a Verifier under the rules.
@@ -126,6 +128,10 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 		c = &card{knowledge: middle(v.latest)}
 		v.cards[e.Card] = c
 		if !v.options.Partial && e.Number <= 1 && !v.fromMiddle(e) {
+			if v.maybeMiddle(e) {
+				middle := c.knowledge
+				c.older = &middle
+			}
 			c.knowledge = beginning
 		}
 	}
@@ -140,12 +146,15 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 			return Finding{Verdict: VerdictRepeated}, nil
 		case met && e.Number > expected:
 			missing = e.Number - expected
-			c.knowledge, c.rules = middle(v.latest), nil
+			c.knowledge, c.rules, c.older = middle(v.latest), nil, nil
 		}
 		c.number = e.Number
 	}
 	if c.latest = v.latest; c.rules != nil {
 		c.rules.latest = v.latest
+	}
+	if c.older != nil {
+		c.older.latest = v.latest
 	}
 	lost := c.lostPrecision(v.rules, e)
 	f := v.judge(c, e)
@@ -159,14 +168,62 @@ func (v *Verifier) Apply(e timeline.Entry) (Finding, error) {
 // fromMiddle reports whether the first entry of a card shows that the log began in
 // the middle.
 func (v *Verifier) fromMiddle(e timeline.Entry) bool {
-	if !v.options.Recorded && e.Expect.Fields&timeline.FieldAll != timeline.FieldAll || e.Number == 1 {
-		return false
+	return v.maybeMiddle(e) && len(v.explanations(beginning, e)) == 0 && len(v.explanations(middle(v.latest), e)) > 0
+}
+
+// maybeMiddle reports whether the log of a card that begins with e may begin in the
+// middle: a system wrote it, and e is not numbered as the card's first event.
+func (v *Verifier) maybeMiddle(e timeline.Entry) bool {
+	return (v.options.Recorded || e.Expect.Fields&timeline.FieldAll == timeline.FieldAll) && e.Number != 1
+}
+
+// lookBack returns what was known before the entry if the log began in the middle,
+// and the outcomes by which that explains the entry; none if nothing does.
+//
+// It is followed from entry to entry until it is known but for the served slots.
+// From then on it is what is known of the card, without the slots served before the
+// log.
+func (v *Verifier) lookBack(c *card, e timeline.Entry) (older knowledge, possible []outcome) {
+	older = *c.older
+	if older.isWhole {
+		served, since := older.served, older.since
+		c.refresh()
+		older = c.knowledge
+		older.knows, older.since = older.knows&^partServed, since
+		if older.served.IsZero() {
+			older.served = served
+		}
+		return older, v.explanations(older, e)
 	}
-	return len(v.explanations(beginning, e)) == 0 && len(v.explanations(middle(v.latest), e)) > 0
+	possible = v.explanations(older, e)
+	if c.at.IsZero() && e.Expect.Fields&timeline.FieldNext != 0 {
+		// By R9 the next slot would be an interval ahead by chance.
+		set := slices.DeleteFunc(slices.Clone(possible), func(o outcome) bool { return o.decision.Rule == rotation.R9 })
+		if len(set) > 0 {
+			possible = set
+		}
+	}
+	if len(possible) == 0 {
+		c.older = nil
+		return older, nil
+	}
+	*c.older = older.after(possible, e)
+	switch known := c.older.knows; {
+	case known == allParts:
+		c.older = nil // it is what is known of the card
+	case known|partServed == allParts:
+		c.older.isWhole = true // nothing else is asked of it
+	}
+	return older, possible
 }
 
 // judge judges an entry and moves on what is known of the card.
 func (v *Verifier) judge(c *card, e timeline.Entry) Finding {
+	var older knowledge
+	var explained []outcome
+	if c.older != nil && !c.older.isWhole {
+		older, explained = v.lookBack(c, e)
+	}
 	if c.rules == nil && c.isWhole && c.knows == allParts { // the usual case, and the fast one
 		after, d, err := v.rules.Decide(c.whole, e.Event)
 		if err == nil && len(e.Expect.Differences(timeline.Expected(d, after))) == 0 {
@@ -194,6 +251,15 @@ func (v *Verifier) judge(c *card, e timeline.Entry) Finding {
 			possible, c.knowledge, c.rules = byRules, *c.rules, nil
 		default:
 			*c.rules = c.rules.after(byRules, e)
+		}
+	}
+	if len(possible) == 0 {
+		if explained == nil && c.older != nil {
+			older, explained = v.lookBack(c, e)
+		}
+		if len(explained) > 0 {
+			possible, c.knowledge, c.rules, c.older = explained, older, nil, nil
+			complete = c.complete(e)
 		}
 	}
 	if len(possible) == 0 {
@@ -233,9 +299,10 @@ func (v *Verifier) differ(c *card, e timeline.Entry) Finding {
 		}
 	}
 	f.Rule, f.Step = closest.decision.Rule, closest.step(e)
-	f.Explanation = f.Rule.String() + ": " + v.rules.Explain(closest.before, e.Event)
+	f.Explanation = v.explain(closest, e)
 	if !c.complete(e) {
 		f.Explanation += "; the closest of the states that are possible: " + c.String()
+		v.namePossible(c.knowledge, e, f.Differences)
 	}
 	f.Mistake = mistakeOf(v.rules, c.at, closest, e)
 	byRules := c.after([]outcome{closest}, e)
@@ -253,12 +320,67 @@ func (v *Verifier) differ(c *card, e timeline.Entry) Finding {
 	return f
 }
 
+// namePossible has the differences name what the rules can decide in all possible
+// states that come as close to the record, since one of them would be arbitrary.
+func (v *Verifier) namePossible(k knowledge, e timeline.Entry, differences []timeline.Difference) {
+	const most = 3
+	got := make([][]string, len(differences))
+	anyNext := false
+	for o := range v.outcomes(k, e) {
+		others := e.Expect.Differences(timeline.Expected(o.decision, o.after))
+		same := slices.EqualFunc(differences, others, func(a, b timeline.Difference) bool { return a.Field == b.Field })
+		for i := 0; same && i < len(others); i++ {
+			if !slices.Contains(got[i], others[i].Got) {
+				got[i] = append(got[i], others[i].Got)
+			}
+		}
+		anyNext = anyNext || same && o.anyNext()
+	}
+	for i := range differences {
+		d := &differences[i]
+		switch depends := anyNext && slices.Contains([]string{"next", "missed", "interval"}, d.Field); {
+		case len(got[i]) > most, depends:
+			d.Got = "another value, which depends on what came before the log"
+		case len(got[i]) > 1:
+			d.Got = strings.Join(got[i][:len(got[i])-1], ", ") + " or " + got[i][len(got[i])-1]
+		}
+	}
+}
+
 // outcome is what the rules decide in a possible state of a card.
 type outcome struct {
 	before   rotation.State
 	decision rotation.Decision
 	after    rotation.State
 	any      parts // which parts of after are arbitrary: others explain the entry as well
+}
+
+// anyNext reports whether the next slot after the event is one of many that explain
+// the entry.
+func (o outcome) anyNext() bool {
+	before, _ := o.before.Next()
+	after, on := o.after.Next()
+	switch rule := o.decision.Rule; {
+	case !on || rule == rotation.R8:
+		return false
+	case rule == rotation.R3 || rule == rotation.R7:
+		return o.any&partInterval != 0
+	case after.Equal(before):
+		return o.any&partNext != 0
+	}
+	return o.any&(partInterval|partNext) != 0
+}
+
+// explain explains the outcome, without values that are one of many.
+func (v *Verifier) explain(o outcome, e timeline.Entry) string {
+	if _, named := e.Event.Slot(); e.Event.Kind() == rotation.KindAuto && !named && o.any&partNext != 0 {
+		return o.decision.String() // how late it came is not known
+	}
+	words := o.decision.Rule.String() + ": " + v.rules.Explain(o.before, e.Event)
+	if next, on := o.after.Next(); on && o.anyNext() && !next.Equal(e.Expect.Next) {
+		words = strings.ReplaceAll(words, next.UTC().Format(time.RFC3339Nano), "unknown")
+	}
+	return words
 }
 
 func (o outcome) step(e timeline.Entry) Step {

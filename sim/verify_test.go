@@ -100,6 +100,45 @@ func TestVerifier_InfersTheStateOfALogFromTheMiddle(t *testing.T) {
 	}
 }
 
+// A log that a system wrote never shows a difference that is not there, wherever it
+// begins and whatever it records, also if a card's first record could be that of a
+// new card.
+func TestVerifier_AcceptsACutLogThatLooksNew(t *testing.T) {
+	looksNew := 0
+	rapid.Check(t, func(t *rapid.T) {
+		rules := drawRules(t)
+		log := drawLog(t, rules, 60)
+		fields := rapid.SampledFrom([]timeline.Field{
+			timeline.FieldAll, timeline.FieldAll | timeline.FieldInterval, timeline.FieldRotate, timeline.FieldRotate | timeline.FieldNext,
+			timeline.Field(rapid.IntRange(1, int(timeline.FieldAll|timeline.FieldInterval)).Draw(t, "fields")),
+		}).Draw(t, "recorded")
+		v := sim.NewVerifier(rules, sim.VerifierOptions{Recorded: true, IntervalUnit: -1})
+		met := map[string]bool{}
+		var said []string
+		for i, e := range drawEnd(t, log) {
+			e.Expect.Fields = fields
+			if e.Event.Kind() == rotation.KindSetInterval {
+				e.Expect.Fields &^= timeline.FieldInterval
+			}
+			if x := e.Expect; !met[e.Card] && x.Reason == rotation.ReasonUnchanged && x.Next.Equal(e.Event.At().Add(x.Interval)) {
+				t.Skip("the interval in force, set again exactly an interval before the slot")
+			}
+			f := must.Get(v.Apply(e))(t)
+			if !met[e.Card] && f.Verdict == sim.VerdictAgrees {
+				looksNew++
+			}
+			met[e.Card] = true
+			said = append(said, fmt.Sprintf("%s %v %s: verdict %d", e.Card, e.Event, e.Expect, f.Verdict))
+			if f.Verdict == sim.VerdictDiffers {
+				t.Fatalf("%v:\n%s\nentry %d: %s %v %s: differs: %v %s", rules, strings.Join(said, "\n"), i, e.Card, e.Event, e.Expect, f.Differences, f.Explanation)
+			}
+		}
+	})
+	if looksNew < 20 {
+		t.Errorf("only %d cards look new", looksNew)
+	}
+}
+
 // A system that records a part of its decisions, and the interval or not, never
 // differs either, wherever its log begins.
 func TestVerifier_AcceptsEverySubsetOfFields(t *testing.T) {
@@ -146,8 +185,8 @@ func TestVerifier_FindsEachChangedField(t *testing.T) {
 				x.Next = x.Next.Add(1)
 			}
 		}
-		v := sim.NewVerifier(rules, sim.VerifierOptions{})
-		met := make(map[string]bool)
+		v := sim.NewVerifier(rules, sim.VerifierOptions{Recorded: rapid.Bool().Draw(t, "recorded")})
+		met, latest := make(map[string]bool), start
 		for i, e := range log {
 			f := must.Get(v.Apply(e))(t)
 			want := sim.VerdictAgrees
@@ -156,6 +195,12 @@ func TestVerifier_FindsEachChangedField(t *testing.T) {
 			}
 			if f.Verdict == sim.VerdictUnknown && i == altered && !met[e.Card] {
 				return // as the first record of a card, it could be of a log's middle
+			}
+			if at := e.Event.At(); at.After(latest) && !met[e.Card] {
+				latest = at
+			}
+			if slot, named := e.Event.Slot(); f.Verdict == sim.VerdictUnknown && i == altered && named && !slot.After(latest) {
+				return // and so could a slot from before the log be served
 			}
 			if f.Verdict != want {
 				t.Fatalf("entry %d: %v %s: verdict %d, want %d", i, e.Event.Kind(), e.Expect, f.Verdict, want)
@@ -176,6 +221,33 @@ func TestVerifier_Cases(t *testing.T) {
 		partial   bool
 		want      string
 	}{
+		{"a slot from before the log, again, after a record that fits a new card", `
+2026-11-23T15:00:00Z A set_interval interval=24h => rotate=false reschedule=true reason=interval_set scenario=0 missed=0 next=2026-11-24T15:00:00Z
+2026-11-23T15:10:00Z A auto slot=2026-11-23T14:00:00Z => rotate=false reschedule=false reason=duplicate scenario=0 missed=0 next=2026-11-24T15:00:00Z
+2026-11-24T15:00:00Z A auto slot=2026-11-24T15:00:00Z => rotate=true reschedule=true reason=scheduled scenario=0 missed=0 next=2026-11-25T15:00:00Z
+2026-11-24T15:10:00Z A auto slot=2026-11-24T15:00:00Z => rotate=true reschedule=false reason=guard scenario=0 missed=0 next=2026-11-25T15:00:00Z`, false,
+			"agrees unknown agrees differs"},
+		{"the same within the guard", `
+2026-11-23T15:00:00Z A set_interval interval=24h => rotate=false reschedule=true reason=interval_set scenario=0 missed=0 next=2026-11-24T15:00:00Z
+2026-11-23T15:01:00Z A auto slot=2026-11-23T14:00:00Z => rotate=false reschedule=false reason=duplicate scenario=0 missed=0 next=2026-11-24T15:00:00Z`, false,
+			"agrees unknown"},
+		{"but a slot after the log began was never served before it", `
+2026-11-23T15:00:00Z A set_interval interval=24h => rotate=false reschedule=true reason=interval_set scenario=0 missed=0 next=2026-11-24T15:00:00Z
+2026-11-23T15:10:00Z A auto slot=2026-11-23T15:05:00Z => rotate=false reschedule=false reason=duplicate scenario=0 missed=0 next=2026-11-24T15:00:00Z`, false,
+			"agrees differs"},
+		{"and by hand it is a difference", `
+2026-11-23T15:00:00Z A set_interval interval=24h
+2026-11-23T15:10:00Z A auto slot=2026-11-23T14:00:00Z => rotate=false reason=duplicate`, false,
+			"silent differs"},
+		{"also after a difference", `
+2026-11-23T15:00:00Z A set_interval interval=24h => rotate=false reschedule=true reason=interval_set scenario=0 missed=0 next=2026-11-24T15:00:00Z
+2026-11-23T15:02:00Z A forced => rotate=true reschedule=false reason=guard scenario=0 missed=0 next=2026-11-24T15:00:00Z
+2026-11-23T15:10:00Z A auto slot=2026-11-23T14:00:00Z => rotate=false reschedule=false reason=duplicate scenario=0 missed=0 next=2026-11-24T15:00:00Z`, false,
+			"agrees differs unknown"},
+		{"the inclusive guard of a log that begins with its card", `
+2026-11-23T15:00:00Z A set_interval interval=24h => rotate=false reschedule=true reason=interval_set scenario=0 missed=0 next=2026-11-24T15:00:00Z
+2026-11-23T15:02:00Z A forced => rotate=true reschedule=false reason=guard scenario=0 missed=0 next=2026-11-24T15:00:00Z`, false,
+			"agrees differs"},
 		{"expectations by hand assume the beginning", `
 2026-11-22T15:00:00Z A forced => rotate=true reschedule=true`, false, "differs"},
 		{"a full record of the middle", `
@@ -320,6 +392,43 @@ func TestVerifier_Cases(t *testing.T) {
 			}
 			if fmt.Sprint(got) != "["+tt.want+"]" {
 				t.Errorf("verdicts %v, want [%s]", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestVerifier_NamesNoArbitraryValue: where a card is known in part, only what the rules
+// decide in each of its possible states is printed as theirs.
+func TestVerifier_NamesNoArbitraryValue(t *testing.T) {
+	const depends = "another value, which depends on what came before the log"
+	for _, tt := range []struct {
+		name, log, want string // FIELD: GOT of the last entry
+		not             string // in its explanation
+	}{
+		{"rotate is certain", "2026-11-23T15:00:00Z A forced => rotate=false next=2026-11-24T14:00:00Z", "rotate: true", "2036"},
+		{"next of a new interval is certain", "2026-11-23T15:00:00Z A set_interval interval=24h => reason=interval_set next=2026-11-24T14:00:00Z", "next: 2026-11-24T15:00:00Z", "2036"},
+		{"next of a schedule that is kept is certain", `2026-11-23T15:00:00Z A forced => rotate=true next=2026-11-24T15:00:00Z
+2026-11-23T15:00:10Z A forced => rotate=true next=2026-11-24T19:00:00Z`, "next: 2026-11-24T15:00:00Z", "2036"},
+		{"next depends on the interval", `2026-11-23T15:00:00Z A forced => rotate=true
+2026-11-23T18:00:10Z A auto => next=2026-11-23T18:00:10Z`, "next: " + depends, "2036"},
+		{"missed depends on the slot", `2026-11-23T15:00:00Z A forced => rotate=true
+2026-11-23T18:00:10Z A auto => rotate=true missed=-1`, "missed: " + depends, "2036"},
+		{"the explanation has no slot either", "2026-11-23T15:00:00Z A forced => reason=guard scenario=0 reschedule=true", "reason: scheduled", "2036"},
+		{"the scenario may be any", "2026-11-23T15:00:00Z A forced => rotate=true reason=guard scenario=9", "scenario: 3, 1 or 0", "2036"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := timeline.NewReader(strings.NewReader(tt.log), "test")
+			v := sim.NewVerifier(rotation.Rules{}, sim.VerifierOptions{Partial: true})
+			var last sim.Finding
+			for e, err := r.Next(); err == nil; e, err = r.Next() {
+				last = must.Get(v.Apply(e))(t)
+			}
+			var got []string
+			for _, d := range last.Differences {
+				got = append(got, d.Field+": "+d.Got)
+			}
+			if strings.Join(got, "; ") != tt.want || strings.Contains(last.Explanation, tt.not) {
+				t.Errorf("%q, %s; want %q", got, last.Explanation, tt.want)
 			}
 		})
 	}

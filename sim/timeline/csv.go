@@ -71,13 +71,28 @@ func (r *Reader) parseRow(text []byte) (e Entry, isEvent bool, err error) {
 		if field == nil {
 			continue
 		}
-		cell := []byte(strings.TrimSpace(cells[i]))
-		if strings.EqualFold(string(cell), "null") || string(cell) == `\N` {
-			cell = nil
+		cell := strings.TrimSpace(cells[i])
+		switch {
+		case isNull(field.ours, cell):
+			r.json.setField(field, nil)
+		case cell != "" || field.ours == keyEvent:
+			r.json.setField(field, []byte(cell))
+		default: // unknown: many systems fill a column only where it changes
+			field.seen = true
 		}
-		r.json.setField(field, cell)
 	}
 	return r.logEntry()
+}
+
+// isNull reports whether a cell of our field says that there is no value.
+func isNull(ours, cell string) bool {
+	switch cell = strings.ToLower(cell); cell {
+	case "null", `\n`:
+		return true
+	case "none", "off":
+		return ours == keyNext || ours == keyInterval || ours == keyIntervalHours
+	}
+	return false
 }
 
 // nameForm is what a member or a column is called. Anything else could be a value,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"cvvrotation/rotation"
 )
@@ -27,14 +28,15 @@ var mappable = []string{
 // an array, or CSV with a header. A member of an inner object is named by its path,
 // such as data.card_id. Members and columns that no field is mapped to are ignored;
 // lines without an event of ours are passed over, and so is text before an object,
-// such as a time stamp. A header of ours is not looked for.
+// such as a time stamp. A line with a member rules as ours, other than the default
+// rules, is an error unless [Reader.IgnoreRules] was called.
 //
 // Values may be strings, numbers or booleans, in the spellings of other systems.
 // Instants are also read with a blank for the T, with +0000, +00 or UTC, and as
 // seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by
 // their size; an instant without a zone is an error. Intervals may be ISO 8601,
-// such as PT24H. A null, or an empty cell, is a value that is not given, but for
-// next (none) and the interval (off).
+// such as PT24H. A null is a value that is not given, but for next (none) and the
+// interval (off). An empty cell of CSV is not given; there NULL, \N, none and off are null.
 //
 // A Mapping is for one goroutine at a time.
 type Mapping struct {
@@ -146,6 +148,9 @@ func (r *Reader) parseLog(text []byte) (e Entry, isEvent bool, err error) {
 // logEntry returns the entry of the line that was decoded by the mapping, if it has
 // an event of ours.
 func (r *Reader) logEntry() (e Entry, isEvent bool, err error) {
+	if err := r.checkLogRules(); err != nil {
+		return e, false, err
+	}
 	if r.json.line.kind == 0 {
 		r.skipped++
 		m := r.json.mapping
@@ -166,12 +171,16 @@ func (j *jsonDecoder) beginMapped() {
 	j.line, j.unread = line{}, nil
 	j.mapping.lines++
 	j.mapping.other = j.mapping.other[:0]
+	j.logGuard, j.logGuardFrom = "", ""
 }
 
 // mapped returns what reads the members of an object at the path prefix.
 func (j *jsonDecoder) mapped(prefix string) func(name string) error {
 	return func(name string) error {
 		field := j.mapping.fields[prefix+name]
+		if field == nil && (prefix == "rules." || strings.HasSuffix(prefix, ".rules.")) && (name == keyGuard || name == keyGuardFrom) {
+			return j.logRule(name)
+		}
 		if field == nil && j.dec.PeekKind() == '{' {
 			return j.object(j.mapped(prefix + name + "."))
 		}
@@ -194,6 +203,36 @@ func (j *jsonDecoder) mapped(prefix string) func(name string) error {
 		j.setField(field, text)
 		return nil
 	}
+}
+
+// logRule reads a member of the rules under which the log says that it was decided.
+func (j *jsonDecoder) logRule(name string) error {
+	value, err := j.dec.ReadValue()
+	if err != nil || value.Kind() != '"' {
+		return err
+	}
+	text, err := j.unquote(value)
+	if name == keyGuard {
+		j.logGuard = string(text)
+	} else {
+		j.logGuardFrom = string(text)
+	}
+	return err
+}
+
+// checkLogRules refuses a line that says that it was decided under other rules than
+// those that it is read under. What is no rule of ours is ignored.
+func (r *Reader) checkLogRules() error {
+	j := &r.json
+	if j.logGuard == "" && j.logGuardFrom == "" || r.ignoreRules {
+		return nil
+	}
+	rules, err := parseRules(j.logGuard, j.logGuardFrom)
+	if err != nil || rules == (rotation.Rules{}) {
+		return nil
+	}
+	return &Error{File: r.file, Line: r.line, Err: headerErrorf("this line was decided under %v, and a mapped log is read under the default rules", rules),
+		Hint: fmt.Sprintf("give the rules: --guard %s --guard-from %v", rotation.FormatDuration(rules.Guard()), rules.GuardFrom())}
 }
 
 // setField sets a part of the line to their value; an empty one is null.

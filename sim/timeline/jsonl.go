@@ -24,6 +24,8 @@ type jsonDecoder struct {
 	mapping *Mapping // nil for lines that are ours
 	unread  error    // with a mapping: the first value that can't be read
 
+	logGuard, logGuardFrom string // with a mapping: the rules that the line names
+
 	isHeader bool // the line has the member timeline
 	hasRules bool
 	rules    rotation.Rules

@@ -123,7 +123,9 @@ func TestMapping_ReadsLogsAsTheyAre(t *testing.T) {
 		{"time stamps in brackets", "[2026-08-01 00:01:36] INFO " + logLine, "1: " + logEntry, 0, 0, 0},
 
 		{"CSV", header + "2026-08-01T00:01:36Z,c1,MANUAL,true,2026-08-02 00:01:36Z,24\n", "2: 2026-08-01T00:01:36Z c1 forced => rotate=true next=2026-08-02T00:01:36Z interval=24h\n", 0, 0, 0},
-		{"CSV, empty cells", header + "2026-08-01T00:01:36Z,c1,MANUAL,,,\r\n", "2: 2026-08-01T00:01:36Z c1 forced => next=null interval=null\n", 0, 0, 0},
+		{"CSV, empty cells", header + "2026-08-01T00:01:36Z,c1,MANUAL,,,\r\n", "2: 2026-08-01T00:01:36Z c1 forced\n", 0, 0, 0},
+		{"CSV, an interval where it is set alone", header + "2026-08-01T00:01:36Z,c1,CHANGE,,,24\n2026-08-02T00:01:36Z,c1,1,true,,\n", "2: 2026-08-01T00:01:36Z c1 set_interval interval=24h\n3: 2026-08-02T00:01:36Z c1 auto => rotate=true\n", 0, 0, 0},
+		{"CSV, off and none", header + "2026-08-01T00:01:36Z,c1,MANUAL,,none,Off\n", "2: 2026-08-01T00:01:36Z c1 forced => next=null interval=null\n", 0, 0, 0},
 		{"CSV, null", header + "2026-08-01T00:01:36Z,c1,MANUAL,NULL,\\N,null", "2: 2026-08-01T00:01:36Z c1 forced => next=null interval=null\n", 0, 0, 0},
 		{"CSV, quoted", "\"id\",\"msg\",\"type\",\"time\"\n\"c;1\",\"a \"\"b\"\", c\",\"MANUAL\",\"1785542496\"\n", "2: 2026-08-01T00:01:36Z c;1 forced\n", 0, 0, 0},
 		{"CSV, semicolons", "\ufefftime;id;type\r\n2026-08-01T00:01:36Z;c1;MANUAL\r\n", "2: " + logEntry, 0, 0, 0},

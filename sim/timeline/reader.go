@@ -164,8 +164,10 @@ func (r *Reader) readLine() ([]byte, error) {
 }
 
 func (r *Reader) parseText(text []byte) (e Entry, isEvent bool, err error) {
-	words := splitText(string(text))
+	words, err := splitText(string(text))
 	switch {
+	case err != nil:
+		return e, false, err
 	case len(words) == 0: // a comment
 		return e, false, nil
 	case words[0] == "rules":

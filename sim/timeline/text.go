@@ -14,15 +14,25 @@ import (
 )
 
 // splitText returns the words of a line of the text spelling. A word that
-// begins with # opens a comment.
-func splitText(text string) []string {
-	words := strings.Fields(text)
-	for i, w := range words {
-		if w[0] == '#' {
-			return words[:i]
+// begins with # opens a comment. The second word may be quoted as in Go; it is
+// returned without the quotes.
+func splitText(text string) ([]string, error) {
+	words, plain := strings.Fields(text), 0 // words before plain cannot open a comment
+	if len(words) > 1 && words[1][0] == '"' && words[0][0] != '#' {
+		rest := strings.TrimSpace(strings.TrimSpace(text)[len(words[0]):])
+		literal, err := strconv.QuotedPrefix(rest)
+		if rest = strings.TrimPrefix(rest, literal); err != nil || rest != "" && strings.TrimSpace(rest[:1]) != "" {
+			return nil, syntaxErrorf("a quoted card id has no end, or a bad escape")
+		}
+		card, _ := strconv.Unquote(literal) // a prefix that QuotedPrefix has checked
+		words, plain = append([]string{words[0], card}, strings.Fields(rest)...), 2
+	}
+	for i := plain; i < len(words); i++ {
+		if words[i][0] == '#' {
+			return words[:i], nil
 		}
 	}
-	return words
+	return words, nil
 }
 
 // textRules reads the line "rules guard=… guard_from=…", without its first word.
@@ -150,10 +160,12 @@ func eachPair(words []string, set func(key, value string) error) error {
 
 // appendText appends e as a line of the text spelling.
 func appendText(b []byte, e Entry) ([]byte, error) {
-	if e.Card == "" || e.Card[0] == '#' || !utf8.ValidString(e.Card) || strings.ContainsFunc(e.Card, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}) {
-		return b, fmt.Errorf("a card id that is empty, begins with # or holds a space or a control character: %w", ErrSpelling)
+	if e.Card == "" || !utf8.ValidString(e.Card) {
+		return b, fmt.Errorf("a card id that is empty or no valid UTF-8: %w", ErrSpelling)
+	}
+	card := e.Card
+	if card[0] == '#' || card[0] == '"' || strings.ContainsFunc(card, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		card = strconv.Quote(card)
 	}
 	var w []string
 	if e.ServiceCode != (servicecode.Code{}) {
@@ -168,7 +180,7 @@ func appendText(b []byte, e Entry) ([]byte, error) {
 	if first, ok := e.Event.First(); ok {
 		w = append(w, "first="+formatNext(first))
 	}
-	b = fmt.Appendf(b, "%-20s  %s  %-12s", e.Event.At().Format(time.RFC3339Nano), e.Card, e.Event.Kind())
+	b = fmt.Appendf(b, "%-20s  %s  %-12s", e.Event.At().Format(time.RFC3339Nano), card, e.Event.Kind())
 	if len(w) > 0 {
 		b = fmt.Appendf(b, " %s", strings.Join(w, " "))
 	}

@@ -433,10 +433,8 @@ func TestWriter_RefusesWhatTextCannotSpell(t *testing.T) {
 		card     string
 		want     error
 	}{
-		{timeline.SpellingText, "my card", timeline.ErrSpelling},
-		{timeline.SpellingText, "#1", timeline.ErrSpelling},
 		{timeline.SpellingText, "", timeline.ErrSpelling},
-		{timeline.SpellingText, "a\x1b[31m", timeline.ErrSpelling},
+		{timeline.SpellingText, "a\xff", timeline.ErrSpelling},
 		{timeline.SpellingJSONL, "\xff", timeline.ErrSyntax},
 	} {
 		var out bytes.Buffer
@@ -445,14 +443,34 @@ func TestWriter_RefusesWhatTextCannotSpell(t *testing.T) {
 			t.Errorf("card %q: error %v and %d bytes, want %q and none", tt.card, err, out.Len(), tt.want)
 		}
 	}
-	for _, card := range []string{"my card", "#1", `"quoted" \ <b>`, "日本", "\x1b[31m"} {
-		var out bytes.Buffer
-		if err := timeline.NewWriter(&out, timeline.SpellingJSONL, rotation.Rules{}).Write(timeline.Entry{Card: card, Event: event}); err != nil {
-			t.Errorf("card %q: %v", card, err)
-			continue
+	for _, spelling := range []timeline.Spelling{timeline.SpellingJSONL, timeline.SpellingText} {
+		for _, card := range []string{"my card", " ", "#1", "a #b", `"quoted" \ <b>`, `"`, `a"b`, `\`, "日本", "\x1b[31m", "a\tb\n", "=>", "\u00a0", "\u2028", "`"} {
+			var out bytes.Buffer
+			if err := timeline.NewWriter(&out, spelling, rotation.Rules{}).Write(timeline.Entry{Card: card, Event: event}); err != nil {
+				t.Errorf("card %q: %v", card, err)
+				continue
+			}
+			if strings.Count(out.String(), "\n") != 1 || strings.Contains(out.String(), "\x1b") {
+				t.Errorf("card %q is written as %q", card, out.String())
+			}
+			if _, got, err := readAll(out.String()); err != nil || len(got) != 1 || got[0].Card != card {
+				t.Errorf("card %q came back as %v, %v", card, got, err)
+			}
 		}
-		if _, got, err := readAll(out.String()); err != nil || got[0].Card != card {
-			t.Errorf("card %q came back as %v, %v", card, got, err)
+	}
+}
+
+func TestReader_RefusesBadQuotedCards(t *testing.T) {
+	for line, want := range map[string]string{
+		`2026-11-22T15:00:00Z "my card forced`:      "has no end",
+		`2026-11-22T15:00:00Z "my card"forced`:      "has no end",
+		`2026-11-22T15:00:00Z "\q" forced`:          "bad escape",
+		`2026-11-22T15:00:00Z "" forced`:            "card",
+		`2026-11-22T15:00:00Z "\xff" forced`:        "UTF-8",
+		`2026-11-22T15:00:00Z "my card"  # comment`: "event",
+	} {
+		if _, _, err := readAll(line); !errors.Is(err, timeline.ErrSyntax) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", line, err, want)
 		}
 	}
 }
