@@ -79,6 +79,7 @@ var ErrInput = errors.New("audit: not an audit file")
 func (v *Verifier) File(name string, r io.Reader) error {
 	c := &chainCheck{report: FileReport{File: name}, previous: v.previous}
 	err := c.read(r)
+	c.settle(nil, Position{})
 	c.addMissing()
 	slices.SortStableFunc(c.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 	n := min(len(c.problems), MaxProblems)
@@ -105,9 +106,10 @@ const maxKept = 10 * MaxProblems
 type chainCheck struct {
 	report   FileReport
 	previous *chainCheck // of the previous file; nil: none
-	line     int
-	recent   []Position // the last records, in order
-	missing  []gap      // in order
+	line     int         // the current one
+	suspect  *suspect    // nil: none
+	recent   []Position  // the last records, in order
+	missing  []gap       // in order
 	problems []Problem
 	unlisted int
 }
@@ -157,12 +159,12 @@ func splitLines(data []byte, atEOF bool) (int, []byte, error) {
 	return 0, nil, nil
 }
 
-func (c *chainCheck) problem(kind ProblemKind, seq int64, format string, args ...any) {
+func (c *chainCheck) problem(line int, kind ProblemKind, seq int64, format string, args ...any) {
 	if len(c.problems) == maxKept {
 		c.unlisted++
 		return
 	}
-	c.problems = append(c.problems, Problem{c.report.File, c.line, kind, seq, fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, Problem{c.report.File, line, kind, seq, fmt.Sprintf(format, args...)})
 }
 
 // check checks a line.
@@ -172,42 +174,70 @@ func (c *chainCheck) check(line []byte) {
 		c.unchained(line)
 		return
 	}
-	last := c.report.Last
-	switch {
-	case p.Seq <= last.Seq && c.found(p.Seq):
-		c.problem(ProblemMoved, p.Seq, "record %d comes after record %d", p.Seq, last.Seq)
+	c.settle(body, p)
+	expected := c.report.Last.Seq + 1
+	if p.Seq != expected {
+		c.suspect = &suspect{p, c.line, bytes.Clone(line)}
 		return
-	case p.Seq <= last.Seq:
-		c.problem(ProblemInserted, p.Seq, "a second record %d, after record %d", p.Seq, last.Seq)
-		return
-	case p.Seq > last.Seq+1: // its hash covers that of a record that is not here
-		c.missing = append(c.missing, gap{last.Seq + 1, p.Seq - 1, c.line})
-	case last.sum(body) != p.Hash:
-		c.problem(ProblemAltered, p.Seq, "record %d or its hash was altered", p.Seq)
 	}
+	if c.report.Last.sum(body) != p.Hash {
+		c.problem(c.line, ProblemAltered, p.Seq, "record %d or its hash was altered", p.Seq)
+	}
+	c.accept(p, c.line, line)
+}
+
+// suspect is a record with another sequence number than expected. The next record
+// shows whether the number alone was altered.
+type suspect struct {
+	Position
+	line int
+	text []byte
+}
+
+// settle decides about the suspect. The next record is p, with the body, or none.
+func (c *chainCheck) settle(body []byte, p Position) {
+	s, last := c.suspect, c.report.Last
+	c.suspect = nil
+	switch {
+	case s == nil:
+	case p.Seq == last.Seq+2 && s.sum(body) == p.Hash:
+		c.problem(s.line, ProblemAltered, last.Seq+1, "the sequence number of record %d was altered", last.Seq+1)
+		c.accept(Position{last.Seq + 1, s.Hash}, s.line, s.text)
+	case s.Seq > last.Seq: // its hash covers that of a record that is not here
+		c.missing = append(c.missing, gap{last.Seq + 1, s.Seq - 1, s.line})
+		c.accept(s.Position, s.line, s.text)
+	case c.found(s.Seq):
+		c.problem(s.line, ProblemMoved, s.Seq, "record %d comes after record %d", s.Seq, last.Seq)
+	default:
+		c.problem(s.line, ProblemInserted, s.Seq, "a second record %d, after record %d", s.Seq, last.Seq)
+	}
+}
+
+// accept adds a record to the chain.
+func (c *chainCheck) accept(p Position, line int, text []byte) {
 	c.report.Records++
 	c.report.Last = p
 	if len(c.recent) == maxRecent {
 		c.recent = slices.Delete(c.recent, 0, maxRecent/2)
 	}
 	c.recent = append(c.recent, p)
-	c.link(line)
+	c.link(line, text)
 }
 
 // unchained classifies a line without a position.
 func (c *chainCheck) unchained(line []byte) {
 	switch {
 	case len(line) == 0: // two processes without locks
-	case json.Valid(line) && c.report.Records == 0:
+	case json.Valid(line) && c.report.Records == 0 && c.suspect == nil:
 		c.report.Unchained++
 	case json.Valid(line):
-		c.problem(ProblemInserted, 0, "a line without a sequence number and a hash, after record %d", c.report.Last.Seq)
+		c.problem(c.line, ProblemInserted, 0, "a line without a sequence number and a hash, after record %d", c.report.Last.Seq)
 	case line[0] == '{' || line[0] == 0: // zeros: after a power cut
 		if c.report.Incomplete++; c.report.FirstIncomplete == 0 {
 			c.report.FirstIncomplete = c.line
 		}
 	default:
-		c.problem(ProblemInserted, 0, "a line that is not JSON, after record %d", c.report.Last.Seq)
+		c.problem(c.line, ProblemInserted, 0, "a line that is not JSON, after record %d", c.report.Last.Seq)
 	}
 }
 
@@ -247,8 +277,8 @@ func recordsAre(from, to int64) string {
 }
 
 // link compares a record that names the end of another file with the previous file.
-func (c *chainCheck) link(line []byte) {
-	if !bytes.Contains(line, []byte(OperationContinueLog)) {
+func (c *chainCheck) link(line int, text []byte) {
+	if !bytes.Contains(text, []byte(OperationContinueLog)) {
 		return
 	}
 	var r struct {
@@ -256,7 +286,7 @@ func (c *chainCheck) link(line []byte) {
 		Seq       int64  `json:"previous_seq"`
 		Hash      string `json:"previous_hash"`
 	}
-	if json.Unmarshal(line, &r) != nil || r.Operation != OperationContinueLog {
+	if json.Unmarshal(text, &r) != nil || r.Operation != OperationContinueLog {
 		return
 	}
 	c.report.Continues = Position{r.Seq, r.Hash}
@@ -266,8 +296,8 @@ func (c *chainCheck) link(line []byte) {
 	was := &c.previous.report
 	switch known := slices.IndexFunc(c.previous.recent, func(p Position) bool { return p.Seq == r.Seq }); {
 	case r.Seq > was.Last.Seq:
-		c.problem(ProblemMissing, was.Last.Seq+1, "%s missing at the end of %s, or a file between the two was not given: this file continues record %d", recordsAre(was.Last.Seq+1, r.Seq), was.File, r.Seq)
+		c.problem(line, ProblemMissing, was.Last.Seq+1, "%s missing at the end of %s, or a file between the two was not given: this file continues record %d", recordsAre(was.Last.Seq+1, r.Seq), was.File, r.Seq)
 	case known < 0 || c.previous.recent[known].Hash != r.Hash:
-		c.problem(ProblemLinked, r.Seq, "this file does not continue %s: it names another hash of record %d; name the files oldest first", was.File, r.Seq)
+		c.problem(line, ProblemLinked, r.Seq, "this file does not continue %s: it names another hash of record %d; name the files oldest first", was.File, r.Seq)
 	}
 }

@@ -74,6 +74,7 @@ func TestVerifier_FindsChangedFiles(t *testing.T) {
 		"inserted":               {func(l []string) []string { return slices.Insert(l, 3, old) }, []string{"1:4: inserted 0"}},
 		"inserted text":          {func(l []string) []string { return slices.Insert(l, 3, "hello\n") }, []string{"1:4: inserted 0"}},
 		"inserted before":        {func(l []string) []string { return append([]string{"hello\n"}, l...) }, []string{"1:1: inserted 0"}},
+		"inserted after a cut":   {func(l []string) []string { return []string{l[2], old, l[3]} }, []string{"1:1: missing 1", "1:2: inserted 0"}},
 		"without its place":      {func(l []string) []string { l[2] = l[2][:strings.Index(l[2], `,"seq"`)] + "}\n"; return l }, []string{"1:3: inserted 0", "1:4: missing 3"}},
 		"another hash":           {func(l []string) []string { l[2] = l[2][:len(l[2])-4] + "0" + l[2][len(l[2])-3:]; return l }, []string{"1:3: altered 3", "1:4: altered 4"}},
 		"hash in capitals": {func(l []string) []string {
@@ -82,6 +83,13 @@ func TestVerifier_FindsChangedFiles(t *testing.T) {
 			return l
 		}, []string{"1:3: inserted 0", "1:4: missing 3"}},
 		"seq with a zero":   {func(l []string) []string { l[2] = strings.Replace(l[2], `"seq":3`, `"seq":03`, 1); return l }, []string{"1:4: missing 3"}},
+		"seq too high":      {func(l []string) []string { l[2] = strings.Replace(l[2], `"seq":3`, `"seq":300`, 1); return l }, []string{"1:3: altered 3"}},
+		"seq too low":       {func(l []string) []string { l[2] = strings.Replace(l[2], `"seq":3`, `"seq":2`, 1); return l }, []string{"1:3: altered 3"}},
+		"last seq too high": {func(l []string) []string { l[4] = strings.Replace(l[4], `"seq":5`, `"seq":7`, 1); return l }, []string{"1:5: missing 5"}},
+		"two seqs swapped": {func(l []string) []string {
+			l[1], l[2] = strings.Replace(l[1], `"seq":2`, `"seq":3`, 1), strings.Replace(l[2], `"seq":3`, `"seq":2`, 1)
+			return l
+		}, []string{"1:3: moved 2", "1:4: altered 4"}},
 		"seq 0":             {func(l []string) []string { l[2] = strings.Replace(l[2], `"seq":3`, `"seq":0`, 1); return l }, []string{"1:3: inserted 0", "1:4: missing 3"}},
 		"chain begun again": {func(l []string) []string { return append(slices.Clone(l), l[0], l[1]) }, []string{"1:6: inserted 1", "1:7: inserted 2"}},
 	} {
@@ -181,10 +189,29 @@ func TestVerifier_ListsAMaximumOfProblems(t *testing.T) {
 		record(t, f, "a")
 	}
 	lines := linesOf(t, path)
-	lines[3] = strings.Replace(lines[3], `"seq":4,`, `"seq":1499,`, 1)
-	_, v := problems(t, lines)
-	if len(v.Problems) != audit.MaxProblems || v.Problems[0].Line != 4 || v.Problems[0].Kind != audit.ProblemMissing || v.Unlisted == 0 {
-		t.Errorf("%d problems and %d more, the first %+v", len(v.Problems), v.Unlisted, v.Problems[0])
+	var odd, altered []string
+	for i, line := range lines {
+		if i%2 == 0 {
+			odd = append(odd, line)
+		}
+		altered = append(altered, strings.Replace(line, `"card":"a"`, `"card":"b"`, 1))
+	}
+	for name, row := range map[string]struct {
+		lines []string
+		all   int
+		line  int
+	}{
+		"gaps":               {odd, 749, 2},
+		"altered":            {altered, 1500, 1},
+		"moved to the end":   {append(slices.Clone(lines[1400:]), lines[:1400]...), 1400, 101},
+		"all but the newest": {lines[1499:], 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, v := problems(t, row.lines)
+			if len(v.Problems) != min(row.all, audit.MaxProblems) || len(v.Problems)+v.Unlisted != row.all || v.Problems[0].Line != row.line {
+				t.Errorf("%d problems and %d more, the first %+v", len(v.Problems), v.Unlisted, v.Problems[0])
+			}
+		})
 	}
 }
 
@@ -240,4 +267,41 @@ func FuzzVerifier(f *testing.F) {
 			t.Errorf("%+v", v)
 		}
 	})
+}
+
+// TestVerifier_LateRecordsOfALongFile: another process appends to the old file after
+// the new one has named its end.
+func TestVerifier_LateRecordsOfALongFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	f, late := openFile(t, path), openFile(t, path)
+	for range 1000 {
+		record(t, f, "a")
+	}
+	must.Do(t, os.Rename(path, path+".1"))
+	must.Do(t, f.Reopen())
+	for range 10 {
+		record(t, late, "late")
+	}
+	list, v := problems(t, linesOf(t, path+".1"), linesOf(t, path))
+	if len(list) != 0 || v.Files[1].Continues.Seq != 1000 || v.Files[0].Last.Seq != 1010 {
+		t.Errorf("%v: %+v", list, v.Files)
+	}
+}
+
+// TestVerifier_LinkBehindAGap: the record that names the old file's end follows a
+// removed one, among lines that fill the buffer of the reader.
+func TestVerifier_LinkBehindAGap(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	f := openFile(t, path)
+	record(t, f, "a")
+	must.Do(t, os.Rename(path, path+".1"))
+	other := openFile(t, path)
+	long := strings.Repeat("x", 40_000)
+	record(t, other, long)
+	record(t, other, "removed")
+	must.Do(t, f.Reopen())
+	record(t, f, long+long[:10_000])
+	list, v := problems(t, linesOf(t, path+".1"), slices.Delete(linesOf(t, path), 1, 2))
+	must.Equal(t, []string{"2:2: missing 2"}, list)
+	must.Equal(t, v.Files[0].Last, v.Files[1].Continues)
 }
