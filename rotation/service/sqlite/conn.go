@@ -19,23 +19,23 @@ type conn struct {
 	args       []driver.NamedValue
 }
 
-// opener opens connections with the function that a migration calls.
-var opener = func() *sqlite.Driver {
-	d := new(sqlite.Driver)
-	d.MustRegisterDeterministicScalarFunction("hash_key", 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+// The function is one of the driver, with a name that no other package is likely to use:
+// connections of a driver of our own would lack what programs add to the driver.
+func init() {
+	sqlite.MustRegisterDeterministicScalarFunction("cvvrotation_hash_key", 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
 		card, _ := args[0].(string)
 		key, _ := args[1].(string)
 		return store.HashKey(card, key), nil
 	})
-	return d
-}()
+}
 
 // connect opens a connection to the file that a DSN names.
 func connect(ctx context.Context, dsn string) (*conn, error) {
-	if err := ctx.Err(); err != nil {
+	connector, err := sqlite.NewConnector(dsn)
+	if err != nil {
 		return nil, err
 	}
-	c, err := opener.Open(dsn)
+	c, err := connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}

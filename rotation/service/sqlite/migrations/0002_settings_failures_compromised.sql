@@ -7,5 +7,5 @@ ALTER TABLE card ADD COLUMN compromised BLOB;
 
 -- Idempotency keys are stored as store.HashKey returns them. A key that was sent with
 -- quotes is the same key without them.
-UPDATE OR REPLACE answer SET key = hash_key(card, CASE
+UPDATE OR REPLACE answer SET key = cvvrotation_hash_key(card, CASE
 	WHEN key LIKE '"%"' AND length(key) > 2 THEN substr(key, 2, length(key) - 2) ELSE key END);
