@@ -73,12 +73,13 @@ func CheckKeySet(path string) error {
 // counts other entries, because issuers publish keys of other types and uses
 // (RFC 7517, section 5). It returns an error if no key is left.
 func parseKeys(raw []byte) (set parsedSet, err error) {
-	var list struct{ Keys []json.RawMessage }
-	if err := json.Unmarshal(raw, &list); err != nil {
+	var members map[string]json.RawMessage // tells keys from Keys
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &members) != nil || json.Unmarshal(members["keys"], &list) != nil {
 		return parsedSet{}, errors.New("not a JSON Web Key Set")
 	}
 	set.skipped = map[skipReason]int{}
-	for i, entry := range list.Keys {
+	for i, entry := range list {
 		key, reason := parseKey(entry)
 		if reason == "" {
 			set.keys = append(set.keys, key)
@@ -90,10 +91,10 @@ func parseKeys(raw []byte) (set parsedSet, err error) {
 		}
 	}
 	switch {
-	case len(list.Keys) == 0:
+	case len(list) == 0:
 		return parsedSet{}, fmt.Errorf("%w: it is empty", errNoKeys)
 	case len(set.keys) == 0:
-		return parsedSet{}, fmt.Errorf("%w: all of its %d entries were skipped: %q", errNoKeys, len(list.Keys), set.listed)
+		return parsedSet{}, fmt.Errorf("%w: all of its %d entries were skipped: %q", errNoKeys, len(list), set.listed)
 	case len(set.keys) > maxKeys:
 		return parsedSet{}, fmt.Errorf("the key set has %d usable keys, more than %d", len(set.keys), maxKeys)
 	}

@@ -182,3 +182,43 @@ func TestKeyCounts_IsEmptyBeforeFirstKeySet(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestKeySet_IsAnObjectWithAnArrayOfKeys(t *testing.T) {
+	k := jwttest.New(t, "k", "EdDSA")
+	issuer := auth.Issuer{Name: "https://id.example", Audience: "cvv", Algorithms: []string{"EdDSA"}}
+	key := jsonOf(t, k.JWK())
+	for set, ok := range map[string]bool{
+		`{"keys":[` + key + `]}`: true, `{"version":1,"keys":[` + key + `],"expires":"never"}`: true,
+		`{"Keys":[` + key + `]}`: false, `[` + key + `]`: false, key: false, `{"keys":` + key + `}`: false, `{"keys":{"k":` + key + `}}`: false,
+		`{"keys":null}`: false, `{"keys":[]}`: false, `{}`: false, `null`: false, ``: false, `{"keys":[` + key + `]`: false, `{"keys":[` + key + `]}x`: false,
+	} {
+		_, err := auth.NewStatic(issuer, []byte(set), auth.Options{Clock: fixed{clock.New()}})
+		if (err == nil) != ok || err != nil && !errors.Is(err, auth.ErrConfig) {
+			t.Errorf("%.60s: %v", set, err)
+		}
+	}
+}
+
+// FuzzKeySet checks that no entry keeps a good key from being used.
+func FuzzKeySet(f *testing.F) {
+	k := jwttest.New(f, "k", "EdDSA")
+	good := string(must.Get(json.Marshal(k.JWK()))(f))
+	token := k.Sign(f, claims())
+	f.Add(`"x"`)
+	f.Add(`{"kty":"RSA","key_ops":"verify"}`)
+	f.Add(`{"kty":"EC","crv":"P-256","kid":"k","x":"AAAA","y":"AAAA"}`)
+	f.Add(`{"kty":"RSA","kid":"k","n":"AQAB","e":"AQAB"},7,[[{}]],{"kty":"OKP","crv":"Ed448","x":""}`)
+	f.Add(good)
+	f.Fuzz(func(t *testing.T, entries string) {
+		if len(entries) > 10_000 || strings.TrimSpace(entries) == "" || !json.Valid([]byte(`[`+entries+`]`)) {
+			return
+		}
+		v, err := static(t, auth.Options{}, entries, good)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if caller, err := v.Authenticate(t.Context(), token); caller.Subject != "svc-1" || err != nil {
+			t.Error(err)
+		}
+	})
+}

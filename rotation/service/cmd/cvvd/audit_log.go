@@ -18,7 +18,8 @@ import (
 // error among the logs.
 type auditLog struct {
 	*slog.Logger
-	file *audit.File // nil: standard error
+	file  *audit.File  // nil: standard error
+	check func() error // whether the file may be used
 }
 
 // openAudit opens the audit log that the configuration names. Only the daemon
@@ -39,7 +40,7 @@ func (c *cli) openAudit(cfg *config.Config, create bool) (*auditLog, error) {
 		}
 		return nil, err
 	}
-	return &auditLog{slog.New(slog.NewJSONHandler(f, nil)), f}, nil
+	return &auditLog{slog.New(slog.NewJSONHandler(f, nil)), f, cfg.CheckAuditFile}, nil
 }
 
 // Close closes the file. Recording after Close fails.
@@ -55,7 +56,11 @@ func (a *auditLog) reopen(logger *slog.Logger) {
 	if a.file == nil {
 		return
 	}
-	if err := a.file.Reopen(); err != nil {
+	err := a.check()
+	if err == nil {
+		err = a.file.Reopen()
+	}
+	if err != nil {
 		logger.Error("reopening the audit log failed; still writing to the old file", "error", err)
 		return
 	}

@@ -62,7 +62,7 @@ func (c *Config) Check(ctx context.Context, sections ...string) error {
 			p.add(err)
 			p.oneOf("log.format", c.Log.Format, "json", "text")
 			p.need("log.audit_file", c.Log.AuditFile != "-", "must be a file, or empty for standard error")
-			p.wrong("log.audit_file", c.checkAuditFile())
+			p.wrong("log.audit_file", c.CheckAuditFile())
 		case "tracing":
 			if c.Tracing.Endpoint != "" {
 				p.isURL("tracing.endpoint", c.Tracing.Endpoint, "http", "https")
@@ -131,9 +131,9 @@ func (c *Config) natsEncrypted(urls string) bool {
 	return secured || !plain
 }
 
-// checkAuditFile returns an error if all users of the machine may write the audit log,
+// CheckAuditFile returns an error if all users of the machine may write the audit log,
 // or put a file of theirs in its place. The file need not exist yet.
-func (c *Config) checkAuditFile() error {
+func (c *Config) CheckAuditFile() error {
 	if c.Log.AuditFile == "" {
 		return nil
 	}
