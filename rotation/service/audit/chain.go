@@ -30,13 +30,16 @@ const (
 	hashSize   = 2 * sha256.Size
 )
 
-var errNotRecord = errors.New("audit: not a JSON object on a line of its own")
+// maxRecord is the maximum length of a record in bytes, so that a Verifier can read it.
+const maxRecord = 512 << 10
+
+var errNotRecord = errors.New("audit: not a JSON object on a line of its own, of up to 512 KiB")
 
 // next returns the record at the next position, and that position. The record is a
 // JSON object with at least one member, and a line end.
 func (p Position) next(record []byte) ([]byte, Position, error) {
 	body, ok := bytes.CutSuffix(record, []byte("}\n"))
-	if !ok || len(body) < 2 || body[0] != '{' || bytes.IndexByte(body, '\n') >= 0 {
+	if !ok || len(body) < 2 || len(body) > maxRecord || body[0] != '{' || bytes.IndexByte(body, '\n') >= 0 {
 		return nil, p, errNotRecord
 	}
 	line := make([]byte, 0, len(body)+len(seqMember)+20+len(hashMember)+hashSize+len(recordEnd)+1)

@@ -38,7 +38,7 @@ type File struct {
 	clock clock.Clock
 
 	mu       sync.Mutex
-	last     Position // of the newest record that this File appended to the open file
+	last     Position // the newest that this File has seen in the open file
 	previous Position // the last record of the previous file, until the open file names it
 }
 
@@ -69,7 +69,7 @@ func endOf(file *os.File) (Position, error) {
 // Write appends a record, which is one line of JSON. After an error the end of the
 // file may hold a part of it; the next record continues the chain before that part.
 func (f *File) Write(record []byte) (int, error) {
-	if err := f.append(record); err != nil {
+	if _, _, err := f.append(record); err != nil {
 		return 0, err
 	}
 	return len(record), nil
@@ -90,30 +90,18 @@ func (f *File) Reopen() error {
 
 // Position returns the position of the last record in the file. It returns false for a
 // pipe or a device.
-func (f *File) Position() (p Position, chained bool, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	err = f.file.Append(func(file *os.File) (_ []byte, err error) {
-		if file != nil {
-			chained = true
-			p, err = endOf(file)
-		}
-		return nil, err
-	})
-	return p, chained, err
-}
+func (f *File) Position() (p Position, chained bool, err error) { return f.append(nil) }
 
 // Close closes the file. Write then returns an error that matches os.ErrClosed.
 func (f *File) Close() error { return f.file.Close() }
 
 // append appends a record, or none, and before it the record of the previous file if
-// that is due.
-func (f *File) append(record []byte) error {
+// that is due. It returns the end of the chain, and false if there is no chain.
+func (f *File) append(record []byte) (end Position, chained bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var end Position
-	err := f.file.Append(func(file *os.File) ([]byte, error) {
-		if file == nil {
+	err = f.file.Append(func(file *os.File) ([]byte, error) {
+		if chained = file != nil; !chained {
 			return record, nil
 		}
 		var err error
@@ -139,7 +127,7 @@ func (f *File) append(record []byte) error {
 	if err == nil {
 		f.last, f.previous = end, Position{}
 	}
-	return err
+	return end, chained, err
 }
 
 // continued returns the record that names the previous file's end, or nil.

@@ -206,10 +206,11 @@ func TestFile_NewFileNamesTheEndOfTheOldOne(t *testing.T) {
 		reopen bool
 		other  bool     // another process writes to the new file first
 		want   []string // X: "after 3" and the hash of record 3
-		after  []string // at once after Reopen; nil: not compared
+		after  []string // after Reopen and Position; nil: not compared
 	}{
 		"moved":                           {move, true, false, []string{"1 X", "2 c"}, []string{"1 X"}},
 		"moved without SIGHUP":            {move, false, false, []string{"1 X", "2 c"}, nil},
+		"moved without a record":          {move, false, false, []string{"1 X", "2 c"}, []string{"1 X"}},
 		"moved and created":               {create, true, false, []string{"1 X", "2 c"}, []string{"1 X"}},
 		"created, and another was faster": {create, true, true, []string{"1 other", "2 X", "3 c"}, nil},
 		"deleted":                         {func(path string) error { return errors.Join(os.Link(path, path+".1"), os.Remove(path)) }, false, false, []string{"1 X", "2 c"}, nil},
@@ -241,6 +242,7 @@ func TestFile_NewFileNamesTheEndOfTheOldOne(t *testing.T) {
 				must.Do(t, f.Reopen())
 			}
 			if row.after != nil {
+				must.Equal(t, int64(1), firstOf(f.Position()).Seq)
 				expect(row.after)
 			}
 			record(t, f, "c")
@@ -249,12 +251,14 @@ func TestFile_NewFileNamesTheEndOfTheOldOne(t *testing.T) {
 	}
 }
 
+func firstOf(p audit.Position, _ bool, _ error) audit.Position { return p }
+
 // TestFile_FullDisk: a record that does not fit is an error, and the chain continues
 // before its remains.
 func TestFile_FullDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	f := openFile(t, path)
-	record(t, f, strings.Repeat("a", 1<<19)) // the limit applies to the whole process, whose other files are shorter
+	record(t, f, strings.Repeat("a", 500_000)) // the limit applies to the whole process, whose other files are shorter
 	var before syscall.Rlimit
 	must.Do(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before))
 	limit := before
@@ -267,14 +271,14 @@ func TestFile_FullDisk(t *testing.T) {
 		t.Error(err1, err2)
 	}
 	record(t, f, "d")
-	must.Equal(t, []string{"1 " + strings.Repeat("a", 1<<19), "incomplete", "2 d"}, chainOf(t, path))
+	must.Equal(t, []string{"1 " + strings.Repeat("a", 500_000), "incomplete", "2 d"}, chainOf(t, path))
 }
 
 func TestFile_RefusesWhatIsNoRecord(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	f := openFile(t, path)
-	for _, bad := range []string{"", "{}\n", "x\n", `{"a":1}`, "{\"a\":1}\n{\"b\":2}\n", "[1]\n"} {
-		t.Run(bad, func(t *testing.T) {
+	for _, bad := range []string{"", "{}\n", "x\n", `{"a":1}`, "{\"a\":1}\n{\"b\":2}\n", "[1]\n", `{"a":"` + strings.Repeat("x", 512<<10) + "\"}\n"} {
+		t.Run(bad[:min(len(bad), 20)], func(t *testing.T) {
 			if _, err := f.Write([]byte(bad)); err == nil && bad != "" {
 				t.Error("accepted")
 			}

@@ -46,7 +46,10 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 	if d.audit, err = c.openAudit(cfg, true); err != nil {
 		return nil, err
 	}
-	d.closing(d.audit.Close)
+	d.closing(func() error {
+		d.audit.report(logger, "audit log closed")
+		return d.audit.Close()
+	})
 	d.audit.report(logger, "audit log opened")
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
