@@ -72,6 +72,13 @@ func (s *system) liveOnce(start, end time.Time) {
 			s.done = true
 			s.apply(model.Event{Kind: model.Auto, At: now.Add(2 * time.Second), Slot: model.At(slot)})
 		}
+		if s.fault == 0 && s.random.Below(12) == 0 && forced.After(now.Add(time.Hour)) {
+			// A new interval, and then a slot from before it once more: a log that begins
+			// in between looks as if the card were new.
+			s.apply(model.Event{Kind: model.SetInterval, At: now.Add(5 * time.Minute), Interval: 25*time.Hour - s.state.Interval})
+			s.apply(model.Event{Kind: model.Auto, At: now.Add(20 * time.Minute), Slot: model.At(slot)})
+			continue
+		}
 		if s.random.Below(20) == 0 { // S1, and for the guards' faults its edge
 			forced = now.Add(time.Duration(s.random.Below(int64(guard))))
 		}

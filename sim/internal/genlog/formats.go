@@ -36,6 +36,11 @@ var formats = []format{
 		flags:  []string{"--map", "at=time,card=card_id,event=kind,slot=slot_time,interval=interval,rotate=rotated,missed=missed,next=next_rotation"},
 		header: "time,card_id,kind,slot_time,interval,rotated,missed,next_rotation\n",
 	},
+	{
+		extension: "sparse.csv", precision: time.Microsecond, line: sparseLine,
+		flags:  []string{"--map", "at=time,card=card_id,event=kind,slot=slot_time,interval=interval,rotate=rotated,missed=missed,next=next_rotation"},
+		header: "time,card_id,kind,slot_time,interval,rotated,missed,next_rotation\n",
+	},
 	{extension: "events.jsonl", precision: time.Nanosecond, noSlot: true, line: eventLine},
 }
 
@@ -77,6 +82,14 @@ func csvLine(r record) string {
 		e.At.Format(layout), r.card, e.Kind, slot, cmp.Or(e.Interval, r.interval).String(), strconv.FormatBool(r.Rotate),
 		strconv.FormatInt(r.Missed, 10), `"` + r.Next.Time.Format(layout) + `"`,
 	}, ",") + "\n"
+}
+
+// sparseLine returns the record as a row that has the interval only where it is set.
+func sparseLine(r record) string {
+	if r.event.Kind != model.SetInterval {
+		return strings.Replace(csvLine(r), ","+r.interval.String()+",", ",,", 1)
+	}
+	return csvLine(r)
 }
 
 // eventLine returns the record as the daemon's event: changes alone have one.
