@@ -26,6 +26,9 @@ type Options struct {
 	// MaxTries is the number of failed attempts in a row that locks a card.
 	// Defaults to 3.
 	MaxTries int
+	// MaxDailyTries is the number of failed attempts within 24 hours after which a
+	// card's CVVs are no longer compared, up to 1000. Defaults to 20.
+	MaxDailyTries int
 	// Source is the source of events, a URI reference. Defaults to
 	// "/cvvrotation".
 	Source string
@@ -76,6 +79,8 @@ func New(s store.Cards, g Generator, o Options) (*Engine, error) {
 		return nil, &FieldError{"Grace", "must not be negative"}
 	case o.MaxTries < 0:
 		return nil, &FieldError{"MaxTries", "must not be negative"}
+	case o.MaxDailyTries < 0 || o.MaxDailyTries > maxDailyTries:
+		return nil, &FieldError{"MaxDailyTries", "must be 0 to 1000"}
 	case o.Workers < 0 || o.Batch < 0:
 		return nil, &FieldError{"Workers and Batch", "must not be negative"}
 	case o.Poll < 0 || o.Sweep < 0 || o.KeepFor < 0:
@@ -96,6 +101,7 @@ func New(s store.Cards, g Generator, o Options) (*Engine, error) {
 		o.Written = func() {}
 	}
 	o.MaxTries = cmp.Or(o.MaxTries, 3)
+	o.MaxDailyTries = cmp.Or(o.MaxDailyTries, 20)
 	o.Workers = cmp.Or(o.Workers, 1)
 	o.Batch = cmp.Or(o.Batch, 1000)
 	o.Poll = cmp.Or(o.Poll, time.Second)

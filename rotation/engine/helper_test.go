@@ -128,6 +128,7 @@ type recorder struct {
 	claimed  int
 	verdicts []engine.Verdict
 	repaired int
+	unlocked int
 }
 
 func (r *recorder) Decided(o engine.Observation) {
@@ -152,6 +153,12 @@ func (r *recorder) Verified(v engine.Verdict) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.verdicts = append(r.verdicts, v)
+}
+
+func (r *recorder) Unlocked() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unlocked++
 }
 
 func (r *recorder) Repaired() {

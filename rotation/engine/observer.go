@@ -20,6 +20,9 @@ type Observer interface {
 	Claimed(cards int, took time.Duration)
 	// Verified is called for every verdict.
 	Verified(Verdict)
+	// Unlocked is called when a card was unlocked or its failed attempts in a row were
+	// reset, by Unlock.
+	Unlocked()
 	// Repaired is called for every next slot that was moved back to within
 	// one interval.
 	Repaired()
@@ -46,6 +49,9 @@ func (NoObserver) Claimed(int, time.Duration) {}
 
 // Verified does nothing.
 func (NoObserver) Verified(Verdict) {}
+
+// Unlocked does nothing.
+func (NoObserver) Unlocked() {}
 
 // Repaired does nothing.
 func (NoObserver) Repaired() {}

@@ -25,10 +25,14 @@ type Schedule struct {
 	Rotated     time.Time        // when the current CVV was made
 	Locked      time.Time        // when too many failed attempts locked the card; zero: it is not locked
 	Tries       int              // failed attempts in a row
-	Failures    int              // of automatic rotation, in a row
-	Failure     string           // the last of them
-	Forced      Preview          // what a forced call at At would do
-	Effect      Effect           // of the operation; zero for Show, which has none
+	DailyTries  int              // failed attempts within 24 hours
+	// ThrottledUntil is when CVVs will be compared again after too many failed attempts
+	// within 24 hours; zero: they are.
+	ThrottledUntil time.Time
+	Failures       int     // of automatic rotation, in a row
+	Failure        string  // the last of them
+	Forced         Preview // what a forced call at At would do
+	Effect         Effect  // of the operation; zero for Show, which has none
 }
 
 // Preview is what a forced call would do to the schedule. It rotates in any case.
@@ -73,6 +77,8 @@ func (e *Engine) schedule(c *store.Card, now time.Time, slots int) (Schedule, er
 		Locked: c.Locked, Tries: c.Tries, Failures: c.Failures, Failure: c.Failure,
 		Forced: Preview{Rescheduled: forced.Reschedule(), Reason: forced.Reason(), Scenario: forced.Scenario},
 	}
+	tries, _ := dailyTries(c, now)
+	s.DailyTries, s.ThrottledUntil = len(tries), throttledUntil(tries, e.options.MaxDailyTries)
 	s.Forced.Next, _ = after.Next()
 	for slot := range state.Slots(slots) {
 		s.Slots = append(s.Slots, slot)

@@ -21,7 +21,10 @@ type Effect struct {
 	Interval time.Duration // afterwards; 0: automatic rotation is off
 	Changed  bool          // the card was changed
 	Locked   bool          // this operation locked the card
-	Replayed bool          // the answer is that of an earlier call with the same idempotency key
+	// Throttled: a CVV was not compared, because of too many failed attempts within 24
+	// hours.
+	Throttled bool
+	Replayed  bool // the answer is that of an earlier call with the same idempotency key
 }
 
 // update runs fn on a card that ref may use, under the card's lock, and reports

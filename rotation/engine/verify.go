@@ -14,11 +14,12 @@ type Verdict uint8
 
 // The verdicts.
 const (
-	VerdictCurrent  Verdict = iota + 1 // the card's CVV
-	VerdictPrevious                    // the previous CVV, within its grace period
-	VerdictExpired                     // the previous CVV, after its grace period
-	VerdictWrong                       // none of these
-	VerdictLocked                      // not compared: too many failed attempts locked the card
+	VerdictCurrent   Verdict = iota + 1 // the card's CVV
+	VerdictPrevious                     // the previous CVV, within its grace period
+	VerdictExpired                      // the previous CVV, after its grace period
+	VerdictWrong                        // none of these
+	VerdictLocked                       // not compared: too many failed attempts in a row locked the card
+	VerdictThrottled                    // not compared: too many failed attempts within 24 hours
 )
 
 // String returns the verdict in lower case; an unknown one as Verdict(n).
@@ -34,6 +35,8 @@ func (v Verdict) String() string {
 		return "wrong"
 	case VerdictLocked:
 		return "locked"
+	case VerdictThrottled:
+		return "throttled"
 	}
 	return "Verdict(" + strconv.Itoa(int(v)) + ")"
 }
@@ -50,8 +53,10 @@ type Verification struct {
 
 // Verify compares a presented CVV with the card's. Wrong and expired ones count as
 // failed attempts; MaxTries of them, however often the CVV rotates in between, lock
-// the card until Unlock. The current CVV resets the count. Values are compared in
-// constant time.
+// the card until Unlock. The current CVV resets that count. After MaxDailyTries failed
+// attempts within 24 hours, every CVV gets VerdictThrottled until enough of them are
+// older; neither the current CVV nor a rotation nor Unlock resets these. Values are
+// compared in constant time.
 //
 // The error matches store.ErrNotFound, ErrForbidden or ErrInvalid; nothing is
 // counted then.
@@ -62,32 +67,42 @@ func (e *Engine) Verify(ctx context.Context, ref Ref, presented cvvgen.CVV) (Ver
 	var verdict Verdict
 	effect, err := e.update(ctx, ref, "", func(change *store.Change) (err error) {
 		c := &change.Card
-		if verdict, err = e.compare(ctx, c, presented, change.Now); err != nil {
+		daily, moved := dailyTries(c, change.Now)
+		if verdict, err = e.compare(ctx, c, presented, change.Now, len(daily)); err != nil {
 			return err
 		}
-		tries := c.Tries
+		change.Write = moved
 		switch verdict {
 		case VerdictCurrent:
+			change.Write = change.Write || c.Tries != 0
 			c.Tries = 0
 		case VerdictExpired, VerdictWrong:
 			c.Tries++
 			if c.Tries >= e.options.MaxTries {
 				c.Locked = change.Now
 			}
+			daily = append(daily, change.Now)
+			change.Write = true
 		}
-		change.Write = c.Tries != tries
+		if change.Write {
+			setDailyTries(c, daily)
+		}
 		return nil
 	})
 	if err != nil {
 		return Verification{}, err
 	}
+	effect.Throttled = verdict == VerdictThrottled
 	e.observer.Verified(verdict)
 	return Verification{verdict, effect}, nil
 }
 
-func (e *Engine) compare(ctx context.Context, c *store.Card, presented cvvgen.CVV, now time.Time) (Verdict, error) {
-	if !c.Locked.IsZero() {
+func (e *Engine) compare(ctx context.Context, c *store.Card, presented cvvgen.CVV, now time.Time, dailyTries int) (Verdict, error) {
+	switch {
+	case !c.Locked.IsZero():
 		return VerdictLocked, nil
+	case dailyTries >= e.options.MaxDailyTries:
+		return VerdictThrottled, nil
 	}
 	current, err := e.generator.Current(ctx, c)
 	if err != nil {

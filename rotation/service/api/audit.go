@@ -16,7 +16,7 @@ func (c *call) audited(r *response) bool {
 	case c.caller.Subject == "":
 		return r.status == http.StatusUnauthorized
 	case c.op.audited == audit.OperationVerify && r.status == http.StatusOK:
-		return c.effect.Locked // every payment has a verdict; only the lock changes the card
+		return c.effect.Locked || c.effect.Throttled // every payment has a verdict
 	}
 	return true
 }

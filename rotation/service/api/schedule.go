@@ -27,6 +27,8 @@ type schedule struct {
 	ServiceCode string      `json:"service_code"`
 	Locked      *time.Time  `json:"locked_at"`
 	Tries       int         `json:"tries"`
+	DailyTries  int         `json:"daily_tries"`
+	Throttled   *time.Time  `json:"throttled_until"`
 	Failures    int         `json:"failures"`
 	Forced      forced      `json:"forced_call"`
 }
@@ -44,7 +46,7 @@ func scheduleOf(s engine.Schedule) schedule {
 		Card: s.Card, Account: s.Account, At: s.At,
 		Hours: hours(s.Interval), Next: instant(s.Next), Slots: s.Slots,
 		Version: s.Version, Rotated: s.Rotated, ServiceCode: s.ServiceCode.String(),
-		Locked: instant(s.Locked), Tries: s.Tries, Failures: s.Failures,
+		Locked: instant(s.Locked), Tries: s.Tries, DailyTries: s.DailyTries, Throttled: instant(s.ThrottledUntil), Failures: s.Failures,
 		Forced: forced{s.Forced.Rescheduled, s.Forced.Reason.String(), s.Forced.Scenario, instant(s.Forced.Next)},
 	}
 	return out

@@ -6,9 +6,9 @@
 //
 // The endpoint writes a record for each call that changes a card, reveals a CVV, or is
 // refused either, before it answers. A CVV is not revealed if its record cannot be
-// written. A verification is recorded if it locks the card or is refused. An operator's
-// command that changes a card, the schema or the stored events writes one record when
-// it ends.
+// written. A verification is recorded if it locks the card, is throttled or is refused. An
+// operator's command that changes a card, the schema or the stored events writes one
+// record when it ends.
 //
 // # What is not recorded
 //

@@ -43,6 +43,7 @@ type Metrics struct {
 	failures   prometheus.Counter
 	repairs    prometheus.Counter
 	verdicts   *prometheus.CounterVec
+	unlocks    prometheus.Counter
 	claimCards prometheus.Histogram
 	claimTime  prometheus.Histogram
 	storeTime  *prometheus.HistogramVec
@@ -95,8 +96,12 @@ func New(o Options) (*Metrics, error) {
 		}),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cvv_verdicts_total",
-			Help: "CVV verifications by verdict: current, previous, expired, wrong or locked.",
+			Help: "CVV verifications by verdict: current, previous, expired, wrong, locked or throttled.",
 		}, []string{"verdict"}),
+		unlocks: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "cvv_unlocks_total",
+			Help: "Cards that were unlocked, or whose failed attempts in a row were reset, by a call.",
+		}),
 		claimCards: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "cvv_claim_cards", Help: "Due cards per claim, without empty claims.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 8), // to 16384
@@ -126,12 +131,12 @@ func New(o Options) (*Metrics, error) {
 		Name: "cvv_event_delivery_lag_seconds", Help: "Delay between an event and its delivery.",
 		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 86400},
 	})
-	for _, v := range []engine.Verdict{engine.VerdictCurrent, engine.VerdictPrevious, engine.VerdictExpired, engine.VerdictWrong, engine.VerdictLocked} {
+	for _, v := range []engine.Verdict{engine.VerdictCurrent, engine.VerdictPrevious, engine.VerdictExpired, engine.VerdictWrong, engine.VerdictLocked, engine.VerdictThrottled} {
 		m.verdicts.WithLabelValues(v.String()) // so that rate() sees the first increment
 	}
 	if o.Registerer != nil {
 		for _, c := range []prometheus.Collector{
-			m.rotations, m.idle, m.lateness, m.missed, m.failures, m.repairs, m.verdicts,
+			m.rotations, m.idle, m.lateness, m.missed, m.failures, m.repairs, m.verdicts, m.unlocks,
 			m.claimCards, m.claimTime, m.storeTime, m.requests, m.httpTime, m.inFlight,
 			m.deliveries, m.deliveryLag,
 		} {
@@ -175,6 +180,9 @@ func (m *Metrics) Claimed(cards int, took time.Duration) {
 
 // Verified implements engine.Observer.
 func (m *Metrics) Verified(v engine.Verdict) { m.verdicts.WithLabelValues(v.String()).Inc() }
+
+// Unlocked implements engine.Observer.
+func (m *Metrics) Unlocked() { m.unlocks.Inc() }
 
 // Repaired implements engine.Observer.
 func (m *Metrics) Repaired() { m.repairs.Inc() }

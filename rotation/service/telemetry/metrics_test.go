@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
 	"cvvrotation/rotation/engine/outbox"
@@ -45,7 +46,7 @@ func newWorld(t *testing.T, o Options) *world {
 	w.store = must.Get(w.metrics.Store(w.memory))(t)
 	mustRegister(t, w.registry)(Sizes(w.store, time.Second))
 	keys := must.Get(seal.NewKeyring(seal.NewKey(1, make([]byte, seal.KeySize))))(t)
-	w.engine = must.Get(engine.New(w.store, engine.Random(nil, keys), engine.Options{Observer: w.metrics}))(t)
+	w.engine = must.Get(engine.New(w.store, engine.Random(nil, keys), engine.Options{Observer: w.metrics, MaxDailyTries: 1}))(t)
 	return w
 }
 
@@ -76,12 +77,26 @@ func (w *world) use(t *testing.T) {
 	if v, err := w.engine.Verify(ctx, ref, revealed.CVV); v.Verdict != engine.VerdictCurrent || err != nil {
 		t.Fatal(v, err)
 	}
+	for _, want := range []engine.Verdict{engine.VerdictWrong, engine.VerdictThrottled} {
+		if v, err := w.engine.Verify(ctx, ref, wrongCVV(t)); v.Verdict != want || err != nil {
+			t.Fatal(v, err)
+		}
+		_, err := w.engine.Unlock(ctx, ref) // the second time there is nothing to unlock
+		must.Do(t, err)
+	}
 	if _, err := w.engine.Force(ctx, engine.AnyAccount("unknown"), engine.ForceRequest{}); !errors.Is(err, store.ErrNotFound) {
 		t.Fatal(err)
 	}
 	if _, err := w.engine.Force(ctx, engine.Ref{Card: secretCard, Account: "other"}, engine.ForceRequest{}); !errors.Is(err, engine.ErrForbidden) {
 		t.Fatal(err)
 	}
+}
+
+// wrongCVV returns a CVV that none of 3 digits equals.
+func wrongCVV(t *testing.T) (cvv cvvgen.CVV) {
+	t.Helper()
+	must.Do(t, cvv.UnmarshalText([]byte("1234")))
+	return cvv
 }
 
 func TestMetrics_CountEngineOperations(t *testing.T) {
@@ -101,13 +116,17 @@ cvv_missed_slots_total 1
 cvv_rotations_total{kind="auto",reason="scheduled",scenario="0"} 1
 cvv_rotations_total{kind="forced",reason="guard",scenario="1"} 1
 cvv_rotations_total{kind="forced",reason="guard",scenario="3"} 1
-# HELP cvv_verdicts_total CVV verifications by verdict: current, previous, expired, wrong or locked.
+# HELP cvv_verdicts_total CVV verifications by verdict: current, previous, expired, wrong, locked or throttled.
 # TYPE cvv_verdicts_total counter
 cvv_verdicts_total{verdict="current"} 1
 cvv_verdicts_total{verdict="expired"} 0
 cvv_verdicts_total{verdict="locked"} 0
 cvv_verdicts_total{verdict="previous"} 0
-cvv_verdicts_total{verdict="wrong"} 0
+cvv_verdicts_total{verdict="throttled"} 1
+cvv_verdicts_total{verdict="wrong"} 1
+# HELP cvv_unlocks_total Cards that were unlocked, or whose failed attempts in a row were reset, by a call.
+# TYPE cvv_unlocks_total counter
+cvv_unlocks_total 1
 # HELP cvv_cards Registered cards. May be an estimate.
 # TYPE cvv_cards gauge
 cvv_cards 1
@@ -121,7 +140,7 @@ cvv_store_up 1
 # TYPE cvv_outbox_oldest_seconds gauge
 cvv_outbox_oldest_seconds 7203
 `
-	names := []string{"cvv_idle_decisions_total", "cvv_missed_slots_total", "cvv_rotations_total", "cvv_verdicts_total",
+	names := []string{"cvv_idle_decisions_total", "cvv_missed_slots_total", "cvv_rotations_total", "cvv_verdicts_total", "cvv_unlocks_total",
 		"cvv_cards", "cvv_outbox_pending_events", "cvv_store_up", "cvv_outbox_oldest_seconds"}
 	must.Do(t, testutil.GatherAndCompare(w.registry, strings.NewReader(want), names...))
 	text := exposition(t, w.registry)
@@ -131,7 +150,7 @@ cvv_outbox_oldest_seconds 7203
 		`cvv_claim_cards_sum 1`,
 		`cvv_claim_duration_seconds_count 1`,
 		`cvv_store_duration_seconds_count{operation="claim",outcome="ok"} 1`,
-		`cvv_store_duration_seconds_count{operation="update",outcome="ok"} 6`,
+		`cvv_store_duration_seconds_count{operation="update",outcome="ok"} 10`,
 		`cvv_store_duration_seconds_count{operation="update",outcome="refused"} 2`,
 	} {
 		if !strings.Contains(text, line+"\n") {

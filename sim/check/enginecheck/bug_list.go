@@ -178,6 +178,11 @@ var bugs = []Bug{
 			}
 		}
 	})},
+	{Name: "unlock-resets-daily", Sentence: "an unlock resets the failed attempts of the last 24 hours", store: everywhere(func(change *store.Change, before store.Card) {
+		if !before.Locked.IsZero() && change.Card.Locked.IsZero() {
+			change.Card.FailedAt = nil
+		}
+	})},
 	{Name: "reseal-forgets", Sentence: "re-encrypting leaves the previous CVV under the old key", generator: func(g engine.Generator) engine.Generator { return forgets{g} }},
 	{Name: "pan-shared", Sentence: "a registration stores no fingerprint, so that another card can have the same PAN and expiry", store: everywhere(func(change *store.Change, _ store.Card) { change.Fingerprints = nil })},
 	{Name: "compromised-comes-back", Sentence: "a service code that gives a compromised CVV is accepted", generator: func(g engine.Generator) engine.Generator { return reuses{g} }},

@@ -50,7 +50,7 @@ const (
 // options are all that is drawn for a run before it starts.
 type options struct {
 	cards, replicas, steps int
-	batch, maxTries        int
+	batch, maxTries, daily int
 	grace                  time.Duration
 	derived                bool
 	skew                   [maxReplicas]time.Duration // how far a replica's own clock is ahead of the store's
@@ -87,6 +87,7 @@ func drawOptions(seed uint64) (o options) {
 			o.intervals[i] = o.shortest()
 		}
 	}
+	o.daily = splitmix.Pick(&s, 3, 5, 20)
 	return o
 }
 
@@ -101,8 +102,8 @@ func (o options) model() model.Rules {
 // String returns the options in one line.
 func (o options) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "cards=%d replicas=%d steps=%d batch=%d tries=%d grace=%v derived=%v faults=%d jumps=%v poison=%v skew=",
-		o.cards, o.replicas, o.steps, o.batch, o.maxTries, o.grace, o.derived, o.faults, o.jumps, o.poison)
+	fmt.Fprintf(&b, "cards=%d replicas=%d steps=%d batch=%d tries=%d daily=%d grace=%v derived=%v faults=%d jumps=%v poison=%v skew=",
+		o.cards, o.replicas, o.steps, o.batch, o.maxTries, o.daily, o.grace, o.derived, o.faults, o.jumps, o.poison)
 	for i := range o.replicas {
 		fmt.Fprintf(&b, "%v,", o.skew[i])
 	}

@@ -3,6 +3,7 @@ package enginecheck
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -97,6 +98,13 @@ func (r *run) compareCard(l *expectedCard) {
 	if !c.First.Equal(l.accepted.First) || c.Spread != l.accepted.Spread {
 		r.violate(settingsAgain, "the settings kept of %s have the first slot %s, spread %v, want %s, %v",
 			l.ref.Card, describe(c.First), c.Spread, describe(l.accepted.First), l.accepted.Spread)
+	}
+	var failedAt []byte
+	for _, at := range l.failedAt {
+		failedAt = binary.BigEndian.AppendUint64(failedAt, uint64(at.UnixNano()))
+	}
+	if !bytes.Equal(c.FailedAt, failedAt) {
+		r.violate(dailyLimit, "%s stores the failed attempts %x, want %x", l.ref.Card, c.FailedAt, failedAt)
 	}
 	if r.failure == nil {
 		r.compareCVV(l, &c)

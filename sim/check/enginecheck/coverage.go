@@ -16,7 +16,7 @@ type goal uint8
 const (
 	goalRule    goal = iota // one for each rule, from R1
 	goalVerdict      = goalRule + goal(rotation.R14)
-	goalFault        = goalVerdict + goal(engine.VerdictLocked)
+	goalFault        = goalVerdict + goal(engine.VerdictThrottled)
 )
 
 const (
@@ -46,6 +46,7 @@ const (
 	goalThirtyFiveFailures
 	goalSentAgainForced
 	goalSentAgainPassed
+	goalThrottleEnded
 
 	numGoals
 )
@@ -78,6 +79,7 @@ var goalSentences = map[goal]string{
 	goalWholeIntervals:     "the clock stepped to whole intervals before a slot",
 	goalThirtyFiveFailures: "a card's rotation failed 35 times in a row",
 	goalSentAgainForced:    "settings with a first slot were sent again after a forced call",
+	goalThrottleEnded:      "a CVV was compared again after the daily limit",
 	goalSentAgainPassed:    "settings were sent again whose first slot had passed",
 }
 
@@ -149,6 +151,12 @@ func (c *coverage) verified(v engine.Verdict, l *expectedCard, now time.Time) {
 		c[goalGraceOver]++
 	}
 	c[goalVerdict+goal(v-engine.VerdictCurrent)]++
+	if v == engine.VerdictThrottled {
+		l.throttled = true
+	} else if v != engine.VerdictLocked && l.throttled {
+		l.throttled = false
+		c[goalThrottleEnded]++
+	}
 	if v == engine.VerdictWrong && l.tries > 1 && l.triedAt != l.version {
 		c[goalTriesKept]++
 	}

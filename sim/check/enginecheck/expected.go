@@ -36,11 +36,14 @@ type expectedCard struct {
 	chosen                   servicecode.Code       // the code that the next CVV is to have; zero: any
 	previousUntil            time.Time
 	tries                    int
+	failedAt                 []time.Time // failed attempts that may still count for the daily limit
+	judged                   []time.Time // failed attempts that were reported, on a clock that does not step
 	locked                   time.Time
 	failures                 int
 	due                      time.Time
 	answers                  map[string]answered
 	automatic, lastAutomatic int64 // automatic rotations, and how many there were a round ago
+	throttled                bool  // by the last CVV that was presented while it was not locked
 	triedAt                  int64 // the version when a wrong CVV was last presented
 }
 
@@ -58,6 +61,7 @@ type settings struct {
 	now      time.Time
 	grace    time.Duration
 	maxTries int
+	daily    int
 	fails    bool // the generator fails for the card
 }
 
@@ -189,10 +193,20 @@ func (l *expectedCard) cvv(fromEnd int) cvvgen.CVV {
 
 // verify returns the verdict that a presented CVV must get.
 func (l *expectedCard) verify(t settings, presented cvvgen.CVV) engine.Verdict {
-	if !l.locked.IsZero() {
+	if ahead := l.withoutAhead(t.now); !slices.Equal(ahead, l.failedAt) {
+		l.failedAt = ahead
+		l.failedAt = l.dailyTries(t.now)
+	}
+	switch {
+	case !l.locked.IsZero():
 		return engine.VerdictLocked
+	case len(l.dailyTries(t.now)) >= t.daily:
+		return engine.VerdictThrottled
 	}
 	if presented.Equal(l.current()) {
+		if l.tries > 0 {
+			l.failedAt = l.dailyTries(t.now)
+		}
 		l.tries = 0
 		return engine.VerdictCurrent
 	}
@@ -206,7 +220,30 @@ func (l *expectedCard) verify(t settings, presented cvvgen.CVV) engine.Verdict {
 	if l.tries++; l.tries >= t.maxTries {
 		l.locked = t.now
 	}
+	l.failedAt = append(l.dailyTries(t.now), t.now)
 	return verdict
+}
+
+// dailyTries returns the failed attempts that count: those less than a day old.
+func (l *expectedCard) dailyTries(now time.Time) (tries []time.Time) {
+	for _, at := range l.failedAt {
+		if at.Add(day).After(now) {
+			tries = append(tries, at)
+		}
+	}
+	return tries
+}
+
+// withoutAhead returns the failed attempts, with those from a clock that was more than a
+// day ahead made now.
+func (l *expectedCard) withoutAhead(now time.Time) []time.Time {
+	tries := slices.Clone(l.failedAt)
+	for i, at := range tries {
+		if at.After(now.Add(day)) {
+			tries[i] = now
+		}
+	}
+	return tries
 }
 
 // ahead reports whether the next slot is further ahead than one interval, and
@@ -237,8 +274,8 @@ func (l *expectedCard) answer(at time.Time, o outcome, got engine.Rotation) engi
 	}
 }
 
-// shown returns what Show must return.
-func (l *expectedCard) shown(now time.Time, slots int) (s engine.Schedule, err error) {
+// shown returns what Show must return with a daily limit of failed attempts.
+func (l *expectedCard) shown(now time.Time, slots, limit int) (s engine.Schedule, err error) {
 	fork := l.rules
 	forced, err := fork.Step(model.Event{Kind: model.Forced, At: now})
 	if err != nil {
@@ -247,6 +284,13 @@ func (l *expectedCard) shown(now time.Time, slots int) (s engine.Schedule, err e
 	s = engine.Schedule{
 		Card: l.ref.Card, Account: l.ref.Account, At: now, Interval: l.state.Interval, Next: l.state.Next.Time,
 		Version: l.version, ServiceCode: l.code, Rotated: l.rotated, Locked: l.locked, Tries: l.tries, Failures: l.failures,
+	}
+	seen := expectedCard{failedAt: l.withoutAhead(now)} // reading moves nothing
+	daily := seen.dailyTries(now)
+	s.DailyTries = len(daily)
+	if n := len(daily) - limit; n >= 0 {
+		slices.SortFunc(daily, time.Time.Compare)
+		s.ThrottledUntil = daily[n].Add(day)
 	}
 	s.Forced.Rescheduled, s.Forced.Scenario, s.Forced.Next = forced.Reschedule, forced.Scenario, forced.Next.Time
 	_ = s.Forced.Reason.UnmarshalText([]byte(forced.Reason))

@@ -20,6 +20,7 @@ const (
 	alive
 	history
 	settingsAgain
+	dailyLimit
 
 	numInvariants
 )
@@ -37,6 +38,7 @@ var invariants = [numInvariants]struct{ name, sentence string }{
 	delivered:     {"delivered", "Every event is delivered at least once, and the first deliveries of a card's events are in order."},
 	alive:         {"alive", "A claim leaves out no card that is due. After the faults have ended, every card with rotation on rotates at its slots."},
 	settingsAgain: {"settings-again", "A card keeps the settings that were accepted last. Sent again they change nothing, whatever was forced since: no event, and the same next slot."},
+	dailyLimit:    {"daily-limit", "Within any 24 hours a card compares no more wrong CVVs than the limit, whatever unlocks it, is presented or rotates in between."},
 	history:       {"history", "Events and answers alone are consistent: numbers have no gap, each rotation is one version, and the reference model replays them."},
 }
 

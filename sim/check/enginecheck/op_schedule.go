@@ -149,7 +149,7 @@ func (r *run) reschedule(l *expectedCard, p *plan, what string, ref engine.Ref,
 }
 
 func (r *run) compareSchedule(what string, got engine.Schedule, l *expectedCard, slots int) {
-	want, _ := l.shown(r.at(), slots)
+	want, _ := l.shown(r.at(), slots, r.o.daily)
 	got.Failure, got.Effect = "", engine.Effect{}
 	if difference := describeDifference(got, want); difference != "" {
 		r.violate(answersRight, "the answer to %s: %s", what, difference)

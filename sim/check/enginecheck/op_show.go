@@ -92,10 +92,27 @@ func (r *run) verify(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan)
 	}
 	*l = after
 	r.coverage.verified(want, l, r.at())
+	if replied && !r.o.jumps && (got.Verdict == engine.VerdictWrong || got.Verdict == engine.VerdictExpired) {
+		r.countJudged(l)
+	}
 	if replied && got.Verdict != want {
 		r.violate(verdictsRight, "verifying %s on %s returned %s, want %s", what, l.ref.Card, describe(got.Verdict), want)
 	}
 	r.events++
+}
+
+// countJudged counts the CVVs of the last 24 hours that were reported as wrong.
+func (r *run) countJudged(l *expectedCard) {
+	l.judged = append(l.judged, r.at())
+	n := 0
+	for _, at := range l.judged {
+		if at.Add(day).After(r.at()) {
+			n++
+		}
+	}
+	if n > r.o.daily {
+		r.violate(dailyLimit, "%s compared %d wrong CVVs within 24 hours, and the limit is %d", l.ref.Card, n, r.o.daily)
+	}
 }
 
 func (r *run) unlock(l *expectedCard, rep *replica, p *plan) {

@@ -135,7 +135,7 @@ func (r *run) start(i int) {
 		rules = r.bug.rules(rules)
 	}
 	e, err := engine.New(s, g, engine.Options{
-		Rules: rules, Clock: clk, Grace: r.o.grace, MaxTries: r.o.maxTries, Batch: r.o.batch, Observer: r,
+		Rules: rules, Clock: clk, Grace: r.o.grace, MaxTries: r.o.maxTries, MaxDailyTries: r.o.daily, Batch: r.o.batch, Observer: r,
 	})
 	if err != nil {
 		panic(err) // the options are right
@@ -158,7 +158,7 @@ func (r *run) Decided(o engine.Observation) { r.observed = append(r.observed, o)
 func (r *run) at() time.Time { return time.Unix(0, r.now).UTC() }
 
 func (r *run) settings(l *expectedCard) settings {
-	return settings{rules: r.o.rules, now: r.at(), grace: r.o.grace, maxTries: r.o.maxTries, fails: r.poisoned[l.ref.Card]}
+	return settings{rules: r.o.rules, now: r.at(), grace: r.o.grace, maxTries: r.o.maxTries, daily: r.o.daily, fails: r.poisoned[l.ref.Card]}
 }
 
 // violate records a broken invariant. Only the first counts.

@@ -26,6 +26,8 @@ type cardOutput struct {
 	Rotated     *time.Time  `json:"rotated_at,omitempty"`
 	Locked      *time.Time  `json:"locked_at,omitempty"`
 	Tries       int         `json:"tries,omitempty"`
+	DailyTries  int         `json:"daily_tries,omitempty"`
+	Throttled   *time.Time  `json:"throttled_until,omitempty"`
 	Failures    int         `json:"failures,omitempty"`
 	Failure     string      `json:"failure,omitempty"`
 
@@ -50,7 +52,7 @@ func scheduleOutput(done string, s engine.Schedule) cardOutput {
 	r := cardOutput{
 		Done: done, Card: s.Card, Account: s.Account, At: s.At, Next: instant(s.Next), Slots: s.Slots,
 		Version: s.Version, ServiceCode: s.ServiceCode.String(), Rotated: instant(s.Rotated),
-		Locked: instant(s.Locked), Tries: s.Tries, Failures: s.Failures, Failure: s.Failure,
+		Locked: instant(s.Locked), Tries: s.Tries, DailyTries: s.DailyTries, Throttled: instant(s.ThrottledUntil), Failures: s.Failures, Failure: s.Failure,
 		Rescheduled: s.Forced.Rescheduled, Reason: s.Forced.Reason.String(), Scenario: s.Forced.Scenario,
 		effect: s.Effect,
 	}
@@ -110,8 +112,9 @@ func (r cardOutput) text(w io.Writer) error {
 		line("then", strings.Join(slots, " "))
 	}
 	at("locked", r.Locked)
-	if r.Tries > 0 {
-		line("failed attempts", r.Tries)
+	at("throttled until", r.Throttled)
+	if r.DailyTries > 0 || r.Tries > 0 {
+		line("failed attempts", fmt.Sprintf("%d in a row, %d within 24 hours", r.Tries, r.DailyTries))
 	}
 	if r.Failures > 0 {
 		line("rotation failed", fmt.Sprintf("%d times: %s", r.Failures, r.Failure))

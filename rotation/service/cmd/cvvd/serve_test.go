@@ -424,3 +424,40 @@ func TestServe_WarnsOfDerivedCVVsWithoutPrefixes(t *testing.T) {
 		})
 	}
 }
+
+// TestServe_ThrottlesAfterTheDailyTries: the limit is that of the configuration, survives
+// a restart and an operator's unlock, and card show says until when it holds.
+func TestServe_ThrottlesAfterTheDailyTries(t *testing.T) {
+	t.Parallel()
+	env := settings(t, "CVVD_ENGINE_MAX_DAILY_TRIES=2")
+	auth := token(t, "cards:register cvv:verify")
+	verify := func(p *process) string {
+		t.Helper()
+		_, body := p.send("POST", p.pci+"/v1/cards/a/cvv/verify", auth, `{"cvv":"1234"}`)
+		return body
+	}
+	p := start(t, env, "serve").serving()
+	p.send("PUT", p.pci+"/v1/cards/a", auth, "")
+	if out := operator(t, env, "card", "show", "a"); strings.Contains(out, "throttled") || strings.Contains(out, "failed attempts") {
+		t.Errorf("card show before an attempt: %s", out)
+	}
+	for range 2 {
+		if body := verify(p); !strings.Contains(body, `"wrong"`) {
+			t.Errorf("verdict %s", body)
+		}
+		operator(t, env, "card", "unlock", "a")
+	}
+	p.end(syscall.SIGTERM)
+	p = start(t, env, "serve").serving()
+	if body := verify(p); !strings.Contains(body, `"throttled"`) {
+		t.Errorf("verdict after a restart: %s", body)
+	}
+	for _, want := range []string{"throttled until", "failed attempts", "0 in a row, 2 within 24 hours"} {
+		if out := operator(t, env, "card", "show", "a"); !strings.Contains(out, want) {
+			t.Errorf("card show does not say %q: %s", want, out)
+		}
+	}
+	if out := operator(t, env, "card", "show", "a", "-o", "json"); !strings.Contains(out, `"daily_tries":2,"throttled_until":"`) {
+		t.Error(out)
+	}
+}
