@@ -47,7 +47,9 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 		return nil, err
 	}
 	d.closing(func() error {
-		d.audit.report(logger, "audit log closed")
+		if d.audit.file != nil {
+			d.audit.report(logger, "audit log closed")
+		}
 		return d.audit.Close()
 	})
 	d.audit.report(logger, "audit log opened")
