@@ -28,6 +28,15 @@ func (p *pictures) begin(name string, files int, rules rotation.Rules) *pictureS
 	return s
 }
 
+// sink returns the sink of the next file.
+func (p *pictures) sink(name string, files int, rules rotation.Rules) sink {
+	steps := p.begin(name, files, rules)
+	return sink{
+		step:  func(s sim.Step) error { steps.add(s); return nil },
+		close: func(bool) error { return nil },
+	}
+}
+
 // write draws what was collected, as svg or html. It says on stderr how much was left
 // out. The title defaults to the name of the files.
 func (p pictures) write(out *bufio.Writer, stderr io.Writer, output, title, other string) error {

@@ -62,7 +62,9 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 		return command.Hint(err, "run cvvsim replay --help for the flags")
 	}
 	var drawn pictures
+	place := 0
 	out := bufio.NewWriterSize(c.Stdout, 64<<10)
+	written := newMerged(out, o.output, len(files))
 	err = c.eachFile(files, o.log.mapping, func(r *timeline.Reader, name string) error {
 		rules, err := o.rules.of(r)
 		if err != nil {
@@ -71,15 +73,15 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 		if len(files) > 1 && o.output == "text" {
 			fmt.Fprintf(out, "%s\n", name)
 		}
+		place++
 		var s sink
-		if o.draws() {
-			steps := drawn.begin(name, len(files), rules)
-			s = sink{
-				step:  func(s sim.Step) error { steps.add(s); return nil },
-				close: func(bool) error { return nil },
-			}
-		} else {
-			s = c.newSink(out, o, rules)
+		switch o.output {
+		case "svg", "html":
+			s = drawn.sink(name, len(files), rules)
+		case "jsonl", "timeline":
+			s = written.sink(rules, name, place)
+		default:
+			s = c.textSink(out, o, rules)
 		}
 		differing := 0
 		emit := func(step sim.Step) error {
@@ -181,33 +183,17 @@ type sink struct {
 	close func(complete bool) error
 }
 
-// newSink returns the sink of an output that is printed while it is replayed.
-func (c *cli) newSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules) sink {
-	switch o.output {
-	case "jsonl", "timeline":
-		spelling := timeline.SpellingJSONL
-		if o.output == "timeline" {
-			spelling = timeline.SpellingText
-		}
-		w := timeline.NewWriter(out, spelling, rules)
-		return sink{
-			step: func(s sim.Step) error {
-				s.Entry.Expect = s.Outcome()
-				return w.Write(s.Entry)
-			},
-			close: func(bool) error { return nil },
-		}
-	default:
-		text := draw.NewText(out, rules, c.textOptions(o.color))
-		return sink{
-			step: text.Step,
-			close: func(complete bool) error {
-				if complete {
-					return text.Close()
-				}
-				return text.Flush() // the summary would be of a part
-			},
-		}
+// textSink returns the sink of the output for people.
+func (c *cli) textSink(out *bufio.Writer, o *replayOptions, rules rotation.Rules) sink {
+	text := draw.NewText(out, rules, c.textOptions(o.color))
+	return sink{
+		step: text.Step,
+		close: func(complete bool) error {
+			if complete {
+				return text.Close()
+			}
+			return text.Flush() // the summary would be of a part
+		},
 	}
 }
 
