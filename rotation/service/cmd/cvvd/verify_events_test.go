@@ -70,6 +70,7 @@ func TestEvents_OfADaemonAgreeWithTheRules(t *testing.T) {
 	}
 	call("PUT", "/v1/cards/new", `{"cvv_rotation_interval_hours":24,"spread":true}`)
 	call("POST", "/v1/cards/new/cvv/rotate", "")
+	call("PUT", "/v1/cards/new", `{"cvv_rotation_interval_hours":24,"spread":true}`) // again: no event
 	call("PATCH", "/v1/cards/new/cvv/rotation", `{"cvv_rotation_interval_hours":2}`)
 	call("POST", "/v1/cards/daily/cvv/rotate", "")
 	until(t, "the step is repaired", func() bool {
