@@ -124,7 +124,10 @@ func newPicture(s Section, o pictureOptions) *picture {
 	for _, f := range p.days {
 		right = max(right, f.x+f.width)
 	}
-	p.width = max(minWidth, right+margin, margin*2+textWidth(p.title, titleText), margin*2+textWidth(p.summary, text))
+	p.width = right + margin
+	if !p.inPage {
+		p.width = max(minWidth, p.width, margin*2+textWidth(p.title, titleText), margin*2+textWidth(p.summary, text))
+	}
 
 	y := margin / 2
 	if !p.inPage {
