@@ -147,6 +147,34 @@ func TestLinks_RulesAreLinked(t *testing.T) {
 	}
 }
 
+// DESIGN.md lists each decision by its number and its title, and no two share a number.
+func TestDesign_ListsEveryDecisionOnce(t *testing.T) {
+	decision := regexp.MustCompile(`(?m)^## <a id="d(\d+)"></a>(\d+)\. (.+)$`)
+	listed := strings.Join(strings.Fields(read(t, "DESIGN.md")), " ")
+	of := make(map[string]string)
+	for _, file := range files(t, ".md") {
+		if filepath.Dir(file) != "docs/decisions" {
+			continue
+		}
+		for _, m := range decision.FindAllStringSubmatch(read(t, file), -1) {
+			number, title := m[1], strings.ReplaceAll(m[3], "(../", "(docs/")
+			if m[2] != number {
+				t.Errorf("%s: decision %s has the anchor d%s", file, m[2], number)
+			}
+			if other, taken := of[number]; taken {
+				t.Errorf("decision %s is both %q and %q", number, other, title)
+			}
+			of[number] = title
+			if entry := "[" + number + "](" + file + "#d" + number + ") " + title; !strings.Contains(listed, entry) {
+				t.Errorf("DESIGN.md has no %q", entry)
+			}
+		}
+	}
+	if len(of) < 50 {
+		t.Errorf("found only %d decisions", len(of))
+	}
+}
+
 // The map in DESIGN.md has a line for each folder with a package, and a package
 // imports those of lines above its own.
 func TestDesign_MapNamesEveryPackageBelowItsImports(t *testing.T) {
