@@ -77,6 +77,9 @@ func TestFindCapacity_MeetsObjectiveAndNoLessDoes(t *testing.T) {
 	found := 0
 	rapid.Check(t, func(t *rapid.T) {
 		c := withFaults(t, small(t))
+		if c.Days > 1 {
+			t.Skip("a search takes as long as its seconds")
+		}
 		c.Capacity, c.Record = 0, false
 		want := Objective{
 			Within: rapid.SampledFrom([]time.Duration{0, 300 * time.Millisecond, time.Second, 2500 * time.Millisecond, time.Minute}).Draw(t, "within"),
