@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -85,18 +84,28 @@ func (f *fixture) furnish() {
 }
 
 // content is everything that a store's methods return of its content.
-func (f *fixture) content() string {
+type content struct {
+	Cards                        []store.Card
+	Log, Waiting                 []store.Queued
+	NextDue                      time.Time
+	Due                          bool
+	Answer                       *store.Answer // of the card b
+	FingerprintsA, FingerprintsB string
+}
+
+func (f *fixture) content() (c content) {
 	f.Helper()
-	cards, err := f.ListCards(f.Context(), "", 100)
+	var err error
+	c.Cards, err = f.ListCards(f.Context(), "", 100)
 	f.must(err)
-	log, err := f.ListEvents(f.Context(), 0, 100)
+	c.Log, err = f.ListEvents(f.Context(), 0, 100)
 	f.must(err)
-	pending, err := f.ListWaiting(f.Context(), 100, nil)
+	c.Waiting, err = f.ListWaiting(f.Context(), 100, nil)
 	f.must(err)
-	next, ok, err := f.NextDue(f.Context())
+	c.NextDue, c.Due, err = f.NextDue(f.Context())
 	f.must(err)
-	return fmt.Sprintf("cards %+v\nlog %+v\npending %+v\nnext due %v %t\nanswer %+v\nfingerprints %s; %s",
-		cards, log, pending, next, ok, f.ask("b", "key"), f.prints("a"), f.prints("b"))
+	c.Answer, c.FingerprintsA, c.FingerprintsB = f.ask("b", "key"), f.prints("a"), f.prints("b")
+	return c
 }
 
 var closeTests = []test{
