@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -13,6 +14,46 @@ import (
 	"cvvrotation/sim/must"
 )
 
+// The algorithm writes PAN, expiry and service code in a row without separators, and fills
+// up with zeros. So a PAN of another length, with another expiry and a code that may be
+// chosen, gives the CVV2, iCVV or CVV of a card that another account has registered.
+func TestDerived_PANOfAnotherLengthGivesNoCVVOfAnother(t *testing.T) {
+	deny := derivedFor(t, engine.DerivedOptions{Prefixes: map[string][]string{"acme": {"4"}, "evil": {"4"}}})
+	f := newFixtureWith(t, derivedFor(t, engine.DerivedOptions{AnyPAN: true}))
+	for _, test := range []struct {
+		name, pan, expiry, code       string
+		otherPAN, otherExpiry, choose string
+	}{
+		{"CVV2", "4123456789012370", "2711", "000", "4123456789012", "3702", "711"},
+		{"CVV2 of another month", "4123456789012351", "2703", "000", "4123456789012", "3512", "703"},
+		{"CVV2 by one digit less", "4123456789012356", "3111", "000", "412345678901235", "6311", "100"},
+		{"iCVV by one digit more", "4123456789012399", "2710", "999", "41234567890123992", "7109", "990"},
+		{"CVV by two digits more", "4123456789012398", "2711", "101", "412345678901239827", "1110", "100"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			card := func(pan, expiry string) cvvgen.Card {
+				return cvvgen.Card{PAN: must.Get(cvvgen.ParsePAN(pan))(t), Expiry: must.Get(cvvgen.ParseExpiry(cvvgen.ExpiryOrderYYMM, expiry))(t)}
+			}
+			secret := must.Get(testDeriver(t, 3).Derive(t.Context(), card(test.pan, test.expiry), servicecode.MustParse(test.code)))(t)
+			reg := engine.RegisterRequest{Particulars: card(test.otherPAN, test.otherExpiry), ServiceCode: servicecode.MustParse(test.choose)}
+			ref := engine.Ref{Card: strings.ReplaceAll(test.name, " ", "-"), Account: "evil"}
+			_, _, err := f.Register(t.Context(), ref, reg) // without regard to lengths
+			must.Do(t, err)
+			if !f.cvv(t, ref).Equal(secret) {
+				t.Fatal("the other PAN gives another CVV: the test shows nothing")
+			}
+			protected := newFixtureWith(t, deny)
+			_, _, err = protected.Register(t.Context(), ref, reg)
+			var field *engine.FieldError
+			if !errors.As(err, &field) || field.Field != "pan" {
+				t.Errorf("%v", err)
+			}
+			_, _, err = protected.Register(t.Context(), ref, engine.RegisterRequest{Particulars: card(test.pan, test.expiry)})
+			must.Do(t, err)
+		})
+	}
+}
+
 // An account registers PANs under its own prefixes alone.
 func TestDerived_AccountRegistersPANsUnderItsPrefixes(t *testing.T) {
 	prefixes := map[string][]string{"acme": {"412345", "51"}, "a.b-c_d:e": {"41234567899"}, "16": {"4"}}
@@ -23,8 +64,6 @@ func TestDerived_AccountRegistersPANsUnderItsPrefixes(t *testing.T) {
 	}{
 		{"acme", "4123456789012349", true},
 		{"acme", "4123450000000000", true},
-		{"acme", "41234512", true}, // the shortest PAN
-		{"acme", "4123459999999999999", true},
 		{"acme", "5100000000000008", true},
 		{"acme", "4123446789012349", false}, // the next BIN
 		{"acme", "4123466789012349", false},
@@ -63,6 +102,31 @@ func TestDerived_AccountRegistersPANsUnderItsPrefixes(t *testing.T) {
 				t.Errorf("a refused card is stored: %v", err)
 			}
 		})
+	}
+}
+
+func TestDerived_PANsHaveOneLength(t *testing.T) {
+	for digits, pans := range map[int]map[string]bool{
+		0:  {"4123456789012349": true, "412345678901234": false, "41234567890123490": false, "41234512": false, "4123456789012349000": false},
+		8:  {"41234512": true, "4123456789012349": false},
+		15: {"412345678901234": true, "4123456789012349": false},
+		19: {"4123456789012349000": true, "4123456789012349": false},
+	} {
+		f := newFixtureWith(t, derivedFor(t, engine.DerivedOptions{Prefixes: map[string][]string{"acme": {"4"}}, PANDigits: digits}))
+		for pan, allowed := range pans {
+			t.Run(fmt.Sprint(digits, " ", pan), func(t *testing.T) {
+				_, _, err := f.Register(t.Context(), engine.Ref{Card: fmt.Sprint("card-", len(pan)), Account: "acme"}, of(t, pan))
+				var field *engine.FieldError
+				if allowed != (err == nil) || err != nil && (!errors.As(err, &field) || field.Field != "pan" || !strings.Contains(err.Error(), "cvv.pan_digits")) {
+					t.Errorf("%v", err)
+				}
+			})
+		}
+	}
+	for _, digits := range []int{-1, 7, 20} {
+		if err := (engine.DerivedOptions{PANDigits: digits}).Check(); !errors.Is(err, engine.ErrInvalid) || !strings.Contains(err.Error(), "PANDigits") {
+			t.Errorf("%d digits: %v", digits, err)
+		}
 	}
 }
 

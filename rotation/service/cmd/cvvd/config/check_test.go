@@ -68,6 +68,9 @@ func TestCheck_MistakeIsOneErrorThatNamesItsField(t *testing.T) {
 			c.CVV.Kind, c.CVV.CVK, c.CVV.ExpiryOrder = "derived", NewSecret(cvk), "YYMM"
 			c.CVV.Prefixes = map[string][]string{"acme": {"4123"}, "other": {""}}
 		},
+		"cvv.pan_digits": func(c *Config, _ string) {
+			c.CVV.Kind, c.CVV.CVK, c.CVV.ExpiryOrder, c.CVV.PANDigits = "derived", NewSecret(cvk), "YYMM", 0
+		},
 		"rules.guard":            func(c *Config, _ string) { c.Rules.Guard.d = -1 },
 		"rules.guard_from":       func(c *Config, _ string) { c.Rules.GuardFrom = "never" },
 		"engine.grace":           func(c *Config, _ string) { c.Engine.Grace.d = -1 },

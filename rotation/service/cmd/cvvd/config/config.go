@@ -57,6 +57,7 @@ type CVV struct {
 	ExpiryOrder string `toml:"expiry_order" doc:"derived: order of the expiry date in the computation, YYMM or MMYY, as in your authorisation system. Required; there is no default."`
 
 	Prefixes       map[string][]string `toml:"prefixes" doc:"derived: PAN prefixes of each account, 1 to 11 digits each, such as { acme = [\"412345\", \"51\"] }. An account registers PANs under its prefixes alone, and without an entry none: a caller that registers a PAN can reveal its CVV. In the variable: acme=412345,acme=51. Registered cards are not affected."`
+	PANDigits      int                 `toml:"pan_digits" doc:"derived: number of digits of every PAN, 8 to 19. Others are refused: PAN, expiry and service code are one row of digits for the algorithm, so a PAN of another length, with another expiry and code, gives the CVV2 of a registered one. Registered cards are not affected."`
 	AllowCVV2Codes bool                `toml:"allow_cvv2_codes" doc:"derived: accept the service codes 000 and 999 for registering and rotating. They give the CVV2 and the iCVV of the PAN."`
 }
 
@@ -161,7 +162,7 @@ type Tracing struct {
 func Default() Config {
 	return Config{
 		Store: Store{Kind: "sqlite", Path: "/var/lib/cvvd/cvvd.db", Connections: 8, Background: 4},
-		CVV:   CVV{Kind: "random", Digits: 3},
+		CVV:   CVV{Kind: "random", Digits: 3, PANDigits: 16},
 		Rules: Rules{Guard: NewDuration(2 * time.Minute), GuardFrom: "request"},
 		Engine: Engine{MaxTries: 3, MaxDaily: 20, Workers: 1, Batch: 1000, Poll: NewDuration(time.Second),
 			Sweep: NewDuration(time.Hour), KeepEvents: NewDuration(7 * 24 * time.Hour)},

@@ -119,7 +119,10 @@ func (c *Config) Generator(ctx context.Context) (engine.Generator, error) {
 	if err != nil {
 		return nil, &FieldError{"cvv.digits", err.Error()}
 	}
-	options := engine.DerivedOptions{Prefixes: c.CVV.Prefixes, AllowCVV2Codes: c.CVV.AllowCVV2Codes}
+	if n := c.CVV.PANDigits; n < 8 || n > 19 {
+		return nil, &FieldError{"cvv.pan_digits", "must be 8 to 19"}
+	}
+	options := engine.DerivedOptions{Prefixes: c.CVV.Prefixes, PANDigits: c.CVV.PANDigits, AllowCVV2Codes: c.CVV.AllowCVV2Codes}
 	if err := options.Check(); err != nil {
 		_, detail, _ := strings.Cut(err.Error(), ": ")
 		return nil, &FieldError{"cvv.prefixes", detail}
