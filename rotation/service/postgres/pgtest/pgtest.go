@@ -111,11 +111,7 @@ func start(bin string, settings ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "pg")
-	if err == nil && len(dir) > 80 { // a socket's path has at most 107 bytes
-		os.Remove(dir)
-		dir, err = os.MkdirTemp("/tmp", "pg")
-	}
+	dir, err := os.MkdirTemp(tempDir(owner >= 0), "pg")
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +146,19 @@ func start(bin string, settings ...string) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// tempDir returns the folder for the server's own, which the keeper removes: /tmp if the
+// usual one is no place for another user, or for a socket, whose path has at most 107
+// bytes.
+func tempDir(otherUser bool) string {
+	const all = 0o007
+	dir := os.TempDir()
+	info, err := os.Stat(dir)
+	if len(dir) > 60 || otherUser && (err != nil || info.Mode()&all != all) {
+		return "/tmp"
+	}
+	return dir
 }
 
 // ordinaryUser returns how to start a program as a user that PostgreSQL accepts (it

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 func TestStart_ServerEndsWhenTheProcessIsKilled(t *testing.T) {
 	programs(t) // skips if there are none
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childVariable+"=1")
+	cmd.Env = append(os.Environ(), childVariable+"=1", "TMPDIR="+t.TempDir()) // which another user cannot write to
 	out := must.Get(cmd.StdoutPipe())(t)
 	must.Do(t, cmd.Start())
 	dir, err := bufio.NewReader(out).ReadString('\n')
