@@ -111,6 +111,6 @@ func New(s store.Cards, g Generator, o Options) (*Engine, error) {
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	return &Engine{
 		store: s, updater: s, generator: g, clock: o.Clock, rules: o.Rules, options: o,
-		log: o.Logger, observer: o.Observer, wake: make(chan struct{}, 1),
+		log: o.Logger, observer: o.Observer, wake: make(chan struct{}, o.Workers),
 	}, nil
 }

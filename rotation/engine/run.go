@@ -9,10 +9,11 @@ import (
 )
 
 // The back-off of a card whose automatic rotation fails, and of Run while the
-// store fails, doubles from 1 second to a maximum.
+// store fails, doubles from 1 second to a maximum. That of the store is short, because
+// all cards wait for it.
 const (
 	maxCardBackoff  = time.Hour
-	maxStoreBackoff = 30 * time.Second
+	maxStoreBackoff = 5 * time.Second
 )
 
 // claimTimeout is how long a claim that has begun may take after Run was told to
@@ -25,7 +26,8 @@ const claimTimeout = 10 * time.Second
 // sets an earlier slot wakes it. It calls Sweep at the start and at every interval
 // of that name. It returns nil.
 //
-// When the store fails, Run logs the error and retries with back-off.
+// When the store fails, Run logs the error and retries with back-off, after 5 seconds
+// at the latest. RetryNow ends the back-off.
 func (e *Engine) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	for range e.options.Workers {
@@ -66,7 +68,7 @@ func (e *Engine) work(ctx context.Context) {
 			return
 		case err != nil:
 			failures++
-			wait = backoff.After(failures, maxStoreBackoff)
+			wait = backoff.Jitter(backoff.After(failures, maxStoreBackoff))
 			e.log.ErrorContext(ctx, "claiming due cards failed; retrying with back-off", "in", wait, "error", err)
 		case n > 0:
 			continue
@@ -123,8 +125,20 @@ func (e *Engine) wakeFor(due time.Time) {
 	if due.IsZero() || until == 0 || due.UnixNano() >= until {
 		return
 	}
-	select {
-	case e.wake <- struct{}{}:
-	default: // it has been woken
+	e.wakeWorkers(1)
+}
+
+// RetryNow makes Run claim immediately, for example while it waits after a failure of
+// the store. Call it when the store is available again. It never blocks.
+func (e *Engine) RetryNow() { e.wakeWorkers(e.options.Workers) }
+
+// wakeWorkers wakes up to n workers that sleep.
+func (e *Engine) wakeWorkers(n int) {
+	for range n {
+		select {
+		case e.wake <- struct{}{}:
+		default: // all have been woken
+			return
+		}
 	}
 }

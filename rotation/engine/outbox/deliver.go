@@ -62,6 +62,8 @@ func (r *Relay) serve(ctx context.Context, lease store.Lease) error {
 			s.acknowledged(ctx, err)
 		case <-s.wake:
 			s.more = true
+		case <-s.retry:
+			s.more, s.storeRetryAt = true, time.Time{}
 		case <-timer.C: // a poll, or the end of a delay
 			s.more = true
 		case <-leased.Done():
@@ -180,22 +182,30 @@ func (s *session) finish(ctx context.Context, b batch) {
 			stopped[e.Card] = true
 			unavailable, r.record = err, false
 			if b.probe {
-				s.breaker.probed[e.Card] = true // another card probes next: it may be this event's fault
-				if s.retryLater(&r, b.accepted, now); !r.record {
-					s.retries[e.Card].at = now
-				}
+				s.probeFailed(&r, b.accepted, now)
 			}
 		default:
 			stopped[e.Card] = true
 			other = err
 			if b.probe {
-				s.breaker.probed[e.Card] = true
+				s.probeFailed(&r, b.accepted, now)
+			} else {
+				s.retryLater(&r, b.accepted, now)
 			}
-			s.retryLater(&r, b.accepted, now)
 		}
 		s.acks.queued.outcomes = append(s.acks.queued.outcomes, r)
 	}
 	s.judge(ctx, now, unavailable, other, acceptedNothing)
+}
+
+// probeFailed makes another card probe next, because it may be this event's fault. The
+// breaker's pause limits the rate of probes, so the event has no delay of its own unless
+// its failure was counted.
+func (s *session) probeFailed(r *result, accepted int64, now time.Time) {
+	s.breaker.probed[r.Event.Card] = true
+	if s.retryLater(r, accepted, now); !r.record {
+		s.retries[r.Event.Card].at = now
+	}
 }
 
 // storeFailed delays the next call of the store, and logs the failure.

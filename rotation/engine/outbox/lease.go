@@ -10,15 +10,18 @@ import (
 // acquireLease waits until this relay holds the outbox lease. It returns nil if
 // ctx has ended.
 func (r *Relay) acquireLease(ctx context.Context) store.Lease {
-	for ctx.Err() == nil {
+	for failures := 0; ctx.Err() == nil; {
 		lease, err := r.events.AcquireLease(ctx)
 		if err == nil {
 			return lease
 		}
+		wait := r.o.LeaseRetry
 		if !errors.Is(err, store.ErrLeaseHeld) && ctx.Err() == nil {
+			failures++
+			wait = r.o.backoff(failures, wait)
 			r.o.Logger.WarnContext(ctx, "acquiring the outbox lease failed; retrying", "error", err)
 		}
-		r.sleep(ctx, r.o.LeaseRetry)
+		r.sleep(ctx, wait)
 	}
 	return nil
 }

@@ -34,7 +34,9 @@ type Options struct {
 	// Defaults to 10m.
 	MaxBackoff time.Duration
 	// MaxPause is the maximum pause between two probes of a sink that is
-	// down. Defaults to 30s.
+	// down, unless the sink asks for a longer one, and between two attempts
+	// to reach a store that fails. Defaults to 5s, or MinBackoff if that is
+	// longer.
 	MaxPause time.Duration
 	// MaxAttempts is the number of counted attempts after which an event is
 	// dead-lettered. Defaults to 12.
@@ -47,7 +49,8 @@ type Options struct {
 	// announced. Defaults to 1s.
 	Poll time.Duration
 	// LeaseRetry is the interval at which the relay asks for the outbox lease
-	// while another one holds it. Defaults to 5s.
+	// while another one holds it, and the maximum interval while the store
+	// fails. Defaults to 5s.
 	LeaseRetry time.Duration
 	// Grace is how long Run waits, after its context has ended, for batches in
 	// flight, and again for their acknowledgement. Defaults to 10s.
@@ -82,6 +85,7 @@ type Relay struct {
 	sink   Sink
 	o      Options
 	wake   chan struct{}
+	retry  chan struct{} // RetryNow was called
 	state  atomic.Pointer[State]
 }
 
@@ -101,7 +105,7 @@ func New(events store.Outbox, sink Sink, o Options) (*Relay, error) {
 	o.MaxInFlight = cmp.Or(o.MaxInFlight, 4)
 	o.MinBackoff = cmp.Or(o.MinBackoff, time.Second)
 	o.MaxBackoff = cmp.Or(o.MaxBackoff, 10*time.Minute)
-	o.MaxPause = cmp.Or(o.MaxPause, 30*time.Second)
+	o.MaxPause = cmp.Or(o.MaxPause, max(5*time.Second, o.MinBackoff))
 	o.MaxAttempts = cmp.Or(o.MaxAttempts, 12)
 	o.MaxBlocked = cmp.Or(o.MaxBlocked, 10_000)
 	o.Poll = cmp.Or(o.Poll, time.Second)
@@ -117,16 +121,22 @@ func New(events store.Outbox, sink Sink, o Options) (*Relay, error) {
 	if o.Observe == nil {
 		o.Observe = func(Outcome) {}
 	}
-	r := &Relay{events: events, sink: sink, o: o, wake: make(chan struct{}, 1)}
+	r := &Relay{events: events, sink: sink, o: o, wake: make(chan struct{}, 1), retry: make(chan struct{}, 1)}
 	r.state.Store(&State{})
 	return r, nil
 }
 
 // Wake announces a new event. It never blocks.
-func (r *Relay) Wake() {
+func (r *Relay) Wake() { signal(r.wake) }
+
+// RetryNow ends a pause of Run after failures of the store. Call it when the store is
+// available again. It never blocks, and does not end the pause of a sink that is down.
+func (r *Relay) RetryNow() { signal(r.retry) }
+
+func signal(c chan<- struct{}) {
 	select {
-	case r.wake <- struct{}{}:
-	default:
+	case c <- struct{}{}:
+	default: // it was given already
 	}
 }
 
@@ -159,11 +169,13 @@ func (r *Relay) Run(ctx context.Context) error {
 	}
 }
 
+// sleep sleeps until the time is over, RetryNow is called or ctx ends.
 func (r *Relay) sleep(ctx context.Context, d time.Duration) {
 	timer := r.o.Clock.Timer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case <-r.retry:
 	case <-ctx.Done():
 	}
 }

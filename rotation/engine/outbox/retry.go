@@ -1,10 +1,10 @@
 package outbox
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/internal/backoff"
 )
 
 // retry is the state of a card whose next event has failed. Until the event is
@@ -52,12 +52,11 @@ func (s *session) retryNow(now time.Time) {
 }
 
 // backoff returns the delay after the n-th failure in a row, counted from 1. It
-// doubles from MinBackoff up to the maximum. Jitter shortens it by up to a half,
-// so that events that failed together are not retried together.
+// doubles from MinBackoff up to the maximum, and has jitter.
 func (o *Options) backoff(n int, maximum time.Duration) time.Duration {
 	d := maximum
 	if n = max(n, 1); n <= 32 && o.MinBackoff<<(n-1)>>(n-1) == o.MinBackoff {
 		d = min(o.MinBackoff<<(n-1), maximum)
 	}
-	return d - rand.N(d/2+1)
+	return backoff.Jitter(d)
 }

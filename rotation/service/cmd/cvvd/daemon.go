@@ -36,6 +36,7 @@ type daemon struct {
 	onPCI      net.Listener
 	onOps      net.Listener
 	stopping   atomic.Bool
+	storeDown  atomic.Bool  // the latest check of the store failed
 	printTour  func() error // nil except in development mode
 	closers    []func() error
 }
@@ -57,6 +58,7 @@ func (d *daemon) run(running, patient context.Context, stop context.CancelCauseF
 		}
 		return d.verifier.Run(ctx)
 	})
+	p.storeWatch = p.start(d.watchStore)
 	p.watchdog = p.start(func(ctx context.Context) error {
 		// The result is ignored: a restart does not repair a database.
 		d.supervisor.watch(ctx, func(ctx context.Context) { d.alive(ctx) })
@@ -87,7 +89,7 @@ type parts struct {
 	running context.Context
 	stop    context.CancelCauseFunc
 
-	engine, relay, keys, watchdog part
+	engine, relay, keys, storeWatch, watchdog part
 
 	all    sync.WaitGroup
 	mu     sync.Mutex

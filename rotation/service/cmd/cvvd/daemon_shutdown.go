@@ -31,6 +31,7 @@ func (d *daemon) shutdown(patient context.Context, p *parts) error {
 	p.relay.end()
 	wait(p.relay.done)
 	p.keys.end()
+	p.storeWatch.end()
 	p.watchdog.end()
 	if d.traces != nil {
 		d.traces.Shutdown(ctx)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -47,12 +46,4 @@ func (d *daemon) ready(ctx context.Context) error {
 		return errors.New("store does not respond")
 	}
 	return nil
-}
-
-// alive reports whether the store responds within 2 seconds.
-func (d *daemon) alive(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	_, err := d.store.Now(ctx)
-	return err == nil
 }
