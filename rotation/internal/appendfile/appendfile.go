@@ -5,6 +5,7 @@ package appendfile
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // ErrNotLines is returned by Open for an exclusive file that does not end with a
@@ -34,10 +36,18 @@ type Options struct {
 	// is not synced. A write first ends an incomplete last line of any process.
 	// A shared file must be readable, unless it is a pipe or a device.
 	Exclusive bool
-	// Leave is called with a shared regular file, locked, before it is closed
-	// because the path is another file now. Defaults to none.
+	// Leave is called with a shared regular file before it is closed, because the
+	// path is another file now. The file is locked, unless another process has
+	// locked it. Defaults to none.
 	Leave func(old *os.File)
+	// LockWait is how long a write to a shared file waits for the lock. A process
+	// that may only read the file can hold it for any time. After a write that
+	// waited in vain, others do not wait, until one gets the lock. Defaults to 2s.
+	LockWait time.Duration
 }
+
+// ErrLocked is returned for a write to a shared file that another process has locked.
+var ErrLocked = errors.New("another process has locked the file")
 
 // File is a file that lines are appended to. It is safe for concurrent use.
 type File struct {
@@ -48,10 +58,12 @@ type File struct {
 	file    *os.File // nil: closed
 	shared  Lines    // writes to file
 	regular bool     // file can be read and locked
+	blocked bool     // the last write did not get the lock
 }
 
 // Open opens a file.
 func Open(path string, o Options) (*File, error) {
+	o.LockWait = cmp.Or(o.LockWait, 2*time.Second)
 	f := &File{path: path, o: o}
 	if err := f.open(); err != nil {
 		return nil, err
@@ -109,7 +121,9 @@ func (f *File) leave(file *os.File) {
 	if err == nil && err2 == nil && os.SameFile(before, after) {
 		return
 	}
-	defer lock(f.file)()
+	if unlock, err := f.lock(); err == nil {
+		defer unlock()
+	}
 	f.o.Leave(f.file)
 }
 
@@ -184,7 +198,11 @@ func (f *File) writeShared(lines func(*os.File) ([]byte, error)) (int, error) {
 	var regular *os.File
 	if f.regular {
 		regular = f.file
-		defer lock(f.file)()
+		unlock, err := f.lock()
+		if err != nil {
+			return 0, &fs.PathError{Op: "write", Path: f.path, Err: err}
+		}
+		defer unlock()
 		f.shared.torn = torn(f.file)
 	}
 	b, err := lines(regular)
@@ -194,12 +212,24 @@ func (f *File) writeShared(lines func(*os.File) ([]byte, error)) (int, error) {
 	return f.shared.Write(b)
 }
 
-// lock locks the file, if its file system can, until unlock is called.
-func lock(file *os.File) (unlock func()) {
-	if flock(file, syscall.LOCK_EX) != nil {
-		return func() {}
+// lock locks the open file, if its file system can, until unlock is called. The error
+// is ErrLocked.
+func (f *File) lock() (unlock func(), err error) {
+	wait := f.o.LockWait
+	if f.blocked {
+		wait = 0
 	}
-	return func() { flock(file, syscall.LOCK_UN) }
+	deadline := time.Now().Add(wait)
+	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		err := flock(f.file, syscall.LOCK_EX|syscall.LOCK_NB)
+		if f.blocked = errors.Is(err, syscall.EWOULDBLOCK); !f.blocked {
+			return func() { flock(f.file, syscall.LOCK_UN) }, nil
+		}
+		if time.Now().After(deadline) {
+			return nil, ErrLocked
+		}
+		time.Sleep(pause)
+	}
 }
 
 func flock(file *os.File, how int) error {

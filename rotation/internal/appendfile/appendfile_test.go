@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -455,6 +456,35 @@ func TestLeave_SeesTheOldFile(t *testing.T) {
 			if left != row.want {
 				t.Errorf("left a file with %q, want %q", left, row.want)
 			}
+		})
+	}
+}
+
+// Who may only read the file can lock it, too. The first write waits, the next ones do
+// not, and the first one after the lock is released succeeds.
+func TestWrite_DoesNotWaitForeverForALock(t *testing.T) {
+	for name, how := range map[string]int{"exclusive": syscall.LOCK_EX, "shared": syscall.LOCK_SH} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "lines")
+			f := open(t, path, appendfile.Options{Create: true, LockWait: 50 * time.Millisecond})
+			write(t, f, "1\n")
+			reader := must.Get(os.Open(path))(t)
+			defer reader.Close()
+			for range 2 {
+				must.Do(t, syscall.Flock(int(reader.Fd()), how))
+				for i := range 1000 {
+					start := time.Now()
+					if _, err := f.Write([]byte("lost\n")); !errors.Is(err, appendfile.ErrLocked) || !strings.Contains(err.Error(), path) {
+						t.Fatal(err)
+					}
+					if waited := time.Since(start); i == 0 && waited < 50*time.Millisecond {
+						t.Errorf("the first write waited for %v", waited)
+					}
+				}
+				must.Do(t, syscall.Flock(int(reader.Fd()), syscall.LOCK_UN))
+				write(t, f, "2\n")
+			}
+			expect(t, path, "1\n2\n2\n")
 		})
 	}
 }
