@@ -73,9 +73,6 @@ func (d *daemon) run(running, patient context.Context, stop context.CancelCauseF
 	})
 	d.log.Info("serving", "version", command.Version(), "pci", d.onPCI.Addr().String(), "ops", d.onOps.Addr().String(),
 		"tls", d.tls != nil, "store", d.cfg.Store.Kind, "sink", d.cfg.Events.Sink)
-	if d.cfg.CVV.Kind == "derived" && len(d.cfg.CVV.Prefixes) == 0 {
-		d.log.Warn("no PAN prefixes configured (cvv.prefixes); refusing to register cards")
-	}
 	if d.printTour != nil {
 		p.start(func(context.Context) error { return d.printTour() })
 	}

@@ -86,7 +86,7 @@ func TestEvents_SelectsAndReplaysParked(t *testing.T) {
 			}
 		})
 	}
-	for _, wrong := range []string{"tail --status lost", "tail --since yesterday", "tail --since -2h", "tail --last 0", "tail --last -1", "replay", "replay --parked --from 1 --to 2", "replay --from 2 --to 1"} {
+	for _, wrong := range []string{"tail --status lost", "tail --since yesterday", "tail --since -2h", "tail --last 0", "tail --last -1", "tail --status parked --follow", "replay", "replay --parked --from 1 --to 2", "replay --from 2 --to 1"} {
 		if status, out, errs := cvvd(append([]string{"events"}, strings.Fields(wrong)...)...); status != command.ExitUsage || out != "" || !strings.Contains(errs, "hint: ") {
 			t.Errorf("%s: status %d, %s", wrong, status, errs)
 		}

@@ -37,7 +37,7 @@ func (c *cli) serve(ctx context.Context, o *serveOptions) error {
 	}
 	logger := c.logger(cfg)
 	for _, w := range cfg.Warnings() {
-		logger.Warn("a setting weakens security; continuing", "setting", w.Field, "reason", w.Detail)
+		logger.Warn("a setting needs attention; continuing", "setting", w.Field, "reason", w.Detail)
 	}
 
 	// The first signal ends running, the second one aborts the graceful shutdown.

@@ -409,22 +409,6 @@ func TestServe_FailsIfPortIsInUse(t *testing.T) {
 	}
 }
 
-// After an upgrade without cvv.prefixes nothing can be registered, which the log says at
-// start.
-func TestServe_WarnsOfDerivedCVVsWithoutPrefixes(t *testing.T) {
-	t.Parallel()
-	derived := []string{"CVVD_CVV_KIND=derived", "CVVD_CVV_CVK=4C37C8319D76ADAB58D9431543C2165B", "CVVD_CVV_EXPIRY_ORDER=YYMM"}
-	for prefixes, want := range map[string]bool{"": true, "acme=4": false} {
-		t.Run(prefixes, func(t *testing.T) {
-			p := start(t, settings(t, append(derived, "CVVD_CVV_PREFIXES="+prefixes)...), "serve").serving()
-			must.Do(t, p.end(syscall.SIGTERM))
-			if got := strings.Contains(p.log.String(), "no PAN prefixes configured (cvv.prefixes)"); got != want {
-				t.Errorf("warned %t, want %t", got, want)
-			}
-		})
-	}
-}
-
 // TestServe_ThrottlesAfterTheDailyTries: the limit is that of the configuration, survives
 // a restart and an operator's unlock, and card show says until when it holds.
 func TestServe_ThrottlesAfterTheDailyTries(t *testing.T) {

@@ -146,8 +146,12 @@ func (c *Config) CheckAuditFile() error {
 	return nil
 }
 
-// Warnings returns what is accepted, but weakens the security of the service.
+// Warnings returns settings that are accepted, but weaken the security of the service or
+// are likely a mistake.
 func (c *Config) Warnings() (all []*FieldError) {
+	if c.CVV.Kind == "derived" && len(c.CVV.Prefixes) == 0 {
+		all = append(all, &FieldError{"cvv.prefixes", "is empty: no card can be registered"})
+	}
 	if text, err := c.PostgresURL(); c.Store.Kind == "postgres" && err == nil {
 		if weakness := postgres.Weakness(text); weakness != "" {
 			all = append(all, &FieldError{"store.url", weakness})

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -338,6 +339,26 @@ func TestWarnings_ReportUnverifiedDatabase(t *testing.T) {
 			if (len(got) == 1) != (want != "") || len(got) == 1 && (got[0].Field != "store.url" || !strings.Contains(got[0].Detail, want)) {
 				t.Errorf("%v, want %q", got, want)
 			}
+		})
+	}
+}
+
+// After an upgrade without cvv.prefixes nothing can be registered.
+func TestWarnings_ReportDerivedCVVsWithoutPrefixes(t *testing.T) {
+	for _, test := range []struct {
+		kind     string
+		prefixes map[string][]string
+		want     string
+	}{
+		{"random", nil, "[]"},
+		{"derived", nil, "[cvv.prefixes: is empty: no card can be registered]"},
+		{"derived", map[string][]string{}, "[cvv.prefixes: is empty: no card can be registered]"},
+		{"derived", map[string][]string{"acme": {"4"}}, "[]"},
+	} {
+		t.Run(fmt.Sprint(test.kind, test.prefixes), func(t *testing.T) {
+			c, _ := good(t)
+			c.CVV.Kind, c.CVV.Prefixes = test.kind, test.prefixes
+			must.Equal(t, test.want, fmt.Sprint(c.Warnings()))
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/fips140"
 	"encoding/hex"
+	"errors"
 	"strings"
 
 	"cvvrotation/cvvgen"
@@ -123,9 +124,8 @@ func (c *Config) Generator(ctx context.Context) (engine.Generator, error) {
 		return nil, &FieldError{"cvv.pan_digits", "must be 8 to 19"}
 	}
 	options := engine.DerivedOptions{Prefixes: c.CVV.Prefixes, PANDigits: c.CVV.PANDigits, AllowCVV2Codes: c.CVV.AllowCVV2Codes}
-	if err := options.Check(); err != nil {
-		_, detail, _ := strings.Cut(err.Error(), ": ")
-		return nil, &FieldError{"cvv.prefixes", detail}
+	if wrong, ok := errors.AsType[*engine.FieldError](options.Check()); ok {
+		return nil, &FieldError{"cvv.prefixes", wrong.Detail}
 	}
 	return engine.Derived(local, ring, options), nil
 }

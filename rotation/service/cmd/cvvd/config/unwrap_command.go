@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -43,11 +44,8 @@ func unwrap(ctx context.Context, command []string, wrapped []byte, timeout time.
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.WaitDelay = time.Second // for a child of the command that keeps its output open
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "CVVD_") { // these may hold secrets
-			cmd.Env = append(cmd.Env, variable)
-		}
-	}
+	mayBeSecret := func(variable string) bool { return strings.HasPrefix(variable, "CVVD_") }
+	cmd.Env = slices.DeleteFunc(os.Environ(), mayBeSecret) // not nil, which would pass all of them
 	var out, messages limitedBuffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(wrapped), &out, &messages
 	err := cmd.Run()
@@ -71,8 +69,8 @@ func unwrap(ctx context.Context, command []string, wrapped []byte, timeout time.
 }
 
 // limitedBuffer accepts up to maxFile bytes. An error of Write closes the program's
-// output, which ends the program. Its bytes are no bytes.Buffer, whose ReadFrom would
-// pass over the limit.
+// output, which ends the program. It is no bytes.Buffer, whose ReadFrom would bypass
+// the limit.
 type limitedBuffer struct {
 	bytes []byte
 	full  bool

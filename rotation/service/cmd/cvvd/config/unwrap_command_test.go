@@ -60,6 +60,16 @@ func TestUnwrap_PassesBytesUnchanged(t *testing.T) {
 	if strings.Contains(env, "CVVD_") || !strings.Contains(env, "KMS_REGION=eu") {
 		t.Error("the command's environment must have all variables but CVVD_*")
 	}
+	for _, variable := range os.Environ() { // t.Setenv restores them
+		name, _, _ := strings.Cut(variable, "=")
+		t.Setenv(name, "")
+		os.Unsetenv(name)
+	}
+	t.Setenv("CVVD_KEYS_SEALING", "1:secret")
+	env = string(must.Get(unwrap(t.Context(), []string{"/bin/sh", "-c", "env; echo end"}, nil, time.Minute))(t))
+	if strings.Contains(env, "CVVD_") || !strings.HasSuffix(env, "end\n") {
+		t.Error("a daemon with CVVD_* variables alone passed them to the command")
+	}
 }
 
 func TestUnwrap_ErrorSaysWhatFailedWithoutTheKeys(t *testing.T) {
