@@ -111,10 +111,8 @@ func printAuditText(w io.Writer, v *audit.Verifier) error {
 		}
 	}
 	switch {
-	case len(v.Problems) == 1 && v.Unlisted == 0:
-		line("1 problem")
 	case len(v.Problems) > 0:
-		line("%d problems", len(v.Problems)+v.Unlisted)
+		line("%s", count(int64(len(v.Problems)+v.Unlisted), "problem"))
 	case len(v.Files) > 0:
 		line("no problem")
 	}

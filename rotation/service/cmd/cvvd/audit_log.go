@@ -77,7 +77,7 @@ func (a *auditLog) report(logger *slog.Logger, message string) {
 	p, chained, err := a.file.Position()
 	switch {
 	case err != nil:
-		logger.Error("reading the end of the audit log failed", "error", err)
+		logger.Error("reading the end of the audit log failed; continuing", "error", err)
 	case !chained:
 		logger.Info("audit records have no hash chain: log.audit_file is a pipe or a device")
 	default:

@@ -37,6 +37,9 @@ func (c *cli) tailCommand() *cobra.Command {
 			if o.output != "json" && o.output != "timeline" {
 				return command.Refuse("use json or timeline", "-o %s: unknown output", o.output)
 			}
+			if o.status != "" && o.follow { // each event is read once, and its status changes later
+				return command.Refuse("leave --follow out, and repeat the command", "--status and --follow exclude each other")
+			}
 			if o.last < 1 && cmd.Flags().Changed("last") {
 				return command.Refuse("use 1 or more", "--last: must be positive")
 			}

@@ -115,7 +115,7 @@ func (p *pciTLS) withdrawn(r *http.Request) bool {
 func (p *pciTLS) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.withdrawn(r) {
-			w.Header().Set("Connection", "close") // a new one is verified anew
+			w.Header().Set("Connection", "close") // the next one is verified with the new authorities
 		}
 		next.ServeHTTP(w, r)
 	})

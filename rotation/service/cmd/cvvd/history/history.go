@@ -59,7 +59,7 @@ func Read(ctx context.Context, e Engine, card string, before int64, limit int) (
 func Time(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.999999999 UTC") }
 
 // Facts returns what holds now: the account, the CVV's version, the next rotations, the
-// lock and failures.
+// lock, wrong CVVs and failures.
 func (c Card) Facts() []draw.Fact {
 	s := c.Schedule
 	automatic := "off"
@@ -83,8 +83,11 @@ func (c Card) Facts() []draw.Fact {
 		lock = "locked since " + Time(s.Locked) + ": too many wrong CVVs were presented"
 	}
 	facts = append(facts, draw.Fact{Name: "Lock", Value: lock})
-	if s.Tries > 0 {
-		facts = append(facts, draw.Fact{Name: "Wrong CVVs", Value: fmt.Sprintf("%d in a row", s.Tries)})
+	if !s.ThrottledUntil.IsZero() {
+		facts = append(facts, draw.Fact{Name: "Throttled", Value: "until " + Time(s.ThrottledUntil) + ": too many wrong CVVs within 24 hours"})
+	}
+	if s.Tries > 0 || s.DailyTries > 0 {
+		facts = append(facts, draw.Fact{Name: "Wrong CVVs", Value: fmt.Sprintf("%d in a row, %d within 24 hours", s.Tries, s.DailyTries)})
 	}
 	if s.Failures > 0 {
 		facts = append(facts, draw.Fact{Name: "Rotation failed", Value: fmt.Sprintf("%s in a row, the last time: %s", times(s.Failures), s.Failure)})

@@ -108,11 +108,14 @@ func TestCard_FactsAreThoseOfTheCard(t *testing.T) {
 	must.Get(f.SetInterval(t.Context(), engine.AnyAccount("card"), engine.IntervalRequest{Interval: 36 * time.Hour}))(t)
 	right := must.Get(f.Reveal(t.Context(), engine.AnyAccount("card")))(t).CVV.Reveal()
 	wrong := map[bool]string{true: "111", false: "000"}[right == "000"]
-	for range 3 {
-		var cvv cvvgen.CVV
-		must.Do(t, cvv.UnmarshalText([]byte(wrong)))
-		must.Get(f.Verify(t.Context(), engine.AnyAccount("card"), cvv))(t)
+	guess := func() {
+		for range 3 {
+			var cvv cvvgen.CVV
+			must.Do(t, cvv.UnmarshalText([]byte(wrong)))
+			must.Get(f.Verify(t.Context(), engine.AnyAccount("card"), cvv))(t)
+		}
 	}
+	guess()
 	must.Do(t, f.store.Update(t.Context(), "card", "", func(change *store.Change) error {
 		change.Card.Failures, change.Card.Failure, change.Write = 2, "the key is gone", true
 		return nil
@@ -121,8 +124,15 @@ func TestCard_FactsAreThoseOfTheCard(t *testing.T) {
 	if lines := strings.Split(next, "\n"); len(lines) != 5 || lines[0] != "2026-11-24 03:00:00 UTC" || lines[1] != "2026-11-25 15:00:00 UTC" {
 		t.Error(next)
 	}
-	must.Equal(t, []string{"every 36h", "locked since 2026-11-22 15:00:00 UTC: too many wrong CVVs were presented", "3 in a row", "2 times in a row, the last time: the key is gone"},
+	must.Equal(t, []string{"every 36h", "locked since 2026-11-22 15:00:00 UTC: too many wrong CVVs were presented", "3 in a row, 3 within 24 hours", "2 times in a row, the last time: the key is gone"},
 		[]string{fact("Automatic"), fact("Lock"), fact("Wrong CVVs"), fact("Rotation failed")})
+	must.Equal(t, "", fact("Throttled"))
+	for range 6 { // up to 20 within the day, the default
+		must.Get(f.Unlock(t.Context(), engine.AnyAccount("card")))(t)
+		guess()
+	}
+	must.Equal(t, []string{"until 2026-11-23 15:00:00 UTC: too many wrong CVVs within 24 hours", "2 in a row, 20 within 24 hours"},
+		[]string{fact("Throttled"), fact("Wrong CVVs")})
 	code := must.Get(f.Show(t.Context(), engine.AnyAccount("card"), 0))(t).ServiceCode.String()
 	for _, x := range f.read(t, 0, 10).Facts() {
 		if x.Value == right || x.Value == code {

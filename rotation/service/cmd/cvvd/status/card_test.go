@@ -76,7 +76,7 @@ func TestCard_ShowsWhyTheCVVChanged(t *testing.T) {
 	html := answer.Body.String()
 	for _, want := range []string{
 		"<title>Card card-7c1e · cvvd</title>",
-		"<dt>Automatic</dt><dd>every 24h</dd>", "locked since 2026-11-", "<dt>Wrong CVVs</dt><dd>3 in a row</dd>",
+		"<dt>Automatic</dt><dd>every 24h</dd>", "locked since 2026-11-", "<dt>Wrong CVVs</dt><dd>3 in a row, 3 within 24 hours</dd>",
 		"<dt>Rotation failed</dt><dd>4 times in a row, the last time: drawing a CVV: key 2 &lt;script&gt;</dd>",
 		"<p class=\"note-line\">Event 1 is no longer kept (engine.keep_events).</p>",
 		"forced 1m after the automatic rotation at 19:00:00: CVV rotated, schedule kept",
