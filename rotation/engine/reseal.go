@@ -57,7 +57,7 @@ func (e *Engine) resealCard(ctx context.Context, c *store.Card) (changed, shared
 	stale = stale || err != nil
 	err = e.resealLocked(ctx, c.ID, stale)
 	if taken := (*store.FingerprintError)(nil); errors.As(err, &taken) {
-		e.log.WarnContext(ctx, "two cards have the same PAN and expiry", "card", c.ID, "other", taken.Card)
+		e.log.WarnContext(ctx, "two cards have the same PAN and expiry; leaving one without a fingerprint", "card", c.ID, "other", taken.Card)
 		if !changed {
 			return false, true, nil
 		}

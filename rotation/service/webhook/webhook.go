@@ -10,10 +10,10 @@
 // The status code of the response decides what becomes of an event:
 //
 //	2xx                          delivered
-//	other 4xx and 5xx            retried; counts as an attempt
 //	429, 502, 503, 504           the endpoint is unavailable; Retry-After is respected
 //	3xx                          unavailable: redirects are not followed
 //	no connection                unavailable
+//	other 4xx and 5xx            retried; counts as an attempt
 //	broken connection, timeout   retried; counts as an attempt
 package webhook
 
