@@ -230,6 +230,9 @@ func (q *queue) serve(c *queued) {
 			q.automatic[q.Detail.binOf(at)]++
 		}
 		q.autoScheduled++
+		if slot > q.judged {
+			q.late.unjudged++
+		}
 		c.next, c.guardStart, c.guardKind = at+interval, at, rotation.KindAuto
 	} else {
 		card := card{slot, c.guardStart, c.guardKind}

@@ -59,11 +59,15 @@ func (w *worker) rotate(id int64, c *card, interval, at int64) {
 	} else {
 		w.autoScheduled++
 	}
+	w.leaveOut(c.next, interval, 1)
 	if at != c.next {
 		w.wait(c.next, at)
 		w.delayed++
 		w.longest = max(w.longest, at-c.next)
-		w.late.count(at-c.next, w.within)
+		w.late.count(at - c.next)
+		if at-c.next > w.within {
+			w.late.beyond++
+		}
 		missed := (at - c.next) / interval // R17
 		w.missed += missed
 		c.next += missed * interval
@@ -110,7 +114,24 @@ func (w *worker) wait(from, until int64) {
 func (w *worker) endOverdue(slot int64) {
 	w.wait(slot, never)
 	w.late.overdue++
-	w.late.count(w.end-slot, w.within)
+	w.late.count(w.end - slot)
+	if slot <= w.judged {
+		w.late.beyond++
+	} else {
+		w.late.unjudged++
+	}
+}
+
+// leaveOut counts those of n served slots, the first and then one an interval, that are
+// too near to the end to be judged: whether such a slot is served in time is known of the
+// served ones alone.
+func (w *worker) leaveOut(first, interval, n int64) {
+	switch {
+	case first > w.judged:
+		w.late.unjudged += n
+	case first+(n-1)*interval > w.judged:
+		w.late.unjudged += n - (w.judged-first)/interval - 1
+	}
 }
 
 // simulateEvents simulates a card event by event. Nothing depends on other cards.
@@ -155,6 +176,7 @@ func (w *worker) rotateOnTime(c *card, interval, limit int64) {
 		next += interval
 	}
 	if next > c.next {
+		w.leaveOut(c.next, interval, (next-c.next)/interval)
 		c.next, c.guardStart, c.guardKind = next, guardStart, rotation.KindAuto
 	}
 }
@@ -181,6 +203,7 @@ func (w *worker) simulateCalls(group int, id int64) {
 				w.combs[group].add(w.Detail, c.next, n)
 			}
 			held := c.next-c.guardStart < w.guard
+			w.leaveOut(c.next, g.interval, n)
 			w.autoScheduled += n
 			if held {
 				w.autoScheduled--

@@ -165,6 +165,7 @@ type plan struct {
 	outageFrom  int64
 	outageUntil int64 // outageFrom when there is none
 	within      int64 // of an objective, in ns
+	judged      int64 // the last slot that an objective judges, in ns since the start
 }
 
 // events returns about how many events a timeline of the forecast would have:

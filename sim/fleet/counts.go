@@ -23,14 +23,12 @@ type tally struct {
 // if the card is still overdue then.
 type lateness struct {
 	overdue  int64   // cards at the end
-	beyond   int64   // how many are later than plan.within
+	beyond   int64   // rotations and cards that are later than plan.within
+	unjudged int64   // rotations, also on time, and cards whose slot is after plan.judged
 	bySecond []int64 // by the time in seconds, rounded up; on time: not counted
 }
 
-func (l *lateness) count(late, within int64) {
-	if late > within {
-		l.beyond++
-	}
+func (l *lateness) count(late int64) {
 	bin := int((late + second - 1) / second)
 	for len(l.bySecond) <= bin {
 		l.bySecond = append(l.bySecond, make([]int64, max(64, len(l.bySecond)))...)
@@ -41,6 +39,7 @@ func (l *lateness) count(late, within int64) {
 func (l *lateness) add(o *lateness) {
 	l.overdue += o.overdue
 	l.beyond += o.beyond
+	l.unjudged += o.unjudged
 	if len(l.bySecond) < len(o.bySecond) {
 		l.bySecond = append(l.bySecond, make([]int64, len(o.bySecond)-len(l.bySecond))...)
 	}

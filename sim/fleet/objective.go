@@ -2,13 +2,15 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 )
 
 // Objective is a service level objective, and the capacity that it takes: the ratio of
-// the automatic rotations that come within a time after their slots.
+// the automatic rotations that come within a time after their slots. Slots that do not
+// have this time before the end of the forecast are not judged.
 type Objective struct {
 	Within   time.Duration `json:"-"`        // 0: on time
 	Ratio    float64       `json:"ratio"`    // over 0 up to 1
@@ -21,7 +23,7 @@ type Objective struct {
 // the objective is met, and at one rotation a second less it is not. Options.Capacity
 // must be 0. The result does not depend on the workers. It takes about as long as
 // several forecasts. An objective that no capacity meets, as in a long outage, is a
-// [*FieldError] of the field within.
+// [*FieldError] of the field within, and so is a forecast without a slot to judge.
 func FindCapacity(ctx context.Context, cards int64, days int, o Options, objective Objective) (*Forecast, error) {
 	began := time.Now()
 	fail := func(format string, args ...any) (*Forecast, error) {
@@ -41,12 +43,15 @@ func FindCapacity(ctx context.Context, cards int64, days int, o Options, objecti
 		return nil, err
 	}
 	p.within = int64(objective.Within)
+	p.judged = p.end - p.within
 	s := &search{plan: p, objective: objective}
 	best, err := s.run(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, errNothingToJudge):
+		return fail("no automatic rotation is due %s or more before the end: more days are needed", short(objective.Within))
+	case err != nil:
 		return nil, err
-	}
-	if best == nil {
+	case best == nil:
 		return fail("no capacity rotates %s of the cards within %s: an outage or missed slots delay more", percent(objective.Ratio), short(objective.Within))
 	}
 	f := best.plan.forecast(best)
@@ -56,19 +61,26 @@ func FindCapacity(ctx context.Context, cards int64, days int, o Options, objecti
 	return f, nil
 }
 
+var errNothingToJudge = errors.New("fleet: no slot to judge")
+
 // search looks for the capacity of an objective.
 type search struct {
 	*plan
 	objective Objective
 }
 
-// achieved returns the ratio of the automatic rotations within the objective's time.
+// judgedSlots returns how many slots the objective judges.
+func (w *worker) judgedSlots() int64 {
+	return w.autoScheduled + w.autoHeld + w.late.overdue - w.late.unjudged
+}
+
+// achieved returns the ratio of the judged slots that are served within the objective's
+// time, 0 if none is judged.
 func (w *worker) achieved() float64 {
-	all := w.autoScheduled + w.autoHeld + w.late.overdue
-	if all == 0 {
-		return 1
+	if all := w.judgedSlots(); all > 0 {
+		return float64(all-w.late.beyond) / float64(all)
 	}
-	return float64(all-w.late.beyond) / float64(all)
+	return 0
 }
 
 // at returns the forecast at a capacity, nil if it misses the objective.
@@ -90,6 +102,9 @@ func (s *search) run(ctx context.Context) (best *worker, err error) {
 	free, err := s.unlimited(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if free.judgedSlots() == 0 {
+		return nil, errNothingToJudge
 	}
 	top := max(1, free.peak())                         // with it, nothing waits for capacity
 	low, high := int64(0), top+1                       // low misses the objective, high meets it

@@ -137,7 +137,7 @@ func (r *report) answerBacklog(f *Forecast) {
 	}
 	r.Answers = append(r.Answers,
 		answer{"Late", plural(b.Delayed, "rotation"), "the latest by " + wait(b.Longest)},
-		answer{"Lateness", "99 % within " + late(b.Lateness.P99), fmt.Sprintf("50 %% within %s, 90 %% within %s, 99.9 %% within %s after the slot", late(b.Lateness.P50), late(b.Lateness.P90), late(b.Lateness.P999))},
+		answer{"Lateness", "99 % within " + late(b.Lateness.P99), fmt.Sprintf("50 %% within %s, 90 %% within %s, 99.9 %% within %s after the slot, rounded up to seconds", late(b.Lateness.P50), late(b.Lateness.P90), late(b.Lateness.P999))},
 	)
 }
 
