@@ -85,11 +85,18 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// maybeKey matches what could be a key or a token in base64 or hexadecimal digits.
-var maybeKey = regexp.MustCompile(`[A-Za-z0-9+/_=-]{20,}`)
+// plainWord matches a word of a message: letters, with punctuation between and around.
+// hexWord matches one that could be a part of a key.
+var (
+	plainWord = regexp.MustCompile(`^[('"\[]*[A-Za-z]+([:._'-][A-Za-z]+)*[)'"\].,:;!]*$`)
+	hexWord   = regexp.MustCompile(`^[^A-Za-z]*[A-Fa-f]{2,}([^A-Za-z]+[A-Fa-f]{2,})*[^A-Za-z]*$`)
+)
 
-// lastLine returns the last line of a program's messages for an error, without what
-// could be a secret.
+// maxWord is the length in bytes from which a word could be base64.
+const maxWord = 16
+
+// lastLine returns the last line of a program's messages for an error, with plain words
+// alone: such tools print keys whole, in halves and in groups.
 func lastLine(messages []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(messages)), "\n")
 	printable := func(r rune) rune {
@@ -98,6 +105,12 @@ func lastLine(messages []byte) string {
 		}
 		return r
 	}
-	line := []rune(strings.Map(printable, lines[len(lines)-1]))
-	return maybeKey.ReplaceAllString(string(line[:min(len(line), 300)]), "[redacted]")
+	words := strings.Fields(strings.Map(printable, lines[len(lines)-1]))
+	for i, w := range words {
+		if !plainWord.MatchString(w) || hexWord.MatchString(w) || len(w) >= maxWord {
+			words[i] = "[redacted]"
+		}
+	}
+	line := []rune(strings.Join(words, " "))
+	return string(line[:min(len(line), 300)])
 }

@@ -85,9 +85,21 @@ func TestUnwrap_ErrorSaysWhatFailedWithoutTheKeys(t *testing.T) {
 		"fails":           {sh("echo before >&2; echo 'AccessDenied: kms:Decrypt' >&2; exit 3"), time.Minute, "sh: exit status 3: AccessDenied: kms:Decrypt"},
 		"fails silently":  {sh("exit 4"), time.Minute, "sh: exit status 4"},
 		"prints its input to standard error": {
-			sh("cat >&2; exit 1"), time.Minute, "sh: exit status 1: 1:[redacted]"},
+			sh("cat >&2; exit 1"), time.Minute, "sh: exit status 1: [redacted]"},
+		"prints the halves of a key": {
+			sh("echo 'Bad parity in key 0123456789ABCDEF FEDCBA9876543210' >&2; exit 1"), time.Minute, "sh: exit status 1: [redacted] parity in key [redacted] [redacted]"},
+		"prints a key in groups": {
+			sh("echo 'rejected: 0123 FEDC ab cd 0x45 98' >&2; exit 1"), time.Minute, "sh: exit status 1: rejected: [redacted] [redacted] [redacted] [redacted] [redacted] [redacted]"},
+		"prints bytes between colons": {
+			sh("echo 'key 01:AB:cd:EF, AB:CD:EF' >&2; exit 1"), time.Minute, "sh: exit status 1: key [redacted] [redacted]"},
+		"prints base64 in lines of letters": {
+			sh("echo 'sLGgSgFJfwCKsNqK uJiNdqKjLCtKabcd' >&2; exit 1"), time.Minute, "sh: exit status 1: [redacted] [redacted]"},
+		"prints a URL with a token": {
+			sh("echo 'GET https://user:hunter@kms/?t=s.abcdef (refused).' >&2; exit 1"), time.Minute, "sh: exit status 1: GET [redacted] (refused)."},
+		"prints a key where the message is cut": {
+			sh("printf '%0290d' 0 | tr 0 ' ' >&2; printf 'key%0280dx' 0 | tr 0 ' ' >&2; cat >&2; exit 1"), time.Minute, "sh: exit status 1: key [redacted]"},
 		"prints keys and fails":     {sh("cat; exit 1"), time.Minute, "sh: exit status 1"},
-		"escapes for the terminal":  {sh(`printf '\033[31mred\a\n' >&2; exit 1`), time.Minute, "sh: exit status 1: [31mred"},
+		"escapes for the terminal":  {sh(`printf '\033[mred\a\n' >&2; exit 1`), time.Minute, "sh: exit status 1: [mred"},
 		"prints nothing":            {sh("cat >/dev/null"), time.Minute, "sh printed nothing: it must read the file's content from standard input and print the keys"},
 		"prints white space":        {sh("echo; echo"), time.Minute, "sh printed nothing: it must read the file's content from standard input and print the keys"},
 		"prints without end":        {sh("yes"), time.Minute, "sh printed more than 1048576 bytes"},
@@ -99,7 +111,7 @@ func TestUnwrap_ErrorSaysWhatFailedWithoutTheKeys(t *testing.T) {
 			if err == nil || got != nil || !strings.HasPrefix(err.Error(), test.want) {
 				t.Fatalf("%q, %v; want %s", got, err, test.want)
 			}
-			if strings.Contains(err.Error(), "q83vEjRWeJC") {
+			if strings.Contains(err.Error(), "q83") {
 				t.Error("the error contains the key")
 			}
 		})
