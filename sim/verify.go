@@ -81,10 +81,11 @@ type VerifierOptions struct {
 // A card begins without a history, as in a replay. Where its first record can't
 // be that of such a card, but is one that the rules make in another state, the log
 // began in the middle: the state is then inferred from the records, as far as they
-// determine it. So it is where a later record shows it, such as a delivery of a slot
-// from before the log, again; the records before it remain judged. A record that every possible state explains otherwise differs; one
-// that some explain and others don't is [VerdictUnknown]. One thing is assumed: no
-// clock had been ahead of the log before it began.
+// determine it. A later record can also show that the log began in the middle, such as
+// the second delivery of a slot from before the log; the records before it remain
+// judged. A record that every possible state explains otherwise differs; one that some
+// explain and others don't is [VerdictUnknown]. One thing is assumed: no clock had been
+// ahead of the log before it began.
 //
 // After a difference the card continues from what was recorded, so that one fault
 // is one difference. An interval that was inferred, and not recorded, is inferred

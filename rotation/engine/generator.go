@@ -13,8 +13,8 @@ import (
 // machine blocks the card meanwhile, and with SQLite all cards.
 type Generator interface {
 	// Identify stores in the card what the generator needs of its PAN and
-	// expiry. The error matches ErrInvalid if it needs other particulars, or the
-	// card's account may not register these.
+	// expiry. The error matches ErrInvalid if it needs other particulars, or if
+	// the card's account may not register these.
 	Identify(c *store.Card, particulars cvvgen.Card) error
 	// Fingerprints returns keyed hashes of what the card's CVVs are derived from,
 	// one for each key, the current key's first. Cards with the same PAN and
@@ -24,10 +24,10 @@ type Generator interface {
 	// particulars.
 	SameIdentity(c *store.Card, particulars cvvgen.Card) (bool, error)
 	// Draw makes a new CVV, which differs from the previous one and from all in
-	// avoid, and sets the card's ServiceCode and Sealed. The card's Version is already that of the
-	// new CVV, and its Previous fields hold the previous one, if there is one.
-	// The zero code asks for a random one. The error matches ErrInvalid if the
-	// given code is the reason.
+	// avoid, and sets the card's ServiceCode and Sealed. The card's Version is
+	// already that of the new CVV, and its Previous fields hold the previous one,
+	// if there is one. The zero code asks for a random one. The error matches
+	// ErrInvalid if the given code is the reason.
 	Draw(ctx context.Context, c *store.Card, code servicecode.Code, avoid []cvvgen.CVV) error
 	// Current returns the current CVV, never the zero CVV without an error.
 	Current(ctx context.Context, c *store.Card) (cvvgen.CVV, error)

@@ -8,8 +8,9 @@ import (
 	"cvvrotation/rotation"
 )
 
-// queue is the one queue that a capacity puts all cards through, ordered by slot. Forced calls don't queue and are no other card's business: those before
-// a card's slot are decided when it enters, the rest when its turn comes.
+// queue is the one queue that a capacity puts all cards through, ordered by slot. Forced
+// calls don't queue, and affect their own card alone: those before a card's slot are
+// decided when it enters, the rest when its turn comes.
 //
 // A card that is served has its next slot an interval after this one. So cards of
 // one interval enter in the order in which they leave: each group has a ring, and

@@ -46,9 +46,8 @@ func Run(ctx context.Context, cards int64, days int, o Options) (*Forecast, erro
 	return f, nil
 }
 
-// run simulates the fleet. The queue is slower by the factor ten than cards by
-// themselves, and its work cannot be shared out. So first it is found out whether the
-// capacity is ever reached.
+// run simulates the fleet. The queue takes ten times as long as independent cards, and
+// workers cannot share it. So run first finds out whether the capacity is ever exceeded.
 func (p *plan) run(ctx context.Context) (*worker, error) {
 	if p.Capacity == 0 {
 		return p.simulate(ctx)

@@ -7,9 +7,10 @@ import (
 )
 
 // breaker decides whether the sink itself is down, as opposed to single events
-// that it does not accept. While it is open, deliveries pause; after the n-th pause
-// up to n events (4 at most) probe the sink, of cards that have not done so since it last accepted
-// one: it may fail on many events, and accept the others.
+// that it does not accept. While it is open, deliveries pause. After the n-th pause up
+// to n events, and no more than maxProbes, probe the sink. They are of cards that have
+// not probed it since it last accepted an event: it may fail on many events, and accept
+// the others.
 type breaker struct {
 	accepted int64 // events that the sink accepted
 	suspects int   // cards that failed since it last accepted an event

@@ -17,10 +17,10 @@ func (c *call) readQuery() error {
 	}
 	for name, values := range c.query {
 		switch {
-		case !slices.Contains(c.op.query, name) && len(c.op.query) == 0:
+		case len(c.op.query) == 0:
 			return invalid(fieldError{Field: quotable(name), In: "query", Detail: "is unknown: this operation has no query parameters"})
 		case !slices.Contains(c.op.query, name):
-			return invalid(fieldError{Field: quotable(name), In: "query", Detail: "is unknown: the query parameters are " + strings.Join(c.op.query, ", ")})
+			return invalid(fieldError{Field: quotable(name), In: "query", Detail: "is unknown: expected " + strings.Join(c.op.query, ", ")})
 		case len(values) > 1:
 			return invalid(fieldError{Field: name, In: "query", Detail: "must occur once"})
 		}

@@ -7,12 +7,15 @@
 //
 // A Verifier checks the signature, with a configured algorithm and a key of the key
 // set that fits it; the claims iss, aud, exp (required), nbf and iat; and sub
-// (required). [Claims] names others, and [Profile] those of some issuers. Symmetric algorithms and "none" cannot be configured, so a public key
-// is never used as an HMAC secret. Key references in a token's header other than kid
-// (jku, jwk, x5u, x5c) are ignored. A header with crit is refused, and so are a name
-// that occurs twice, a time that is not whole seconds from 1970 to 2200, and a token
-// that is bound to a key of its sender (cnf), because the binding is not checked.
-// Options.MaxLifetime and Options.TokenType limit exp and the header typ.
+// (required). [Claims] names others, and [Profile] those of some issuers. Symmetric
+// algorithms and "none" cannot be configured, so a public key is never used as an HMAC
+// secret. Key references in a token's header other than kid (jku, jwk, x5u, x5c) are
+// ignored.
+//
+// A Verifier refuses a header with crit, a name that occurs twice, a time that is not
+// whole seconds from 1970 to 2200, and a token that is bound to a key of its sender
+// (cnf), because it does not check the binding. Options.MaxLifetime and
+// Options.TokenType limit exp and the header typ.
 //
 // # Key set
 //

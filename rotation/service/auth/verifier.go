@@ -85,8 +85,7 @@ type Verifier struct {
 
 // New returns a verifier with the issuer's key set from jwks: an https URL (http on
 // loopback only) or the path of a file, which not every user of the machine may change.
-// It is ready when Run has loaded the key set.
-// The error matches ErrConfig.
+// It is ready when Run has loaded the key set. The error matches ErrConfig.
 func New(i Issuer, jwks string, o Options) (*Verifier, error) {
 	load, err := loader(jwks, o)
 	if err != nil {
@@ -170,7 +169,8 @@ func (v *Verifier) KeyCounts() map[string]int { return *v.keys.counts.Load() }
 
 // Authenticate returns the token's sender. It caches accepted tokens by their hash
 // until they expire or the key set changes. The error matches ErrUnauthenticated and
-// one of the reasons, and is a *ClaimError if a claim was wrong; or it matches ErrNotReady; or it is ctx.Err().
+// one of the reasons, and is a *ClaimError if a claim was wrong; or it matches
+// ErrNotReady; or it is ctx.Err().
 func (v *Verifier) Authenticate(ctx context.Context, token string) (Caller, error) {
 	switch {
 	case token == "":

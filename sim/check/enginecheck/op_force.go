@@ -43,9 +43,9 @@ func (r *run) force(s *splitmix.Stream, l *expectedCard, rep *replica, p *plan) 
 	r.callForce(l, refOf(s, l), rep, req, p)
 }
 
-// codeFor returns the service code to request with derived CVVs: the current code,
-// which is refused, that of a compromised CVV, likewise, or another one. None is requested with a fault, which may change the
-// current code first.
+// codeFor returns the service code to request with derived CVVs: the current code or that
+// of a compromised CVV, which are refused, or another one. It requests none with a fault,
+// which may change the current code first.
 func (r *run) codeFor(l *expectedCard, code servicecode.Code, p *plan) servicecode.Code {
 	switch {
 	case p.kind != noFault || !l.registered:

@@ -1,5 +1,5 @@
-// Package loglimit limits how many log records a second anybody can cause, so that
-// requests without credentials cannot fill the disk.
+// Package loglimit limits the rate of log records, so that unauthenticated requests
+// cannot fill the disk.
 package loglimit
 
 import (

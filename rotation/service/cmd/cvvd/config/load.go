@@ -31,8 +31,8 @@ const maxFile = 1 << 20
 
 // Load returns the defaults, overridden by the file, overridden by the environment (in
 // the form of os.Environ). An empty name means no file. A file that all users of the
-// machine may change is an error. The error names the file and
-// line, or the variable. Load does not check values: see [Config.Check].
+// machine may change is an error. The error names the file and line, or the variable.
+// Load does not check values: see [Config.Check].
 func Load(name string, environ []string) (Config, error) {
 	var text []byte
 	if name != "" {

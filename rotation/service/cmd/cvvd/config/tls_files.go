@@ -79,9 +79,9 @@ func (c *Config) SinkTLS() (*tls.Config, error) {
 	return t, nil
 }
 
-// authorities reads the certificates of authorities, from a file that not everybody may
-// change. Like the standard library, it
-// ignores blocks that are not certificates or cannot be parsed.
+// authorities reads the certificates of authorities. It refuses a file that all users of
+// the machine may change. Like the standard library, it ignores blocks that are not
+// certificates or cannot be parsed.
 func authorities(field, file string) (all []*x509.Certificate, err error) {
 	if err := filemode.Trusted(file); err != nil {
 		return nil, &FieldError{field, err.Error()}
