@@ -13,6 +13,8 @@ var (
 	// ErrScheduleKept is for registering a card that is already registered with
 	// another schedule, by a caller that may not change it.
 	ErrScheduleKept = errors.New("the card is registered with another schedule, which this request may not change")
+	// ErrKeys is for sealing keys that are not those of the store.
+	ErrKeys = errors.New("wrong sealing keys")
 	// ErrInvalid is what every [FieldError] matches.
 	ErrInvalid = errors.New("invalid value")
 )

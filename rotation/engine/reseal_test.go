@@ -82,6 +82,42 @@ func TestCheckKeys_RefusesKeysThatDecryptNothing(t *testing.T) {
 	}
 }
 
+// TestCheckKeys_RefusesAnotherKeyThanTheService: keys are changed as the documentation
+// says, with lists that are older or in another order between the steps.
+func TestCheckKeys_RefusesAnotherKeyThanTheService(t *testing.T) {
+	f := newFixture(t)
+	f.register(t, "A", time.Hour)
+	with := func(ids ...uint32) *engine.Engine {
+		return must.Get(engine.New(f.store, engine.Random(nil, keyring(t, ids...)), engine.Options{Clock: f.clock}))(t)
+	}
+	check := func(step string, ids []uint32, wantAdopt, wantCheck bool) {
+		t.Helper()
+		recorded := must.Get(f.store.SealingKey(t.Context()))(t)
+		if err := with(ids...).CheckKeys(t.Context()); (err == nil) != wantCheck || err != nil && !errors.Is(err, engine.ErrKeys) {
+			t.Errorf("%s: check of %v: %v", step, ids, err)
+		}
+		if err := with(ids...).AdoptKeys(t.Context()); (err == nil) != wantAdopt || err != nil && !errors.Is(err, engine.ErrKeys) {
+			t.Errorf("%s: adopt %v: %v", step, ids, err)
+		}
+		must.Do(t, f.store.SetSealingKey(t.Context(), recorded))
+	}
+	check("no service yet", []uint32{1}, true, true)
+	check("no service yet", []uint32{2}, false, false) // decrypts nothing
+	must.Do(t, with(1).AdoptKeys(t.Context()))
+	check("key 1", []uint32{1}, true, true)
+	check("key 1", []uint32{1, 2}, true, true)
+	check("key 1", []uint32{2, 1}, true, false) // a service with it changes the key
+	must.Do(t, with(2, 1).AdoptKeys(t.Context()))
+	check("key 2", []uint32{2, 1}, true, true)
+	check("key 2", []uint32{1, 2}, true, false)
+	check("key 2", []uint32{1}, false, false) // last year's list, which still decrypts the card
+	check("key 2", []uint32{3, 1}, false, false)
+	_, err := with(2, 1).Reseal(t.Context())
+	must.Do(t, err)
+	check("re-encrypted", []uint32{2}, true, true)
+	check("re-encrypted", []uint32{1}, false, false)
+}
+
 func TestReseal_ReencryptsAllButUnreadableCards(t *testing.T) {
 	f := newFixture(t)
 	var refs []engine.Ref

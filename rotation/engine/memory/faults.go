@@ -32,6 +32,8 @@ const (
 	CallListEvents
 	CallListCardEvents
 	CallFingerprints
+	CallSealingKey
+	CallSetSealingKey
 )
 
 // Op is a call that is about to begin.

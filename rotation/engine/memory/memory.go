@@ -52,7 +52,9 @@ type disk struct {
 	leader  *lease
 
 	prints map[string][][]byte // by card
-	holder map[string]string   // card by fingerprint
+
+	sealingKey uint32
+	holder     map[string]string // card by fingerprint
 }
 
 type answerKey struct{ card, key string }

@@ -102,6 +102,23 @@ func NewKeyring(first Key, others ...Key) (*Keyring, error) {
 // nil have none.
 func (r *Keyring) CanSeal() bool { return r != nil && r.keys[r.current].xaes != nil }
 
+// ID returns the id of the key that seals; 0 for a keyring without one.
+func (r *Keyring) ID() uint32 {
+	if !r.CanSeal() {
+		return 0
+	}
+	return r.current
+}
+
+// Has reports whether the keyring has the key with the id.
+func (r *Keyring) Has(id uint32) bool {
+	if r == nil {
+		return false
+	}
+	_, ok := r.keys[id]
+	return ok
+}
+
 // Seal returns plaintext sealed for context, [Overhead] bytes longer.
 func (r *Keyring) Seal(plaintext, context []byte) []byte {
 	b := binary.BigEndian.AppendUint32(make([]byte, 0, Overhead+len(plaintext)), r.current)

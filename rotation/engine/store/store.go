@@ -194,6 +194,12 @@ type Cards interface {
 	// after the given id.
 	ListCards(ctx context.Context, after string, limit int) ([]Card, error)
 
+	// SealingKey returns the id that SetSealingKey has recorded; 0: none.
+	SealingKey(ctx context.Context) (uint32, error)
+
+	// SetSealingKey records the id of the key that secrets are encrypted with.
+	SetSealingKey(ctx context.Context, id uint32) error
+
 	// Fingerprints returns the fingerprints of the card in the order of their
 	// bytes; none for a card without one, or that is not registered.
 	Fingerprints(ctx context.Context, card string) ([][]byte, error)

@@ -52,6 +52,15 @@ var fingerprintTests = []test{
 		f.equal("of a card that does not exist", f.prints(f.id()), "")
 	}},
 
+	{"the id of the sealing key is the one recorded last", func(f *fixture) {
+		for _, want := range []uint32{7, 1, 4294967295} {
+			f.must(f.SetSealingKey(f.Context(), want))
+			got, err := f.SealingKey(f.Context())
+			f.must(err)
+			f.equal("id", got, want)
+		}
+	}},
+
 	{"an update without fingerprints leaves them", func(f *fixture) {
 		id := f.id()
 		f.must(f.setPrints(id, id))

@@ -139,6 +139,22 @@ func (o *observed) Fingerprints(ctx context.Context, card string) ([][]byte, err
 	return prints, err
 }
 
+// SealingKey implements store.Cards.
+func (o *observed) SealingKey(ctx context.Context) (uint32, error) {
+	ctx, c := o.begin(ctx, "sealing_key")
+	id, err := o.store.SealingKey(ctx)
+	c.end(err, nil)
+	return id, err
+}
+
+// SetSealingKey implements store.Cards.
+func (o *observed) SetSealingKey(ctx context.Context, id uint32) error {
+	ctx, c := o.begin(ctx, "set_sealing_key")
+	err := o.store.SetSealingKey(ctx, id)
+	c.end(err, nil)
+	return err
+}
+
 // ListFailingCards implements store.Operator.
 func (o *observed) ListFailingCards(ctx context.Context, limit int) ([]store.Card, error) {
 	ctx, c := o.begin(ctx, "list_failing_cards")

@@ -97,6 +97,11 @@ func (c *cli) cardDo(name string, audited audit.Operation, do func(context.Conte
 					return nil
 				}
 				var err error
+				if audited == audit.OperationRegister || audited == audit.OperationRotate { // they encrypt
+					if err := checkKeys(cmd.Context(), e); err != nil {
+						return err
+					}
+				}
 				if audited == "" {
 					err = try(new(audit.Record))
 				} else {

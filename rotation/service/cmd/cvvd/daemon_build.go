@@ -101,8 +101,8 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 	if d.engine, err = newEngine(ctx, cfg, d.store, logger, options); err != nil {
 		return nil, err
 	}
-	if err := d.engine.CheckKeys(ctx); err != nil {
-		return nil, command.Hint(fmt.Errorf("sealing keys: %w", err), "add the previous key to the list; cvvd help reseal describes how to change keys")
+	if err := d.engine.AdoptKeys(ctx); err != nil {
+		return nil, command.Hint(err, "add the previous key to the list; cvvd help reseal describes how to change keys")
 	}
 	return d, c.buildServers(d, registry, metrics, dev)
 }

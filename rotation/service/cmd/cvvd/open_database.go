@@ -84,3 +84,13 @@ func (c *cli) withEngine(ctx context.Context, f *configFlags, do func(*config.Co
 		return do(cfg, e)
 	})
 }
+
+// checkKeys refuses keys that are not those of the daemon: what a command encrypts with
+// them, the daemon could not decrypt.
+func checkKeys(ctx context.Context, e *engine.Engine) error {
+	err := e.CheckKeys(ctx)
+	if errors.Is(err, engine.ErrKeys) {
+		err = command.Hint(err, "use the configuration of the daemon; after a change of its list of keys, restart the daemon first")
+	}
+	return err
+}

@@ -20,6 +20,9 @@ func (c *cli) resealCommand() *cobra.Command {
 			ctx, stop := c.interruptible(cmd.Context())
 			defer stop()
 			return c.withEngine(ctx, &f, func(cfg *config.Config, e *engine.Engine) error {
+				if err := checkKeys(ctx, e); err != nil {
+					return err
+				}
 				var r engine.Resealed
 				err := c.audited(ctx, cfg, audit.OperationReseal, false, func(record *audit.Record) (err error) {
 					r, err = e.Reseal(ctx)

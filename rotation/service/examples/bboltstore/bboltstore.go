@@ -47,6 +47,7 @@ var buckets = []string{
 	"waiting",      // position: the index of the relay
 	"fingerprints", // fingerprint; the value is the card
 	"prints",       // card, 0, fingerprint
+	"settings",     // by name
 	"history",      // card, 0, number: the index of a card's events; the value is the position
 }
 
