@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -104,7 +105,15 @@ func TestAuditLog_DaemonAndOperatorsShareOneFile(t *testing.T) {
 	if out := operator(t, nil, "audit", "verify", file+".1", file+".2"); !strings.HasSuffix(out, "\nno problem\n") {
 		t.Error(out)
 	}
-	if log := p.log.String(); strings.Contains(log, "msg\":\"audit\"") {
+
+	must.Do(t, p.end(syscall.SIGTERM))
+	records := readAudit(t, file+".2")
+	last := records[len(records)-1]
+	log := p.log.String()
+	if end := fmt.Sprintf(`"msg":"audit log closed","seq":%v,"hash":"%v"`, last["seq"], last["hash"]); !strings.Contains(log, end) {
+		t.Errorf("the log does not have %s", end)
+	}
+	if strings.Contains(log, "msg\":\"audit\"") {
 		t.Error("records are in the log as well")
 	}
 }
