@@ -25,14 +25,14 @@ func (d *daemon) watchStore(ctx context.Context) error {
 	}
 }
 
-// alive reports whether the store responds within 2 seconds and accepts writes. When it
-// does so again, alive ends the back-off of the engine and of the relay.
+// alive reports whether the store responds within 2 seconds. When it does so again, alive
+// ends the back-off of the engine and of the relay.
 func (d *daemon) alive(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	_, err := d.store.Now(ctx)
 	if d.storeDown.Swap(err != nil) && err == nil {
-		d.log.InfoContext(ctx, "store is available again; claims and deliveries are retried now")
+		d.log.InfoContext(ctx, "store is available again; retrying claims and deliveries now")
 		d.engine.RetryNow()
 		if d.relay != nil {
 			d.relay.RetryNow()
