@@ -12,7 +12,6 @@ import (
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation/engine"
 	"cvvrotation/rotation/engine/memory"
-	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/servicecode"
 	"cvvrotation/sim/must"
@@ -163,7 +162,7 @@ func TestReseal_LeavesTheFingerprintOfTheCurrentKeyAlone(t *testing.T) {
 	}
 	ids := func(card string) (keys []byte) {
 		for _, p := range must.Get(f.store.Fingerprints(t.Context(), card))(t) {
-			if len(p) != seal.FingerprintSize || !bytes.Equal(p[:3], []byte{0, 0, 0}) {
+			if len(p) != 4+32 || !bytes.Equal(p[:3], []byte{0, 0, 0}) {
 				t.Errorf("a fingerprint of %d bytes, key %x", len(p), p[:4])
 			}
 			keys = append(keys, p[3])

@@ -1,7 +1,6 @@
 package seal_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -10,18 +9,18 @@ import (
 
 // A key is replaced by a new one: what the old key sealed is re-encrypted.
 func Example() {
-	const first = "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" // from a file or a KMS
+	const first = "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" // from a file
 	const second = "2:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA="
 	card := []byte("card A, version 1")
 
-	old, err := seal.ParseKeys(context.Background(), first, nil)
+	old, err := seal.ParseKeys(first)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	sealed := old.Seal([]byte("123"), card)
 
-	keys, err := seal.ParseKeys(context.Background(), second+" "+first, nil)
+	keys, err := seal.ParseKeys(second + " " + first)
 	if err != nil {
 		fmt.Println(err)
 		return

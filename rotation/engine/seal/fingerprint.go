@@ -9,9 +9,6 @@ import (
 	"slices"
 )
 
-// FingerprintSize is the length of a fingerprint in bytes.
-const FingerprintSize = 4 + sha256.Size
-
 // Fingerprints returns a keyed hash of data under each key of the ring: the current
 // key's first, then the others' in the order of their ids. Equal data has equal
 // fingerprints, and without the key nobody can try which data a fingerprint is of. A

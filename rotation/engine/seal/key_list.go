@@ -1,27 +1,17 @@
 package seal
 
 import (
-	"context"
 	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
 )
 
-// KMS unwraps keys with a key management system, so that files and variables hold
-// only wrapped keys.
-type KMS interface {
-	// Unwrap returns the key in the clear, which ParseKeys wipes after use.
-	// Its error must not contain the key.
-	Unwrap(ctx context.Context, wrapped []byte) ([]byte, error)
-}
-
 // ParseKeys returns the keyring of a list of keys: ID:BASE64, separated by white
 // space, the key that seals first. A # begins a comment up to the end of the line.
-// With a kms the base64 is of wrapped keys; nil means keys in the clear. The error
-// matches [ErrKey] or wraps that of the kms. It names the key's id or its place in
-// the list, never the key.
-func ParseKeys(ctx context.Context, text string, kms KMS) (*Keyring, error) {
+// The error matches [ErrKey]. It names the key's id or its place in the list, never the
+// key.
+func ParseKeys(text string) (*Keyring, error) {
 	var keys []Key
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
@@ -34,11 +24,6 @@ func ParseKeys(ctx context.Context, text string, kms KMS) (*Keyring, error) {
 			secret, err := base64.StdEncoding.DecodeString(encoded)
 			if err != nil {
 				return nil, fmt.Errorf("%w: key %d is not base64", ErrKey, number)
-			}
-			if kms != nil {
-				if secret, err = kms.Unwrap(ctx, secret); err != nil {
-					return nil, fmt.Errorf("seal: key %d: unwrapping failed: %w", number, err)
-				}
 			}
 			keys = append(keys, NewKey(uint32(number), secret))
 			clear(secret)

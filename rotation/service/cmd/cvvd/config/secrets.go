@@ -85,7 +85,7 @@ func (c *Config) Generator(ctx context.Context) (engine.Generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	ring, err := seal.ParseKeys(ctx, text, nil)
+	ring, err := seal.ParseKeys(text)
 	if err != nil {
 		return nil, &FieldError{"keys.sealing", err.Error()}
 	}
