@@ -55,7 +55,7 @@ func newEngine(ctx context.Context, cfg *config.Config, s store.Store, logger *s
 	}
 	e := &cfg.Engine
 	o.Rules, o.Logger, o.Source = rules, logger, cfg.Events.Source
-	o.Grace, o.MaxTries, o.MaxDailyTries, o.Workers, o.Batch = e.Grace.Go(), e.MaxTries, e.MaxDaily, e.Workers, e.Batch
+	o.Grace, o.MaxTries, o.MaxDailyTries, o.Workers, o.Batch = e.Grace.Go(), e.MaxTries, e.MaxDailyTries, e.Workers, e.Batch
 	o.Poll, o.Sweep, o.KeepFor = e.Poll.Go(), e.Sweep.Go(), e.KeepEvents.Go()
 	return engine.New(s, generator, o)
 }

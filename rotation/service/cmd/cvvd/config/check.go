@@ -211,7 +211,7 @@ func (c *Config) checkEngine(p *problems) {
 	e := &c.Engine
 	p.need("engine.grace", e.Grace.d >= 0 && e.Grace.d <= 24*time.Hour, "must be 0s to 24h")
 	p.need("engine.max_tries", e.MaxTries >= 1 && e.MaxTries <= 1000, "must be 1 to 1000")
-	p.need("engine.max_daily_tries", e.MaxDaily >= 1 && e.MaxDaily <= 1000, "must be 1 to 1000")
+	p.need("engine.max_daily_tries", e.MaxDailyTries >= 1 && e.MaxDailyTries <= 1000, "must be 1 to 1000")
 	p.need("engine.workers", e.Workers >= 1 && e.Workers <= 64, "must be 1 to 64")
 	if c.Store.Kind == "postgres" {
 		p.need("store.background", c.Store.Background < 3 || c.Store.Background >= e.Workers+2, fmt.Sprintf("must be at least %d: engine.workers + 2", e.Workers+2))

@@ -76,7 +76,7 @@ func TestCheck_MistakeIsOneErrorThatNamesItsField(t *testing.T) {
 		"rules.guard_from":       func(c *Config, _ string) { c.Rules.GuardFrom = "never" },
 		"engine.grace":           func(c *Config, _ string) { c.Engine.Grace.d = -1 },
 		"engine.max_tries":       func(c *Config, _ string) { c.Engine.MaxTries = 0 },
-		"engine.max_daily_tries": func(c *Config, _ string) { c.Engine.MaxDaily = 1001 },
+		"engine.max_daily_tries": func(c *Config, _ string) { c.Engine.MaxDailyTries = 1001 },
 		"engine.workers":         func(c *Config, _ string) { c.Engine.Workers = 65 },
 		"engine.batch":           func(c *Config, _ string) { c.Engine.Batch = 0 },
 		"engine.poll":            func(c *Config, _ string) { c.Engine.Poll.d = 0 },

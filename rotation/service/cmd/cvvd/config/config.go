@@ -69,14 +69,14 @@ type Rules struct {
 
 // Engine is the section [engine].
 type Engine struct {
-	Grace      Duration `toml:"grace" doc:"How long the previous CVV is still accepted after a rotation, 0s to 24h. While it is, a guess has twice the chance. 0s: not accepted."`
-	MaxTries   int      `toml:"max_tries" doc:"Number of failed attempts in a row that locks a card, 1 to 1000. The current CVV resets the counter; a rotation does not."`
-	MaxDaily   int      `toml:"max_daily_tries" doc:"Number of failed attempts within 24 hours after which a card's CVVs are no longer compared, 1 to 1000. Nothing resets it, not even an unlock. 20 gives an attacker a chance of 2 % a day to guess a CVV of 3 digits."`
-	Workers    int      `toml:"workers" doc:"Number of concurrent claims of due cards, 1 to 64. With SQLite, 1 is fastest."`
-	Batch      int      `toml:"batch" doc:"Maximum number of cards in a claim, 1 to 10000."`
-	Poll       Duration `toml:"poll" doc:"Maximum interval between polls for due cards, 10ms to 1h."`
-	Sweep      Duration `toml:"sweep" doc:"Interval between sweeps, at least 1s. A sweep repairs slots that a clock step moved too far ahead, and deletes expired idempotency keys and old events."`
-	KeepEvents Duration `toml:"keep_events" doc:"How long delivered events are kept for a replay, at least 1m. Without a sink: how long undelivered events are kept."`
+	Grace         Duration `toml:"grace" doc:"How long the previous CVV is still accepted after a rotation, 0s to 24h. While it is, a guess has twice the chance. 0s: not accepted."`
+	MaxTries      int      `toml:"max_tries" doc:"Number of failed attempts in a row that locks a card, 1 to 1000. The current CVV resets the counter; a rotation does not."`
+	MaxDailyTries int      `toml:"max_daily_tries" doc:"Number of failed attempts within 24 hours after which a card's CVVs are no longer compared, 1 to 1000. Nothing resets it, not even an unlock. 20 gives an attacker a chance of 2 % a day to guess a CVV of 3 digits."`
+	Workers       int      `toml:"workers" doc:"Number of concurrent claims of due cards, 1 to 64. With SQLite, 1 is fastest."`
+	Batch         int      `toml:"batch" doc:"Maximum number of cards in a claim, 1 to 10000."`
+	Poll          Duration `toml:"poll" doc:"Maximum interval between polls for due cards, 10ms to 1h."`
+	Sweep         Duration `toml:"sweep" doc:"Interval between sweeps, at least 1s. A sweep repairs slots that a clock step moved too far ahead, and deletes expired idempotency keys and old events."`
+	KeepEvents    Duration `toml:"keep_events" doc:"How long delivered events are kept for a replay, at least 1m. Without a sink: how long undelivered events are kept."`
 }
 
 // Listen is the section [listen].
@@ -164,7 +164,7 @@ func Default() Config {
 		Store: Store{Kind: "sqlite", Path: "/var/lib/cvvd/cvvd.db", Connections: 8, Background: 4},
 		CVV:   CVV{Kind: "random", Digits: 3, PANDigits: 16},
 		Rules: Rules{Guard: NewDuration(2 * time.Minute), GuardFrom: "request"},
-		Engine: Engine{MaxTries: 3, MaxDaily: 20, Workers: 1, Batch: 1000, Poll: NewDuration(time.Second),
+		Engine: Engine{MaxTries: 3, MaxDailyTries: 20, Workers: 1, Batch: 1000, Poll: NewDuration(time.Second),
 			Sweep: NewDuration(time.Hour), KeepEvents: NewDuration(7 * 24 * time.Hour)},
 		Listen: Listen{PCI: "127.0.0.1:8443", Ops: "127.0.0.1:9090", Shutdown: NewDuration(20 * time.Second)},
 		Auth:   Auth{Algorithms: []string{"RS256", "ES256"}, Leeway: NewDuration(30 * time.Second)},
