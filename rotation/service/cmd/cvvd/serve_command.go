@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,9 @@ func (c *cli) serve(ctx context.Context, o *serveOptions) error {
 		logger.Warn("a setting needs attention; continuing", "setting", w.Field, "reason", w.Detail)
 	}
 
-	// The first signal ends running, the second one aborts the graceful shutdown.
+	// The first signal ends running. A later one aborts the graceful shutdown, unless it
+	// comes within a second: service managers and shells send some signals twice, to the
+	// process and to its group.
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	patient, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -55,13 +58,17 @@ func (c *cli) serve(ctx context.Context, o *serveOptions) error {
 		return err
 	}
 	go func() {
+		var first time.Time
 		for s := range signals {
 			switch {
 			case s == syscall.SIGHUP:
 				d.reload()
 			case running.Err() == nil:
 				logger.Info("shutting down; a second signal exits immediately", "signal", s.String())
+				first = time.Now()
 				stop(nil)
+			case time.Since(first) < time.Second:
+				logger.Info("second signal within a second; the graceful shutdown continues", "signal", s.String())
 			default:
 				giveUp(fmt.Errorf("%s: second signal, exiting without a graceful shutdown", s))
 				return

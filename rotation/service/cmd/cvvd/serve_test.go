@@ -146,8 +146,18 @@ func TestServe_SecondSignalOrTimeoutAbortsShutdown(t *testing.T) {
 			p.wait(p.log, "shutting down")
 			want := "graceful shutdown timed out"
 			if more == "" {
-				p.signal(syscall.SIGTERM)
+				p.signal(syscall.SIGTERM) // as a service manager does, to the process and its group
+				p.wait(p.log, "second signal within a second; the graceful shutdown continues")
 				want = "second signal, exiting"
+				until(t, "a later signal ends it", func() bool {
+					p.cmd.Process.Signal(syscall.SIGTERM)
+					select {
+					case <-p.done:
+						return true
+					default:
+						return false
+					}
+				})
 			}
 			<-p.done
 			if exitCode(p.err) != command.ExitFailed || !strings.Contains(p.log.String(), want) {
