@@ -50,7 +50,9 @@ func (e *Engine) avoided(ctx context.Context, c *store.Card, now time.Time, in i
 		e.log.WarnContext(ctx, "too many compromised CVVs; forgetting the oldest, which may be drawn again", "card", c.ID, "kept", MaxCompromised)
 		avoid = avoid[forget:]
 	}
-	e.generator.SetCompromised(c, avoid)
+	if len(avoid) > 0 { // else a list that cannot be decrypted may be there, whose key returns
+		e.generator.SetCompromised(c, avoid)
+	}
 	return avoid, nil
 }
 

@@ -251,6 +251,22 @@ func TestForce_WithAnUnreadableListOfCompromisedCVVs(t *testing.T) {
 	}
 }
 
+// Without the key of the list and of the current CVV there is nothing to add. The list is
+// there again when the key is.
+func TestForce_CompromisedWithoutTheKeyKeepsTheList(t *testing.T) {
+	f := newFixture(t)
+	ref := f.register(t, "A", 0)
+	want := f.cvv(t, ref)
+	f.force(t, ref, compromised)
+	f.Engine = must.Get(engine.New(f.store, engine.Random(nil, keyring(t, 2)), engine.Options{}))(t)
+	f.force(t, ref, compromised)
+	c := f.card(t, "A")
+	got := must.Get(engine.Random(nil, keyring(t, 2, 1)).Compromised(&c))(t)
+	if !slices.EqualFunc(got, []cvvgen.CVV{want}, cvvgen.CVV.Equal) {
+		t.Errorf("%d compromised CVVs, want the one from before", len(got))
+	}
+}
+
 // The list outlives a change of the key, and opens for its account alone.
 func TestReseal_KeepsCompromisedCVVs(t *testing.T) {
 	f := newFixture(t)
