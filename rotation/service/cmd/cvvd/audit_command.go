@@ -60,7 +60,10 @@ func (c *cli) verifyAudit(files []string, output string) error {
 	if len(v.Problems) > 0 {
 		return command.Status(command.ExitFailed)
 	}
-	return nil
+	if output == "text" {
+		_, failed = fmt.Fprintln(c.Stdout, "no problem")
+	}
+	return failed
 }
 
 func (c *cli) verifyFile(v *audit.Verifier, name string) error {
@@ -110,11 +113,8 @@ func printAuditText(w io.Writer, v *audit.Verifier) error {
 			line("%s: names no previous file", f.File)
 		}
 	}
-	switch {
-	case len(v.Problems) > 0:
+	if len(v.Problems) > 0 {
 		line("%s", count(int64(len(v.Problems)+v.Unlisted), "problem"))
-	case len(v.Files) > 0:
-		line("no problem")
 	}
 	return errors.Join(errs...)
 }
