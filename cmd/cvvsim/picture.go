@@ -57,7 +57,7 @@ func (p pictures) write(out *bufio.Writer, stderr io.Writer, output, title, othe
 		fmt.Fprintf(stderr, "note: %s (--card, --from, --to)\n", note)
 	}
 	if seen == 0 {
-		return errors.New("there is nothing to draw: no event is of the chosen cards and time")
+		return errors.New("there is nothing to draw: " + nothingChosen)
 	}
 	switch {
 	case len(p) == 1:

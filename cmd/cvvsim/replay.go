@@ -62,7 +62,7 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 		return command.Hint(err, "run cvvsim replay --help for the flags")
 	}
 	var drawn pictures
-	place := 0
+	place, shown := 0, 0
 	out := bufio.NewWriterSize(c.Stdout, 64<<10)
 	written := newMerged(out, o.output, len(files))
 	err = c.eachFile(files, o.log.mapping, func(r *timeline.Reader, name string) error {
@@ -88,6 +88,7 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 			if !o.window.includes(step.Entry) {
 				return nil
 			}
+			shown++
 			if x := step.Entry.Expect; x.Fields != 0 && len(x.Differences(step.Outcome())) > 0 {
 				differing++
 			}
@@ -105,6 +106,9 @@ func (c *cli) replay(cmd *cobra.Command, o *replayOptions, files []string) error
 	})
 	if err == nil && o.draws() { // half a picture is worse than none
 		err = drawn.write(out, c.Stderr, o.output, o.title, "")
+	}
+	if err == nil && shown == 0 && o.window.restricted() {
+		err = errors.New("nothing was printed: " + nothingChosen)
 	}
 	// What was decided before a bad line is printed; nothing after it is.
 	return flush(out, err)

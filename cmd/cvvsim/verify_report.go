@@ -258,7 +258,7 @@ func (v *verifyReport) table() error {
 func (v *verifyReport) whyUnjudged() string {
 	switch {
 	case v.Events == 0 && v.options.window.restricted():
-		return "no event is of the chosen cards and time"
+		return nothingChosen
 	case v.Events == 0:
 		return "there is no event; check the file, and --map event and --map-event for a log with other names"
 	case !v.expects:

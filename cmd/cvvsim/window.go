@@ -54,5 +54,8 @@ func (w *window) includes(e timeline.Entry) bool {
 		(w.start.IsZero() || !at.Before(w.start)) && (w.end.IsZero() || !at.After(w.end))
 }
 
+// nothingChosen says why nothing is reported of a file that has events.
+const nothingChosen = "no event is of the chosen cards and time"
+
 // restricted reports whether anything is left out.
 func (w *window) restricted() bool { return len(w.cards) > 0 || w.from != "" || w.to != "" }
