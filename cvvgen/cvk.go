@@ -18,7 +18,7 @@ var (
 	ErrKeyLength = errors.New("cvvgen: a CVK pair has 16 bytes")
 	// ErrKeyParity is the error for a byte with an even number of ones. DES keys have odd
 	// parity, so that a mistyped or wrongly decrypted key is noticed.
-	ErrKeyParity = errors.New("cvvgen: even parity in CVK")
+	ErrKeyParity = errors.New("cvvgen: even parity in CVK, which is mistyped or wrongly decrypted")
 	// ErrWeakKey is the error for one of the 4 weak and 12 semi-weak keys of DES (NIST SP
 	// 800-67), whatever its parity bits.
 	ErrWeakKey = errors.New("cvvgen: weak or semi-weak DES key in CVK")

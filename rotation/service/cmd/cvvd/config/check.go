@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -149,12 +150,49 @@ func (c *Config) CheckAuditFile() error {
 // Warnings returns settings that are accepted, but weaken the security of the service or
 // are likely a mistake.
 func (c *Config) Warnings() (all []*FieldError) {
-	if c.CVV.Kind == "derived" && len(c.CVV.Prefixes) == 0 {
-		all = append(all, &FieldError{"cvv.prefixes", "is empty: no card can be registered"})
-	}
+	all = c.CVV.warnings()
 	if text, err := c.PostgresURL(); c.Store.Kind == "postgres" && err == nil {
 		if weakness := postgres.Weakness(text); weakness != "" {
 			all = append(all, &FieldError{"store.url", weakness})
+		}
+	}
+	return all
+}
+
+func (c *CVV) warnings() (all []*FieldError) {
+	if c.Kind == "derived" {
+		if len(c.Prefixes) == 0 {
+			all = append(all, &FieldError{"cvv.prefixes", "is empty: no card can be registered"})
+		}
+		return append(all, c.sharedPrefixes()...)
+	}
+	for _, setting := range []struct {
+		name string
+		set  bool
+	}{
+		{"cvk", c.CVK.IsSet()}, {"cvk_file", c.CVKFile != ""}, {"expiry_order", c.ExpiryOrder != ""},
+		{"prefixes", len(c.Prefixes) > 0}, {"allow_cvv2_codes", c.AllowCVV2Codes},
+	} {
+		if setting.set {
+			all = append(all, &FieldError{"cvv." + setting.name, `has no effect: CVVs are random unless cvv.kind = "derived"`})
+		}
+	}
+	return all
+}
+
+// sharedPrefixes returns a warning for each prefix that is under one of another account,
+// which may thus register that account's cards.
+func (c *CVV) sharedPrefixes() (all []*FieldError) {
+	accounts := slices.Sorted(maps.Keys(c.Prefixes))
+	for i, a := range accounts {
+		for j, b := range accounts {
+			for _, outer := range c.Prefixes[a] {
+				for _, inner := range c.Prefixes[b] {
+					if i != j && strings.HasPrefix(inner, outer) && (inner != outer || i < j) {
+						all = append(all, &FieldError{"cvv.prefixes", fmt.Sprintf("%s may register cards of %s: %s is under %s", a, b, inner, outer)})
+					}
+				}
+			}
 		}
 	}
 	return all

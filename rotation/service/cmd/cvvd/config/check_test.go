@@ -343,6 +343,23 @@ func TestWarnings_ReportUnverifiedDatabase(t *testing.T) {
 	}
 }
 
+// Without cvv.kind = "derived" the CVVs are random, whatever else is set.
+func TestWarnings_ReportSettingsOfDerivedCVVsWithoutEffect(t *testing.T) {
+	for name, set := range map[string]func(*CVV){
+		"cvv.cvk":              func(c *CVV) { c.CVK = NewSecret("0123456789ABCDEFFEDCBA9876543210") },
+		"cvv.cvk_file":         func(c *CVV) { c.CVKFile = "cvk.key" },
+		"cvv.expiry_order":     func(c *CVV) { c.ExpiryOrder = "YYMM" },
+		"cvv.prefixes":         func(c *CVV) { c.Prefixes = map[string][]string{"acme": {"4"}} },
+		"cvv.allow_cvv2_codes": func(c *CVV) { c.AllowCVV2Codes = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, _ := good(t)
+			set(&c.CVV)
+			must.Equal(t, "["+name+`: has no effect: CVVs are random unless cvv.kind = "derived"]`, fmt.Sprint(c.Warnings()))
+		})
+	}
+}
+
 // After an upgrade without cvv.prefixes nothing can be registered.
 func TestWarnings_ReportDerivedCVVsWithoutPrefixes(t *testing.T) {
 	for _, test := range []struct {
@@ -354,6 +371,10 @@ func TestWarnings_ReportDerivedCVVsWithoutPrefixes(t *testing.T) {
 		{"derived", nil, "[cvv.prefixes: is empty: no card can be registered]"},
 		{"derived", map[string][]string{}, "[cvv.prefixes: is empty: no card can be registered]"},
 		{"derived", map[string][]string{"acme": {"4"}}, "[]"},
+		{"derived", map[string][]string{"acme": {"41", "42"}, "beta": {"43"}}, "[]"},
+		{"derived", map[string][]string{"acme": {"41", "412"}}, "[]"}, // of one account
+		{"derived", map[string][]string{"acme": {"5", "41"}, "beta": {"4123"}}, "[cvv.prefixes: acme may register cards of beta: 4123 is under 41]"},
+		{"derived", map[string][]string{"acme": {"41"}, "beta": {"41"}}, "[cvv.prefixes: acme may register cards of beta: 41 is under 41]"},
 	} {
 		t.Run(fmt.Sprint(test.kind, test.prefixes), func(t *testing.T) {
 			c, _ := good(t)

@@ -52,7 +52,7 @@ type Keys struct {
 type CVV struct {
 	Kind        string `toml:"kind" doc:"random: drawn at random and stored encrypted. derived: computed from PAN, expiry and service code, and not stored; this needs DES, which GODEBUG=fips140=only forbids."`
 	Digits      int    `toml:"digits" doc:"Number of digits of a CVV: 3 or 4 if random, 3 to 5 if derived."`
-	CVK         Secret `toml:"cvk" doc:"derived: pair of card verification keys, 32 hexadecimal digits. The pair must serve nothing but these cards: CVV, CVV2 and iCVV are one algorithm with different service codes, so with a pair that serves the magnetic stripe or the chip too, choosing a service code is computing those values." secret:"true"`
+	CVK         Secret `toml:"cvk" doc:"derived: pair of card verification keys, 32 hexadecimal digits, each byte with odd parity. The pair must serve nothing but these cards: CVV, CVV2 and iCVV are one algorithm with different service codes, so with a pair that serves the magnetic stripe or the chip too, choosing a service code is computing those values." secret:"true"`
 	CVKFile     string `toml:"cvk_file" doc:"derived: file that contains the card verification keys."`
 	ExpiryOrder string `toml:"expiry_order" doc:"derived: order of the expiry date in the computation, YYMM or MMYY, as in your authorisation system. Required; there is no default."`
 

@@ -87,7 +87,7 @@ func (c *Config) Generator(ctx context.Context) (engine.Generator, error) {
 	}
 	ring, err := seal.ParseKeys(text)
 	if err != nil {
-		return nil, &FieldError{"keys.sealing", err.Error()}
+		return nil, c.keyError("keys.sealing", c.Keys.Sealing, err.Error())
 	}
 	if c.CVV.Kind != "derived" {
 		random, err := cvvgen.NewRandom(c.CVV.Digits)
@@ -105,12 +105,12 @@ func (c *Config) Generator(ctx context.Context) (engine.Generator, error) {
 	}
 	pair, err := hex.DecodeString(text)
 	if err != nil {
-		return nil, &FieldError{"cvv.cvk", "must be 32 hexadecimal digits"}
+		return nil, c.keyError("cvv.cvk", c.CVV.CVK, "must be 32 hexadecimal digits")
 	}
 	defer clear(pair)
 	cvk, err := cvvgen.NewCVK(pair)
 	if err != nil {
-		return nil, &FieldError{"cvv.cvk", err.Error()}
+		return nil, c.keyError("cvv.cvk", c.CVV.CVK, err.Error())
 	}
 	order, ok := expiryOrders[c.CVV.ExpiryOrder]
 	if !ok {

@@ -37,6 +37,17 @@ func (c *Config) keyFile(ctx context.Context, field string, direct Secret, file 
 	return strings.TrimSpace(string(plain)), nil
 }
 
+// keyError says what is wrong with a key, and names the setting that it came from.
+func (c *Config) keyError(field string, direct Secret, detail string) *FieldError {
+	switch {
+	case direct.IsSet():
+		return &FieldError{field, detail}
+	case len(c.Keys.UnwrapCommand) > 0:
+		return &FieldError{field + "_file", detail + " (in the output of keys.unwrap_command)"}
+	}
+	return &FieldError{field + "_file", detail + " (is it encrypted? Then set keys.unwrap_command)"}
+}
+
 // unwrap runs the command with the wrapped keys as its input and returns its output.
 // The error contains neither.
 func unwrap(ctx context.Context, command []string, wrapped []byte, timeout time.Duration) ([]byte, error) {

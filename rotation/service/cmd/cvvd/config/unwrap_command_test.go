@@ -29,7 +29,7 @@ func TestGenerator_UnwrapCommandDecryptsBothKeyFiles(t *testing.T) {
 
 	wrap(c.CVV.CVKFile, "0123\n")
 	var wrong *FieldError
-	if err := c.Check(t.Context(), "keys"); !errors.As(err, &wrong) || wrong.Field != "cvv.cvk" {
+	if err := c.Check(t.Context(), "keys"); !errors.As(err, &wrong) || wrong.Field != "cvv.cvk_file" || strings.Contains(wrong.Detail, "encrypted") {
 		t.Errorf("a short CVK: %v", err)
 	}
 	wrap(c.CVV.CVKFile, "0123456789ABCDEFFEDCBA9876543210")
@@ -39,7 +39,7 @@ func TestGenerator_UnwrapCommandDecryptsBothKeyFiles(t *testing.T) {
 	}
 	wrap(c.Keys.SealingFile, plain)
 	c.Keys.UnwrapCommand = nil
-	if err := c.Check(t.Context(), "keys"); !errors.As(err, &wrong) || wrong.Field != "keys.sealing" {
+	if err := c.Check(t.Context(), "keys"); !errors.As(err, &wrong) || wrong.Field != "keys.sealing_file" || !strings.Contains(wrong.Detail, "is it encrypted? Then set keys.unwrap_command") {
 		t.Errorf("a wrapped file without a command: %v", err)
 	}
 	c.Keys.UnwrapCommand, c.Keys.SealingFile, c.Keys.Sealing = []string{"cat"}, "", NewSecret(plain)
