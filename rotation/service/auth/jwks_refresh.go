@@ -73,7 +73,11 @@ func (k *keySet) run(ctx context.Context) {
 		if err != nil {
 			retry = min(2*retry, k.refresh)
 			wait = retry - k.minRefresh
-			k.log.ErrorContext(ctx, "JWKS refresh failed; keeping the previous key set", "retry_in", retry, "error", err)
+			message := "JWKS refresh failed; keeping the previous key set"
+			if k.loaded.Load() == 0 {
+				message = "JWKS refresh failed; no key set was loaded yet, so all tokens are rejected"
+			}
+			k.log.ErrorContext(ctx, message, "retry_in", retry, "error", err)
 		} else {
 			retry = k.minRefresh
 		}

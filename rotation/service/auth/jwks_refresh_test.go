@@ -181,7 +181,7 @@ func TestRefresh_FailureKeepsPreviousKeySet(t *testing.T) {
 			v := begin(t, c)
 			token := k.Sign(t, claims())
 			until(t, "logged", func() bool {
-				return strings.Contains(log.String(), "JWKS refresh failed; keeping the previous key set")
+				return strings.Contains(log.String(), "JWKS refresh failed; no key set was loaded yet")
 			})
 			if v.Ready() || !v.Loaded().IsZero() {
 				t.Error("ready without keys")
