@@ -16,6 +16,7 @@ import (
 	"cvvrotation/cvvgen"
 	"cvvrotation/rotation"
 	"cvvrotation/rotation/engine"
+	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/audit"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
@@ -133,11 +134,15 @@ func explain(card string, err error) error {
 	case command.IsUsage(err):
 		return err
 	case errors.Is(err, store.ErrNotFound):
-		return command.Hint(fmt.Errorf("card %s: %w", card, err), "run cvvd card register to add it")
+		return command.Hint(fmt.Errorf("card %s: %w", card, err), "check the id; cvvd card register adds a card")
 	case errors.Is(err, engine.ErrInvalid), errors.As(err, &wrong):
 		return command.Usage(err) // its text never quotes a possible secret
 	}
-	return fmt.Errorf("card %s: %w", card, err)
+	err = fmt.Errorf("card %s: %w", card, err)
+	if errors.Is(err, seal.ErrUnknownKey) {
+		return command.Hint(err, "add the key to the list of sealing keys (keys.sealing_file), behind the current one")
+	}
+	return err
 }
 
 func (f *cardFlags) schedule() (engine.IntervalRequest, error) {

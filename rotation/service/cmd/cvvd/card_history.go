@@ -115,7 +115,7 @@ func historyText(w io.Writer, card history.Card) error {
 	fmt.Fprintln(w)
 	for _, e := range card.Events {
 		sentence := e.Sentence
-		if note := history.Delivery(e); note != "" {
+		if note := card.Delivery(e); note != "" {
 			sentence += " [" + note + "]"
 		}
 		fmt.Fprintf(t, "%s\t#%d\tversion %d\t%s\n", history.Time(e.At), e.Number, e.Version, sentence)

@@ -117,7 +117,7 @@ func sinceTime(text string, now time.Time) (time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, command.Refuse("use a duration, such as 2h, or an instant, such as 2026-11-22T15:00:00Z", "--since %s: neither", text)
+		return time.Time{}, command.Refuse("use a duration, such as 2h, or an instant, such as 2026-11-22T15:00:00Z", "--since %s: is neither a duration nor an instant", text)
 	}
 	return at, nil
 }

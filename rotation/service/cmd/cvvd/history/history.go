@@ -126,13 +126,19 @@ func (c Card) Section() (draw.Section, error) {
 	return s, err
 }
 
-// Delivery returns a note on an event that subscribers have not received, "" otherwise.
-func Delivery(e engine.HistoryEvent) string {
+// deliveryTime is how long an event waits before it counts as not delivered.
+const deliveryTime = 5 * time.Second
+
+// Delivery returns a note on an event that subscribers have not received, "" otherwise
+// and for one of the last 5 s. Without a sink no event is delivered.
+func (c Card) Delivery(e engine.HistoryEvent) string {
 	switch {
 	case e.Status == store.StatusParked:
 		return fmt.Sprintf("dead-lettered (parked) at position %d: %s", e.Position, e.Failure)
 	case e.Status == store.StatusWaiting && e.Attempts > 0:
 		return fmt.Sprintf("not delivered yet, failed %s: %s", times(e.Attempts), e.Failure)
+	case e.Status == store.StatusWaiting && c.At.Sub(e.At) > deliveryTime:
+		return "not delivered yet"
 	}
 	return ""
 }

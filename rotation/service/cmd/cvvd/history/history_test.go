@@ -162,18 +162,26 @@ func TestCard_SectionEndsWhereTheRulesWereOthers(t *testing.T) {
 	}
 }
 
-func TestDelivery_NamesWhatSubscribersHaveNotReceived(t *testing.T) {
+func TestCard_DeliveryNamesWhatSubscribersHaveNotReceived(t *testing.T) {
+	at := time.Date(2026, 11, 23, 15, 0, 0, 0, time.UTC)
+	waiting := func(d time.Duration) (e engine.HistoryEvent) {
+		e.Status, e.At = store.StatusWaiting, at.Add(-d)
+		return e
+	}
+	card := history.Card{Schedule: engine.Schedule{At: at}}
 	for _, test := range []struct {
 		e    engine.HistoryEvent
 		want string
 	}{
 		{engine.HistoryEvent{Status: store.StatusDelivered, Attempts: 2, Failure: "503"}, ""},
-		{engine.HistoryEvent{Status: store.StatusWaiting}, ""},
+		{waiting(0), ""}, // it takes a moment
+		{waiting(5 * time.Second), ""},
+		{waiting(5*time.Second + 1), "not delivered yet"}, // behind a failed one, or the sink is down
 		{engine.HistoryEvent{Status: store.StatusWaiting, Attempts: 2, Failure: "503"}, "not delivered yet, failed 2 times: 503"},
 		{engine.HistoryEvent{Status: store.StatusParked, Position: 7, Failure: "410"}, "dead-lettered (parked) at position 7: 410"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
-			must.Equal(t, test.want, history.Delivery(test.e))
+			must.Equal(t, test.want, card.Delivery(test.e))
 		})
 	}
 }

@@ -113,7 +113,7 @@ func (h *Handler) newCardView(ctx context.Context, c history.Card, before int64)
 	}
 	v.Notes = append(v.Notes, section.Intro...)
 	for i, e := range c.Events {
-		row := cardRow{HistoryEvent: e, Delivery: history.Delivery(e)}
+		row := cardRow{HistoryEvent: e, Delivery: c.Delivery(e)}
 		row.Mark = max(len(section.Steps)-i, 0)
 		v.Rows = append(v.Rows, row)
 	}

@@ -112,7 +112,7 @@ func (v *view) addStats(s store.Stats) {
 	parked := tile{Label: "Parked events", Value: number(s.Parked), Detail: "none", Attention: s.Parked > 0}
 	if s.Parked > 0 {
 		parked.Detail = "dead-lettered"
-		v.warn("%s dead-lettered (parked). Subscribers do not receive them until cvvd events replay requeues them.", many(s.Parked, "event is", "events are"))
+		v.warn("%s dead-lettered (parked) and not delivered. Fix the subscriber, then run cvvd events replay --parked.", many(s.Parked, "event is", "events are"))
 	}
 	v.Tiles = append([]tile{backlog}, append(v.Tiles, fails, events, parked)...)
 	v.Cards = many(s.Cards, "card", "cards")
