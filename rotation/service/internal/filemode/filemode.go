@@ -1,12 +1,16 @@
 // Package filemode checks that not every user of the machine can read or change a
-// file on which the security of the service depends. Symbolic links are followed.
+// file on which the security of the service depends. Symbolic links are followed. What
+// is on a read-only mount cannot be changed, whatever its mode: the folder of a
+// Kubernetes ConfigMap has mode 0777.
 package filemode
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 const (
@@ -46,7 +50,7 @@ func Trusted(file string) error {
 		if err != nil {
 			return err
 		}
-		if mode := info.Mode(); mode&othersWrite != 0 && mode&fs.ModeSticky == 0 {
+		if mode := info.Mode(); mode&othersWrite != 0 && mode&fs.ModeSticky == 0 && !readOnly(folder) {
 			return fmt.Errorf("%s is in a folder that all users of this machine may write, and so replace the file (%v): run chmod o-w %s", file, mode, folder)
 		}
 	}
@@ -60,8 +64,15 @@ func NotWritable(path string) error {
 	if err != nil {
 		return err
 	}
-	if mode := info.Mode(); mode&othersWrite != 0 && mode&fs.ModeDevice == 0 {
+	if mode := info.Mode(); mode&othersWrite != 0 && mode&fs.ModeDevice == 0 && !readOnly(path) {
 		return fmt.Errorf("%s is writable by all users of this machine (%v): run chmod o-w %s", path, mode, path)
 	}
 	return nil
+}
+
+// readOnly reports whether a path that all users may write by its mode is on a read-only
+// mount.
+func readOnly(path string) bool {
+	const write = 2 // W_OK
+	return errors.Is(syscall.Access(path, write), syscall.EROFS)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,6 +73,31 @@ func TestTrusted_ChecksFolderOfLinkAndOfFile(t *testing.T) {
 	must.Do(t, os.Symlink(good, link))
 	if err := filemode.Trusted(link); err == nil || !strings.Contains(err.Error(), filepath.Dir(link)) {
 		t.Error("a link that others may replace:", err)
+	}
+}
+
+// A ConfigMap's folder has mode 0777 in a container, on a read-only mount.
+func TestChecks_OnlyAWritableMountCanBeWritten(t *testing.T) {
+	if file := os.Getenv("FILEMODE_READ_ONLY"); file != "" { // in a mount namespace: see below
+		must.Do(t, filemode.Trusted(file))
+		must.Do(t, filemode.NotWritable(file))
+		must.Do(t, filemode.NotWritable(filepath.Dir(file)))
+		if filemode.Private(file) == nil {
+			t.Error("a secret that others may read")
+		}
+		return
+	}
+	if err := exec.Command("unshare", "--map-root-user", "--mount", "true").Run(); err != nil {
+		t.Skip("this machine has no mount namespaces for tests: ", err)
+	}
+	file := at(t, 0o777, 0o666)
+	script := `mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && FILEMODE_READ_ONLY="$1/file" exec "$2" -test.v -test.run="$3"`
+	cmd := exec.Command("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", filepath.Dir(file), os.Args[0], t.Name())
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("%v: %s", err, out)
+	}
+	if filemode.Trusted(file) == nil {
+		t.Error("the same file on a writable mount")
 	}
 }
 
