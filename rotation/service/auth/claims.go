@@ -244,11 +244,12 @@ func (c *Claims) scopesOf(o *object) ([]string, error) {
 }
 
 // words returns a member that is a string or an array of strings. If split is true,
-// the string is separated by spaces.
+// the string is separated by spaces, and by no other white space: an issuer may accept
+// that in the name of a scope.
 func (o *object) words(name string, split bool) []string {
 	switch {
 	case o.isText(name) && split:
-		return strings.Fields(o.text(name))
+		return strings.FieldsFunc(o.text(name), func(r rune) bool { return r == ' ' })
 	case o.isText(name):
 		return []string{o.text(name)}
 	case !o.hasAny(name):

@@ -110,6 +110,7 @@ func TestAuthenticate_ReadsOneClaimWithoutFallback(t *testing.T) {
 	}{
 		"scope an array":           {auth.Claims{Scope: "scope"}, []any{"scope", []string{"a", "b c"}}, auth.Caller{Subject: "svc-1", Account: "acme", Scopes: []string{"a", "b c"}}},
 		"scope a string":           {auth.Claims{Scope: "scope"}, []any{"scope", " a  b "}, auth.Caller{Subject: "svc-1", Account: "acme", Scopes: []string{"a", "b"}}},
+		"other white space":        {auth.Claims{}, []any{"scope", "a\tb\u00a0c\nd\u2003e f"}, auth.Caller{Subject: "svc-1", Account: "acme", Scopes: []string{"a\tb\u00a0c\nd\u2003e", "f"}}},
 		"no fallback to scp":       {auth.Claims{Scope: "scope"}, []any{"scope", nil, "scp", "a"}, auth.Caller{Subject: "svc-1", Account: "acme", Scopes: none}},
 		"no fallback to scope":     {auth.Claims{Scope: "scp"}, nil, auth.Caller{Subject: "svc-1", Account: "acme", Scopes: none}},
 		"permissions":              {auth.Claims{Scope: "permissions"}, []any{"permissions", []string{"a"}}, auth.Caller{Subject: "svc-1", Account: "acme", Scopes: []string{"a"}}},
