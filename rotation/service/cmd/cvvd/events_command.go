@@ -203,7 +203,7 @@ func (c *cli) replayCommand() *cobra.Command {
 					return err
 				})
 				if err != nil {
-					return fmt.Errorf("%s requeued: %w", count(n, "event"), err)
+					return fmt.Errorf("requeuing failed after %s: %w", count(n, "event"), err)
 				}
 				_, err = fmt.Fprintf(c.Stdout, "requeued %s\n", count(n, "event"))
 				return err
