@@ -36,12 +36,22 @@ var (
 	// ErrUnavailable is for a database that cannot be reached at the moment. A
 	// later retry may succeed.
 	ErrUnavailable = errors.New("the database can't be reached")
+	// ErrReadOnly is for a database that accepts no writes at the moment: its disk is
+	// full, it is a standby or read-only, or another program has locked it. Such an
+	// error also matches ErrUnavailable.
+	ErrReadOnly error = readOnly("the database refuses writes")
 	// ErrFingerprint is what every FingerprintError matches.
 	ErrFingerprint = errors.New("another card is registered with the same PAN and expiry")
 	// ErrLeaseHeld is for a second relay of one outbox, while the first one holds
 	// the lease.
 	ErrLeaseHeld = errors.New("another relay holds the lease of the outbox")
 )
+
+// readOnly matches ErrUnavailable.
+type readOnly string
+
+func (r readOnly) Error() string        { return string(r) }
+func (r readOnly) Is(target error) bool { return target == ErrUnavailable }
 
 // Card is all that is stored of a card. It holds no secret in the clear.
 type Card struct {

@@ -23,6 +23,7 @@ func (s *Store) Claim(ctx context.Context, limit int, fn func(*store.Change) err
 		from := s.cursor.from(s.timer.Now())
 		n, err := s.claim(ctx, from, limit, fn)
 		if err != nil {
+			s.leave(err)
 			s.cursor.reset()
 			return 0, wrapError("claim", err)
 		}

@@ -35,11 +35,16 @@ func (s *Store) at(ns int64) time.Time {
 // Clock implements store.Clocked. It returns nil unless Options.Clock is set.
 func (s *Store) Clock() clock.Clock { return s.clock }
 
-// Now implements store.Cards.
+// Now implements store.Cards. It returns an error that matches store.ErrReadOnly if the
+// server accepts no writes, so that it serves to check readiness.
 func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
 	err = s.with(ctx, s.foreground, "read clock", func(conn *pgxpool.Conn) error {
 		var ns int64
-		err := conn.QueryRow(ctx, "SELECT "+clockSQL).Scan(&ns)
+		var readOnly bool
+		err := conn.QueryRow(ctx, "SELECT "+clockSQL+", current_setting('transaction_read_only')::bool").Scan(&ns, &readOnly)
+		if err == nil && readOnly {
+			err = readOnlyError(conn.Conn().PgConn())
+		}
 		now = s.at(ns)
 		return err
 	})

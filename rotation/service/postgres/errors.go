@@ -13,9 +13,12 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// wrapError adds the name of the operation, and store.ErrUnavailable if the server
-// cannot be reached.
+// wrapError adds the name of the operation, and store.ErrReadOnly if the server accepts
+// no writes, or store.ErrUnavailable if it cannot be reached.
 func wrapError(what string, err error) error {
+	if isReadOnly(err) {
+		return fmt.Errorf("postgres: %s: %w: %w", what, store.ErrReadOnly, err)
+	}
 	if unreachable(err) {
 		return fmt.Errorf("postgres: %s: %w: %w", what, store.ErrUnavailable, err)
 	}
@@ -62,6 +65,7 @@ func retryable(err error) bool {
 	switch answer.Code {
 	case "23505", // unique_violation: another update inserted the card or the answer first
 		"40001", "40P01", // serialization_failure, deadlock_detected
+		readOnlyTransaction,       // another server may accept writes; see leave
 		"57P01", "57P02", "57P03": // the server stops, or is not up yet
 		return true
 	}

@@ -77,6 +77,13 @@ type Store struct {
 // that [Migrate] creates. It refuses a server that runs with fsync or
 // full_page_writes off, unless the setting cvvd.fsync or cvvd.full_page_writes is
 // off as well, which confirms the risk.
+//
+// The error matches store.ErrReadOnly if the server accepts no writes: it is a standby,
+// or default_transaction_read_only is on. If the URL names several hosts, the store uses
+// the first one that accepts writes, whatever target_session_attrs says. When a server
+// stops accepting writes, the store closes its connections and opens new ones; until one
+// reaches a server that accepts writes, calls fail with store.ErrReadOnly or
+// store.ErrUnavailable, also those that only read.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.Connections < 0 || o.BackgroundConnections < 0 {
 		return nil, errors.New("postgres: Connections and BackgroundConnections must not be negative")
@@ -100,7 +107,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		s.foreground.Close()
 		s.background.Close()
-		return nil, fmt.Errorf("postgres: open: %w", err)
+		return nil, wrapError("open", err)
 	}
 	return s, nil
 }
@@ -183,8 +190,12 @@ func (s *Store) with(ctx context.Context, pool *pgxpool.Pool, what string, f fun
 	if err == nil {
 		defer conn.Release()
 		err = f(conn)
+		if reported := reportedWrites(conn.Conn()); reported != nil && (err == nil || errors.Is(err, store.ErrNotFound)) {
+			err = reported // what was read may be old
+		}
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		s.leave(err)
 		return wrapError(what, err)
 	}
 	return err

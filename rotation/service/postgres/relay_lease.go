@@ -90,8 +90,9 @@ func (s *Store) AcquireLease(ctx context.Context) (store.Lease, error) {
 	return l, nil
 }
 
-// watch returns when the connection breaks or ctx ends. It notices a connection
-// that the server closes immediately, and a silent one by pings.
+// watch returns when the connection breaks, its server accepts no more writes, or ctx
+// ends. It notices a connection that the server closes immediately, and a silent one by
+// pings.
 func (s *Store) watch(ctx context.Context, conn *pgx.Conn, l *lease) {
 	for ctx.Err() == nil {
 		wait, done := s.timer.WithTimeout(ctx, leaseCheck)
@@ -103,9 +104,10 @@ func (s *Store) watch(ctx context.Context, conn *pgx.Conn, l *lease) {
 		}
 		asked := time.Now()
 		ping, done := s.timer.WithTimeout(ctx, leaseTimeout)
-		err = conn.Ping(ping)
+		var readOnly bool
+		err = conn.QueryRow(ping, "SELECT current_setting('transaction_read_only')::bool").Scan(&readOnly)
 		done()
-		if err != nil {
+		if err != nil || readOnly {
 			return
 		}
 		l.pinged.Store(&asked)

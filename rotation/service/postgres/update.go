@@ -31,6 +31,7 @@ func (s *Store) Update(ctx context.Context, id, key string, fn func(*store.Chang
 		if err == nil {
 			return nil
 		}
+		s.leave(err)
 		if try == maxTries || !retryable(err) || !s.wait(ctx, try) {
 			return wrapError("update", err)
 		}

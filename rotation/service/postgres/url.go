@@ -55,6 +55,7 @@ func parse(text string, configure func(*pgxpool.Config) error) (*pgxpool.Config,
 			conn.RuntimeParams[name] = value
 		}
 	}
+	requireWrites(conn)
 	level, err := commitLevel(conn)
 	if err != nil {
 		return nil, err

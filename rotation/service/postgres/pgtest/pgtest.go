@@ -107,6 +107,16 @@ func major(path string) int {
 const keep = `trap '' INT TERM HUP; read -r _; "$0/pg_ctl" -D "$1/data" -m immediate -s stop; rm -rf "$1"`
 
 func start(bin string, settings ...string) (*Server, error) {
+	return startCreated(bin, (*Server).initialise, settings...)
+}
+
+// initialise creates the data of a new server.
+func (s *Server) initialise() error {
+	return s.run("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+}
+
+// startCreated starts a server whose data create has created.
+func startCreated(bin string, create func(*Server) error, settings ...string) (*Server, error) {
 	account, owner, err := ordinaryUser()
 	if err != nil {
 		return nil, err
@@ -137,7 +147,7 @@ func start(bin string, settings ...string) (*Server, error) {
 		os.Remove(dir)
 		return nil, fmt.Errorf("as an ordinary user: %w", err)
 	}
-	if err := s.run("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {
+	if err := create(s); err != nil {
 		s.end()
 		return nil, err
 	}
@@ -248,18 +258,44 @@ func (s *Server) Log(t testing.TB) string {
 // test ends.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
-	name := "test_" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	must.Do(t, s.exec("CREATE DATABASE "+name))
+	name, database := s.create(t)
 	t.Cleanup(func() {
 		if err := s.exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
 			t.Error(err)
 		}
 	})
-	return s.url(name)
+	return database
+}
+
+// NewDatabase returns the URL of a new, empty database, which lasts as long as the server,
+// or its standby.
+func (s *Server) NewDatabase(t testing.TB) string {
+	t.Helper()
+	_, database := s.create(t)
+	return database
+}
+
+func (s *Server) create(t testing.TB) (name, database string) {
+	t.Helper()
+	name = "test_" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	must.Do(t, s.exec("CREATE DATABASE "+name))
+	return name, s.url(name)
 }
 
 func (s *Server) url(database string) string {
 	return "postgres://postgres@/" + database + "?host=" + url.QueryEscape(s.dir)
+}
+
+// query runs a query that returns one value.
+func (s *Server) query(sql string, value any) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.url("postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	return conn.QueryRow(ctx, sql).Scan(value)
 }
 
 func (s *Server) exec(sql string) error {
