@@ -99,7 +99,11 @@ func printAuditText(w io.Writer, v *audit.Verifier) error {
 		line("and %s more", count(int64(v.Unlisted), "problem"))
 	}
 	for i, f := range v.Files {
-		line("%s: %s, last seq %d, hash %s", f.File, count(f.Records, "chained record"), f.Last.Seq, f.Last.Hash)
+		if f.Records == 0 {
+			line("%s: no chained record", f.File)
+		} else {
+			line("%s: %s, last seq %d, hash %s", f.File, count(f.Records, "chained record"), f.Last.Seq, f.Last.Hash)
+		}
 		if f.Unchained > 0 {
 			line("%s: %s before the chain, unprotected", f.File, count(f.Unchained, "record"))
 		}
