@@ -19,7 +19,7 @@ const (
 )
 
 // Private returns an error if the file is not a regular file, or if all users of the
-// machine may read or write it. It is for secrets.
+// machine may read or write it.
 func Private(file string) error {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -34,6 +34,15 @@ func Private(file string) error {
 	return nil
 }
 
+// Secret is Private, and also returns an error if all users of the machine may replace
+// the file: see Trusted. It is for keys and passwords, which such a user would choose.
+func Secret(file string) error {
+	if err := Private(file); err != nil {
+		return err
+	}
+	return notReplaceable(file)
+}
+
 // Trusted returns an error if all users of the machine may write the file, or replace
 // it because its folder is writable and has no sticky bit. It is for files that say
 // whom to trust, such as public keys and authorities.
@@ -41,6 +50,10 @@ func Trusted(file string) error {
 	if err := NotWritable(file); err != nil {
 		return err
 	}
+	return notReplaceable(file)
+}
+
+func notReplaceable(file string) error {
 	folders := []string{filepath.Dir(file)}
 	if target, err := filepath.EvalSymlinks(file); err == nil { // else a pipe, such as /dev/stdin
 		folders = append(folders, filepath.Dir(target))

@@ -28,20 +28,21 @@ func at(t *testing.T, folder, file fs.FileMode) string {
 // TestChecks_ByModeOfFileAndFolder: an error says what to do.
 func TestChecks_ByModeOfFileAndFolder(t *testing.T) {
 	for name, test := range map[string]struct {
-		folder, file                  fs.FileMode
-		private, trusted, notWritable bool
+		folder, file                          fs.FileMode
+		private, secret, trusted, notWritable bool
 	}{
-		"owner only":                 {0o700, 0o600, true, true, true},
-		"group may write":            {0o775, 0o660, true, true, true},
-		"others may read":            {0o755, 0o644, false, true, true},
-		"others may write":           {0o755, 0o666, false, false, false},
-		"others may only write":      {0o755, 0o602, false, false, false},
-		"others may execute":         {0o755, 0o601, false, true, true},
-		"others may replace it":      {0o777, 0o644, false, false, true},
-		"others may only write to":   {0o702, 0o600, true, false, true},
-		"others share a sticky one":  {0o777 | fs.ModeSticky, 0o644, false, true, true},
-		"others write, sticky":       {0o777 | fs.ModeSticky, 0o646, false, false, false},
-		"a folder with set group id": {0o777 | fs.ModeSetgid, 0o644, false, false, true},
+		"owner only":                 {0o700, 0o600, true, true, true, true},
+		"group may write":            {0o775, 0o660, true, true, true, true},
+		"others may read":            {0o755, 0o644, false, false, true, true},
+		"others may write":           {0o755, 0o666, false, false, false, false},
+		"others may only write":      {0o755, 0o602, false, false, false, false},
+		"others may execute":         {0o755, 0o601, false, false, true, true},
+		"others may replace it":      {0o777, 0o644, false, false, false, true},
+		"others may only write to":   {0o702, 0o600, true, false, false, true},
+		"a secret, sticky":           {0o777 | fs.ModeSticky, 0o640, true, true, true, true},
+		"others share a sticky one":  {0o777 | fs.ModeSticky, 0o644, false, false, true, true},
+		"others write, sticky":       {0o777 | fs.ModeSticky, 0o646, false, false, false, false},
+		"a folder with set group id": {0o777 | fs.ModeSetgid, 0o644, false, false, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := at(t, test.folder, test.file)
@@ -52,7 +53,7 @@ func TestChecks_ByModeOfFileAndFolder(t *testing.T) {
 					err error
 					ok  bool
 				}{
-					"Private": {filemode.Private(path), test.private}, "Trusted": {filemode.Trusted(path), test.trusted},
+					"Private": {filemode.Private(path), test.private}, "Secret": {filemode.Secret(path), test.secret}, "Trusted": {filemode.Trusted(path), test.trusted},
 					"NotWritable": {filemode.NotWritable(path), test.notWritable},
 				} {
 					if (one.err == nil) != one.ok {
@@ -104,7 +105,7 @@ func TestChecks_OnlyAWritableMountCanBeWritten(t *testing.T) {
 func TestChecks_OfWhatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
 	none := filepath.Join(dir, "none")
-	for name, check := range map[string]func(string) error{"Private": filemode.Private, "Trusted": filemode.Trusted, "NotWritable": filemode.NotWritable} {
+	for name, check := range map[string]func(string) error{"Private": filemode.Private, "Secret": filemode.Secret, "Trusted": filemode.Trusted, "NotWritable": filemode.NotWritable} {
 		if err := check(none); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s of no file: %v", name, err)
 		}

@@ -330,7 +330,7 @@ func (c *Config) checkEvents(p *problems) {
 		p.need("events.nats_stream", e.NATSStream != "", "is required")
 		p.need("events.nats_prefix", e.NATSPrefix != "", "is required")
 		if e.NATSCredentials != "" {
-			err := filemode.Private(e.NATSCredentials)
+			err := filemode.Secret(e.NATSCredentials)
 			if err == nil {
 				err = jetstream.CheckCredentials(e.NATSCredentials)
 			}

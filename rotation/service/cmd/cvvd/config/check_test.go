@@ -39,6 +39,15 @@ func TestCheck_AcceptsGoodConfiguration(t *testing.T) {
 	must.Do(t, c.Check(t.Context(), All...))
 }
 
+// shared makes a folder that all users may write.
+func shared(t *testing.T, dir string) string {
+	t.Helper()
+	dir = filepath.Join(dir, "shared")
+	must.Do(t, os.Mkdir(dir, 0o700))
+	must.Do(t, os.Chmod(dir, 0o777))
+	return dir
+}
+
 // A field occurs several times, told apart by the spaces behind it.
 func TestCheck_MistakeIsOneErrorThatNamesItsField(t *testing.T) {
 	whsec := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 24))
@@ -57,14 +66,27 @@ func TestCheck_MistakeIsOneErrorThatNamesItsField(t *testing.T) {
 		"keys.sealing_file ":   func(c *Config, d string) { c.Keys.SealingFile = filepath.Join(d, "none") },
 		"keys.sealing_file  ":  func(c *Config, _ string) { os.Chmod(c.Keys.SealingFile, 0o644) },
 		"keys.sealing_file   ": func(c *Config, d string) { c.Keys.SealingFile = d },
-		"keys.sealing":         func(c *Config, _ string) { c.Keys.Sealing = NewSecret("1:AAAA") },
-		"keys.sealing ":        func(c *Config, _ string) { c.Keys.SealingFile, c.Keys.Sealing = "", NewSecret("1:AAAA") },
-		"cvv.kind":             func(c *Config, _ string) { c.CVV.Kind = "guessed" },
-		"cvv.digits":           func(c *Config, _ string) { c.CVV.Digits = 5 },
-		"cvv.cvk_file":         func(c *Config, _ string) { c.CVV.Kind = "derived" },
-		"cvv.cvk":              func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret("xyz") },
-		"cvv.cvk ":             func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret(cvk[:30]) },
-		"cvv.expiry_order":     func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret(cvk) },
+		"keys.sealing_file    ": func(c *Config, d string) {
+			c.Keys.SealingFile = filepath.Join(shared(t, d), "sealing.keys")
+			os.WriteFile(c.Keys.SealingFile, []byte("1:"+base64.StdEncoding.EncodeToString(make([]byte, 32))), 0o600)
+		},
+		"keys.unwrap_command": func(c *Config, d string) {
+			c.Keys.UnwrapCommand = []string{filepath.Join(d, "unwrap")}
+			os.WriteFile(c.Keys.UnwrapCommand[0], []byte("#!/bin/sh\ncat\n"), 0o700)
+			os.Chmod(c.Keys.UnwrapCommand[0], 0o777)
+		},
+		"keys.unwrap_command ": func(c *Config, d string) {
+			c.Keys.UnwrapCommand = []string{filepath.Join(shared(t, d), "unwrap")}
+			os.WriteFile(c.Keys.UnwrapCommand[0], []byte("#!/bin/sh\ncat\n"), 0o700)
+		},
+		"keys.sealing":     func(c *Config, _ string) { c.Keys.Sealing = NewSecret("1:AAAA") },
+		"keys.sealing ":    func(c *Config, _ string) { c.Keys.SealingFile, c.Keys.Sealing = "", NewSecret("1:AAAA") },
+		"cvv.kind":         func(c *Config, _ string) { c.CVV.Kind = "guessed" },
+		"cvv.digits":       func(c *Config, _ string) { c.CVV.Digits = 5 },
+		"cvv.cvk_file":     func(c *Config, _ string) { c.CVV.Kind = "derived" },
+		"cvv.cvk":          func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret("xyz") },
+		"cvv.cvk ":         func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret(cvk[:30]) },
+		"cvv.expiry_order": func(c *Config, _ string) { c.CVV.Kind, c.CVV.CVK = "derived", NewSecret(cvk) },
 		"cvv.prefixes": func(c *Config, _ string) {
 			c.CVV.Kind, c.CVV.CVK, c.CVV.ExpiryOrder = "derived", NewSecret(cvk), "YYMM"
 			c.CVV.Prefixes = map[string][]string{"acme": {"4123"}, "other": {""}}

@@ -32,7 +32,7 @@ func secretBytes(field string, direct Secret, file string) ([]byte, error) {
 	case file == "":
 		return nil, &FieldError{field + "_file", "is required (or the variable CVVD_" + strings.ToUpper(strings.ReplaceAll(field, ".", "_")) + ")"}
 	}
-	if err := filemode.Private(file); err != nil {
+	if err := filemode.Secret(file); err != nil {
 		return nil, &FieldError{field + "_file", err.Error()}
 	}
 	text, err := readFile(file)

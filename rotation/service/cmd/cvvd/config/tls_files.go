@@ -15,7 +15,7 @@ func (c *Config) ServerCertificate() (*tls.Certificate, error) {
 	if l.TLSCertFile == "" {
 		return nil, nil
 	}
-	if err := filemode.Private(l.TLSKeyFile); err != nil {
+	if err := filemode.Secret(l.TLSKeyFile); err != nil {
 		return nil, &FieldError{"listen.tls_key_file", err.Error()}
 	}
 	pair, err := tls.LoadX509KeyPair(l.TLSCertFile, l.TLSKeyFile)
@@ -61,7 +61,7 @@ func (c *Config) SinkTLS() (*tls.Config, error) {
 	}
 	switch {
 	case e.TLSCertFile != "" && e.TLSKeyFile != "":
-		if err := filemode.Private(e.TLSKeyFile); err != nil {
+		if err := filemode.Secret(e.TLSKeyFile); err != nil {
 			return nil, &FieldError{"events.tls_key_file", err.Error()}
 		}
 		if _, err := tls.LoadX509KeyPair(e.TLSCertFile, e.TLSKeyFile); err != nil {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"cvvrotation/rotation/service/internal/filemode"
 )
 
 // unwrapTimeout is the maximum time that the command may take for one file.
@@ -49,8 +51,14 @@ func (c *Config) keyError(field string, direct Secret, detail string) *FieldErro
 }
 
 // unwrap runs the command with the wrapped keys as its input and returns its output.
-// The error contains neither.
+// The error contains neither. A program that all users of the machine may change, or
+// replace, is not run.
 func unwrap(ctx context.Context, command []string, wrapped []byte, timeout time.Duration) ([]byte, error) {
+	if program, err := exec.LookPath(command[0]); err == nil { // else Run says why
+		if err := filemode.Trusted(program); err != nil {
+			return nil, err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
