@@ -81,6 +81,7 @@ func (v *Verifier) File(name string, r io.Reader) error {
 	err := c.read(r)
 	c.settle(nil, Position{})
 	c.addMissing()
+	c.addLaterFiles(v.Files)
 	slices.SortStableFunc(c.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 	n := min(len(c.problems), MaxProblems)
 	v.Files = append(v.Files, c.report)
@@ -267,6 +268,20 @@ func (c *chainCheck) addMissing() {
 		c.problems = append(c.problems, Problem{c.report.File, g.line, ProblemMissing, g.from, recordsAre(g.from, g.to) + " missing before this line"})
 	}
 	c.unlisted += len(c.missing) - n
+}
+
+// addLaterFiles adds a problem for each file before this one that continues it: in this
+// order, the connection between the two is not checked. A file that continues another
+// one is checked by link.
+func (c *chainCheck) addLaterFiles(before []FileReport) {
+	if c.report.Continues.Seq > 0 {
+		return
+	}
+	for _, f := range before {
+		if f.Continues.Seq > 0 && slices.Contains(c.recent, f.Continues) {
+			c.problem(1, ProblemLinked, f.Continues.Seq, "%s continues this file, but was given before it; name the files oldest first", f.File)
+		}
+	}
 }
 
 func recordsAre(from, to int64) string {

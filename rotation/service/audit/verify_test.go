@@ -156,14 +156,16 @@ func TestVerifier_FollowsRotatedFiles(t *testing.T) {
 		change func(f [][]string) [][]string
 		want   []string
 	}{
-		"unchanged":           {func(f [][]string) [][]string { return f }, nil},
-		"an empty file":       {func(f [][]string) [][]string { return slices.Insert(f, 1, []string{}) }, nil},
-		"oldest not given":    {func(f [][]string) [][]string { return f[1:] }, nil},
-		"late record":         {func(f [][]string) [][]string { f[0] = late(f[0]); return f }, nil},
-		"end removed":         {func(f [][]string) [][]string { f[0] = f[0][:1]; return f }, []string{"2:1: missing 2"}},
-		"file removed":        {func(f [][]string) [][]string { return slices.Delete(f, 1, 2) }, []string{"2:1: missing 3"}},
-		"newest first":        {func(f [][]string) [][]string { return [][]string{f[1], f[0]} }, nil}, // the oldest names none
-		"three, newest first": {func(f [][]string) [][]string { return [][]string{f[3], f[2], f[1]} }, []string{"2:1: missing 2", "3:1: linked 2"}},
+		"unchanged":             {func(f [][]string) [][]string { return f }, nil},
+		"an empty file":         {func(f [][]string) [][]string { return slices.Insert(f, 1, []string{}) }, nil},
+		"oldest not given":      {func(f [][]string) [][]string { return f[1:] }, nil},
+		"late record":           {func(f [][]string) [][]string { f[0] = late(f[0]); return f }, nil},
+		"end removed":           {func(f [][]string) [][]string { f[0] = f[0][:1]; return f }, []string{"2:1: missing 2"}},
+		"file removed":          {func(f [][]string) [][]string { return slices.Delete(f, 1, 2) }, []string{"2:1: missing 3"}},
+		"newest first":          {func(f [][]string) [][]string { return [][]string{f[1], f[0]} }, []string{"2:1: linked 2"}}, // the oldest names none
+		"newest first of three": {func(f [][]string) [][]string { return [][]string{f[1], f[2], f[0]} }, []string{"3:1: linked 2"}},
+		"twice":                 {func(f [][]string) [][]string { return [][]string{f[0], f[1], f[0]} }, []string{"3:1: linked 2"}},
+		"three, newest first":   {func(f [][]string) [][]string { return [][]string{f[3], f[2], f[1]} }, []string{"2:1: missing 2", "3:1: linked 2"}},
 		"end replaced": {func(f [][]string) [][]string {
 			f[0][1] = five(t)[1] // chained to another first record
 			return f
