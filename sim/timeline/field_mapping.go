@@ -70,7 +70,11 @@ func NewMapping(fields, events map[string]string) (*Mapping, error) {
 			theirs = ours
 		}
 		if other := m.fields[theirs]; other != nil && (ok || other.asked) {
-			return nil, fmt.Errorf("%w: %s and %s can't both be %s", ErrMapping, other.ours, ours, quoted([]byte(theirs)))
+			byDefault := ""
+			if !ok || !other.asked {
+				byDefault = "; without a mapping it is " + theirs
+			}
+			return nil, fmt.Errorf("%w: %s and %s can't both be %s%s", ErrMapping, other.ours, ours, quoted([]byte(theirs)), byDefault)
 		}
 		m.fields[theirs] = &mapped{ours: ours, asked: ok}
 	}
