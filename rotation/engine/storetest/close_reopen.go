@@ -9,7 +9,7 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// calls are all methods of a store, and whether they change something.
+// calls are all methods of a store but Close and Clock, and whether they change something.
 var calls = []struct {
 	name    string
 	changes bool
@@ -56,6 +56,8 @@ var calls = []struct {
 		_, err := s.Fingerprints(ctx, "a")
 		return err
 	}},
+	{"SealingKey", false, func(ctx context.Context, s store.Store) error { _, err := s.SealingKey(ctx); return err }},
+	{"SetSealingKey", true, func(ctx context.Context, s store.Store) error { return s.SetSealingKey(ctx, 8) }},
 	{"Requeue", true, func(ctx context.Context, s store.Store) error { _, err := s.Requeue(ctx, 1, 10); return err }},
 }
 
@@ -70,7 +72,7 @@ func bump(change *store.Change) error {
 }
 
 // furnish stores something of every kind: a card that is due, an answer, events
-// delivered, waiting after a failure, parked and new.
+// delivered, waiting after a failure, parked and new, and the id of a sealing key.
 func (f *fixture) furnish() {
 	f.Helper()
 	f.put(due("a", epoch))
@@ -81,6 +83,7 @@ func (f *fixture) furnish() {
 	f.settle(e[0], store.StatusDelivered, "")
 	f.settle(e[1], store.StatusWaiting, "not yet")
 	f.settle(e[2], store.StatusParked, "no")
+	f.must(f.SetSealingKey(f.Context(), 7))
 }
 
 // content is everything that a store's methods return of its content.
@@ -91,6 +94,7 @@ type content struct {
 	Due                          bool
 	Answer                       *store.Answer // of the card b
 	FingerprintsA, FingerprintsB string
+	SealingKey                   uint32
 }
 
 func (f *fixture) content() (c content) {
@@ -103,6 +107,8 @@ func (f *fixture) content() (c content) {
 	c.Waiting, err = f.ListWaiting(f.Context(), 100, nil)
 	f.must(err)
 	c.NextDue, c.Due, err = f.NextDue(f.Context())
+	f.must(err)
+	c.SealingKey, err = f.SealingKey(f.Context())
 	f.must(err)
 	c.Answer, c.FingerprintsA, c.FingerprintsB = f.ask("b", "key"), f.prints("a"), f.prints("b")
 	return c
