@@ -69,7 +69,7 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 		return nil, err
 	}
 
-	inner, err := openStore(ctx, cfg, true)
+	inner, err := waitForPrimary(ctx, cfg, logger)
 	if err != nil {
 		return nil, err
 	}
