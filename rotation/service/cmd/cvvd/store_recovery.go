@@ -25,8 +25,8 @@ func (d *daemon) watchStore(ctx context.Context) error {
 	}
 }
 
-// alive reports whether the store responds within 2 seconds. When it does so again, alive
-// ends the back-off of the engine and of the relay.
+// alive reports whether the store responds within 2 seconds and, with PostgreSQL, accepts
+// writes. When it does so again, alive ends the back-off of the engine and of the relay.
 func (d *daemon) alive(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
