@@ -14,8 +14,8 @@ import (
 	"cvvrotation/sim/draw"
 )
 
-// pageEvents is how many events a page of several files has room for: a browser shows
-// so many at ease.
+// pageEvents is the maximum number of events on a page of several files. A browser stays
+// responsive with so many.
 const pageEvents = 6_000
 
 // pictures are the drawings of a command's files, on one page.

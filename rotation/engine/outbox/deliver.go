@@ -109,7 +109,7 @@ func (s *session) dispatch(ctx context.Context) {
 		if s.more = len(events) == limit; len(events) == 0 {
 			return
 		}
-		if !s.lease.Held() { // this process has stood still; the lease is confirmed or lost soon
+		if !s.lease.Held() { // this process was paused; the lease is confirmed or lost soon
 			s.more = true
 			return
 		}

@@ -11,7 +11,7 @@ import (
 
 // Fingerprints returns a keyed hash of data under each key of the ring: the current
 // key's first, then the others' in the order of their ids. Equal data has equal
-// fingerprints, and without the key nobody can try which data a fingerprint is of. A
+// fingerprints. Without the key, data cannot be compared with a fingerprint. A
 // fingerprint is the key's id and HMAC-SHA-256, with a key that HKDF (RFC 5869) derives
 // from the secret.
 func (r *Keyring) Fingerprints(data []byte) [][]byte {

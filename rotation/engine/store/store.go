@@ -321,8 +321,8 @@ type Lease interface {
 	// Release was called.
 	Lost() <-chan struct{}
 	// Held reports whether the lease is held for certain. It is false once Lost
-	// is closed, and as long as a store does not know: after the process or its
-	// connection has stood still. A relay asks before each delivery.
+	// is closed, and while the store does not know, such as after a pause of the
+	// process or of its connection. A relay asks before each delivery.
 	Held() bool
 	// Release ends the lease.
 	Release()

@@ -42,7 +42,7 @@ type Options struct {
 	Leave func(old *os.File)
 	// LockWait is how long a write to a shared file waits for the lock. A process
 	// that may only read the file can hold it for any time. After a write that
-	// waited in vain, others do not wait, until one gets the lock. Defaults to 2s.
+	// timed out, others do not wait, until one gets the lock. Defaults to 2s.
 	LockWait time.Duration
 }
 

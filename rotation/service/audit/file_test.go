@@ -97,7 +97,7 @@ func TestFile_ContinuesTheChainAfterRestart(t *testing.T) {
 	}
 }
 
-// TestFile_ContinuesAfterWhatACrashLeft: the chain goes on from the last whole record.
+// TestFile_ContinuesAfterWhatACrashLeft: the chain continues after the last whole record.
 func TestFile_ContinuesAfterWhatACrashLeft(t *testing.T) {
 	dir := t.TempDir()
 	whole := filepath.Join(dir, "whole")

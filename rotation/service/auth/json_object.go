@@ -46,7 +46,7 @@ func (o *object) texts(name string) (list []string) {
 	if !ok {
 		return nil
 	}
-	var all []*string // tells null from ""
+	var all []*string // a nil pointer is null, not ""
 	o.wrong = o.wrong || json.Unmarshal(value, &all) != nil || slices.Contains(all, nil)
 	list = []string{}
 	for _, s := range all {

@@ -73,7 +73,7 @@ func CheckKeySet(path string) error {
 // counts other entries, because issuers publish keys of other types and uses
 // (RFC 7517, section 5). It returns an error if no key is left.
 func parseKeys(raw []byte) (set parsedSet, err error) {
-	var members map[string]json.RawMessage // tells keys from Keys
+	var members map[string]json.RawMessage // a map, because a struct would also accept Keys
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &members) != nil || json.Unmarshal(members["keys"], &list) != nil {
 		return parsedSet{}, errors.New("not a JSON Web Key Set")
