@@ -30,8 +30,8 @@ const (
 )
 
 // Record is one record of the audit log. Write leaves out fields with their zero
-// value, which means unknown, and masks digits that could be a PAN in accounts,
-// subjects and request ids, which other systems choose.
+// value, which means unknown, and masks digits that could be a PAN in what others choose:
+// accounts, subjects, the names of certificates and of sudo's user, and request ids.
 type Record struct {
 	Operation Operation
 	Outcome   Outcome
