@@ -86,11 +86,17 @@ func (a *auditLog) report(logger *slog.Logger, message string) {
 }
 
 // audited runs do, which changes something for an operator and completes the
-// record, and writes the record.
+// record, and writes the record. It does not run do if the file is locked or cannot be
+// read.
 func (c *cli) audited(ctx context.Context, cfg *config.Config, operation audit.Operation, create bool, do func(*audit.Record) error) error {
 	log, err := c.openAudit(cfg, create)
 	if err != nil {
 		return err
+	}
+	if log.file != nil {
+		if _, _, err := log.file.Position(); err != nil {
+			return errors.Join(fmt.Errorf("audit log: %w", err), log.Close())
+		}
 	}
 	r := c.identity().record()
 	r.Operation = operation

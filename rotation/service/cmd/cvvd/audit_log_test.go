@@ -145,6 +145,44 @@ func TestAuditLog_FullDiskRevealsNothing(t *testing.T) {
 	}
 }
 
+// Who may only read the audit file can lock it. Nothing is revealed then, and no command
+// is executed; other calls are recorded in the log.
+func TestAuditLog_LockedFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "audit.jsonl")
+	env := settings(t, "CVVD_LOG_AUDIT_FILE="+file)
+	p := start(t, env, "serve").serving()
+	auth := token(t, "cards:register cvv:rotate cvv:reveal")
+	card := p.pci + "/v1/cards/a"
+	if status, _ := p.send("PUT", card, auth, ""); status != 201 {
+		t.Fatal(status)
+	}
+	reader := must.Get(os.Open(file))(t)
+	defer reader.Close()
+	must.Do(t, syscall.Flock(int(reader.Fd()), syscall.LOCK_SH))
+	for _, call := range []struct {
+		method, path, token string
+		want                int
+	}{{"GET", "/cvv", auth, 503}, {"GET", "/cvv", "", 401}, {"POST", "/cvv/rotate", auth, 200}} {
+		if status, _ := p.send(call.method, card+call.path, call.token, ""); status != call.want {
+			t.Errorf("%s %s: %d, want %d", call.method, call.path, status, call.want)
+		}
+	}
+	p.wait(p.log, `"msg":"audit".*"operation":"rotate","outcome":"done"`)
+	q := start(t, env, "card", "force", "a")
+	<-q.done
+	if log := q.log.String(); exitCode(q.err) != command.ExitFailed || !strings.Contains(log, "error: audit log: ") || !strings.Contains(log, "another process has locked the file") {
+		t.Errorf("%v: %s%s", q.err, q.out, log)
+	}
+	must.Do(t, syscall.Flock(int(reader.Fd()), syscall.LOCK_UN))
+	if status, _ := p.send("GET", card+"/cvv", auth, ""); status != 200 {
+		t.Errorf("after the lock: %d", status)
+	}
+	if !strings.Contains(operator(t, env, "card", "show", "a"), "version 2") {
+		t.Error("the command was executed")
+	}
+}
+
 // TestAuditLog_ChainSurvivesKillAndRestart kills the daemon while it records, and leaves
 // half a record at the end.
 func TestAuditLog_ChainSurvivesKillAndRestart(t *testing.T) {
