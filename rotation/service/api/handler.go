@@ -72,16 +72,16 @@ var operations = []operation{
 
 // handler is the endpoint.
 type handler struct {
-	engine    Engine
-	auth      Authenticator
-	options   Options
-	clock     clock.Clock
-	log       *slog.Logger
-	strangers *slog.Logger // limited, for requests whose caller is not known
-	mux       *http.ServeMux
-	perCard   *limiter
-	perCaller *limiter
-	refusals  *refusals
+	engine          Engine
+	auth            Authenticator
+	options         Options
+	clock           clock.Clock
+	log             *slog.Logger
+	unauthenticated *slog.Logger // limited, for requests whose caller is not known
+	mux             *http.ServeMux
+	perCard         *limiter
+	perCaller       *limiter
+	refusals        *refusals
 }
 
 // New returns the endpoint on the engine. It returns an error if an argument is nil
@@ -104,7 +104,7 @@ func New(e Engine, a Authenticator, o Options) (http.Handler, error) {
 		o.Observe = func(context.Context, Exchange) {}
 	}
 	h := &handler{
-		engine: e, auth: a, options: o, clock: o.Clock, log: o.Logger, strangers: loglimit.New(o.Logger, o.Clock),
+		engine: e, auth: a, options: o, clock: o.Clock, log: o.Logger, unauthenticated: loglimit.New(o.Logger, o.Clock),
 		mux: http.NewServeMux(), perCard: newLimiter(o.PerCard), perCaller: newLimiter(o.PerCaller), refusals: newRefusals(),
 	}
 	for i := range operations {

@@ -35,7 +35,7 @@ func (h *handler) finish(c *call, r *response) {
 	}
 	log := h.log
 	if c.caller.Subject == "" {
-		log = h.strangers
+		log = h.unauthenticated
 	}
 	log.InfoContext(c.r.Context(), "request", args...)
 	h.options.Observe(c.r.Context(), x)

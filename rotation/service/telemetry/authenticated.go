@@ -42,16 +42,16 @@ func (m marking) AuthenticateRequest(r *http.Request) (auth.Caller, error) {
 	return caller, err
 }
 
-// withoutStrangers drops spans that continue the trace of a request whose caller is
-// not known, except for a ratio: anybody could force sampling otherwise. The choice is
-// not by the trace's id, which the sender chooses.
-type withoutStrangers struct {
+// unauthenticatedSampler drops spans of unauthenticated requests that continue a trace,
+// except for a ratio: any client could force sampling otherwise. The choice is random,
+// and not by the trace's id, which the client chooses.
+type unauthenticatedSampler struct {
 	sdktrace.SpanProcessor
 	ratio float64
 }
 
 // OnEnd implements sdktrace.SpanProcessor.
-func (p withoutStrangers) OnEnd(s sdktrace.ReadOnlySpan) {
+func (p unauthenticatedSampler) OnEnd(s sdktrace.ReadOnlySpan) {
 	if s.Parent().IsRemote() && !isMarked(s) && rand.Float64() >= p.ratio {
 		return
 	}

@@ -51,7 +51,7 @@ func NewTracerProvider(ctx context.Context, endpoint string, o TracingOptions) (
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
 	return sdktrace.NewTracerProvider(
-		sdktrace.WithSpanProcessor(withoutStrangers{sdktrace.NewBatchSpanProcessor(exporter), o.SamplingRatio}),
+		sdktrace.WithSpanProcessor(unauthenticatedSampler{sdktrace.NewBatchSpanProcessor(exporter), o.SamplingRatio}),
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(o.SamplingRatio))),
 		sdktrace.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", cmp.Or(o.Service, "cvvd")),
