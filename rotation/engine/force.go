@@ -24,9 +24,11 @@ type ForceRequest struct {
 // The error matches store.ErrNotFound, ErrForbidden, ErrInvalid or ErrKeyReused.
 func (e *Engine) Force(ctx context.Context, ref Ref, req ForceRequest) (Rotation, error) {
 	request := sha256.Sum256(fmt.Appendf(nil, "force %s %t", req.ServiceCode, req.Compromised))
-	return e.once(ctx, ref, req.Key, request, func(change *store.Change) (outcome, error) {
+	r, err := e.once(ctx, ref, req.Key, request, func(change *store.Change) (outcome, error) {
 		return e.apply(ctx, change, input{
 			event: rotation.Forced(change.Now), code: req.ServiceCode, compromised: req.Compromised,
 		})
 	})
+	r.Effect.Compromised = req.Compromised && r.Effect.Changed
+	return r, err
 }

@@ -24,7 +24,9 @@ type Effect struct {
 	// Throttled: a CVV was not compared, because of too many failed attempts within 24
 	// hours.
 	Throttled bool
-	Replayed  bool // the answer is that of an earlier call with the same idempotency key
+	// Compromised: the CVV that was replaced had been reported compromised.
+	Compromised bool
+	Replayed    bool // the answer is that of an earlier call with the same idempotency key
 }
 
 // update runs fn on a card that ref may use, under the card's lock, and reports

@@ -34,6 +34,10 @@ func TestEffect_ReportsWhatWasFoundAndChanged(t *testing.T) {
 			return r.Effect, err
 		}
 	}
+	compromised := func() (engine.Effect, error) {
+		r, err := f.Force(ctx, ref, engine.ForceRequest{Compromised: true, Key: "c"})
+		return r.Effect, err
+	}
 	set := func(d time.Duration) result {
 		return func() (engine.Effect, error) {
 			s, err := f.SetInterval(ctx, ref, engine.IntervalRequest{Interval: d})
@@ -92,6 +96,8 @@ func TestEffect_ReportsWhatWasFoundAndChanged(t *testing.T) {
 		{"not stored", fault(memory.Fault{Before: memory.ErrInjected}), engine.Effect{Account: "acme", At: now, Before: 3}, true},
 		{"tried again", fault(memory.Fault{Again: true}), engine.Effect{Account: "acme", At: now, Before: 3, Version: 4, Changed: true}, false},
 		{"stored perhaps", fault(memory.Fault{After: memory.ErrInjected}), engine.Effect{Account: "acme", At: now, Before: 4}, true},
+		{"force compromised", compromised, engine.Effect{Account: "acme", At: now, Before: 5, Version: 6, Changed: true, Compromised: true}, false},
+		{"force compromised again", compromised, engine.Effect{Account: "acme", At: now, Before: 6, Version: 6, Replayed: true}, false},
 	} {
 		got, err := step.do()
 		if (err != nil) != step.fail {

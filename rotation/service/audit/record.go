@@ -99,6 +99,7 @@ func (r Record) Write(ctx context.Context, log *slog.Logger, now time.Time) erro
 	add(e.Interval > 0, slog.Float64("interval_hours", e.Interval.Hours()))
 	add(e.Locked, slog.Bool("locked", true))
 	add(e.Throttled, slog.Bool("throttled", true))
+	add(e.Compromised, slog.Bool("compromised", true))
 	add(e.Replayed, slog.Bool("replayed", true))
 	text("detail", r.Detail)
 	text("by", r.By)

@@ -42,7 +42,7 @@ func TestWrite_OmitsUnknownFields(t *testing.T) {
 		{
 			Operation: audit.OperationVerify, Outcome: audit.OutcomeDone, Card: "c", Detail: "d", By: "token", Subject: "s", SubjectAccount: "a", LoginUID: "1000", RunAs: "root", ClaimedSudoUser: "u", From: "f", Proxy: "p", RequestID: "r", ClientRequestID: "c", Suppressed: 3,
 			Certificate: audit.Certificate{Name: "n", SHA256: "00"},
-			Effect:      engine.Effect{Account: "acme", At: now, Before: 4, Version: 4, Interval: 90 * time.Minute, Changed: true, Locked: true, Throttled: true, Replayed: true},
+			Effect:      engine.Effect{Account: "acme", At: now, Before: 4, Version: 4, Interval: 90 * time.Minute, Changed: true, Locked: true, Throttled: true, Compromised: true, Replayed: true},
 		},
 		{Operation: audit.OperationReveal, Outcome: audit.OutcomeDone, Effect: engine.Effect{Before: 3, Version: 3}},
 	} {
@@ -51,7 +51,7 @@ func TestWrite_OmitsUnknownFields(t *testing.T) {
 	const head = `{"time":"2026-11-22T15:00:01Z","level":"INFO","msg":"audit"`
 	want := head + "}\n" +
 		head + `,"operation":"verify","outcome":"done","card":"c","account":"acme","at":"2026-11-22T15:00:01Z","changed":true,"version_before":4,"version":4,` +
-		`"interval_hours":1.5,"locked":true,"throttled":true,"replayed":true,"detail":"d","by":"token","subject":"s","subject_account":"a","login_uid":"1000","run_as":"root","claimed_sudo_user":"u","from":"f","proxy":"p","client_certificate":{"name":"n","sha256":"00"},"request_id":"r","client_request_id":"c","suppressed":3}` + "\n" +
+		`"interval_hours":1.5,"locked":true,"throttled":true,"compromised":true,"replayed":true,"detail":"d","by":"token","subject":"s","subject_account":"a","login_uid":"1000","run_as":"root","claimed_sudo_user":"u","from":"f","proxy":"p","client_certificate":{"name":"n","sha256":"00"},"request_id":"r","client_request_id":"c","suppressed":3}` + "\n" +
 		head + `,"operation":"reveal","outcome":"done","version_before":3,"version":3}` + "\n"
 	if got := file.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

@@ -95,6 +95,9 @@ func (r cardOutput) text(w io.Writer) error {
 		line("account", r.Account)
 	}
 	line("CVV", fmt.Sprintf("version %d, service code %s", r.Version, r.ServiceCode))
+	if r.effect.Compromised {
+		line("compromised", "the replaced CVV is no longer accepted")
+	}
 	at("created", r.Rotated)
 	if r.forecast != "" {
 		interval := "off"
