@@ -19,6 +19,7 @@ const (
 	CallRequeue
 	CallDeleteExpired
 	CallDeleteUndelivered
+	CallCheckWrites
 	CallAcquireLease
 	CallNow
 	CallCard

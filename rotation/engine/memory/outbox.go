@@ -129,6 +129,11 @@ func (s *Store) DeleteUndelivered(ctx context.Context, before time.Time, limit i
 	return n, err
 }
 
+// CheckWrites implements store.Operator.
+func (s *Store) CheckWrites(ctx context.Context) error {
+	return s.do(ctx, Op{Call: CallCheckWrites}, func() {})
+}
+
 // Requeue implements store.Operator.
 func (s *Store) Requeue(ctx context.Context, first, last int64) (n int64, err error) {
 	err = s.do(ctx, Op{Call: CallRequeue}, func() {

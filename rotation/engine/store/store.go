@@ -30,8 +30,9 @@ var (
 	// ErrClosed is for a call after Close, or one that had not begun when the
 	// store was closed.
 	ErrClosed = errors.New("the store is closed")
-	// ErrSchema is for a database whose schema has another version than the
-	// program. The message names both and the command to run.
+	// ErrSchema is for a database whose schema is not that of the program: at
+	// opening, the message names both versions and the command to run; later, the
+	// missing table or column.
 	ErrSchema = errors.New("schema of the database")
 	// ErrUnavailable is for a database that cannot be reached at the moment. A
 	// later retry may succeed.
@@ -296,6 +297,11 @@ type Operator interface {
 	// ListEvents returns up to limit events with a position after the given
 	// one, whatever their status, in the order of positions.
 	ListEvents(ctx context.Context, after int64, limit int) ([]Queued, error)
+
+	// CheckWrites writes a row of 8 KiB durably, and deletes it. The error is that
+	// of a write of this size; it matches ErrUnavailable if a retry may succeed. No
+	// other method reports the row; DeleteExpired deletes what a crash left of it.
+	CheckWrites(ctx context.Context) error
 
 	// Requeue makes delivered and parked events with positions from first to
 	// last, inclusive, wait again, as if no attempt had been made: with their

@@ -58,6 +58,7 @@ var calls = []struct {
 	}},
 	{"SealingKey", false, func(ctx context.Context, s store.Store) error { _, err := s.SealingKey(ctx); return err }},
 	{"SetSealingKey", true, func(ctx context.Context, s store.Store) error { return s.SetSealingKey(ctx, 8) }},
+	{"CheckWrites", true, func(ctx context.Context, s store.Store) error { return s.CheckWrites(ctx) }},
 	{"Requeue", true, func(ctx context.Context, s store.Store) error { _, err := s.Requeue(ctx, 1, 10); return err }},
 }
 

@@ -235,6 +235,21 @@ var outboxTests = []test{
 		f.equal("from before the first", names(log(-5, 2)), "a1 b1")
 	}},
 
+	{"CheckWrites changes nothing that other methods report", func(f *fixture) {
+		f.furnish()
+		before := f.content()
+		for range 2 {
+			f.must(f.CheckWrites(f.Context()))
+		}
+		f.equal("content", f.content(), before)
+		stats, err := f.Stats(f.Context())
+		f.must(err)
+		f.equal("cards", stats.Cards, int64(2))
+		n, err := f.DeleteExpired(f.Context(), epoch, 100)
+		f.must(err)
+		f.equal("expired rows", n, 0)
+	}},
+
 	{"Requeue makes delivered and parked events wait again, as if no attempt had been made", func(f *fixture) {
 		e := f.write("a", "1", "2", "3", "4", "5", "6")
 		f.settle(e[0], store.StatusDelivered, "")

@@ -27,6 +27,7 @@ const (
 	OperationReplayEvents Operation = "replay_events" // requeue events
 
 	OperationContinueLog Operation = "continue_log" // the audit file is a new one: see File
+	OperationResumeLog   Operation = "resume_log"   // records can be written again; Missing is how many could not
 )
 
 // Record is one record of the audit log. Write leaves out fields with their zero
@@ -71,6 +72,9 @@ type Record struct {
 	// Suppressed is how many refused authentications, from any address, were not
 	// recorded since the previous record of one.
 	Suppressed int
+	// Missing is how many records could not be written before one of
+	// OperationResumeLog.
+	Missing int
 	// Previous is the last record of the file that the audit file continues.
 	Previous Position
 }
@@ -114,6 +118,7 @@ func (r Record) Write(ctx context.Context, log *slog.Logger, now time.Time) erro
 	text("request_id", r.RequestID)
 	text("client_request_id", panmask.Mask(r.ClientRequestID))
 	add(r.Suppressed > 0, slog.Int("suppressed", r.Suppressed))
+	add(r.Missing > 0, slog.Int("missing", r.Missing))
 	add(r.Previous.Seq > 0, slog.Int64("previous_seq", r.Previous.Seq))
 	text("previous_hash", r.Previous.Hash)
 	return log.Handler().Handle(ctx, record)

@@ -13,29 +13,54 @@ import (
 	"cvvrotation/rotation/engine/store"
 )
 
-// wrapError adds the name of the operation, and store.ErrReadOnly if the server accepts
-// no writes, or store.ErrUnavailable if it cannot be reached.
+// classes has the class of each error of the server that is not the fault of one call,
+// by the beginning of its code (SQLSTATE).
+var classes = []struct {
+	code  string
+	class error
+}{
+	{readOnlyTransaction, store.ErrReadOnly}, // a standby, or default_transaction_read_only
+	{"53100", store.ErrReadOnly},             // disk_full
+	{"53", store.ErrUnavailable},             // out of memory, too many connections
+	{"08", store.ErrUnavailable},             // connection exceptions
+	{"57P", store.ErrUnavailable},            // the server stops, or is not up yet
+	{"55P03", store.ErrUnavailable},          // lock_not_available: lock_timeout
+	{"57014", store.ErrUnavailable},          // query_canceled: statement_timeout
+	{"58030", store.ErrUnavailable},          // io_error
+	{"40", store.ErrUnavailable},             // transaction_rollback: serialization failures and deadlocks, after the retries
+	{"42P01", store.ErrSchema},               // undefined_table
+	{"42703", store.ErrSchema},               // undefined_column
+}
+
+// wrapError adds the name of the operation and the class of the error.
 func wrapError(what string, err error) error {
-	if isReadOnly(err) {
-		return fmt.Errorf("postgres: %s: %w: %w", what, store.ErrReadOnly, err)
-	}
-	if unreachable(err) {
-		return fmt.Errorf("postgres: %s: %w: %w", what, store.ErrUnavailable, err)
+	if class := classOf(err); class != nil {
+		return fmt.Errorf("postgres: %s: %w: %w", what, class, err)
 	}
 	return fmt.Errorf("postgres: %s: %w", what, err)
 }
 
-func unreachable(err error) bool {
+// classOf returns store.ErrReadOnly, store.ErrUnavailable or store.ErrSchema, or nil for
+// any other error.
+func classOf(err error) error {
+	answer, answered := errors.AsType[*pgconn.PgError](err)
+	if answered {
+		for _, c := range classes {
+			if strings.HasPrefix(answer.Code, c.code) {
+				return c.class
+			}
+		}
+	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return true
+		return store.ErrUnavailable // such as a wrong password
 	}
-	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return strings.HasPrefix(answer.Code, "57P") // the server stops, or is not up yet
+	if answered {
+		return nil
 	}
-	if _, ok := errors.AsType[*net.OpError](err); ok {
-		return true
+	if _, ok := errors.AsType[*net.OpError](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return store.ErrUnavailable
 	}
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	return nil
 }
 
 // callerError is an error of the caller's function, which is returned unchanged.

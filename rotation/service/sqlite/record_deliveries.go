@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"crypto/rand"
 
 	"cvvrotation/rotation/engine/store"
 )
@@ -30,6 +31,26 @@ func (s *Store) RecordDeliveries(ctx context.Context, results []store.Delivery) 
 		return 0, nil
 	})
 	return err
+}
+
+// The expired answer that CheckWrites writes. Its card is none.
+const (
+	insertCheck = `INSERT INTO answer (card, key, request, body, expires) VALUES ('', ?, x'', zeroblob(8192), 1)`
+	deleteCheck = `DELETE FROM answer WHERE card = '' AND key = ?`
+)
+
+// CheckWrites implements store.Operator. The row is deleted in a transaction of its own:
+// SQLite does not write pages that one transaction allocates and frees.
+func (s *Store) CheckWrites(ctx context.Context) error {
+	key := rand.Text()
+	for _, query := range []string{insertCheck, deleteCheck} {
+		if _, err := s.change(ctx, func(c *conn) (int64, error) {
+			return c.exec(context.Background(), query, key)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Requeue implements store.Operator. It changes all events in one transaction, and

@@ -245,6 +245,7 @@ func TestStore_MeasuresEveryCall(t *testing.T) {
 	if n, err := s.Requeue(ctx, 1, 4); n != 1 || err != nil {
 		t.Error(n, err)
 	}
+	must.Do(t, s.CheckWrites(ctx))
 	if n, err := s.DeleteUndelivered(ctx, start.Add(24*time.Hour), 10); n != 4 || err != nil {
 		t.Error(n, err)
 	}
@@ -252,7 +253,7 @@ func TestStore_MeasuresEveryCall(t *testing.T) {
 	text := exposition(t, w.registry)
 	for _, operation := range []string{"now", "card", "update", "claim", "next_due", "ids_too_far_ahead",
 		"list_cards", "delete_expired", "acquire_lease", "list_waiting", "record_deliveries", "delete_undelivered", "stats",
-		"list_failing_cards", "count_due", "list_events", "requeue"} {
+		"list_failing_cards", "count_due", "list_events", "requeue", "check_writes"} {
 		if !strings.Contains(text, `operation="`+operation+`",outcome="ok"`) {
 			t.Errorf("%s is not counted", operation)
 		}

@@ -227,6 +227,14 @@ func (o *observed) ListEvents(ctx context.Context, after int64, limit int) ([]st
 	return queued, err
 }
 
+// CheckWrites implements store.Operator.
+func (o *observed) CheckWrites(ctx context.Context) error {
+	ctx, c := o.begin(ctx, "check_writes")
+	err := o.store.CheckWrites(ctx)
+	c.end(err, nil)
+	return err
+}
+
 // Requeue implements store.Operator.
 func (o *observed) Requeue(ctx context.Context, first, last int64) (int64, error) {
 	ctx, c := o.begin(ctx, "requeue")

@@ -16,6 +16,7 @@ import (
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/auth"
+	"cvvrotation/rotation/service/cmd/cvvd/condition"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 )
 
@@ -24,8 +25,11 @@ type daemon struct {
 	cfg        *config.Config
 	log        *slog.Logger
 	audit      *auditLog
+	auditing   *condition.AuditLog // the handler of audit
 	supervisor supervisor
 	store      store.Store
+	writes     condition.Outcomes // of the store
+	monitor    *condition.Monitor
 	engine     *engine.Engine
 	sink       outbox.Sink              // nil: none
 	relay      *outbox.Relay            // nil without a sink
@@ -36,7 +40,6 @@ type daemon struct {
 	onPCI      net.Listener
 	onOps      net.Listener
 	stopping   atomic.Bool
-	storeDown  atomic.Bool  // the latest check of the store failed
 	printTour  func() error // nil except in development mode
 	closers    []func() error
 }
@@ -58,7 +61,7 @@ func (d *daemon) run(running, patient context.Context, stop context.CancelCauseF
 		}
 		return d.verifier.Run(ctx)
 	})
-	p.storeWatch = p.start(d.watchStore)
+	p.monitor = p.start(d.monitor.Run)
 	p.watchdog = p.start(func(ctx context.Context) error {
 		// The result is ignored: a restart does not repair a database.
 		d.supervisor.watch(ctx, func(ctx context.Context) { d.alive(ctx) })
@@ -86,7 +89,7 @@ type parts struct {
 	running context.Context
 	stop    context.CancelCauseFunc
 
-	engine, relay, keys, storeWatch, watchdog part
+	engine, relay, keys, monitor, watchdog part
 
 	all    sync.WaitGroup
 	mu     sync.Mutex
@@ -128,4 +131,12 @@ func served(err error) error {
 		return nil
 	}
 	return err
+}
+
+// retryNow ends the back-off of the engine and of the relay after an outage of the store.
+func (d *daemon) retryNow() {
+	d.engine.RetryNow()
+	if d.relay != nil {
+		d.relay.RetryNow()
+	}
 }

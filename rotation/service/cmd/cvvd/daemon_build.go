@@ -19,6 +19,7 @@ import (
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/service/api"
 	"cvvrotation/rotation/service/auth/devtoken"
+	"cvvrotation/rotation/service/cmd/cvvd/condition"
 	"cvvrotation/rotation/service/cmd/cvvd/config"
 	"cvvrotation/rotation/service/cmd/cvvd/status"
 	"cvvrotation/rotation/service/internal/loglimit"
@@ -53,6 +54,8 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 		return d.audit.Close()
 	})
 	d.audit.report(logger, "audit log opened")
+	d.auditing = condition.WatchAudit(d.audit.Handler(), nil)
+	d.audit.Logger = slog.New(d.auditing)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	telemetryOptions := telemetry.Options{Registerer: registry}
@@ -77,6 +80,7 @@ func (c *cli) build(ctx context.Context, cfg *config.Config, dev bool, logger *s
 	if d.store, err = metrics.Store(inner); err != nil {
 		return nil, err
 	}
+	d.store = condition.WatchWrites(d.store, &d.writes, nil)
 	sizes, err := telemetry.Sizes(d.store, 2*time.Second)
 	if err != nil {
 		return nil, err
@@ -153,15 +157,26 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 	if d.tls != nil {
 		d.pci.Handler, d.pci.TLSConfig = d.tls.handler(endpoint), d.tls.server()
 	}
-	options := status.Options{Logger: d.log, Version: command.Version(), Cards: d.engine}
-	if d.relay != nil {
-		options.Relay = d.relay.State
+	sources := condition.Sources{
+		Store: d.store, Writes: &d.writes, Audit: d.auditing, Totals: metrics.Totals, Stopping: d.stopping.Load, Recovered: d.retryNow, Logger: d.log,
 	}
+	options := status.Options{Logger: d.log, Version: command.Version(), Cards: d.engine, Replica: replica()}
+	if d.relay != nil {
+		options.Relay, sources.Relay = d.relay.State, d.relay.State
+	}
+	if d.verifier != nil {
+		sources.KeysLoaded = d.verifier.Loaded
+	}
+	if d.monitor, err = condition.New(sources); err != nil {
+		return err
+	}
+	registry.MustRegister(d.monitor)
+	options.Conditions = d.monitor.Current
 	page, err := status.New(d.store, metrics.Recent(), options)
 	if err != nil {
 		return err
 	}
-	if d.ops, err = api.Server("", d.opsHandler(registry, page)); err != nil {
+	if d.ops, err = api.Server("", opsHandler(registry, page, d.monitor.Current)); err != nil {
 		return err
 	}
 	for _, s := range []*http.Server{d.pci, d.ops} {

@@ -6,7 +6,7 @@ import (
 )
 
 // shutdown stops the daemon from the outside in: readiness, drain, the PCI side, the
-// engine, the relay, token keys and watchdog, traces, the operations side, and last
+// engine, the relay, token keys, monitor and watchdog, traces, the operations side, and last
 // what build has opened, such as the store. It gives up when patient ends or after
 // listen.shutdown.
 func (d *daemon) shutdown(patient context.Context, p *parts) error {
@@ -31,7 +31,7 @@ func (d *daemon) shutdown(patient context.Context, p *parts) error {
 	p.relay.end()
 	wait(p.relay.done)
 	p.keys.end()
-	p.storeWatch.end()
+	p.monitor.end()
 	p.watchdog.end()
 	if d.traces != nil {
 		d.traces.Shutdown(ctx)

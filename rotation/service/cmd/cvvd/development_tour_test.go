@@ -77,7 +77,7 @@ func TestDevelopmentTour_PrintedCommandsWork(t *testing.T) {
 	if status, _ := first.get(first.ops + "/readyz"); status != 200 {
 		t.Errorf("not ready: %d", status)
 	}
-	if status, page := first.get(first.ops + "/"); status != 200 || !strings.Contains(page, ">1 card ·") {
+	if status, page := first.get(first.ops + "/"); status != 200 || !strings.Contains(page, " 1 card ·") {
 		t.Errorf("the status page: %d", status)
 	}
 	if status, page := first.get(first.ops + "/cards/demo"); status != 200 || !strings.Contains(page, history.Events[0].Sentence) {

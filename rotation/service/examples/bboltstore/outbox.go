@@ -132,6 +132,16 @@ func (s *Store) RecordDeliveries(ctx context.Context, results []store.Delivery) 
 	})
 }
 
+// CheckWrites implements store.Operator.
+func (s *Store) CheckWrites(ctx context.Context) error {
+	key := []byte(" check writes") // no card has such an id
+	err := s.do(ctx, true, func(t tx) error { return t.bucket("answers").Put(key, make([]byte, 8<<10)) })
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, true, func(t tx) error { return t.bucket("answers").Delete(key) })
+}
+
 // Requeue implements store.Operator.
 func (s *Store) Requeue(ctx context.Context, first, last int64) (n int64, err error) {
 	err = s.do(ctx, true, func(t tx) error {

@@ -2,9 +2,19 @@ package status
 
 import (
 	"fmt"
+	"html"
+	"html/template"
+	"regexp"
 	"strconv"
 	"time"
 )
+
+var code = regexp.MustCompile("`([^`]*)`")
+
+// prose returns a text whose code is in backticks as HTML.
+func prose(s string) template.HTML {
+	return template.HTML(code.ReplaceAllString(html.EscapeString(s), "<code>$1</code>"))
+}
 
 // many formats n with the singular or the plural words.
 func many(n int64, one, several string) string {

@@ -1,7 +1,8 @@
-// Package status serves pages for operators. The status page has the overall status,
-// problems, backlog, lateness, a forecast of the next hour and failing cards. The page of
-// a card has its history, drawn and with a sentence for each event, and its lock. The
-// server renders them; they have no script. They only read, and show no CVV and no PAN.
+// Package status serves pages for operators. The status page has the overall status, the
+// conditions that hold, backlog, lateness, a forecast of the next hour and failing cards.
+// The runbook has all conditions, and what to do. The page of a card has its history,
+// drawn and with a sentence for each event, and its lock. The server renders them; they
+// have no script. They only read, and show no CVV and no PAN.
 package status
 
 import (
@@ -14,6 +15,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/cmd/cvvd/condition"
 	"cvvrotation/rotation/service/cmd/cvvd/history"
 	"cvvrotation/rotation/service/telemetry"
 )
@@ -39,6 +42,10 @@ type Options struct {
 	Cards history.Engine
 	// Relay returns the state of this process's relay. Nil: it has none.
 	Relay func() outbox.State
+	// Conditions returns the conditions that hold on this replica. Nil: none does.
+	Conditions func() []condition.Holding
+	// Replica names this process, such as its host and process id. May be empty.
+	Replica string
 	// Clock measures the uptime and the age of the page. Nil: the system's.
 	Clock clock.Clock
 	// Logger reports errors of the store. Nil: they are discarded.
@@ -61,11 +68,21 @@ var pageHTML string
 //go:embed page.css
 var pageCSS string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
+//go:embed runbook.html
+var runbookHTML string
+
+var functions = template.FuncMap{
 	"css":      func() template.CSS { return template.CSS(pageCSS) },
 	"number":   number,
 	"duration": duration,
-}).Parse(pageHTML))
+	"prose":    prose,
+	"join":     strings.Join,
+}
+
+var (
+	page    = template.Must(template.New("page").Funcs(functions).Parse(pageHTML))
+	runbook = template.Must(template.New("runbook").Funcs(functions).Parse(runbookHTML))
+)
 
 var policy = policyFor(pageCSS)
 
@@ -76,7 +93,8 @@ func policyFor(style string) string {
 		"'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 }
 
-// Handler serves the status page at /, and the pages of cards below /cards.
+// Handler serves the status page at /, the runbook at /runbook, and the pages of cards
+// below /cards.
 type Handler struct {
 	store   Store
 	recent  *telemetry.Recent
@@ -103,6 +121,7 @@ func New(store Store, recent *telemetry.Recent, o Options) (*Handler, error) {
 	}
 	h := &Handler{store: store, recent: recent, o: o, started: o.Clock.Now(), mux: http.NewServeMux()}
 	h.mux.HandleFunc("GET /{$}", h.showStatus)
+	h.mux.HandleFunc("GET /runbook", h.showRunbook)
 	if o.Cards != nil {
 		h.mux.HandleFunc("GET /cards", h.askForCard)
 		h.mux.HandleFunc("POST /cards", h.findCard)
@@ -129,8 +148,18 @@ func (h *Handler) showStatus(w http.ResponseWriter, r *http.Request) {
 	write(w, status, policy, b.Bytes())
 }
 
+// showRunbook writes the runbook of all conditions.
+func (h *Handler) showRunbook(w http.ResponseWriter, r *http.Request) {
+	var b bytes.Buffer
+	if err := runbook.Execute(&b, condition.List); err != nil {
+		h.failed(w, r, err)
+		return
+	}
+	write(w, http.StatusOK, policy, b.Bytes())
+}
+
 func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
-	h.o.Logger.ErrorContext(r.Context(), "rendering the status page failed; answering 500", "error", err)
+	h.o.Logger.ErrorContext(r.Context(), "rendering a page failed; answering 500", "error", err)
 	http.Error(w, "rendering the page failed; see the log", http.StatusInternalServerError)
 }
 
@@ -162,10 +191,13 @@ func (h *Handler) view(ctx context.Context) *view {
 
 // newView collects what to show.
 func (h *Handler) newView(ctx context.Context, now time.Time) *view {
-	v := &view{CardPages: h.o.Cards != nil, Version: h.o.Version, Uptime: now.Sub(h.started), Refresh: int(refresh.Seconds()), Now: now.UTC()}
+	v := &view{CardPages: h.o.Cards != nil, Version: h.o.Version, Replica: h.o.Replica, Uptime: now.Sub(h.started), Refresh: int(refresh.Seconds()), Now: now.UTC()}
 	v.addRecent(h.recent.Hour())
 	if h.o.Relay != nil {
-		v.addRelay(h.o.Relay(), now)
+		v.Relay = relaying(h.o.Relay(), now)
+	}
+	if h.o.Conditions != nil {
+		v.addConditions(h.o.Conditions(), now)
 	}
 	err := h.query(ctx, v)
 	if err != nil {

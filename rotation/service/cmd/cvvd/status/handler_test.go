@@ -2,10 +2,12 @@ package status
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,6 +24,7 @@ import (
 	"cvvrotation/rotation/engine/seal"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/internal/logtest"
+	"cvvrotation/rotation/service/cmd/cvvd/condition"
 	"cvvrotation/rotation/service/telemetry"
 	"cvvrotation/sim/draw/browsertest"
 	"cvvrotation/sim/must"
@@ -40,6 +43,7 @@ type world struct {
 	page    *Handler
 	log     logtest.Buffer
 	relay   outbox.State
+	monitor *condition.Monitor
 }
 
 func newWorld() *world {
@@ -57,7 +61,17 @@ func newWorld() *world {
 	if w.engine, err = engine.New(w.store, engine.Random(nil, keys), engine.Options{Clock: w.clock}); err != nil {
 		panic(err)
 	}
-	w.page, err = New(w.store, w.metrics.Recent(), Options{Cards: w.engine, Relay: func() outbox.State { return w.relay }, Clock: w.clock, Logger: w.log.JSON(), Version: "v1.2.3"})
+	relay := func() outbox.State { return w.relay }
+	w.monitor, err = condition.New(condition.Sources{
+		Store: w.store, Writes: new(condition.Outcomes), Audit: condition.WatchAudit(slog.DiscardHandler, w.clock), Totals: w.metrics.Totals,
+		Relay: relay, Stopping: func() bool { return false }, Clock: w.clock,
+	})
+	if err != nil {
+		panic(err)
+	}
+	w.page, err = New(w.store, w.metrics.Recent(), Options{
+		Cards: w.engine, Relay: relay, Conditions: w.monitor.Current, Replica: "host-7, process 42", Clock: w.clock, Logger: w.log.JSON(), Version: "v1.2.3",
+	})
 	if err != nil {
 		panic(err)
 	}
@@ -122,9 +136,9 @@ func TestHandler_ShowsStatusProblemsAndFigures(t *testing.T) {
 		t.Fatal(code, html)
 	}
 	for _, want := range []string{
-		"cvvd v1.2.3", "2026-11-22 15:00:00 UTC", `<dt>Due now</dt><dd>20</dd>`, "<strong>Degraded</strong> 4 problems:", "oldest for 2\u202fmin 23\u202fs",
+		"cvvd v1.2.3", "2026-11-22 15:00:00 UTC", `<dt>Due now</dt><dd>20</dd>`, "<strong>Degraded</strong> 4 conditions hold.", "oldest for 2\u202fmin 23\u202fs",
 		`<dt>Failing cards</dt><dd>23</dd>`, `<dt>Parked events</dt><dd>2</dd>`, `<dt>Undelivered events</dt><dd>433</dd>`,
-		"435 cards ·", "<li>2 events are dead-lettered", "<li>Automatic rotations are falling behind: 20 cards are due", "<li>Automatic rotation fails for 23 cards", "And 3 more.", "key 2 &lt;script&gt;", "in 7.0\u202fs", "<td>now</td>",
+		"435 cards ·", "Parked events: 2", "Due: 20, the oldest for 2m23s", "Failing cards: 23", `<a href="/runbook#rotations_late">What to do</a>`, "host-7, process 42 ·", "And 3 more.", "key 2 &lt;script&gt;", "in 7.0\u202fs", "<td>now</td>",
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("no %q", want)
@@ -151,15 +165,15 @@ func TestHandler_ReportsQuietSystemAsOK(t *testing.T) {
 }
 
 // It shows what is known without the store, such as the state of the sink.
-func TestHandler_ReportsUnreachableStoreAsDown(t *testing.T) {
+func TestHandler_ReportsUnreachableStore(t *testing.T) {
 	w := busy(t)
 	w.relay = outbox.State{Down: now.Add(-90 * time.Second), Failure: "connection refused"}
-	w.store.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Before: errors.New("SECRET")} })
+	w.store.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Before: errors.New("dial db-1: refused")} })
 	code, html, _ := w.get(t)
-	if code != 503 || !strings.Contains(html, "<strong>Down</strong> The store does not respond") || !strings.Contains(html, "Rotations per minute") || strings.Contains(html, "SECRET") {
+	if code != 503 || !strings.Contains(html, "<strong>Not ready</strong>") || !strings.Contains(html, "Rotations per minute") || !strings.Contains(html, "dial db-1: refused") {
 		t.Error(code, html)
 	}
-	if !strings.Contains(html, "has accepted nothing for 1\u202fmin 30\u202fs: connection refused") {
+	if !strings.Contains(html, `<p class="cause">connection refused</p>`) {
 		t.Error(html)
 	}
 }
@@ -168,7 +182,7 @@ func TestHandler_QueriesStoreOncePerTwoSeconds(t *testing.T) {
 	w := newWorld()
 	asked := 0
 	w.store.SetFaults(func(op memory.Op) memory.Fault {
-		if op.Call == memory.CallStats {
+		if op.Call == memory.CallCountDue {
 			asked++
 		}
 		return memory.Fault{}
@@ -229,8 +243,10 @@ func TestHandler_PageIsReadableInBrowser(t *testing.T) {
 		os.MkdirAll(*shots, 0o755)
 	}
 	down := busy(t)
+	down.relay = outbox.State{HasLease: true, Down: now.Add(-90 * time.Second), Failure: "webhook: https://hooks.example/cvv: status 502 Bad Gateway"}
 	down.store.SetFaults(func(memory.Op) memory.Fault { return memory.Fault{Before: errors.New("down")} })
-	for name, w := range map[string]*world{"busy": busy(t), "quiet": newWorld(), "down": down} {
+	for name, w := range map[string]*world{"busy": busy(t), "quiet": newWorld(), "down": down, "runbook": newWorld()} {
+		path := map[string]string{"runbook": "/runbook"}[name]
 		server := httptest.NewServer(w.page)
 		defer server.Close()
 		for theme, s := range map[string]browsertest.Screen{
@@ -238,7 +254,7 @@ func TestHandler_PageIsReadableInBrowser(t *testing.T) {
 			"phone": {Width: 390, Height: 844, Phone: true}, "phone_dark": {Width: 320, Height: 640, Phone: true, Dark: true},
 		} {
 			t.Run(name+"_"+theme, func(t *testing.T) {
-				p := b.Visit(t, server.URL+"/", s)
+				p := b.Visit(t, server.URL+cmp.Or(path, "/"), s)
 				if w := browsertest.Eval[int](p, `document.documentElement.scrollWidth`); w > s.Width {
 					t.Errorf("%d pixels wide, on a screen of %d", w, s.Width)
 				}

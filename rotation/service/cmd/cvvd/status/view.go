@@ -2,23 +2,21 @@ package status
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
+	"cvvrotation/rotation/service/cmd/cvvd/condition"
 	"cvvrotation/rotation/service/telemetry"
-)
-
-// Ages from which a backlog is a problem.
-const (
-	lateBacklog = time.Minute
-	lateEvents  = time.Minute
 )
 
 // view holds what the page shows.
 type view struct {
 	Version   string
-	CardPages bool // there are pages of single cards
+	Replica   string
+	Relay     string // what this replica's relay does; "": it has none
+	CardPages bool   // there are pages of single cards
 	Uptime    time.Duration
 	Refresh   int // seconds
 	Now       time.Time
@@ -32,21 +30,35 @@ type view struct {
 	More      int64 // failing cards beyond those listed
 }
 
-// problem is an entry of the list below the overall status.
+// problem is a condition that holds.
 type problem struct {
-	Severe bool
-	Text   string
+	condition.Holding
+	For time.Duration // since when it has held
 }
 
 // Status returns the overall status: its class of style, one word and a sentence.
 func (v *view) Status() (s struct{ Class, Word, Text string }) {
+	severe, ready := v.Down, true
+	for _, p := range v.Problems {
+		severe = severe || p.Severity == condition.Page
+		ready = ready && !p.NotReady
+	}
+	held := many(int64(len(v.Problems)), "condition holds.", "conditions hold.")
 	switch {
-	case v.Down:
-		s.Class, s.Word, s.Text = "severe", "Down", "The store does not respond: calls fail, and nothing rotates. This page is incomplete; see the log."
+	case !ready:
+		s.Word, s.Text = "Not ready", "/readyz is 503, so that load balancers avoid this replica: "+held
 	case len(v.Problems) > 0:
-		s.Class, s.Word, s.Text = "warning", "Degraded", many(int64(len(v.Problems)), "problem:", "problems:")
+		s.Word, s.Text = "Degraded", held
+	case v.Down:
+		s.Word, s.Text = "Unknown", "The store did not answer this page. See the log."
 	default:
-		s.Class, s.Word, s.Text = "ok", "OK", "Rotations are on time, and events are delivered."
+		s.Word, s.Text = "OK", "No condition of the runbook holds."
+	}
+	s.Class = "ok"
+	if severe {
+		s.Class = "severe"
+	} else if len(v.Problems) > 0 {
+		s.Class = "warning"
 	}
 	return s
 }
@@ -65,8 +77,10 @@ type failingCard struct {
 	In       time.Duration // time until then; 0: now
 }
 
-func (v *view) warn(format string, args ...any) {
-	v.Problems = append(v.Problems, problem{Text: fmt.Sprintf(format, args...)})
+func (v *view) addConditions(holding []condition.Holding, now time.Time) {
+	for _, h := range holding {
+		v.Problems = append(v.Problems, problem{h, max(now.Sub(h.Since), 0)})
+	}
 }
 
 func (v *view) addRecent(h telemetry.Hour) {
@@ -79,40 +93,38 @@ func (v *view) addRecent(h telemetry.Hour) {
 	v.Past = newChart(h.PerMinute[:], func(i int) string { return ago(len(h.PerMinute) - 1 - i) })
 }
 
-func (v *view) addRelay(s outbox.State, now time.Time) {
-	if !s.Down.IsZero() {
-		v.Problems = append(v.Problems, problem{Severe: true, Text: fmt.Sprintf("The event sink has accepted nothing for %s: %s", duration(now.Sub(s.Down)), s.Failure)})
+// relaying says what this replica's relay does.
+func relaying(s outbox.State, now time.Time) string {
+	switch {
+	case !s.HasLease:
+		return "Another replica holds the outbox lease and delivers the events: whether the sink is down is on its page."
+	case s.Down.IsZero():
+		return "This replica holds the outbox lease and delivers the events."
 	}
+	return "This replica holds the outbox lease. The sink has accepted nothing for " + duration(now.Sub(s.Down)) + "."
+}
+
+// holds reports whether a condition of the names holds.
+func (v *view) holds(names ...string) bool {
+	return slices.ContainsFunc(v.Problems, func(p problem) bool { return slices.Contains(names, p.Name) })
 }
 
 func (v *view) addStats(s store.Stats) {
-	backlog := tile{Label: "Due now", Value: number(s.Backlog), Detail: "no backlog"}
+	backlog := tile{Label: "Due now", Value: number(s.Backlog), Detail: "no backlog", Attention: v.holds("rotations_late")}
 	if s.Backlog > 0 {
-		late := max(v.Now.Sub(s.OldestDue), 0)
-		backlog.Detail = "oldest for " + duration(late)
-		if late > lateBacklog {
-			backlog.Attention = true
-			v.warn("Automatic rotations are falling behind: %s due, the oldest for %s.", many(s.Backlog, "card is", "cards are"), duration(late))
-		}
+		backlog.Detail = "oldest for " + duration(max(v.Now.Sub(s.OldestDue), 0))
 	}
 	fails := tile{Label: "Failing cards", Value: number(s.Failing), Detail: "none", Attention: s.Failing > 0}
 	if s.Failing > 0 {
 		fails.Detail = "retried, see below"
-		v.warn("Automatic rotation fails for %s. The errors are listed below.", many(s.Failing, "card", "cards"))
 	}
-	events := tile{Label: "Undelivered events", Value: number(s.Waiting), Detail: "all are delivered"}
+	events := tile{Label: "Undelivered events", Value: number(s.Waiting), Detail: "all are delivered", Attention: v.holds("events_late", "sink_down")}
 	if s.Waiting > 0 {
-		late := max(v.Now.Sub(s.OldestWaiting), 0)
-		events.Detail = "oldest for " + duration(late)
-		if late > lateEvents {
-			events.Attention = true
-			v.warn("Event delivery is falling behind: %s undelivered, the oldest for %s. The sink is slow or down, or none is configured.", many(s.Waiting, "event is", "events are"), duration(late))
-		}
+		events.Detail = "oldest for " + duration(max(v.Now.Sub(s.OldestWaiting), 0))
 	}
 	parked := tile{Label: "Parked events", Value: number(s.Parked), Detail: "none", Attention: s.Parked > 0}
 	if s.Parked > 0 {
 		parked.Detail = "dead-lettered"
-		v.warn("%s dead-lettered (parked) and not delivered. Fix the subscriber, then run cvvd events replay --parked.", many(s.Parked, "event is", "events are"))
 	}
 	v.Tiles = append([]tile{backlog}, append(v.Tiles, fails, events, parked)...)
 	v.Cards = many(s.Cards, "card", "cards")
