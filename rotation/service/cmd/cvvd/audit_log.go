@@ -19,6 +19,7 @@ import (
 type auditLog struct {
 	*slog.Logger
 	file  *audit.File  // nil: standard error
+	path  string       // of the file; "": standard error
 	check func() error // whether the file may be used
 }
 
@@ -40,7 +41,7 @@ func (c *cli) openAudit(cfg *config.Config, create bool) (*auditLog, error) {
 		}
 		return nil, err
 	}
-	return &auditLog{slog.New(slog.NewJSONHandler(f, nil)), f, cfg.CheckAuditFile}, nil
+	return &auditLog{slog.New(slog.NewJSONHandler(f, nil)), f, cfg.Log.AuditFile, cfg.CheckAuditFile}, nil
 }
 
 // Close closes the file. Recording after Close fails.
@@ -81,7 +82,8 @@ func (a *auditLog) report(logger *slog.Logger, message string) {
 	case !chained:
 		logger.Info("audit records have no hash chain: log.audit_file is a pipe or a device")
 	default:
-		logger.Info(message, "seq", p.Seq, "hash", p.Hash)
+		// The path comes last: a line that ends in the hash is a record of an audit file.
+		logger.Info(message, "seq", p.Seq, "hash", p.Hash, "file", a.path)
 	}
 }
 

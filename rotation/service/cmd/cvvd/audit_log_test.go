@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"cvvrotation/cmd/command"
+	"cvvrotation/rotation/service/audit"
 	"cvvrotation/sim/must"
 )
 
@@ -115,6 +116,11 @@ func TestAuditLog_DaemonAndOperatorsShareOneFile(t *testing.T) {
 	}
 	if strings.Contains(log, "msg\":\"audit\"") {
 		t.Error("records are in the log as well")
+	}
+	var v audit.Verifier
+	must.Do(t, v.File("log", strings.NewReader(log)))
+	if v.Files[0].Records != 0 || v.Problems != nil {
+		t.Errorf("the log looks like an altered audit file: %+v", v)
 	}
 }
 
