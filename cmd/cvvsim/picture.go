@@ -38,9 +38,9 @@ func (p *pictures) sink(name string, files int, rules rotation.Rules) sink {
 }
 
 // write draws what was collected, as svg or html. It says on stderr how much was left
-// out. The title defaults to the name of the files.
-func (p pictures) write(out *bufio.Writer, stderr io.Writer, output, title, other string) error {
-	report := draw.Report{Title: title, Other: other}
+// out. The title defaults to the name of the files. The intro comes first.
+func (p pictures) write(out *bufio.Writer, stderr io.Writer, output, title, other string, intro ...string) error {
+	report := draw.Report{Title: title, Other: other, Intro: intro}
 	seen, parts, note := 0, 0, ""
 	for _, s := range p {
 		seen += s.seen

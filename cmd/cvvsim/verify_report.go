@@ -204,7 +204,7 @@ func (v *verifyReport) close(stderr io.Writer) error {
 		if v.Events == 0 {
 			return nil // and whyUnjudged says so
 		}
-		return v.pictures.write(v.out, stderr, v.options.output, "", "Recorded")
+		return v.pictures.write(v.out, stderr, v.options.output, "", "Recorded", "Compared with the rules: "+v.summary()+".")
 	case "json":
 		encoder := json.NewEncoder(v.out)
 		encoder.SetIndent("", "  ")
@@ -236,7 +236,7 @@ func (v *verifyReport) close(stderr io.Writer) error {
 }
 
 func (v *verifyReport) summary() string {
-	return fmt.Sprintf("%d events, %d judged, %d differing, %d unknown", v.Events, v.Judged, v.Differing, v.Unknown)
+	return fmt.Sprintf("%s, %d judged, %d differing, %d unknown", count(v.Events, "event"), v.Judged, v.Differing, v.Unknown)
 }
 
 // table prints a line for each card with differences.
