@@ -1,10 +1,12 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 
 	"cvvrotation/rotation/internal/panmask"
+	"cvvrotation/rotation/service/audit"
 )
 
 // methods are the methods that logs and metrics name.
@@ -32,6 +34,9 @@ func (h *handler) finish(c *call, r *response) {
 	}
 	if c.err != nil && (r.status == http.StatusUnauthorized || r.status == http.StatusServiceUnavailable) {
 		args = append(args, "reason", c.err.Error()) // which the response does not contain
+	}
+	if p, ok := errors.AsType[*problem](c.err); ok && p.name == audit.OutcomeScopeMissing {
+		args = append(args, "reason", p.detail) // names scopes alone
 	}
 	log := h.log
 	if c.caller.Subject == "" {

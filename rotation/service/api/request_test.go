@@ -55,6 +55,8 @@ func TestRequestLog_HasRouteAndReason(t *testing.T) {
 	s.do(request{method: "GET", path: "/v1/cards/a/cvv/rotation?slots=1", header: []string{"X-Request-Id", "r-1"}})
 	s.do(request{method: "GET", path: "/nowhere", token: "-", header: []string{"X-Request-Id", "r-2"}})
 	s.do(request{method: "GET", path: "/v1/cards/a/cvv", token: "x", header: []string{"X-Request-Id", "r-3"}})
+	s.do(request{method: "GET", path: "/v1/cards/a/cvv", token: s.token(api.ScopeRead), header: []string{"X-Request-Id", "r-4"}})
+	s.do(request{method: "GET", path: "/v1/cards/a/cvv", token: s.dev.Token(auth.Caller{Subject: "svc-2", Scopes: allScopes}, time.Hour), header: []string{"X-Request-Id", "r-5"}})
 	got := s.log.Records(t)
 	for _, r := range got {
 		delete(r, "time")
@@ -64,6 +66,8 @@ func TestRequestLog_HasRouteAndReason(t *testing.T) {
 		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv/rotation", "status": 200.0, "took": 0.0, "client_request_id": "r-1", "from": "127.0.0.1", "subject": "svc-1", "card": "a"},
 		{"level": "INFO", "msg": "request", "method": "GET", "route": "", "status": 404.0, "took": 0.0, "client_request_id": "r-2", "from": "127.0.0.1", "subject": "", "card": "", "problem": "no-such-resource"},
 		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv", "status": 401.0, "took": 0.0, "client_request_id": "r-3", "from": "127.0.0.1", "subject": "", "card": "a", "problem": "unauthenticated", "reason": auth.ErrMalformed.Error()},
+		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv", "status": 403.0, "took": 0.0, "client_request_id": "r-4", "from": "127.0.0.1", "subject": "svc-1", "card": "a", "problem": "scope-missing", "reason": "the operation requires the scope cvv:reveal"},
+		{"level": "INFO", "msg": "request", "method": "GET", "route": "/v1/cards/{cardId}/cvv", "status": 403.0, "took": 0.0, "client_request_id": "r-5", "from": "127.0.0.1", "subject": "svc-2", "card": "a", "problem": "scope-missing", "reason": "the caller has no account and lacks the scope accounts:any"},
 	}, got)
 	for _, x := range []api.Exchange{{Method: "GET", Route: "/v1/cards/{cardId}/cvv/rotation", Status: 200}, {Method: "GET", Status: 404}} {
 		if _, ok := s.seen.Load(x); !ok {
