@@ -48,6 +48,7 @@ func (s *Store) claim(ctx context.Context, from int64, limit int, fn func(*store
 		return 0, err
 	}
 	defer release(ctx, conn)
+	defer s.bound(conn)()
 	committed := false
 	defer func() {
 		if !committed { // also after a panic of fn

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -295,4 +297,61 @@ func TestFailover_SeveralHosts(t *testing.T) {
 		a, b = b, a
 		a.Synchronous(t)
 	}
+}
+
+// The former primary is paused behind a proxy: its connections stay open, and nobody
+// answers. Calls in flight end, and no other one waits for such a connection.
+func TestFailover_FormerPrimaryIsSilent(t *testing.T) {
+	server := pgtest.New(t, "fsync=off", "cvvd.fsync=off")
+	proxy := pgtest.NewProxy(t, server)
+	s := openWithCard(t, migrated(t, proxy.URL(t, server.Database(t))))
+	s.timeout = 2 * time.Second
+	var busy sync.WaitGroup // all connections are open
+	for range 12 {
+		busy.Go(func() {
+			s.Stats(t.Context())
+			s.Now(t.Context())
+		})
+	}
+	busy.Wait()
+	proxy.Silence()
+	for _, call := range []struct {
+		name string
+		f    func() error
+	}{
+		{"Claim", func() error { _, err := s.Claim(context.Background(), 10, rotate); return err }},
+		{"Update", func() error { return s.Update(context.Background(), "card0", "", touch) }},
+	} {
+		began := time.Now()
+		if err := call.f(); err != nil && !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s on a silent connection: %v", call.name, err)
+		}
+		if took := time.Since(began); took > s.timeout+recovery {
+			t.Errorf("%s on a silent connection took %v", call.name, took)
+		}
+	}
+	works(t, s)
+}
+
+// With several hosts, one that does not answer costs a new connection 3 seconds.
+func TestOpen_PassesASilentHost(t *testing.T) {
+	silent := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t) // accepts connections, and never answers
+	defer silent.Close()
+	server := pgtest.New(t, "fsync=off", "cvvd.fsync=off")
+	database := migrated(t, server.Database(t))
+	host, port, err := net.SplitHostPort(silent.Addr().String())
+	must.Do(t, err)
+	u := must.Get(url.Parse(database))(t)
+	query := u.Query()
+	query.Set("host", host+","+query.Get("host"))
+	query.Set("port", port+",5432")
+	query.Set("sslmode", "disable")
+	u.RawQuery = query.Encode()
+	soon(t, "Open", recovery, func(ctx context.Context) error {
+		s, err := Open(ctx, u.String(), Options{})
+		if err == nil {
+			s.Close()
+		}
+		return err
+	})
 }

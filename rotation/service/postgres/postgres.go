@@ -18,6 +18,7 @@ import (
 	"maps"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/benbjohnson/clock"
 	"github.com/jackc/pgx/v5"
@@ -52,10 +53,11 @@ type Options struct {
 // Store is a PostgreSQL database. It implements store.Store.
 type Store struct {
 	foreground, background *pgxpool.Pool
-	clock                  clock.Clock // nil: the database's clock
-	timer                  clock.Clock // for waiting; tests replace it
-	schema                 string      // of the tables, quoted, with a dot
-	database               string      // its identity: see identitySQL
+	clock                  clock.Clock   // nil: the database's clock
+	timer                  clock.Clock   // for waiting; tests replace it
+	timeout                time.Duration // callTimeout; tests shorten it
+	schema                 string        // of the tables, quoted, with a dot
+	database               string        // its identity: see identitySQL
 	cursor                 claimCursor
 	outboxMark             lowWaterMark
 	scanning               chan struct{} // holds an element while a scan of the outbox for one card runs
@@ -83,12 +85,14 @@ type Store struct {
 // the first one that accepts writes, whatever target_session_attrs says. When a server
 // stops accepting writes, the store closes its connections and opens new ones; until one
 // reaches a server that accepts writes, calls fail with store.ErrReadOnly or
-// store.ErrUnavailable, also those that only read.
+// store.ErrUnavailable, also those that only read. A call that gets no answer for a minute
+// fails, and connections whose data the server's machine does not acknowledge for 5
+// seconds are closed (on Linux).
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.Connections < 0 || o.BackgroundConnections < 0 {
 		return nil, errors.New("postgres: Connections and BackgroundConnections must not be negative")
 	}
-	s := &Store{clock: o.Clock, timer: clock.New(), leases: make(map[*lease]struct{}), scanning: make(chan struct{}, 1)}
+	s := &Store{clock: o.Clock, timer: clock.New(), timeout: callTimeout, leases: make(map[*lease]struct{}), scanning: make(chan struct{}, 1)}
 	var err error
 	if s.foreground, err = newPool(url, o, cmp.Or(o.Connections, 8)); err != nil {
 		return nil, err
@@ -189,6 +193,7 @@ func (s *Store) with(ctx context.Context, pool *pgxpool.Pool, what string, f fun
 	conn, err := pool.Acquire(ctx)
 	if err == nil {
 		defer conn.Release()
+		defer s.bound(conn)()
 		err = f(conn)
 		if reported := reportedWrites(conn.Conn()); reported != nil && (err == nil || errors.Is(err, store.ErrNotFound)) {
 			err = reported // what was read may be old

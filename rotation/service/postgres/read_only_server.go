@@ -65,17 +65,11 @@ func isReadOnly(err error) bool {
 }
 
 // leave replaces all connections if a call has failed because its server accepts no
-// writes. It ends the relay's lease, too: that of another server does not count.
+// writes.
 func (s *Store) leave(err error) {
 	var connecting *pgconn.ConnectError
 	if !isReadOnly(err) || errors.As(err, &connecting) { // a new connection is not in the pool yet
 		return
 	}
-	s.foreground.Reset()
-	s.background.Reset()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for l := range s.leases {
-		l.cancel()
-	}
+	s.replaceConnections()
 }

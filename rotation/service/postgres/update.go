@@ -77,6 +77,7 @@ func (s *Store) update(ctx context.Context, id, key string, fn func(*store.Chang
 		return err
 	}
 	defer release(ctx, conn)
+	defer s.bound(conn)()
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
 	l, err := s.lock(ctx, b, id, key, func(ctx context.Context, b *pgx.Batch) error { return conn.SendBatch(ctx, b).Close() })

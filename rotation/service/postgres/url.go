@@ -38,6 +38,7 @@ func parse(text string, configure func(*pgxpool.Config) error) (*pgxpool.Config,
 	if err != nil {
 		return nil, fmt.Errorf("postgres: the database's URL: %s", reason(u, err))
 	}
+	config.ConnConfig.DialFunc = dialer().DialContext
 	if configure != nil {
 		if err := configure(config); err != nil {
 			return nil, fmt.Errorf("postgres: Options.Configure: %w", err)
@@ -72,7 +73,10 @@ func parse(text string, configure func(*pgxpool.Config) error) (*pgxpool.Config,
 		return err
 	}
 	if conn.ConnectTimeout == 0 {
-		conn.ConnectTimeout = 10 * time.Second
+		conn.ConnectTimeout = connectTimeout
+		if len(conn.Fallbacks) > 0 {
+			conn.ConnectTimeout = connectTimeoutOfHosts
+		}
 	}
 	config.PingTimeout = 5 * time.Second
 	return config, nil

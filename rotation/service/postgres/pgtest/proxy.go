@@ -1,7 +1,6 @@
 package pgtest
 
 import (
-	"io"
 	"net"
 	"net/url"
 	"strings"
@@ -17,6 +16,7 @@ import (
 type Proxy struct {
 	listener net.Listener
 	server   atomic.Pointer[Server]
+	silenced atomic.Pointer[atomic.Bool] // of the connections that are open
 }
 
 // NewProxy starts a proxy to the server and stops it when the test ends.
@@ -24,6 +24,7 @@ func NewProxy(t testing.TB, s *Server) *Proxy {
 	t.Helper()
 	p := &Proxy{listener: must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)}
 	p.Move(s)
+	p.silenced.Store(new(atomic.Bool))
 	t.Cleanup(func() { p.listener.Close() })
 	go p.accept()
 	return p
@@ -31,6 +32,10 @@ func NewProxy(t testing.TB, s *Server) *Proxy {
 
 // Move makes new connections lead to the server.
 func (p *Proxy) Move(s *Server) { p.server.Store(s) }
+
+// Silence makes all open connections silent, as those to a paused machine are behind a
+// load balancer: what is sent is accepted and never answered. They stay open.
+func (p *Proxy) Silence() { p.silenced.Swap(new(atomic.Bool)).Store(true) }
 
 // URL returns the URL of a database, as Server.Database returned it, through the proxy.
 func (p *Proxy) URL(t testing.TB, database string) string {
@@ -70,14 +75,27 @@ func (p *Proxy) accept() {
 			client.Close()
 			continue
 		}
-		go forward(server, client)
-		go forward(client, server)
+		silenced := p.silenced.Load()
+		go forward(server, client, silenced)
+		go forward(client, server, silenced)
 	}
 }
 
-// forward copies until either side ends, and then closes both.
-func forward(to, from net.Conn) {
-	io.Copy(to, from)
-	to.Close()
-	from.Close()
+// forward copies until either side ends, and then closes both. While silenced is true it
+// reads what it does not forward.
+func forward(to, from net.Conn, silenced *atomic.Bool) {
+	defer to.Close()
+	defer from.Close()
+	for b := make([]byte, 64<<10); ; {
+		n, err := from.Read(b)
+		if err != nil {
+			return
+		}
+		if silenced.Load() {
+			continue
+		}
+		if _, err := to.Write(b[:n]); err != nil {
+			return
+		}
+	}
 }
