@@ -34,6 +34,8 @@ const (
 	CallListCardEvents
 	CallFingerprints
 	CallSealingKey
+	CallReportRelay
+	CallRelayReport
 	CallSetSealingKey
 )
 

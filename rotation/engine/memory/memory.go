@@ -54,6 +54,7 @@ type disk struct {
 	prints map[string][][]byte // by card
 
 	sealingKey uint32
+	report     store.RelayReport
 	holder     map[string]string // card by fingerprint
 }
 

@@ -272,6 +272,10 @@ type Outbox interface {
 	// transaction. It ignores positions of events that no longer wait.
 	RecordDeliveries(ctx context.Context, results []Delivery) error
 
+	// ReportRelay stores the report, in place of any earlier one, with At as the
+	// store's time.
+	ReportRelay(ctx context.Context, r RelayReport) error
+
 	// DeleteUndelivered deletes waiting events that are too old: of the up to
 	// limit waiting events with the lowest positions, those whose At is
 	// before the given instant. It returns how many. It is for an outbox
@@ -284,6 +288,10 @@ type Outbox interface {
 type Operator interface {
 	// Stats returns counts and ages, for metrics and people.
 	Stats(ctx context.Context) (Stats, error)
+
+	// RelayReport returns the latest report of the relay; the zero RelayReport if
+	// there was none.
+	RelayReport(ctx context.Context) (RelayReport, error)
 
 	// ListFailingCards returns up to limit cards with Failures, in the order
 	// of ids.
@@ -319,6 +327,14 @@ type Stats struct {
 	Waiting       int64     // events waiting to be delivered
 	OldestWaiting time.Time // At of the oldest waiting event, by At or by position; zero: none waits
 	Parked        int64     // events that were dead-lettered
+}
+
+// RelayReport is what the holder of the outbox lease reports to the other processes.
+type RelayReport struct {
+	At      time.Time // when it was stored
+	Holder  string    // names the process that holds the lease
+	Down    time.Time // since when the sink accepts nothing; zero: it is up
+	Failure string    // the sink's latest failure while it is down; no secret
 }
 
 // Lease makes its holder the only relay that may deliver.

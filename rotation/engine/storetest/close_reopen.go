@@ -58,6 +58,10 @@ var calls = []struct {
 	}},
 	{"SealingKey", false, func(ctx context.Context, s store.Store) error { _, err := s.SealingKey(ctx); return err }},
 	{"SetSealingKey", true, func(ctx context.Context, s store.Store) error { return s.SetSealingKey(ctx, 8) }},
+	{"ReportRelay", true, func(ctx context.Context, s store.Store) error {
+		return s.ReportRelay(ctx, store.RelayReport{Holder: "other"})
+	}},
+	{"RelayReport", false, func(ctx context.Context, s store.Store) error { _, err := s.RelayReport(ctx); return err }},
 	{"CheckWrites", true, func(ctx context.Context, s store.Store) error { return s.CheckWrites(ctx) }},
 	{"Requeue", true, func(ctx context.Context, s store.Store) error { _, err := s.Requeue(ctx, 1, 10); return err }},
 }
@@ -73,7 +77,8 @@ func bump(change *store.Change) error {
 }
 
 // furnish stores something of every kind: a card that is due, an answer, events
-// delivered, waiting after a failure, parked and new, and the id of a sealing key.
+// delivered, waiting after a failure, parked and new, the id of a
+// sealing key and a report of the relay.
 func (f *fixture) furnish() {
 	f.Helper()
 	f.put(due("a", epoch))
@@ -85,6 +90,7 @@ func (f *fixture) furnish() {
 	f.settle(e[1], store.StatusWaiting, "not yet")
 	f.settle(e[2], store.StatusParked, "no")
 	f.must(f.SetSealingKey(f.Context(), 7))
+	f.must(f.ReportRelay(f.Context(), store.RelayReport{Holder: "this", Down: epoch, Failure: "no"}))
 }
 
 // content is everything that a store's methods return of its content.
@@ -96,6 +102,7 @@ type content struct {
 	Answer                       *store.Answer // of the card b
 	FingerprintsA, FingerprintsB string
 	SealingKey                   uint32
+	RelayReport                  store.RelayReport
 }
 
 func (f *fixture) content() (c content) {
@@ -108,6 +115,8 @@ func (f *fixture) content() (c content) {
 	c.Waiting, err = f.ListWaiting(f.Context(), 100, nil)
 	f.must(err)
 	c.NextDue, c.Due, err = f.NextDue(f.Context())
+	f.must(err)
+	c.RelayReport, err = f.RelayReport(f.Context())
 	f.must(err)
 	c.SealingKey, err = f.SealingKey(f.Context())
 	f.must(err)

@@ -235,6 +235,27 @@ var outboxTests = []test{
 		f.equal("from before the first", names(log(-5, 2)), "a1 b1")
 	}},
 
+	{"the report of the relay is the one stored last", func(f *fixture) {
+		for _, want := range []store.RelayReport{
+			{Holder: "a"},
+			{Holder: "b", Down: epoch.Add(time.Nanosecond), Failure: "status 502"},
+			{Holder: "b"},
+		} {
+			before, err := f.Now(f.Context())
+			f.must(err)
+			f.must(f.ReportRelay(f.Context(), want))
+			got, err := f.RelayReport(f.Context())
+			f.must(err)
+			after, err := f.Now(f.Context())
+			f.must(err)
+			if got.At.Before(before.Add(-time.Second)) || got.At.After(after) {
+				f.Errorf("stored at %v, between %v and %v", got.At, before, after)
+			}
+			want.At = got.At
+			f.equal("report", got, want)
+		}
+	}},
+
 	{"CheckWrites changes nothing that other methods report", func(f *fixture) {
 		f.furnish()
 		before := f.content()

@@ -50,7 +50,7 @@ func TestMigrate_UpgradesADatabaseWithCards(t *testing.T) {
 		t.Helper()
 		must.Get(conn.Exec(t.Context(), sql))(t)
 	}
-	exec("DROP TABLE cards, answers, outbox, settled, replays, fingerprints, sealing_key; DELETE FROM migrations")
+	exec("DROP TABLE cards, answers, outbox, settled, replays, fingerprints, sealing_key, relay_report; DELETE FROM migrations")
 	for _, m := range steps()[:2] {
 		exec(string(must.Get(migrations.ReadFile("migrations/" + m.name))(t)))
 		exec(fmt.Sprintf("INSERT INTO migrations VALUES (%d, '')", m.version))

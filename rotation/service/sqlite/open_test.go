@@ -44,7 +44,7 @@ func TestOpen_AppliesSettingsToAllConnections(t *testing.T) {
 	}
 	for pragma, want := range map[string]string{
 		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "10000", "trusted_schema": "0",
-		"application_id": "1129731666", "user_version": "5", "encoding": "UTF-8",
+		"application_id": "1129731666", "user_version": "6", "encoding": "UTF-8",
 	} {
 		t.Run(pragma, func(t *testing.T) {
 			for name, c := range map[string]*conn{"writer": s.writer, "reader": reader} {
@@ -100,11 +100,11 @@ func TestOpen_RefusesNewerSchema(t *testing.T) {
 	path := tempFile(t)
 	mustOpen(t, path, nil).Close()
 	execute(t, path, "PRAGMA user_version = 99")
-	err := refused(t, path, "version 99", "version 5,", "newer program", "backup")
+	err := refused(t, path, "version 99", "version 6,", "newer program", "backup")
 	if !errors.Is(err, store.ErrSchema) {
 		t.Errorf("%v is no ErrSchema", err)
 	}
-	execute(t, path, "PRAGMA user_version = 5")
+	execute(t, path, "PRAGMA user_version = 6")
 	mustOpen(t, path, nil)
 }
 

@@ -246,6 +246,10 @@ func TestStore_MeasuresEveryCall(t *testing.T) {
 		t.Error(n, err)
 	}
 	must.Do(t, s.CheckWrites(ctx))
+	must.Do(t, s.ReportRelay(ctx, store.RelayReport{Holder: "a"}))
+	if r, err := s.RelayReport(ctx); r.Holder != "a" || err != nil {
+		t.Error(r, err)
+	}
 	if n, err := s.DeleteUndelivered(ctx, start.Add(24*time.Hour), 10); n != 4 || err != nil {
 		t.Error(n, err)
 	}
@@ -253,7 +257,7 @@ func TestStore_MeasuresEveryCall(t *testing.T) {
 	text := exposition(t, w.registry)
 	for _, operation := range []string{"now", "card", "update", "claim", "next_due", "ids_too_far_ahead",
 		"list_cards", "delete_expired", "acquire_lease", "list_waiting", "record_deliveries", "delete_undelivered", "stats",
-		"list_failing_cards", "count_due", "list_events", "requeue", "check_writes"} {
+		"list_failing_cards", "count_due", "list_events", "requeue", "check_writes", "report_relay", "relay_report"} {
 		if !strings.Contains(text, `operation="`+operation+`",outcome="ok"`) {
 			t.Errorf("%s is not counted", operation)
 		}

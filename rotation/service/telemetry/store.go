@@ -235,6 +235,22 @@ func (o *observed) CheckWrites(ctx context.Context) error {
 	return err
 }
 
+// ReportRelay implements store.Outbox.
+func (o *observed) ReportRelay(ctx context.Context, r store.RelayReport) error {
+	ctx, c := o.begin(ctx, "report_relay")
+	err := o.store.ReportRelay(ctx, r)
+	c.end(err, nil)
+	return err
+}
+
+// RelayReport implements store.Operator.
+func (o *observed) RelayReport(ctx context.Context) (store.RelayReport, error) {
+	ctx, c := o.begin(ctx, "relay_report")
+	r, err := o.store.RelayReport(ctx)
+	c.end(err, nil)
+	return r, err
+}
+
 // Requeue implements store.Operator.
 func (o *observed) Requeue(ctx context.Context, first, last int64) (int64, error) {
 	ctx, c := o.begin(ctx, "requeue")

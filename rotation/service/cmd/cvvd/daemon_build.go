@@ -158,7 +158,7 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 		d.pci.Handler, d.pci.TLSConfig = d.tls.handler(endpoint), d.tls.server()
 	}
 	sources := condition.Sources{
-		Store: d.store, Writes: &d.writes, Audit: d.auditing, Totals: metrics.Totals, Stopping: d.stopping.Load, Recovered: d.retryNow, Logger: d.log,
+		Store: d.store, Writes: &d.writes, Audit: d.auditing, Totals: metrics.Totals, Stopping: d.stopping.Load, Recovered: d.retryNow, Replica: replica(), Logger: d.log,
 	}
 	options := status.Options{Logger: d.log, Version: command.Version(), Cards: d.engine, Replica: replica()}
 	if d.relay != nil {
@@ -171,7 +171,7 @@ func (c *cli) buildServers(d *daemon, registry *prometheus.Registry, metrics *te
 		return err
 	}
 	registry.MustRegister(d.monitor)
-	options.Conditions = d.monitor.Current
+	options.Conditions, options.LeaseHolder = d.monitor.Current, d.monitor.LeaseHolder
 	page, err := status.New(d.store, metrics.Recent(), options)
 	if err != nil {
 		return err

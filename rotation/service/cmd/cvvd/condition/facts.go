@@ -15,6 +15,7 @@ type facts struct {
 	statsErr error     // the store reported no figures
 	storeNow time.Time // the store's time
 	stats    store.Stats
+	report   store.RelayReport // of the holder of the outbox lease
 
 	// As of now:
 	now           time.Time // this process's time
@@ -32,6 +33,11 @@ func (f *facts) age(t time.Time) time.Duration {
 		return 0
 	}
 	return max(f.storeNow.Sub(t), 0).Round(time.Second)
+}
+
+// reported reports whether the holder of the outbox lease has reported lately.
+func (f *facts) reported() bool {
+	return !f.report.At.IsZero() && f.storeNow.Sub(f.report.At) < reportStale
 }
 
 // increase returns what this process has counted within the window, which ends now.

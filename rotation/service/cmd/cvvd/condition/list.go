@@ -123,13 +123,16 @@ var List = []*Condition{{
 	Sentence: "The event sink accepts nothing: subscribers do not receive events. CVVs still rotate, and the events wait.",
 	Action:   "Fix the subscriber, the broker or the webhook's secret. Delivery resumes automatically, in order.",
 	holds: func(f *facts) (bool, string) {
+		if !f.relay.HasLease && f.reported() {
+			return !f.report.Down.IsZero(), f.report.Failure + " (reported by " + f.report.Holder + ")"
+		}
 		return !f.relay.Down.IsZero(), f.relay.Failure
 	},
 }, {
 	Name: "events_late", Severity: Page,
 	Alerts:   []string{"CVVEventsLate"},
 	Sentence: "Events are undelivered for more than a minute: subscribers do not see changed CVVs.",
-	Action:   "If `sink_down` holds on the page of the replica that delivers, fix the sink. Without a sink (`events.sink`) this condition and its alert are constant once a card has changed: configure one, or remove the alert.",
+	Action:   "If `sink_down` holds, too, fix the sink. Without a sink (`events.sink`) this condition and its alert are constant once a card has changed: configure one, or remove the alert.",
 	holds: func(f *facts) (bool, string) {
 		late := f.age(f.stats.OldestWaiting)
 		return late > lateEvent, fmt.Sprintf("Undelivered: %d, the oldest for %v", f.stats.Waiting, late)

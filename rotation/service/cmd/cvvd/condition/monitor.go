@@ -32,6 +32,8 @@ const (
 	writeTimeout = 5 * time.Second
 	figuresEvery = 5 * time.Second
 	idleWrites   = 10 * time.Second
+	reportEvery  = 30 * time.Second // reports of the relay
+	reportStale  = 90 * time.Second
 )
 
 // Store is what the monitor needs of a store.
@@ -39,6 +41,8 @@ type Store interface {
 	Now(ctx context.Context) (time.Time, error)
 	Stats(ctx context.Context) (store.Stats, error)
 	CheckWrites(ctx context.Context) error
+	ReportRelay(ctx context.Context, r store.RelayReport) error
+	RelayReport(ctx context.Context) (store.RelayReport, error)
 }
 
 // Sources are the components that the monitor observes.
@@ -49,6 +53,7 @@ type Sources struct {
 	Totals     func() telemetry.Totals // what this process has counted
 	KeysLoaded func() time.Time        // last refresh of the token signing keys, zero: none; nil: there are no keys to load
 	Relay      func() outbox.State     // nil: no relay
+	Replica    string                  // names this process to the others
 	Stopping   func() bool             // the daemon is shutting down
 	Recovered  func()                  // called when the store accepts writes again; may be nil
 
@@ -113,8 +118,10 @@ func (m *Monitor) Check(ctx context.Context) {
 		m.checkWrites(ctx, now)
 		if figuresAt.IsZero() || now.Sub(figuresAt) >= figuresEvery {
 			f.stats, f.statsErr = m.figures(ctx)
+			m.readReport(ctx, &f)
 			figuresAt = now
 		}
+		m.reportRelay(ctx, &f)
 	}
 	_ = m.s.Audit.Resume(ctx) // an error is remembered
 	if ctx.Err() != nil {
@@ -143,6 +150,45 @@ func (m *Monitor) figures(ctx context.Context) (store.Stats, error) {
 	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
 	defer cancel()
 	return m.s.Store.Stats(ctx)
+}
+
+// readReport reads what the holder of the outbox lease reports.
+func (m *Monitor) readReport(ctx context.Context, f *facts) {
+	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
+	defer cancel()
+	if r, err := m.s.Store.RelayReport(ctx); err == nil {
+		f.report = r
+	}
+}
+
+// reportRelay reports the state of this process's relay to the others, if it holds the
+// outbox lease: when that state changes, and every reportEvery.
+func (m *Monitor) reportRelay(ctx context.Context, f *facts) {
+	if m.s.Relay == nil {
+		return
+	}
+	s := m.s.Relay()
+	want := store.RelayReport{At: f.report.At, Holder: m.s.Replica, Down: s.Down.UTC().Round(0), Failure: s.Failure}
+	if !s.HasLease || want == f.report && f.storeNow.Sub(f.report.At) < reportEvery {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
+	defer cancel()
+	if m.s.Store.ReportRelay(ctx, want) == nil {
+		want.At = f.storeNow
+		f.report = want
+	}
+}
+
+// LeaseHolder names the process that holds the outbox lease, as it has reported; "" if
+// none has for a while.
+func (m *Monitor) LeaseHolder() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.checked.reported() {
+		return ""
+	}
+	return m.checked.report.Holder
 }
 
 // checkWrites writes a test row if writes fail, or if there was none for a while.

@@ -13,6 +13,7 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"cvvrotation/rotation/engine/memory"
+	"cvvrotation/rotation/engine/outbox"
 	"cvvrotation/rotation/engine/store"
 	"cvvrotation/rotation/service/telemetry"
 	"cvvrotation/sim/must"
@@ -180,5 +181,63 @@ func TestMonitor_ChecksWritesOfAnIdleStore(t *testing.T) {
 func TestNew_RequiresSources(t *testing.T) {
 	if _, err := New(Sources{}); err == nil {
 		t.Error("no error")
+	}
+}
+
+// The replica without the outbox lease shows what its holder reports, until the holder
+// reports no more.
+func TestMonitor_SharesTheStateOfTheSink(t *testing.T) {
+	clk := clock.NewMock()
+	clk.Set(start)
+	s := memory.New(memory.Options{Clock: clk})
+	reports := 0
+	s.SetFaults(func(op memory.Op) memory.Fault {
+		if op.Call == memory.CallReportRelay {
+			reports++
+		}
+		return memory.Fault{}
+	})
+	monitor := func(replica string, relay func() outbox.State) *Monitor {
+		return must.Get(New(Sources{
+			Store: s, Writes: new(Outcomes), Audit: WatchAudit(slog.DiscardHandler, clk), Totals: func() telemetry.Totals { return telemetry.Totals{} },
+			Stopping: func() bool { return false }, Clock: clk, Relay: relay, Replica: replica,
+		}))(t)
+	}
+	holder := outbox.State{HasLease: true}
+	a, b := monitor("a", func() outbox.State { return holder }), monitor("b", func() outbox.State { return outbox.State{} })
+	pass := func(seconds int, both bool) (conditions string) {
+		for range seconds {
+			clk.Add(time.Second)
+			if both {
+				a.Check(t.Context())
+			}
+			b.Check(t.Context())
+		}
+		for _, h := range b.Current() {
+			conditions += h.Name + ": " + h.Detail + "\n"
+		}
+		return conditions
+	}
+	if got := pass(6, true); got != "" || b.LeaseHolder() != "a" || a.LeaseHolder() != "a" {
+		t.Errorf("%q, held by %q and %q", got, a.LeaseHolder(), b.LeaseHolder())
+	}
+	reports = 0
+	if pass(60, true); reports < 1 || reports > 3 {
+		t.Errorf("%d reports in a minute without a change", reports)
+	}
+	holder.Down, holder.Failure = time.Now(), "status 502"
+	if got := pass(6, true); got != "sink_down: status 502 (reported by a)\n" {
+		t.Errorf("while the sink is down: %q", got)
+	}
+	reports = 0
+	if pass(60, true); reports > 3 {
+		t.Errorf("%d reports in a minute while the sink is down", reports)
+	}
+	if got := pass(100, false); got != "" || b.LeaseHolder() != "" {
+		t.Errorf("without a report: %q, held by %q", got, b.LeaseHolder())
+	}
+	holder.Down = time.Time{}
+	if got := pass(6, true); got != "" || b.LeaseHolder() != "a" {
+		t.Errorf("after it is up: %q, held by %q", got, b.LeaseHolder())
 	}
 }

@@ -42,6 +42,9 @@ type Options struct {
 	Cards history.Engine
 	// Relay returns the state of this process's relay. Nil: it has none.
 	Relay func() outbox.State
+	// LeaseHolder names the process that holds the outbox lease; "": not known. Nil: never
+	// known.
+	LeaseHolder func() string
 	// Conditions returns the conditions that hold on this replica. Nil: none does.
 	Conditions func() []condition.Holding
 	// Replica names this process, such as its host and process id. May be empty.
@@ -194,7 +197,11 @@ func (h *Handler) newView(ctx context.Context, now time.Time) *view {
 	v := &view{CardPages: h.o.Cards != nil, Version: h.o.Version, Replica: h.o.Replica, Uptime: now.Sub(h.started), Refresh: int(refresh.Seconds()), Now: now.UTC()}
 	v.addRecent(h.recent.Hour())
 	if h.o.Relay != nil {
-		v.Relay = relaying(h.o.Relay(), now)
+		holder := ""
+		if h.o.LeaseHolder != nil {
+			holder = h.o.LeaseHolder()
+		}
+		v.Relay = relaying(h.o.Relay(), holder, now)
 	}
 	if h.o.Conditions != nil {
 		v.addConditions(h.o.Conditions(), now)

@@ -94,10 +94,12 @@ func (v *view) addRecent(h telemetry.Hour) {
 }
 
 // relaying says what this replica's relay does.
-func relaying(s outbox.State, now time.Time) string {
+func relaying(s outbox.State, holder string, now time.Time) string {
 	switch {
+	case !s.HasLease && holder == "":
+		return "No replica has reported lately that it holds the outbox lease."
 	case !s.HasLease:
-		return "Another replica holds the outbox lease and delivers the events: whether the sink is down is on its page."
+		return "The replica " + holder + " holds the outbox lease and delivers the events."
 	case s.Down.IsZero():
 		return "This replica holds the outbox lease and delivers the events."
 	}
