@@ -35,7 +35,8 @@ func TestWatchWrites_RecordsWhatTheDatabaseDid(t *testing.T) {
 		"read":           {nil, func(*store.Change) error { return nil }, nil, false},
 		"refused":        {nil, func(*store.Change) error { return refusal }, nil, false},
 		"full":           {full, write, full, false},
-		"timed out":      {context.DeadlineExceeded, write, context.DeadlineExceeded, false},
+		"timed out":      {context.DeadlineExceeded, write, nil, false},
+		"unavailable":    {store.ErrUnavailable, write, nil, false},
 		"caller left":    {context.Canceled, write, nil, false},
 		"closed":         {store.ErrClosed, write, nil, false},
 		"violation":      {errors.New("check constraint"), write, nil, false},
@@ -163,7 +164,11 @@ func TestMonitor_ChecksWritesOfAnIdleStore(t *testing.T) {
 		t.Errorf("%d checks of an idle store in a minute, want 6", n)
 	}
 	fault = store.ErrReadOnly
-	seconds(10, false)
+	writes.Record(clk.Now(), nil)
+	writes.Record(clk.Now(), fault)
+	if n := seconds(3, false); n != 3 {
+		t.Errorf("%d checks within 3 s of a failure, right after a success", n)
+	}
 	if n := seconds(10, false); n != 10 || len(m.Current()) != 1 {
 		t.Errorf("%d checks of a failing store in 10 s, and %d conditions", n, len(m.Current()))
 	}

@@ -11,9 +11,9 @@ import (
 )
 
 // WatchWrites returns s with the outcomes of its writes recorded in o: those that wrote
-// something, and those that failed because the database did. A write that timed out
-// counts, too: another program may have locked the database. The monitor records those
-// of CheckWrites. The times are clk's, the system's if it is nil.
+// something, and those that the database refused. A timeout is no refusal: one card that
+// many calls wait for must not make a replica unready. If every write times out, the
+// monitor's check does, too. The times are clk's, the system's if it is nil.
 func WatchWrites(s store.Store, o *Outcomes, clk clock.Clock) store.Store {
 	if clk == nil {
 		clk = clock.New()
@@ -31,7 +31,7 @@ func (w *watched) record(wrote bool, err error) {
 	switch {
 	case err == nil && wrote:
 		w.outcomes.Record(w.clock.Now(), nil)
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrSchema), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrSchema):
 		w.outcomes.Record(w.clock.Now(), err)
 	}
 }
