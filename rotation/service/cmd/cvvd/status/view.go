@@ -52,7 +52,7 @@ func (v *view) Status() (s struct{ Class, Word, Text string }) {
 	case v.Down:
 		s.Word, s.Text = "Unknown", "The store did not answer this page. See the log."
 	default:
-		s.Word, s.Text = "OK", "No condition of the runbook holds."
+		s.Word, s.Text = "OK", "Nothing needs attention."
 	}
 	s.Class = "ok"
 	if severe {
