@@ -242,7 +242,7 @@ func TestRefresh_ReadsReplacedFile(t *testing.T) {
 	accepts(t, start(t, c), before.Sign(t, claims()), auth.ErrKey)
 }
 
-// TestRefresh_RefusesFileThatOthersMayWrite: whoever can write it could forge tokens.
+// TestRefresh_RefusesFileThatOthersMayWrite: a user who can write it could forge tokens.
 func TestRefresh_RefusesFileThatOthersMayWrite(t *testing.T) {
 	before, after := jwttest.New(t, "a", "EdDSA"), jwttest.New(t, "b", "EdDSA")
 	path := filepath.Join(t.TempDir(), "jwks.json")

@@ -299,8 +299,8 @@ func TestFailover_SeveralHosts(t *testing.T) {
 	}
 }
 
-// The former primary is paused behind a proxy: its connections stay open, and nobody
-// answers. Calls in flight end, and no other one waits for such a connection.
+// The former primary is paused behind a proxy: its connections stay open without
+// an answer. Calls in flight end, and no other one waits for such a connection.
 func TestFailover_FormerPrimaryIsSilent(t *testing.T) {
 	server := pgtest.New(t, "fsync=off", "cvvd.fsync=off")
 	proxy := pgtest.NewProxy(t, server)

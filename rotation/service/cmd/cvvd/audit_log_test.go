@@ -225,8 +225,8 @@ func TestAuditLog_ChainSurvivesKillAndRestart(t *testing.T) {
 // TestAuditLog_DocumentedScriptChecksTheChain runs the script of the manual.
 func TestAuditLog_DocumentedScriptChecksTheChain(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("python3"); err != nil {
-		t.Skip("python3 is not installed")
+	if _, err := exec.LookPath("python3"); err != nil && os.Getenv("CI") == "" {
+		t.Skip("python3 is not installed: apt-get install python3")
 	}
 	manual := string(must.Get(os.ReadFile("../../../../docs/operating.md"))(t))
 	_, script, _ := strings.Cut(manual, "```python\n")

@@ -11,7 +11,7 @@ import (
 )
 
 // TestServe_FrozenLeaderIsReplaced stops the process that holds the outbox lease. Its
-// kernel goes on to answer keepalives; the server must end its session all the same, and
+// kernel still answers keepalives; the server must end its session all the same, and
 // the other replica deliver. When the process continues, it delivers nothing more.
 func TestServe_FrozenLeaderIsReplaced(t *testing.T) {
 	t.Parallel()

@@ -20,8 +20,8 @@ func TestParseLoginUID(t *testing.T) {
 	}
 }
 
-// The record names the user who logged in, whoever the command runs as and whatever
-// the environment claims.
+// The record names the user who logged in, whichever user the command runs as and
+// whatever the environment claims.
 func TestOperator_IsTheLoginUser(t *testing.T) {
 	const none = "4000000123" // no such user
 	for name, row := range map[string]struct {

@@ -238,7 +238,7 @@ func TestCheck_MistakeIsOneErrorThatNamesItsField(t *testing.T) {
 		},
 		"log.audit_file    ": func(c *Config, d string) {
 			os.Mkdir(d+"/shared", 0o700)
-			os.Chmod(d+"/shared", 0o777|os.ModeSticky) // somebody else could create the file
+			os.Chmod(d+"/shared", 0o777|os.ModeSticky) // another user could create the file
 			c.Log.AuditFile = d + "/shared/audit"
 		},
 		"log.audit_file     ": func(c *Config, d string) {
