@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -9,9 +10,13 @@ import (
 )
 
 // Standby starts a streaming standby of the server for this test alone, and stops it when
-// the test ends. Its settings are its own; see New.
+// the test ends. Its settings are its own; see New. The test is skipped if PGTEST_BIN names
+// programs without pg_basebackup.
 func (s *Server) Standby(t testing.TB, settings ...string) *Server {
 	t.Helper()
+	if _, err := os.Stat(filepath.Join(s.bin, "pg_basebackup")); err != nil && os.Getenv("PGTEST_BIN") != "" {
+		t.Skipf("no standby of this version: %v", err)
+	}
 	standby := must.Get(startCreated(s.bin, func(standby *Server) error { return standby.copy(s) }, settings...))(t)
 	t.Cleanup(standby.end)
 	return standby
