@@ -142,12 +142,13 @@ func (s *site) card(id string, interval time.Duration) {
 	}
 }
 
-// cvv returns a card's CVV and a wrong one.
+// cvv returns a card's CVV and a wrong one, which has another number of digits: of the
+// same number, it could be a previous one by chance.
 func (s *site) cvv(id string) (right, wrong string) {
 	s.t.Helper()
 	r := must.Get(s.engine.Reveal(context.Background(), engine.AnyAccount(id)))(s.t)
-	if right = r.CVV.Reveal(); right == "000" {
-		return right, "111"
+	if right = r.CVV.Reveal(); len(right) == 3 {
+		return right, "0000"
 	}
 	return right, "000"
 }

@@ -44,9 +44,8 @@ func eventful(t *testing.T, card string) *world {
 	force(3*time.Hour, true)
 	force(30*time.Second, false)
 	must.Get(w.engine.SetInterval(t.Context(), ref, engine.IntervalRequest{Interval: 24 * time.Hour}))(t)
-	cvv := must.Get(w.engine.Reveal(t.Context(), ref))(t).CVV.Reveal()
 	var wrong cvvgen.CVV
-	must.Do(t, wrong.UnmarshalText([]byte(map[bool]string{true: "111", false: "000"}[cvv == "000"])))
+	must.Do(t, wrong.UnmarshalText([]byte("0000"))) // all others have 3 digits
 	for range 3 {
 		must.Get(w.engine.Verify(t.Context(), ref, wrong))(t)
 	}
