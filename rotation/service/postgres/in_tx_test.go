@@ -420,7 +420,7 @@ func TestInTx_NeedsFewGrants(t *testing.T) {
 }
 
 // A fingerprint that another card has refuses the card alone: the service's transaction
-// goes on, in every mode, and keeps what it did before and after.
+// continues, in every mode, and keeps what it did before and after.
 func TestInTx_FingerprintOfAnotherCardLeavesTheTransactionUsable(t *testing.T) {
 	s := newService(t)
 	register := func(to store.Updater, id string, prints ...string) error {

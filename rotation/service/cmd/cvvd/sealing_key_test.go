@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"cvvrotation/cmd/command"
 	"cvvrotation/sim/must"
@@ -32,7 +33,11 @@ func TestCard_RefusesKeysThatTheDaemonDoesNotUse(t *testing.T) {
 	refused := func(want string, args ...string) {
 		t.Helper()
 		p := start(t, env, args...)
-		<-p.done
+		select {
+		case <-p.done:
+		case <-time.After(patience):
+			t.Fatalf("%v is not refused", args)
+		}
 		if log := p.log.String(); exitCode(p.err) != command.ExitFailed || !strings.Contains(log, want) || !strings.Contains(log, "hint: ") {
 			t.Errorf("%v: %v: %s", args, p.err, log)
 		}
